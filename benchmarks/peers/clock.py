@@ -1,0 +1,65 @@
+"""Timing: how long a call takes, and many callables in turn."""
+
+from __future__ import annotations
+
+import gc
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Call = Callable[[], Any]
+
+
+def seconds(run: Call, calls: int) -> float:
+    """One call's share of `calls` calls, garbage collection off."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        turns = range(calls)
+        start = time.perf_counter()
+        for _ in turns:
+            run()
+        return (time.perf_counter() - start) / calls
+    finally:
+        if collects:
+            gc.enable()
+
+
+def calls_for(run: Call, length: float) -> int:
+    """How many calls fill `length` seconds, at least one."""
+    calls = 1
+    while True:
+        taken = seconds(run, calls) * calls
+        if taken >= length / 4 or calls >= 10**7:
+            return max(1, round(calls * length / max(taken, 1e-9)))
+        calls *= 4
+
+
+def in_turn(
+    runs: Mapping[str, Call], rounds: int, length: float, hook: Call | None = None
+) -> dict[str, list[float]]:
+    """Seconds a call of each, one turn of about `length` seconds in every round.
+
+    Each round begins with another one, so that nobody always follows the same neighbour; and with `hook`.
+    """
+    names = list(runs)
+    calls = {name: calls_for(runs[name], length) for name in names}
+    samples: dict[str, list[float]] = {name: [] for name in names}
+    for number in range(rounds):
+        if hook is not None:
+            hook()
+        shift = number % len(names)
+        for name in names[shift:] + names[:shift]:
+            if calls[name] > 1:
+                runs[name]()  # its data back into the caches
+            samples[name].append(seconds(runs[name], calls[name]))
+    return samples
+
+
+def spread(samples: list[float]) -> dict[str, float]:
+    """Median and quartiles."""
+    if len(samples) < 2:
+        return {"median": samples[0], "low": samples[0], "high": samples[0]}
+    low, median, high = statistics.quantiles(samples, n=4, method="inclusive")
+    return {"median": median, "low": low, "high": high}

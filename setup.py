@@ -1,0 +1,145 @@
+"""How the compiled module is built: one flag list per instruction set.  All metadata stands in pyproject.toml."""
+
+import os
+import shutil
+import sys
+import sysconfig
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+from setuptools.errors import CompileError, PlatformError
+
+CSRC = "src/fastmlp/csrc"
+
+# The numeric contract (docs/design.md): no contraction, no reassociation, on every file, Cython's too.  They stand
+# after the caller's CFLAGS and so win over an -Ofast or -ffast-math in them.
+FLAGS = ["-std=gnu11", "-O3", "-fno-fast-math", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden"]
+
+# Flags of each instruction set's file on x86-64; every other file runs anywhere.  Each list begins from the
+# architecture's first processor, so that a -march=native in CFLAGS cannot put wider instructions into the baseline.
+# On other architectures the files of foreign instruction sets are empty, and the baseline needs no flag.
+X86_BASELINE = ["-march=x86-64", "-mno-avx"]
+X86_FLAGS = {
+    "isa_avx2.c": ["-march=x86-64", "-mno-avx512f", "-mavx2", "-mfma"],
+    "isa_avx512.c": ["-march=x86-64", "-mfma", "-mavx512f", "-mavx512dq", "-mavx512vl", "-mavx512bw",
+                     "-mprefer-vector-width=512"],
+}  # fmt: skip
+
+# Cython's file: callbacks of fixed signature leave parameters unused, and type slots are set by position.
+CYTHON_WARNINGS = ["-Wno-unused-parameter", "-Wno-missing-field-initializers"]
+
+DIRECTIVES = {
+    "language_level": 3,
+    "boundscheck": False,
+    "wraparound": False,
+    "freethreading_compatible": True,
+}
+
+INSTALL_HINT = """\
+fastmlp is built from C and found {problem}.  Install a C compiler and Python's headers:
+  Debian, Ubuntu   apt-get install gcc python3-dev
+  Fedora, RHEL     dnf install gcc python3-devel
+  Alpine           apk add gcc musl-dev python3-dev
+  macOS            xcode-select --install
+  Windows          Visual Studio Build Tools with "Desktop development with C++" and "C++ Clang tools for Windows";
+                   clang-cl must be on the PATH, because Microsoft's own compiler lacks the GNU vector types
+                   that the kernels are written in."""
+
+
+def target_flags(source, plat_name):
+    """The instruction-set flags of one C file for the platform that is built for."""
+    flags = X86_FLAGS.get(os.path.basename(source), X86_BASELINE)
+    if plat_name.startswith("macosx"):  # a universal build compiles each file for both architectures in one command
+        return [word for flag in flags for word in ("-Xarch_x86_64", flag)]
+    return flags if plat_name.endswith(("x86_64", "amd64")) else []
+
+
+class BuildKernels(build_ext):
+    """Compiles every C file with its own flags, several at a time, and only those that changed."""
+
+    def build_extension(self, ext):
+        from Cython.Build import cythonize
+        from numpy import get_include
+
+        self.check_compiler()
+        self.include_dirs = [*self.include_dirs, CSRC, get_include()]
+        ext.depends = sorted(map(str, Path(CSRC).iterdir())) + [
+            *map(str, Path("src/fastmlp").glob("*.p[xy]*")), "setup.py"]  # fmt: skip
+        self.discard_stale_objects()
+        [cythonized] = cythonize(
+            [ext], compiler_directives=DIRECTIVES, force=self.force, build_dir=self.build_temp, quiet=True
+        )
+        headers = [path for path in ext.depends if not path.endswith(".c")]
+        sources = [*cythonized.sources, *(path for path in ext.depends if path.endswith(".c"))]
+        with ThreadPoolExecutor(self.parallel or os.cpu_count() or 1) as pool:
+            ext.extra_objects = list(pool.map(lambda source: self.compile_c(source, headers), sources))
+        ext.depends += ext.extra_objects
+        ext.sources = []
+        super().build_extension(ext)
+
+    def check_compiler(self):
+        """Fail early, and say what to install."""
+        if self.compiler.compiler_type == "msvc":
+            clang = shutil.which("clang-cl")
+            if clang is None:
+                raise PlatformError(INSTALL_HINT.format(problem="no clang-cl"))
+            try:
+                self.compiler.initialize(self.plat_name)
+            except PlatformError as error:
+                raise PlatformError(INSTALL_HINT.format(problem="no Visual Studio Build Tools")) from error
+            self.compiler.cc = clang
+            return
+        command = self.compiler.compiler_so[0]
+        if shutil.which(command) is None:
+            raise PlatformError(INSTALL_HINT.format(problem=f"no C compiler ({command!r} is not on the PATH)"))
+        if not any(Path(folder, "Python.h").exists() for folder in {sysconfig.get_path("include"), *self.include_dirs}):
+            raise PlatformError(INSTALL_HINT.format(problem="no Python.h"))
+
+    def flags(self, source):
+        generated = not source.startswith(CSRC)
+        flags = FLAGS + target_flags(source, self.plat_name)
+        if not self.debug:
+            flags = [*flags, "-g0"]  # Python's own -g would make the wheel several times larger
+        if os.environ.get("FASTMLP_WERROR") == "1":
+            flags = [*flags, "-Wall", "-Wextra", "-Werror", *(CYTHON_WARNINGS if generated else [])]
+        if self.compiler.compiler_type == "msvc":
+            return [f"/clang:{flag}" for flag in flags]
+        return flags
+
+    def discard_stale_objects(self):
+        """Objects of another compiler or of other flags are as stale as those of an older source."""
+        command = getattr(self.compiler, "compiler_so", None) or [self.compiler.cc]
+        stamp = Path(self.build_temp, "flags.txt")
+        text = " ".join([*command, *self.flags("generated"), sys.version])
+        if not stamp.exists() or stamp.read_text() != text:
+            shutil.rmtree(self.build_temp, ignore_errors=True)
+            stamp.parent.mkdir(parents=True)
+            stamp.write_text(text)
+
+    def compile_c(self, source, headers):
+        """The object file of one C source, compiled unless it is newer than all it depends on."""
+        [target] = self.compiler.object_filenames([source], output_dir=self.build_temp)
+        if not self.force and os.path.exists(target):
+            built = os.path.getmtime(target)
+            if all(os.path.getmtime(path) < built for path in [source, *headers]):
+                return target
+        try:
+            self.compiler.compile(
+                [source],
+                output_dir=self.build_temp,
+                include_dirs=self.include_dirs,
+                macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
+                debug=self.debug,
+                extra_postargs=self.flags(source),
+            )
+        except CompileError as error:
+            raise CompileError(f"{source}: {error}") from error
+        return target
+
+
+setup(
+    ext_modules=[Extension("fastmlp._kernels", ["src/fastmlp/_kernels.pyx"], language="c")],
+    cmdclass={"build_ext": BuildKernels},
+)

@@ -1,0 +1,64 @@
+"""fastmlp: multi-layer perceptrons on a CPU, small and fast.
+
+>>> import numpy as np
+>>> import fastmlp
+>>> net = fastmlp.Network([2, 8, 1], activation="tanh", output="sigmoid", seed=0)
+>>> net.predict(np.array([[0.0, 1.0], [1.0, 1.0]])).shape
+(2, 1)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from . import callbacks, initializers, layers, optimizers, schedules
+from .config import __version__, get_num_threads, set_num_threads, show_config
+from .errors import BusyError, ModelFileError, NotCompiledError
+from .layers import Dense, Dropout, Rescaling, Standardize
+from .network import Network
+from .serialization import load
+from .training import History
+
+if TYPE_CHECKING:
+    from . import datasets, functional, plots, reference
+
+__all__ = [
+    "BusyError",
+    "Dense",
+    "Dropout",
+    "History",
+    "ModelFileError",
+    "Network",
+    "NotCompiledError",
+    "Rescaling",
+    "Standardize",
+    "__version__",
+    "callbacks",
+    "datasets",
+    "functional",
+    "get_num_threads",
+    "initializers",
+    "layers",
+    "load",
+    "optimizers",
+    "plots",
+    "reference",
+    "schedules",
+    "set_num_threads",
+    "show_config",
+]
+
+# Imported when they are first used, so that a script that only predicts does not wait for them.
+_LATER = frozenset({"datasets", "functional", "plots", "reference"})
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        from importlib import import_module
+
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,121 @@
+# Mirror of csrc/fastmlp.h and csrc/random.h, nothing else.
+from libc.stddef cimport ptrdiff_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+cdef extern from "fastmlp.h" nogil:
+    ctypedef struct fm_kernels:
+        pass
+
+    int fm_isa_count() noexcept
+    const char *fm_isa_name(int isa) noexcept
+    const fm_kernels *fm_isa_table(int isa) noexcept
+    int fm_isa_runnable(int isa) noexcept
+    int fm_isa_find(const char *name) noexcept
+    int fm_isa_default() noexcept
+    enum:
+        FM_ISA_UNKNOWN, FM_ISA_NOT_RUNNABLE
+
+    int fm_cpu_count() noexcept
+    int fm_num_threads() noexcept
+    void fm_set_num_threads(int threads) noexcept
+
+    enum:
+        FM_ACTIVATIONS, FM_ALL_ACTIVATIONS, FM_LOSSES, FM_OPTIMIZERS, FM_ELEMENTARY
+    enum:
+        FM_FLOAT32, FM_FLOAT64, FM_UINT8
+    enum:
+        FM_OK, FM_NO_MEMORY, FM_NOT_FINITE
+
+    ctypedef struct fm_activation_info:
+        const char *name
+        int from_z, row
+        double parameter
+    ctypedef struct fm_loss_info:
+        const char *name
+        int link, label
+        double parameter
+    ctypedef struct fm_optimizer_info:
+        const char *name
+        int slots
+    const fm_activation_info fm_activations[]
+    const fm_loss_info fm_losses[]
+    const fm_optimizer_info fm_optimizers[]
+    const char *const fm_elementary_names[]
+
+    ctypedef struct fm_input:
+        const void *data
+        ptrdiff_t row_bytes, columns
+        int type
+        const void *shift
+        const void *divisor
+    ctypedef struct fm_target:
+        const int64_t *labels
+        const void *rows
+        const void *weights
+    ctypedef struct fm_hyper:
+        double learning_rate, momentum, rho, beta_1, beta_2, epsilon, l1, l2, weight_decay
+        double clipvalue, global_clipnorm
+        int nesterov
+    ctypedef struct fm_layer:
+        ptrdiff_t n_in, n_out
+        int activation
+        double parameter
+        int use_bias
+        double dropout
+        ptrdiff_t w, b
+    ctypedef struct fm_plan:
+        const fm_kernels *kernels
+        int type, layer_count
+        fm_layer *layers
+        ptrdiff_t n_in, n_out, size
+        void *parameters
+        void *slots[2]
+        void *shift
+        void *divisor
+        int loss, optimizer
+        int64_t step
+        double beta_powers[2]
+    ctypedef struct fm_epoch:
+        fm_input input
+        fm_target target
+        ptrdiff_t rows, batch_size
+        const int64_t *order
+        const double *learning_rates
+        uint64_t seed
+        double seconds
+        int threads
+        ptrdiff_t batch
+        double loss, correct
+
+    void *fm_alloc(size_t bytes) noexcept
+    void fm_free(void *) noexcept
+    int fm_plan_init(fm_plan *) noexcept
+    void fm_plan_clear(fm_plan *) noexcept
+    void fm_plan_pack(const fm_plan *, void *vector, int layer, const void *w, const void *b) noexcept
+    void fm_plan_unpack(const fm_plan *, const void *vector, int layer, void *w, void *b) noexcept
+    void fm_plan_initialize(fm_plan *, int layer, int normal, double scale, uint64_t seed) noexcept
+    int fm_plan_predict(const fm_plan *, const fm_input *, ptrdiff_t rows, void *out, int threads) noexcept
+    int fm_plan_forward(const fm_plan *, const fm_input *, ptrdiff_t rows, void *const *outs) noexcept
+    int fm_plan_evaluate(const fm_plan *, const fm_input *, const fm_target *, ptrdiff_t rows, double *loss,
+                         double *correct, int threads) noexcept
+    int fm_plan_compile(fm_plan *, int loss, double loss_parameter, int optimizer, const fm_hyper *) noexcept
+    int fm_plan_train(fm_plan *, fm_epoch *) noexcept
+    int fm_plan_train_forward(fm_plan *, const fm_input *, ptrdiff_t rows, uint64_t seed, void *out) noexcept
+    int fm_plan_train_backward(fm_plan *, const void *output_gradient, ptrdiff_t rows, double learning_rate) noexcept
+    int fm_plan_gradients(const fm_plan *, const fm_input *, const fm_target *, const void *output_gradient,
+                          ptrdiff_t rows, void *gradient, void *input_gradient, double *loss) noexcept
+
+    int fm_activation_forward(const fm_kernels *, int type, int activation, void *a, const void *z, ptrdiff_t rows,
+                              ptrdiff_t n, double parameter) noexcept
+    int fm_activation_backward(const fm_kernels *, int type, int activation, void *dz, const void *da,
+                               const void *saved, ptrdiff_t rows, ptrdiff_t n, double parameter) noexcept
+    int fm_loss_rows(const fm_kernels *, int type, int loss, double parameter, const void *p, const fm_target *,
+                     ptrdiff_t rows, ptrdiff_t n, void *values, void *d, double *correct) noexcept
+    void fm_elementary(const fm_kernels *, int type, int function, void *out, const void *x, ptrdiff_t count) noexcept
+    void fm_optimizer_update(const fm_kernels *, int type, int optimizer, const fm_hyper *, int64_t step, void *w,
+                             const void *g, void *slot_0, void *slot_1, ptrdiff_t count) noexcept
+
+cdef extern from "random.h" nogil:
+    void fm_philox(uint32_t *out, const uint32_t *counter, const uint32_t *key) noexcept
+    void fm_shuffle(int64_t *order, ptrdiff_t n, uint64_t seed, uint32_t epoch) noexcept
+    double fm_cosine(double x) noexcept

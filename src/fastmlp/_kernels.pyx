@@ -1,0 +1,856 @@
+"""The one compiled door: arrays are checked for memory here, and C trusts.
+
+Messages for people are written above (network.py, validation.py); what is refused here would be unsafe.
+"""
+cimport numpy as cnp
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.string cimport memcpy
+
+from fastmlp cimport _c as c
+
+from operator import index
+
+import numpy as np
+
+cnp.import_array()
+
+ctypedef cnp.ndarray Array
+
+DEF_HYPERPARAMETERS = ("learning_rate", "momentum", "rho", "beta_1", "beta_2", "epsilon", "l1", "l2", "weight_decay",
+                       "clipvalue", "global_clipnorm", "nesterov")
+
+
+# --- names: the registry as the C tables have it
+
+def activation_names():
+    """name -> (default parameter, what the derivative is computed from: "z", "a", or "row")."""
+    return {c.fm_activations[i].name.decode():
+            (c.fm_activations[i].parameter,
+             "row" if c.fm_activations[i].row else "z" if c.fm_activations[i].from_z else "a")
+            for i in range(c.FM_ALL_ACTIVATIONS)}
+
+
+def loss_names():
+    """name -> (default parameter, the output activation it is fused with or "any", whether targets are classes)."""
+    return {c.fm_losses[i].name.decode():
+            (c.fm_losses[i].parameter,
+             "any" if c.fm_losses[i].link < 0 else c.fm_activations[c.fm_losses[i].link].name.decode(),
+             bool(c.fm_losses[i].label))
+            for i in range(c.FM_LOSSES)}
+
+
+def optimizer_names():
+    """name -> number of state vectors."""
+    return {c.fm_optimizers[i].name.decode(): c.fm_optimizers[i].slots for i in range(c.FM_OPTIMIZERS)}
+
+
+def isas():
+    """The instruction sets: those compiled in, those this machine can run, and the default."""
+    names = [c.fm_isa_name(i).decode() for i in range(c.fm_isa_count())]
+    return {"compiled": names, "runnable": [n for i, n in enumerate(names) if c.fm_isa_runnable(i)],
+            "default": c.fm_isa_name(find_isa(None)).decode()}
+
+
+def set_num_threads(int threads):
+    c.fm_set_num_threads(threads)
+
+
+def get_num_threads():
+    return c.fm_num_threads()
+
+
+def cpu_count():
+    return c.fm_cpu_count()
+
+
+cdef int find_isa(isa) except -1:
+    cdef int number = c.fm_isa_default() if isa is None else c.fm_isa_find(str(isa).encode())
+    if number >= 0:
+        return number
+    source = "FASTMLP_ISA" if isa is None else f"isa {isa!r}"
+    names = ", ".join([c.fm_isa_name(i).decode() for i in range(c.fm_isa_count())])
+    if number == c.FM_ISA_UNKNOWN:
+        raise ValueError(f"{source} names no instruction set of this build, expected one of {names}")
+    raise ValueError(f"{source} names an instruction set this machine cannot run; compiled in are {names}")
+
+
+cdef int position(names, name, what) except -1:
+    for i, known in enumerate(names):
+        if known == name:
+            return i
+    raise ValueError(f"{what} {name!r} is unknown, expected one of {', '.join(names)}")
+
+
+# --- arrays and errors
+
+cdef int check(int status) except -1:
+    """The one place where a status becomes an exception."""
+    if status == c.FM_NO_MEMORY:
+        raise MemoryError("fastmlp could not allocate its buffers")
+    if status == c.FM_NOT_FINITE:
+        raise FloatingPointError("a value is not finite")
+    return 0
+
+
+cdef Array plain(x, dtype=None):
+    """x as an aligned C-contiguous array of at least one dimension."""
+    return np.require(np.ascontiguousarray(x, dtype), requirements=("C", "A"))
+
+
+cdef Array ready(x, int type_number, shape, str name):
+    """x as a C-contiguous array of that type and shape; nothing is converted silently but the memory order."""
+    cdef Array array = plain(x)
+    if array.dtype.num != type_number or not array.dtype.isnative:
+        raise TypeError(f"{name} has dtype {array.dtype}, expected {cnp.PyArray_DescrFromType(type_number)}")
+    if shape is not None and (<object>array).shape != tuple(shape):
+        raise ValueError(f"{name} has shape {(<object>array).shape}, expected {tuple(shape)}")
+    return array
+
+
+cdef int real_type(Array x) except -1:
+    if x.dtype == np.float32:
+        return c.FM_FLOAT32
+    if x.dtype == np.float64:
+        return c.FM_FLOAT64
+    raise TypeError(f"the array has dtype {x.dtype}, expected float32 or float64")
+
+
+cdef int numpy_type(int type):
+    return cnp.NPY_FLOAT32 if type == c.FM_FLOAT32 else cnp.NPY_FLOAT64
+
+
+cdef int input_type(Array x):
+    """The C input type of an array whose rows can be read as they lie, or -1."""
+    cdef int number = cnp.PyArray_TYPE(x)
+    cdef int type
+    if number == cnp.NPY_FLOAT32:
+        type = c.FM_FLOAT32
+    elif number == cnp.NPY_FLOAT64:
+        type = c.FM_FLOAT64
+    elif number == cnp.NPY_UINT8:
+        type = c.FM_UINT8
+    else:
+        return -1
+    if not cnp.PyArray_ISBEHAVED_RO(x):
+        return -1
+    return type
+
+
+cdef bint rows_of(Array x, c.fm_plan *plan, c.fm_input *rows, ptrdiff_t *count):
+    """Describes x, of shape (rows, n_in) or (n_in,), as input; False if it must be converted first."""
+    cdef int dimensions = cnp.PyArray_NDIM(x)
+    cdef int type = input_type(x)
+    if type < 0 or dimensions < 1 or dimensions > 2:
+        return False
+    if cnp.PyArray_DIM(x, dimensions - 1) != plan.n_in:
+        return False
+    if cnp.PyArray_STRIDE(x, dimensions - 1) != cnp.PyArray_ITEMSIZE(x) and plan.n_in > 1:
+        return False
+    count[0] = cnp.PyArray_DIM(x, 0) if dimensions == 2 else 1
+    rows.data = cnp.PyArray_DATA(x)
+    rows.row_bytes = cnp.PyArray_STRIDE(x, 0) if dimensions == 2 else cnp.PyArray_ITEMSIZE(x) * plan.n_in
+    rows.columns = plan.n_in
+    rows.type = type
+    rows.shift = plan.shift
+    rows.divisor = plan.divisor
+    return count[0] > 0
+
+
+# --- the plan
+
+cdef class Plan:
+    """A compiled description of a network: its layers, parameters and optimizer state.
+
+    `reference.Plan` is its readable twin, with the same methods.  A layer is (n_out, activation, parameter, use_bias,
+    dropout rate of the layer's input).
+    """
+    cdef c.fm_plan c_plan
+    cdef readonly tuple layers
+    cdef readonly str isa
+    cdef object order, order_key
+    cdef ptrdiff_t forward_rows
+
+    def __cinit__(self, ptrdiff_t n_in, layers, *, dtype="float32", input_shift=None, input_divisor=None, isa=None):
+        cdef c.fm_plan *plan = &self.c_plan
+        cdef int l
+        names = list(activation_names())
+        kind = np.dtype(dtype)
+        if kind != np.float32 and kind != np.float64:
+            raise ValueError(f"dtype is {kind}, expected float32 or float64")
+        number = find_isa(isa)
+        self.isa = c.fm_isa_name(number).decode()
+        self.layers = tuple((int(n), str(a), float(p), bool(b), float(d)) for n, a, p, b, d in layers)
+        if n_in < 1 or not self.layers or min([layer[0] for layer in self.layers]) < 1:
+            raise ValueError("a network needs an input width and at least one layer, every width at least 1")
+        plan.kernels = c.fm_isa_table(number)
+        plan.type = c.FM_FLOAT32 if kind == np.float32 else c.FM_FLOAT64
+        plan.layer_count = <int>len(self.layers)
+        plan.n_in = width = n_in
+        plan.layers = <c.fm_layer *>c.fm_alloc(plan.layer_count * sizeof(c.fm_layer))
+        if plan.layers == NULL:
+            raise MemoryError("fastmlp could not allocate a plan")
+        cells = 0
+        for l in range(plan.layer_count):
+            n_out, activation, parameter, use_bias, dropout = self.layers[l]
+            if not 0 <= dropout < 1:
+                raise ValueError(f"dropout is {dropout}, expected at least 0 and below 1")
+            plan.layers[l].n_in = width
+            plan.layers[l].n_out = n_out
+            plan.layers[l].activation = position(names, activation, "activation")
+            plan.layers[l].parameter = parameter
+            plan.layers[l].use_bias = use_bias
+            plan.layers[l].dropout = dropout
+            if plan.layers[l].activation >= c.FM_ACTIVATIONS and l != plan.layer_count - 1:
+                raise ValueError(f"activation {activation!r} works on whole rows and is for the output layer alone")
+            cells += (width + 1) * (n_out + 16)
+            width = n_out
+        plan.n_out = width
+        if cells > 2**48:
+            raise MemoryError(f"a network of {cells} parameters does not fit any memory")
+        for given, name in ((input_shift, "input_shift"), (input_divisor, "input_divisor")):
+            if given is not None:
+                self._set_input(ready(np.asarray(given, kind), numpy_type(plan.type), (n_in,), name), name)
+        check(c.fm_plan_init(plan))
+
+    def __dealloc__(self):
+        c.fm_plan_clear(&self.c_plan)
+        c.fm_free(self.c_plan.layers)
+        c.fm_free(self.c_plan.shift)
+        c.fm_free(self.c_plan.divisor)
+
+    def _set_input(self, Array values, name):
+        cdef size_t bytes = values.nbytes
+        cdef void *copy = c.fm_alloc(bytes)
+        if copy == NULL:
+            raise MemoryError("fastmlp could not allocate a plan")
+        memcpy(copy, cnp.PyArray_DATA(values), bytes)
+        if name == "input_shift":
+            self.c_plan.shift = copy
+        else:
+            self.c_plan.divisor = copy
+
+    @property
+    def n_in(self):
+        return self.c_plan.n_in
+
+    @property
+    def n_out(self):
+        return self.c_plan.n_out
+
+    @property
+    def dtype(self):
+        return np.dtype(np.float32 if self.c_plan.type == c.FM_FLOAT32 else np.float64)
+
+    @property
+    def step(self):
+        """Optimizer steps done since compile."""
+        return self.c_plan.step
+
+    @property
+    def loss(self):
+        return None if self.c_plan.loss < 0 else c.fm_losses[self.c_plan.loss].name.decode()
+
+    @property
+    def num_parameters(self):
+        return sum([w.size for w in self._canonical()])
+
+    def _shapes(self):
+        shapes = []
+        for l in range(self.c_plan.layer_count):
+            shapes.append((self.c_plan.layers[l].n_in, self.c_plan.layers[l].n_out))
+            if self.c_plan.layers[l].use_bias:
+                shapes.append((self.c_plan.layers[l].n_out,))
+        return shapes
+
+    def _canonical(self):
+        return [np.empty(shape, self.dtype) for shape in self._shapes()]
+
+    cdef list unpack(self, const void *vector):
+        cdef int l, i = 0
+        cdef Array w, b
+        arrays = self._canonical()
+        for l in range(self.c_plan.layer_count):
+            w = arrays[i]
+            b = arrays[i + 1] if self.c_plan.layers[l].use_bias else w
+            c.fm_plan_unpack(&self.c_plan, vector, l, cnp.PyArray_DATA(w), cnp.PyArray_DATA(b))
+            i += 1 + self.c_plan.layers[l].use_bias
+        return arrays
+
+    cdef list checked(self, arrays, str name):
+        """Arrays shaped like the parameters and of their dtype, all checked before any is used."""
+        shapes = self._shapes()
+        arrays = list(arrays)
+        if len(arrays) != len(shapes):
+            raise ValueError(f"{name} has {len(arrays)} arrays, expected {len(shapes)}")
+        return [ready(np.asarray(a, self.dtype), numpy_type(self.c_plan.type), shape, name)
+                for a, shape in zip(arrays, shapes)]
+
+    cdef void pack(self, void *vector, list arrays):
+        cdef int l, i = 0
+        cdef Array w, b
+        for l in range(self.c_plan.layer_count):
+            w = arrays[i]
+            b = arrays[i + 1] if self.c_plan.layers[l].use_bias else w
+            c.fm_plan_pack(&self.c_plan, vector, l, cnp.PyArray_DATA(w), cnp.PyArray_DATA(b))
+            i += 1 + self.c_plan.layers[l].use_bias
+
+    def get_weights(self):
+        """Copies of the parameters: [W1, b1, W2, ...]."""
+        return self.unpack(self.c_plan.parameters)
+
+    def set_weights(self, weights):
+        self.pack(self.c_plan.parameters, self.checked(weights, "weights"))
+
+    def initialize(self, int layer, str kind, double scale, seed):
+        """Random weights of one layer, "uniform" in [-scale, scale) or "normal"; its bias is zero."""
+        cdef bint normal = kind == "normal"
+        cdef uint64_t number = index(seed)
+        if kind not in ("uniform", "normal"):
+            raise ValueError(f"kind is {kind!r}, expected 'uniform' or 'normal'")
+        if not 0 <= layer < self.c_plan.layer_count:
+            raise IndexError(f"layer is {layer}, expected 0 to {self.c_plan.layer_count - 1}")
+        with nogil:
+            c.fm_plan_initialize(&self.c_plan, layer, normal, scale, number)
+
+    # --- prediction
+
+    cdef int describe(self, Array x, c.fm_input *rows, ptrdiff_t *count) except -1:
+        if rows_of(x, &self.c_plan, rows, count):
+            return 0
+        raise ValueError(f"X has shape {(<object>x).shape} and dtype {x.dtype}, expected ({'rows'}, {self.n_in}) of "
+                         f"{self.dtype}, float64, float32 or uint8 with contiguous rows")
+
+    cdef Array as_rows(self, x):
+        """x itself where its rows can be read as they lie, else a contiguous copy."""
+        cdef c.fm_input rows
+        cdef ptrdiff_t count
+        cdef Array array = np.asarray(x)
+        if not rows_of(array, &self.c_plan, &rows, &count) and array.dtype.kind in "fiub":
+            kept = array.dtype in (np.float32, np.float64, np.uint8) and array.dtype.isnative
+            array = np.require(array, array.dtype if kept else self.dtype, ("C", "A"))
+        return array
+
+    cdef object run_predict(self, Array x, c.fm_input *rows, ptrdiff_t count, out, int threads):
+        """Predictions for described rows; None if `out` is not fit or a value of X is not finite."""
+        cdef int status
+        cdef Array result
+        cdef cnp.npy_intp shape[2]
+        cdef int dimensions = cnp.PyArray_NDIM(x)
+        cdef void *memory
+        if out is None:
+            shape[0] = count
+            shape[dimensions - 1] = self.c_plan.n_out
+            result = cnp.PyArray_EMPTY(dimensions, shape, numpy_type(self.c_plan.type), 0)
+        else:
+            if not self.fits(out, x, dimensions, count):
+                return None
+            result = out
+        memory = cnp.PyArray_DATA(result)
+        if count * self.c_plan.size < 16384:
+            status = c.fm_plan_predict(&self.c_plan, rows, count, memory, 1)
+        else:
+            with nogil:
+                status = c.fm_plan_predict(&self.c_plan, rows, count, memory, threads)
+        if status == c.FM_NOT_FINITE:
+            return None
+        check(status)
+        return result
+
+    cdef bint fits(self, out, Array x, int dimensions, ptrdiff_t count):
+        """out can take the predictions of x: shape, dtype, order, writable, and no memory shared with x."""
+        if not cnp.PyArray_Check(out):
+            return False
+        cdef Array array = out
+        return (cnp.PyArray_TYPE(array) == numpy_type(self.c_plan.type) and cnp.PyArray_ISCARRAY(array)
+                and cnp.PyArray_NDIM(array) == dimensions
+                and cnp.PyArray_DIM(array, dimensions - 1) == self.c_plan.n_out
+                and (dimensions == 1 or cnp.PyArray_DIM(array, 0) == count)
+                and not overlap(array, x))
+
+    def predict(self, X, out=None, threads=None):
+        """Predictions (rows, n_out), or (n_out,) for one row (n_in,)."""
+        cdef c.fm_input rows
+        cdef ptrdiff_t count
+        cdef Array x = self.as_rows(X)
+        self.describe(x, &rows, &count)
+        result = self.run_predict(x, &rows, count, out, threads or 0)
+        if result is None:
+            if out is not None and not self.fits(out, x, cnp.PyArray_NDIM(x), count):
+                raise ValueError("out does not fit: expected a writable C-contiguous array of the predictions' shape and "
+                                 f"dtype {self.dtype} that shares no memory with X")
+            raise ValueError("X contains NaN or infinity, expected finite values")
+        return result
+
+    def forward(self, X):
+        """Every layer's activations, the link applied, no dropout: [(rows, n_out of layer 1), ...]."""
+        cdef c.fm_input rows
+        cdef ptrdiff_t count
+        cdef int status, l
+        cdef Array x = self.as_rows(X), a
+        self.describe(x, &rows, &count)
+        outs = [np.empty((count, layer[0]), self.dtype) for layer in self.layers]
+        cdef Array pointers = np.empty(len(outs), np.uintp)
+        for l in range(len(outs)):
+            a = outs[l]
+            (<void **>cnp.PyArray_DATA(pointers))[l] = cnp.PyArray_DATA(a)
+        cdef void **addresses = <void **>cnp.PyArray_DATA(pointers)
+        with nogil:
+            status = c.fm_plan_forward(&self.c_plan, &rows, count, addresses)
+        check(status)
+        return outs if x.ndim == 2 else [layer[0] for layer in outs]
+
+    # --- training
+
+    def compile(self, loss, double loss_parameter, optimizer, hyperparameters):
+        """Chooses loss and optimizer and zeroes the optimizer's state; loss None is one that Python computes."""
+        cdef int number = -1 if loss is None else position(loss_names(), loss, "loss")
+        cdef int rule = position(optimizer_names(), optimizer, "optimizer")
+        cdef c.fm_hyper hyper = hyper_of(hyperparameters, self.c_plan.type)
+        cdef int link
+        for layer in self.layers:
+            if layer[1] == "step":
+                raise ValueError("activation 'step' has derivative 0 everywhere, so a network with it cannot be trained")
+        if number >= 0 and c.fm_losses[number].link >= 0:
+            link = c.fm_losses[number].link
+            expected = c.fm_activations[link].name.decode()
+            output = list(self.layers).pop()[1]
+            if output != expected and (expected, output) != ("softmax", "log_softmax"):
+                raise ValueError(f"loss {loss!r} needs the output activation {expected!r}, got {output!r}")
+        check(c.fm_plan_compile(&self.c_plan, number, loss_parameter, rule, &hyper))
+        self.forward_rows = 0
+
+    cdef c.fm_target target(self, y, sample_weight, ptrdiff_t rows, list keep) except *:
+        """The C view of y and the weights; `keep` holds the arrays alive."""
+        cdef c.fm_target t
+        cdef Array array
+        cdef ptrdiff_t i
+        cdef const int64_t *labels
+        t.labels = NULL
+        t.rows = t.weights = NULL
+        if self.c_plan.loss < 0:
+            raise RuntimeError("the plan has no loss: compile it first")
+        if c.fm_losses[self.c_plan.loss].label:
+            array = ready(y, cnp.NPY_INT64, (rows,), "y")
+            labels = <const int64_t *>cnp.PyArray_DATA(array)
+            for i in range(rows):
+                if labels[i] < 0 or labels[i] >= self.c_plan.n_out:
+                    raise ValueError(f"y has class {labels[i]} at row {i}, expected 0 to {self.n_out - 1}")
+            t.labels = labels
+        else:
+            array = ready(y, numpy_type(self.c_plan.type), (rows, self.n_out), "y")
+            t.rows = cnp.PyArray_DATA(array)
+        keep.append(array)
+        if sample_weight is not None:
+            array = ready(sample_weight, numpy_type(self.c_plan.type), (rows,), "sample_weight")
+            t.weights = cnp.PyArray_DATA(array)
+            keep.append(array)
+        return t
+
+    def train(self, X, y, sample_weight=None, *, ptrdiff_t batch_size, seed, epoch, bint shuffle, ptrdiff_t first,
+              learning_rates, double seconds, threads=None):
+        """Mini-batches first, first + 1, ... of an epoch, until it ends or `seconds` have passed.
+
+        Returns the next batch, the sum of the weighted row losses and the number of correct rows.
+        """
+        cdef c.fm_epoch e
+        cdef ptrdiff_t rows
+        cdef int status
+        cdef Array rates, order
+        cdef list keep = []
+        cdef Array x = self.as_rows(X)
+        self.describe(x, &e.input, &rows)
+        if x.ndim != 2 or batch_size < 1:
+            raise ValueError("X needs two dimensions and batch_size at least 1")
+        batches = (rows + batch_size - 1) // batch_size
+        rates = ready(learning_rates, cnp.NPY_FLOAT64, (batches,), "learning_rates")
+        if not 0 <= first < batches:
+            raise ValueError(f"first is {first}, expected 0 to {batches - 1}")
+        if self.order_key != (rows, seed, epoch, shuffle):
+            self.order = shuffled(seed, epoch, rows) if shuffle else None
+            self.order_key = (rows, seed, epoch, shuffle)
+        e.order = NULL
+        if shuffle:
+            order = self.order
+            e.order = <const int64_t *>cnp.PyArray_DATA(order)
+        e.target = self.target(y, sample_weight, rows, keep)
+        e.rows = rows
+        e.batch_size = batch_size
+        e.learning_rates = <const double *>cnp.PyArray_DATA(rates)
+        e.seed = index(seed)
+        e.seconds = seconds
+        e.threads = threads or 0
+        e.batch = first
+        e.loss = e.correct = 0
+        self.forward_rows = 0
+        with nogil:
+            status = c.fm_plan_train(&self.c_plan, &e)
+        if status == c.FM_NOT_FINITE:
+            raise FloatingPointError(f"the loss of batch {e.batch} is not finite")
+        check(status)
+        return e.batch, e.loss, e.correct
+
+    def train_forward(self, X, *, seed):
+        """Predictions of one batch with dropout on, for a loss in Python; train_backward finishes the step."""
+        cdef c.fm_input rows
+        cdef ptrdiff_t count
+        cdef int status
+        cdef uint64_t key = index(seed)
+        cdef Array x = self.as_rows(X)
+        self.describe(x, &rows, &count)
+        cdef Array out = np.empty((count, self.n_out), self.dtype)
+        cdef void *memory = cnp.PyArray_DATA(out)
+        with nogil:
+            status = c.fm_plan_train_forward(&self.c_plan, &rows, count, key, memory)
+        check(status)
+        self.forward_rows = count
+        return out
+
+    def train_backward(self, output_gradient, double learning_rate):
+        """One optimizer step from the gradient of the loss with respect to train_forward's predictions."""
+        cdef int status
+        if self.forward_rows == 0:
+            raise RuntimeError("train_backward needs a train_forward before it")
+        cdef ptrdiff_t count = self.forward_rows
+        cdef Array d = ready(output_gradient, numpy_type(self.c_plan.type), (count, self.n_out), "output_gradient")
+        cdef const void *memory = cnp.PyArray_DATA(d)
+        with nogil:
+            status = c.fm_plan_train_backward(&self.c_plan, memory, count, learning_rate)
+        self.forward_rows = 0
+        check(status)
+
+    def gradients(self, X, y, sample_weight=None, *, bint input_gradient=False):
+        """(loss, gradients like get_weights, gradient of X or None), without dropout, clipping or penalties."""
+        cdef list keep = []
+        cdef c.fm_input rows
+        cdef ptrdiff_t count
+        cdef Array x = self.as_rows(X)
+        self.describe(x, &rows, &count)
+        cdef c.fm_target target = self.target(y, sample_weight, count, keep)
+        return self.run_gradients(&rows, &target, NULL, count, input_gradient)
+
+    def backward(self, X, output_gradient):
+        """(gradients like get_weights, gradient of X) from the gradient with respect to the prediction."""
+        cdef c.fm_input rows
+        cdef ptrdiff_t count
+        cdef Array x = self.as_rows(X)
+        self.describe(x, &rows, &count)
+        cdef Array d = ready(output_gradient, numpy_type(self.c_plan.type), (count, self.n_out), "output_gradient")
+        return self.run_gradients(&rows, NULL, cnp.PyArray_DATA(d), count, True)[1:]
+
+    cdef tuple run_gradients(self, const c.fm_input *rows, const c.fm_target *target, const void *output_gradient,
+                             ptrdiff_t count, bint input_gradient):
+        cdef double loss
+        cdef int status
+        cdef Array dx = np.empty((count, self.n_in), self.dtype) if input_gradient else np.empty(0)
+        cdef void *dx_memory = cnp.PyArray_DATA(dx) if input_gradient else NULL
+        cdef size_t size = self.c_plan.size * self.dtype.itemsize
+        cdef void *gradient = c.fm_alloc(size)
+        if gradient == NULL:
+            raise MemoryError("fastmlp could not allocate a gradient")
+        try:
+            with nogil:
+                status = c.fm_plan_gradients(&self.c_plan, rows, target, output_gradient, count, gradient, dx_memory,
+                                             &loss)
+            check(status)
+            return loss, self.unpack(gradient), dx if input_gradient else None
+        finally:
+            c.fm_free(gradient)
+
+    def evaluate(self, X, y, sample_weight=None, threads=None):
+        """(sum of the weighted row losses, number of correct rows)."""
+        cdef list keep = []
+        cdef c.fm_input rows
+        cdef ptrdiff_t count
+        cdef double loss, correct
+        cdef int status, most = threads or 0
+        cdef Array x = self.as_rows(X)
+        self.describe(x, &rows, &count)
+        cdef c.fm_target target = self.target(y, sample_weight, count, keep)
+        with nogil:
+            status = c.fm_plan_evaluate(&self.c_plan, &rows, &target, count, &loss, &correct, most)
+        check(status)
+        return loss, correct
+
+    def get_state(self):
+        """The optimizer's state: step, powers of beta, and its vectors as arrays like get_weights."""
+        return {"step": self.c_plan.step, "beta_powers": (self.c_plan.beta_powers[0], self.c_plan.beta_powers[1]),
+                "slots": [self.unpack(self.c_plan.slots[i]) for i in range(2) if self.c_plan.slots[i] != NULL]}
+
+    def set_state(self, state):
+        slots = [self.checked(arrays, "slots") for arrays in state["slots"]]
+        used = [i for i in range(2) if self.c_plan.slots[i] != NULL]
+        if len(slots) != len(used):
+            raise ValueError(f"slots has {len(slots)} vectors, expected {len(used)}")
+        powers = tuple(float(power) for power in state["beta_powers"])
+        step = int(state["step"])
+        for i, arrays in zip(used, slots):
+            self.pack(self.c_plan.slots[<int>i], arrays)
+        self.c_plan.beta_powers[0], self.c_plan.beta_powers[1] = powers
+        self.c_plan.step = step
+
+
+cdef bint overlap(Array a, Array b):
+    """Whether the memory from the first to the last byte of two arrays intersects."""
+    cdef char *a_first = <char *>cnp.PyArray_DATA(a)
+    cdef char *b_first = <char *>cnp.PyArray_DATA(b)
+    if a_first + cnp.PyArray_NBYTES(a) <= b_first:
+        return False
+    if cnp.PyArray_ISCONTIGUOUS(b) and b_first + cnp.PyArray_NBYTES(b) <= a_first:
+        return False
+    return np.may_share_memory(a, b)
+
+
+cdef class Predictor:
+    """What Network inherits: predictions of ready arrays without a line of Python."""
+    cdef readonly Plan plan
+
+    def __init__(self, Plan plan not None):
+        self.plan = plan
+
+    def predict(self, X, out=None, threads=None):
+        """The network's answer to every row.
+
+        Parameters
+        ----------
+        X : array-like of shape (rows, n_in) or (n_in,)
+            Finite numbers.  Arrays of float32, float64 or uint8 with contiguous rows are read as they lie; the
+            shortest way is an array of the network's dtype.
+        out : ndarray, optional
+            Takes the predictions: of the network's dtype, C-contiguous, writable, apart from X.
+        threads : int, optional
+            At most this many threads; None leaves it to `fastmlp.set_num_threads`.  Short work uses one.
+
+        Returns
+        -------
+        ndarray of shape (rows, n_out), or (n_out,) for one row
+            `out`, where it is given.  A row's bits do not depend on the rows beside it, nor on threads.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If X or out do not fit.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastmlp import Network
+        >>> net = Network([2, 1], initializer="zeros")
+        >>> net.predict(np.array([[1.0, 2.0], [3.0, 4.0]])).shape
+        (2, 1)
+        """
+        cdef c.fm_input rows
+        cdef ptrdiff_t count
+        cdef Plan plan = self.plan
+        if plan is not None and cnp.PyArray_CheckExact(X) and rows_of(X, &plan.c_plan, &rows, &count):
+            if threads is None:
+                result = plan.run_predict(X, &rows, count, out, 0)
+                if result is not None:
+                    return result
+        return self._predict(X, out, threads)
+
+    def __call__(self, X):
+        """The same as predict(X)."""
+        return self.predict(X)
+
+
+# --- kernels on arrays
+
+cdef c.fm_hyper hyper_of(values, int type) except *:
+    cdef c.fm_hyper hyper
+    cdef double least = 1e-30 if type == c.FM_FLOAT32 else 1e-200 # padding stays zero while g / epsilon does
+    unknown = set(values) - set(DEF_HYPERPARAMETERS)
+    if unknown:
+        raise ValueError(f"hyperparameters has {sorted(unknown)[0]!r}, expected some of {', '.join(DEF_HYPERPARAMETERS)}")
+
+    def value(name, default):
+        given = values.get(name)
+        return default if given is None else float(given)
+
+    hyper.learning_rate = value("learning_rate", 0)
+    hyper.momentum = value("momentum", 0)
+    hyper.rho = value("rho", 0)
+    hyper.beta_1 = value("beta_1", 0)
+    hyper.beta_2 = value("beta_2", 0)
+    hyper.epsilon = value("epsilon", 1e-8)
+    hyper.l1 = value("l1", 0)
+    hyper.l2 = value("l2", 0)
+    hyper.weight_decay = value("weight_decay", 0)
+    hyper.clipvalue = value("clipvalue", np.inf)
+    hyper.global_clipnorm = value("global_clipnorm", np.inf)
+    hyper.nesterov = bool(values.get("nesterov"))
+    if not hyper.epsilon >= least:
+        raise ValueError(f"epsilon is {hyper.epsilon}, expected at least {least}")
+    return hyper
+
+
+cdef tuple flat_rows(Array x):
+    """(rows, n) of an array seen as rows of its last axis."""
+    n = x.shape[x.ndim - 1] if x.ndim else 1
+    return (x.size // n if n else 0), n
+
+
+def elementary(name, x, isa=None):
+    """exp, log, log1p, expm1, tanh, erf or sigmoid of every element, by the engine's own code."""
+    cdef int number = find_isa(isa)
+    cdef int function = position([c.fm_elementary_names[i].decode() for i in range(c.FM_ELEMENTARY)], name, "name")
+    cdef Array array = plain(x)
+    cdef int type = real_type(array)
+    cdef Array out = np.empty_like(array)
+    cdef const void *source = cnp.PyArray_DATA(array)
+    cdef void *memory = cnp.PyArray_DATA(out)
+    cdef ptrdiff_t count = array.size
+    with nogil:
+        c.fm_elementary(c.fm_isa_table(number), type, function, memory, source, count)
+    return out.reshape(np.shape(x))
+
+
+def activation_forward(name, z, double parameter=0.0, isa=None):
+    """activation(z), of any shape; a row activation works along the last axis."""
+    cdef int number = find_isa(isa), activation = position(activation_names(), name, "activation")
+    cdef Array array = plain(z)
+    cdef int type = real_type(array)
+    cdef Array a = np.empty_like(array)
+    cdef ptrdiff_t rows, n
+    rows, n = flat_rows(array)
+    check(c.fm_activation_forward(c.fm_isa_table(number), type, activation, cnp.PyArray_DATA(a),
+                                  cnp.PyArray_DATA(array), rows, n, parameter))
+    return a.reshape(np.shape(z))
+
+
+def activation_backward(name, da, saved, double parameter=0.0, isa=None):
+    """da * derivative, from z or a as activation_names says; a row activation from a, along the last axis."""
+    cdef int number = find_isa(isa), activation = position(activation_names(), name, "activation")
+    cdef Array array = plain(da)
+    cdef int type = real_type(array)
+    cdef Array kept = ready(saved, numpy_type(type), (<object>array).shape, "saved")
+    cdef Array dz = np.empty_like(array)
+    cdef ptrdiff_t rows, n
+    rows, n = flat_rows(array)
+    check(c.fm_activation_backward(c.fm_isa_table(number), type, activation, cnp.PyArray_DATA(dz),
+                                   cnp.PyArray_DATA(array), cnp.PyArray_DATA(kept), rows, n, parameter))
+    return dz.reshape(np.shape(da))
+
+
+cdef Plan layer_plan(W, b, activation, parameter, isa):
+    """A plan of one dense layer."""
+    w = np.asarray(W)
+    if w.ndim != 2:
+        raise ValueError(f"W has shape {w.shape}, expected (n_in, n_out)")
+    plan = Plan(w.shape[0], [(w.shape[1], activation, parameter, b is not None, 0.0)], dtype=w.dtype, isa=isa)
+    plan.set_weights([w] if b is None else [w, b])
+    return plan
+
+
+def dense_forward(X, W, b=None, activation="identity", double parameter=0.0, isa=None):
+    """activation(X @ W + b)."""
+    return layer_plan(W, b, activation, parameter, isa).predict(X)
+
+
+def dense_backward(dz, X, W, isa=None):
+    """(dX, dW, db) of z = X @ W + b, from dz."""
+    w = np.asarray(W)
+    plan = layer_plan(w, np.zeros(np.shape(w)[1:], w.dtype), "identity", 0.0, isa)
+    (dW, db), dX = plan.backward(X, dz)
+    return dX, dW, db
+
+
+def loss_gradient(name, double parameter, p, y, sample_weight=None, isa=None):
+    """(weighted loss of each row, gradient of their mean with respect to p, correct rows).
+
+    p holds logits where loss_names says that the loss is fused with its link, else predictions.
+    """
+    cdef int number = find_isa(isa), loss = position(loss_names(), name, "loss"), type
+    cdef Array array = plain(p)
+    cdef Array targets, weights, values, d, correct
+    cdef c.fm_target t
+    type = real_type(array)
+    if array.ndim != 2:
+        raise ValueError(f"p has shape {(<object>array).shape}, expected (rows, n_out)")
+    cdef ptrdiff_t rows = array.shape[0], n = array.shape[1]
+    t.labels = NULL
+    t.rows = t.weights = NULL
+    if c.fm_losses[loss].label:
+        targets = ready(y, cnp.NPY_INT64, (rows,), "y")
+        if rows and not (0 <= targets.min() and targets.max() < n):
+            raise ValueError(f"y has classes {targets.min()} to {targets.max()}, expected 0 to {n - 1}")
+        t.labels = <const int64_t *>cnp.PyArray_DATA(targets)
+    else:
+        targets = ready(y, numpy_type(type), (rows, n), "y")
+        t.rows = cnp.PyArray_DATA(targets)
+    if sample_weight is not None:
+        weights = ready(sample_weight, numpy_type(type), (rows,), "sample_weight")
+        t.weights = cnp.PyArray_DATA(weights)
+    values = np.empty(rows, array.dtype)
+    d = np.empty_like(array)
+    correct = np.empty(rows, np.float64)
+    check(c.fm_loss_rows(c.fm_isa_table(number), type, loss, parameter, cnp.PyArray_DATA(array), &t, rows, n,
+                         cnp.PyArray_DATA(values), cnp.PyArray_DATA(d), <double *>cnp.PyArray_DATA(correct)))
+    return values, d, correct
+
+
+def optimizer_update(name, w, g, slots, hyperparameters, double learning_rate, int64_t step=0, isa=None):
+    """One step of an optimizer on arrays, in place: w and slots change; `step` steps were done before."""
+    cdef int number = find_isa(isa), rule = position(optimizer_names(), name, "optimizer"), type = real_type(w)
+    cdef c.fm_hyper hyper = hyper_of(hyperparameters, type)
+    cdef void *vectors[4]
+    cdef Array array
+    cdef ptrdiff_t i
+    hyper.learning_rate = learning_rate
+    targets = [w, *slots]
+    for target in targets:
+        if not isinstance(target, np.ndarray) or not target.flags.writeable:
+            raise ValueError("w and slots are changed in place, expected writable arrays")
+    sources = [w, g, *slots]
+    padded = []
+    for source in sources:
+        array = ready(source, numpy_type(type), w.shape, "g and slots")
+        copy = np.zeros((w.size + 15) // 16 * 16, w.dtype)
+        copy[:w.size] = array.reshape(-1)
+        padded.append(copy)
+    for i in range(4):
+        vectors[i] = NULL
+        if i < len(padded):
+            array = padded[i]
+            vectors[i] = cnp.PyArray_DATA(array)
+    needed = c.fm_optimizers[rule].slots
+    if len(slots) != needed and not (name == "sgd" and hyper.momentum == 0 and not slots):
+        raise ValueError(f"slots has {len(slots)} arrays, expected {needed}")
+    c.fm_optimizer_update(c.fm_isa_table(number), type, rule, &hyper, step, vectors[0], vectors[1], vectors[2],
+                          vectors[3], padded[0].size)
+    for target, copy in zip(targets, [padded[0], *padded[2:]]):
+        target[...] = copy[:w.size].reshape(w.shape)
+
+
+# --- random numbers
+
+def philox(counter, key):
+    """Philox4x32-10 of counters (..., 4) uint32 under a key of two words."""
+    cdef Array source = plain(counter, np.uint32)
+    cdef Array out = np.empty_like(source)
+    cdef uint32_t words[2]
+    cdef ptrdiff_t i
+    if source.ndim < 1 or source.shape[source.ndim - 1] != 4:
+        raise ValueError(f"counter has shape {(<object>source).shape}, expected (..., 4)")
+    first, second = key
+    words[0], words[1] = first, second
+    for i in range(source.size // 4):
+        c.fm_philox(<uint32_t *>cnp.PyArray_DATA(out) + 4 * i, <const uint32_t *>cnp.PyArray_DATA(source) + 4 * i, words)
+    return out
+
+
+def shuffled(seed, epoch, ptrdiff_t n):
+    """The order of n rows in an epoch: int64, a permutation that depends on the three arguments alone."""
+    cdef uint64_t key = index(seed)
+    cdef uint32_t number = index(epoch)
+    if n < 0:
+        raise ValueError(f"n is {n}, expected at least 0")
+    cdef Array order = np.empty(n, np.int64)
+    cdef int64_t *memory = <int64_t *>cnp.PyArray_DATA(order)
+    with nogil:
+        c.fm_shuffle(memory, n, key, number)
+    return order
+
+
+def cosine(double x):
+    """cos(x) for |x| <= 2 pi, with the same bits on every machine."""
+    return c.fm_cosine(x)

@@ -1,0 +1,266 @@
+"""What the command line trains on: files of several kinds, brought to one form."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import datasets
+from .layers import Rescaling, Standardize
+from .network import Network
+from .serialization import load
+
+Array = np.ndarray[Any, Any]
+
+# Whole numbers are taken for classes up to this many, if each has enough rows on average.
+MAX_CLASSES = 100
+ROWS_PER_CLASS = 5
+# The entry of a model file that holds the names of the classes, as JSON.
+_CLASSES = "classes.json"
+# scikit-learn's digits have pixels from 0 to this.
+DIGITS_MAXIMUM = 16
+
+
+@dataclass
+class Data:
+    """Training and test rows.
+
+    Attributes
+    ----------
+    source : str
+        Where they come from, for people.
+    X, X_test : ndarray of shape (rows, features)
+        As the model will get them later: unscaled.
+    y, y_test : ndarray
+        Class codes of shape (rows,), or targets of shape (rows, outputs).
+    classes : tuple of str or None
+        The name of each code; None for a regression.
+    scaling : Rescaling, Standardize or None
+        The network's first layer.
+    """
+
+    source: str
+    X: Array
+    y: Array
+    X_test: Array
+    y_test: Array
+    classes: tuple[str, ...] | None
+    scaling: Rescaling | Standardize | None
+
+
+def load_training(
+    path: Path | None, target: str | None, task: str, scaling: str, test_share: float, seed: int
+) -> Data:
+    """The data set in a folder of IDX files, a CSV or an ``.npz``; without a path, scikit-learn's digits."""
+    parts, words = _training_arrays(path, target)
+    X = _rows(parts["X"], "X")
+    X_test = _rows(parts["X_test"], "X_test") if "X_test" in parts else None
+    y, y_test, classes = encode(parts["y"], parts.get("y_test"), words, task)
+    if len(X) != len(y):
+        raise ValueError(f"y has {len(y)} rows, expected {len(X)} as X has")
+    if X_test is None or y_test is None:
+        stratify = classes is not None
+        X, X_test, y, y_test = datasets.train_test_split(X, y, test_share, seed, stratify)
+    elif X_test.shape[1] != X.shape[1] or len(X_test) != len(y_test):
+        raise ValueError(f"X_test has shape {X_test.shape}, expected ({len(y_test)}, {X.shape[1]})")
+    digits = path is None and scaling == "auto"
+    layer = Rescaling(1 / DIGITS_MAXIMUM) if digits else _scaling_layer(X, scaling)
+    source = "scikit-learn's digits" if path is None else str(path)
+    return Data(source, X, y, X_test, y_test, classes, layer)
+
+
+def _training_arrays(
+    path: Path | None, target: str | None
+) -> tuple[dict[str, Array], tuple[str, ...] | None]:
+    """X, y and perhaps X_test, y_test; and the words behind y where those are codes of words."""
+    if path is None:
+        return _digits(), None
+    if not path.exists():
+        raise FileNotFoundError(f"--data is {str(path)!r}, expected a file or a folder, which is not there")
+    if path.is_dir():
+        return _four(*datasets.load_idx_folder(path)), None
+    if path.suffix == ".npz":
+        return _npz(path), None
+    if target is None:
+        raise ValueError(
+            f"--target is missing, expected the name or index of the column of {path.name!r} to predict"
+        )
+    table = datasets.load_csv(path, target)
+    return _four(table.X, table.y, None, None), table.classes
+
+
+def _digits() -> dict[str, Array]:
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError as error:
+        raise ImportError(
+            "the digits come with scikit-learn, which is not installed: "
+            'pip install "fastmlp[train]" brings it, or give files of your own with --data'
+        ) from error
+    digits = load_digits()
+    return {"X": digits.data.astype(np.float32), "y": digits.target}
+
+
+def _four(X: Array, y: Array | None, X_test: Array | None, y_test: Array | None) -> dict[str, Array]:
+    parts = {"X": X, "y": y, "X_test": X_test, "y_test": y_test}
+    return {name: array for name, array in parts.items() if array is not None}
+
+
+def _npz(path: Path) -> dict[str, Array]:
+    parts = datasets.load_npz(path)
+    if "y" not in parts:
+        raise ValueError(f"path {path.name!r} has no array y, which training needs")
+    if ("X_test" in parts) != ("y_test" in parts):
+        raise ValueError(f"path {path.name!r} has only one of X_test and y_test, expected both or none")
+    return parts
+
+
+def _rows(X: Array, name: str) -> Array:
+    """(rows, features): images are flattened."""
+    if X.ndim < 2 or X.size == 0:
+        raise ValueError(f"{name} has shape {X.shape}, expected (rows, features)")
+    return X.reshape(len(X), -1)
+
+
+def encode(
+    y: Array, y_test: Array | None, words: tuple[str, ...] | None, task: str
+) -> tuple[Array, Array | None, tuple[str, ...] | None]:
+    """Targets as class codes with their names, or as real numbers.
+
+    Examples
+    --------
+    >>> encode(np.array([3, 5, 3, 5, 5, 3, 3, 3, 5, 5]), None, None, "auto")[0].tolist()
+    [0, 1, 0, 1, 1, 0, 0, 0, 1, 1]
+    """
+    y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
+    if task == "regression" or (task == "auto" and words is None and not _looks_like_classes(y)):
+        if words is not None:
+            raise ValueError(f"--task is regression, but the target holds words such as {words[0]!r}")
+        return _real(y), None if y_test is None else _real(y_test), None
+    if words is not None:
+        return y, y_test, words
+    values, codes = _distinct(y)
+    return codes, None if y_test is None else _codes_of(y_test, values), tuple(map(str, values.tolist()))
+
+
+def _real(y: Array) -> Array:
+    if y.dtype.kind not in "biuf":
+        raise TypeError(f"y has dtype {y.dtype}, expected numbers for a regression")
+    return y.reshape(len(y), -1).astype(np.float64)
+
+
+def _looks_like_classes(y: Array) -> bool:
+    if y.dtype.kind in "US":
+        return True
+    if y.ndim != 1 or y.dtype.kind not in "biuf" or not np.isfinite(y).all() or (y != np.rint(y)).any():
+        return False
+    count = len(np.unique(y))
+    return 2 <= count <= min(MAX_CLASSES, len(y) // ROWS_PER_CLASS)
+
+
+def _distinct(y: Array) -> tuple[Array, Array]:
+    """The class values in order, and the code of each row's."""
+    if y.ndim != 1:
+        raise ValueError(f"y has shape {y.shape}, expected (rows,) classes")
+    if y.dtype.kind == "f":
+        wrong = np.flatnonzero(y != np.rint(y))
+        if len(wrong):
+            raise ValueError(f"y contains {y[wrong[0]]:g} at row {wrong[0]}, expected whole numbers")
+        y = y.astype(np.int64)
+    values, codes = np.unique(y, return_inverse=True)
+    if len(values) < 2:
+        raise ValueError(f"y has the class {values[0]} only, expected at least two")
+    return values, codes.astype(np.int64)
+
+
+def _codes_of(y: Array, values: Array) -> Array:
+    flat = y.reshape(len(y))
+    codes = np.minimum(np.searchsorted(values, flat), len(values) - 1)
+    strange = np.flatnonzero(values[codes] != flat)
+    if len(strange):
+        raise ValueError(f"y_test contains {flat[strange[0]]} at row {strange[0]}, which no training row has")
+    return codes.astype(np.int64)
+
+
+def _scaling_layer(X: Array, scaling: str) -> Rescaling | Standardize | None:
+    """Bytes are divided by 255; other columns get mean 0 and deviation 1, unless all lie in [0, 1]."""
+    if scaling == "none":
+        return None
+    if scaling == "auto" and X.dtype == np.uint8:
+        return Rescaling(1 / 255)
+    if scaling == "auto" and X.min() >= 0 and X.max() <= 1:
+        return None
+    return Standardize.adapt(X)
+
+
+def load_inputs(path: Path, target: str | None) -> tuple[Array, Array | None, tuple[str, ...] | None]:
+    """Rows to predict, with their targets and the words behind those where the file has them.
+
+    A folder of IDX files gives its test set, or, without one, its training set.
+    """
+    if path.is_dir():
+        X, y, X_test, y_test = datasets.load_idx_folder(path)
+        return (_rows(X, "X"), y, None) if X_test is None else (_rows(X_test, "X_test"), y_test, None)
+    if path.suffix == ".npz":
+        parts = datasets.load_npz(path)
+        suffix = "_test" if "X_test" in parts else ""
+        return _rows(parts["X" + suffix], "X" + suffix), parts.get("y" + suffix), None
+    with path.open("rb") as file:
+        start = file.read(3)
+    if start[:2] in (b"\x1f\x8b", b"\0\0"):
+        return _rows(datasets.load_idx(path), "X"), None, None
+    table = datasets.load_csv(path, target)
+    return table.X, table.y, table.classes
+
+
+# ---- models ----
+
+
+def save_model(network: Network, classes: tuple[str, ...] | None, path: Path) -> None:
+    """Save a network and, as one more entry of the same zip, the names of its classes.
+
+    `fastmlp.load` passes over that entry.
+    """
+    if classes is None:
+        network.save(path)
+        return
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.npz")
+    try:
+        network.save(temporary)
+        with zipfile.ZipFile(temporary, "a") as archive:
+            # ZipInfo without a date: the same network gives the same file.
+            archive.writestr(zipfile.ZipInfo(_CLASSES), json.dumps(classes))
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load_model(path: Path) -> tuple[Network, tuple[str, ...] | None]:
+    """A network, and the names of its classes if they were saved with it."""
+    network = load(path)
+    with zipfile.ZipFile(path) as archive:
+        if _CLASSES not in archive.namelist():
+            return network, None
+        names = _names(archive)
+    if names is None or len(names) != network.layer_sizes[-1]:
+        raise ValueError(f"{path} has a damaged list of classes, expected {network.layer_sizes[-1]} names")
+    return network, tuple(names)
+
+
+def _names(archive: zipfile.ZipFile) -> list[str] | None:
+    """The list of names in a model file; None for anything else."""
+    info = archive.getinfo(_CLASSES)
+    # Stored, as it was written: then reading it takes no more memory than the file is long.
+    if info.compress_type != zipfile.ZIP_STORED:
+        return None
+    try:
+        names = json.loads(archive.read(info))
+    except (ValueError, zipfile.BadZipFile):
+        return None
+    return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else None

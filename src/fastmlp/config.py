@@ -1,0 +1,76 @@
+"""What the package runs on: threads, instruction sets, versions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from . import _kernels
+from .validation import integer
+
+__version__ = "0.1.0"
+
+
+def set_num_threads(threads: int) -> None:
+    """Use at most this many threads in calls that do not name a number of their own.
+
+    Parameters
+    ----------
+    threads : int
+        At least 1.
+
+    Examples
+    --------
+    >>> import fastmlp
+    >>> fastmlp.set_num_threads(2)
+    >>> fastmlp.get_num_threads()
+    2
+    """
+    _kernels.set_num_threads(integer(threads, "threads", 1, 2**16))
+
+
+def get_num_threads() -> int:
+    """How many threads a call may use.
+
+    It is what `set_num_threads` was told, else the environment's FASTMLP_NUM_THREADS or OMP_NUM_THREADS, else
+    the processors that this process may run on.
+
+    >>> import fastmlp
+    >>> fastmlp.get_num_threads() >= 1
+    True
+    """
+    return int(_kernels.get_num_threads())
+
+
+def show_config(print_fn: Callable[[str], Any] = print) -> None:
+    """Print versions, instruction sets and threads, for a bug report.
+
+    Parameters
+    ----------
+    print_fn : callable
+        Takes one line at a time.
+
+    Examples
+    --------
+    >>> import fastmlp
+    >>> fastmlp.show_config()  # doctest: +ELLIPSIS
+    fastmlp ...
+    """
+    import platform
+
+    import numpy
+
+    isas = _kernels.isas()
+    lines = {
+        "fastmlp": __version__,
+        "python": platform.python_version(),
+        "numpy": numpy.__version__,
+        "machine": f"{platform.system()} {platform.machine()}",
+        "instruction sets compiled": ", ".join(isas["compiled"]),
+        "instruction sets runnable": ", ".join(isas["runnable"]),
+        "instruction set chosen": isas["default"],
+        "threads": str(get_num_threads()),
+    }
+    width = max(map(len, lines))
+    for name, value in lines.items():
+        print_fn(f"{name:<{width}}  {value}")

@@ -1,0 +1,116 @@
+/* Dispatch: the only file that asks the processor or the environment anything. */
+#include "dispatch.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(__x86_64__) || defined(_M_X64)
+#define FM_X86 1
+#include <cpuid.h>
+#elif defined(__aarch64__) || defined(_M_ARM64)
+#define FM_ARM64 1
+#else
+#error "fastmlp needs x86-64 or aarch64"
+#endif
+
+static int always(void) { return 1; }
+
+#ifdef FM_X86
+
+/* XCR0: the register files that the operating system saves when it switches threads.  A processor may have wide
+   registers that the system does not save (old kernels, virtual machines); using them would corrupt other threads'. */
+static uint32_t saved_registers(void)
+{
+    unsigned eax, ebx, ecx, edx;
+    if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || !(ecx & bit_OSXSAVE)) return 0;
+    __asm__ volatile("xgetbv" : "=a"(eax), "=d"(edx) : "c"(0));
+    return eax;
+}
+
+enum {
+    YMM_SAVED = 0x06, /* XCR0 bits 1, 2: SSE and AVX */
+#ifdef __APPLE__
+    ZMM_SAVED = YMM_SAVED /* macOS turns the AVX-512 state on at a thread's first use: trust that it will */
+#else
+    ZMM_SAVED = 0xE6 /* and bits 5, 6, 7: masks, upper halves, registers 16-31 */
+#endif
+};
+
+static int has_avx2(void)
+{
+    unsigned eax, ebx, ecx, edx;
+    if ((saved_registers() & YMM_SAVED) != YMM_SAVED) return 0;
+    if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || !(ecx & bit_AVX) || !(ecx & bit_FMA)) return 0;
+    return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) && (ebx & bit_AVX2);
+}
+
+static int has_avx512(void)
+{
+    const unsigned needed = bit_AVX512F | bit_AVX512DQ | bit_AVX512BW | bit_AVX512VL;
+    unsigned eax, ebx, ecx, edx;
+    if (!has_avx2() || (saved_registers() & ZMM_SAVED) != ZMM_SAVED) return 0;
+    return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) && (ebx & needed) == needed;
+}
+
+extern const fm_kernels fm_kernels_avx2, fm_kernels_avx512;
+#endif
+
+extern const fm_kernels fm_kernels_baseline;
+
+static const struct {
+    const char *name;
+    const fm_kernels *table;
+    int (*runnable)(void);
+} isas[] = {
+#ifdef FM_X86
+    {"baseline", &fm_kernels_baseline, always}, /* SSE2: every x86-64 processor (2003-) */
+    {"avx2", &fm_kernels_avx2, has_avx2},       /* Intel Haswell (2013-), AMD Excavator (2015-) and Zen (2017-) */
+    {"avx512", &fm_kernels_avx512, has_avx512}, /* Intel Skylake-SP (2017-), AMD Zen 4 (2022-) */
+#else
+    {"neon", &fm_kernels_baseline, always}, /* every aarch64 processor (2012-); has fused multiply-add */
+#endif
+};
+
+int fm_isa_count(void) { return (int)(sizeof isas / sizeof *isas); }
+const char *fm_isa_name(int isa) { return isas[isa].name; }
+const fm_kernels *fm_isa_table(int isa) { return isas[isa].table; }
+
+int fm_isa_runnable(int isa)
+{
+    static signed char answers[sizeof isas / sizeof *isas]; /* 0 not asked yet, 1 yes, -1 no: cpuid is slow under a
+                                                               hypervisor.  Threads that race write the same answer. */
+    signed char answer = __atomic_load_n(&answers[isa], __ATOMIC_RELAXED);
+    if (!answer) {
+        answer = isas[isa].runnable() ? 1 : -1;
+        __atomic_store_n(&answers[isa], answer, __ATOMIC_RELAXED);
+    }
+    return answer > 0;
+}
+
+int fm_isa_find(const char *name)
+{
+    for (int isa = 0; isa < fm_isa_count(); isa++)
+        if (strcmp(isas[isa].name, name) == 0) return fm_isa_runnable(isa) ? isa : FM_ISA_NOT_RUNNABLE;
+    return FM_ISA_UNKNOWN;
+}
+
+int fm_isa_default(void)
+{
+    const char *forced = getenv("FASTMLP_ISA");
+    int isa = fm_isa_count() - 1;
+    if (forced && *forced) return fm_isa_find(forced);
+    while (isa > 0 && !fm_isa_runnable(isa)) isa--;
+    return isa;
+}
+
+int fm_environment_threads(void)
+{
+    static const char *const names[] = {"FASTMLP_NUM_THREADS", "OMP_NUM_THREADS"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *text = getenv(names[i]);
+        const long count = text ? strtol(text, NULL, 10) : 0; /* OMP's may be a list: "4,2"; its first counts */
+        if (count > 0) return count < 1 << 16 ? (int)count : 1 << 16;
+    }
+    return 0;
+}

@@ -1,0 +1,109 @@
+/* What one instruction set offers for one scalar type: a typed source, read between real.h and real_end.h.
+
+   "In panels": panel p of a matrix holds columns [L*p, L*p + L) of all its rows, a row of a panel is one
+   cache line, and a panel begins `<name>_panel` reals after the one before. */
+
+/* One optimizer step's constants. */
+typedef struct {
+    real learning_rate, momentum, rho, one_minus_rho, beta_1, one_minus_beta_1, beta_2, one_minus_beta_2, epsilon;
+    real root_correction;         /* 1 / sqrt(1 - beta_2^t) */
+    real l1, l2, decay;           /* decay: 1 - learning_rate * weight_decay */
+    real clipvalue, gradient_scale;
+    int nesterov;
+    int plain;                    /* no clipping, penalty or decay */
+} FN(step);
+
+/* z = x.W + b and a = activation(z), (m, k) times (k, n).  z is a where nothing needs z afterwards. */
+typedef struct {
+    real *z, *a;                  /* (m, n) in panels */
+    ptrdiff_t c_panel;            /* of both */
+    const real *x;                /* (r, i) at x + r*x_row + (i / L)*x_panel + i % L */
+    ptrdiff_t x_row, x_panel;     /* L and the panel's size in panels; the row's size and L in rows */
+    const real *w, *bias;         /* (k, n) in panels; (n,) padded, or NULL */
+    ptrdiff_t m, k, n;
+    int activation;               /* not a row activation: those are the caller's */
+    real parameter;
+} FN(dense_args);
+
+/* dx^T = W.d^T with batch rows in the lanes, so that W is read as it lies. */
+typedef struct {
+    real *dx;                     /* (k, m) in panels */
+    ptrdiff_t dx_panel;
+    const real *w;                /* (k, n) in panels */
+    const real *d;                /* (n, m) in panels */
+    ptrdiff_t d_panel;
+    ptrdiff_t m, k, n;
+} FN(input_gradient_args);
+
+/* Takes `count` elements of the parameter gradient, those from `offset` in the parameter vector on. */
+typedef struct FN(sink) FN(sink);
+struct FN(sink) {
+    void (*take)(const FN(sink) *, const real *g, ptrdiff_t offset, ptrdiff_t count, int is_weight);
+    real *parameters, *slots[2];  /* what an update in place works on, */
+    const FN(step) *step;
+    void (*update)(real *w, const real *g, real *slot_0, real *slot_1, ptrdiff_t count, int is_weight,
+                   const FN(step) *);
+    real *gradient;               /* or where the gradient goes */
+};
+
+/* dW = x^T.d and db = the sum of d over the m rows. */
+typedef struct {
+    const FN(sink) *sink;
+    ptrdiff_t w_offset, b_offset; /* in the parameter vector; b_offset is negative without a bias */
+    const real *x;                /* (m, k) in panels */
+    ptrdiff_t x_panel;
+    const real *d;                /* (m, n) in panels, padding zero */
+    ptrdiff_t d_panel;
+    ptrdiff_t m, k, n;
+} FN(weight_gradient_args);
+
+/* One row of a loss. */
+typedef struct {
+    const real *p;                /* logits where the link is fused, else predictions; in panels, as y and d */
+    ptrdiff_t p_panel;
+    const real *y;
+    ptrdiff_t y_panel;
+    ptrdiff_t label;              /* the class, where the target is one */
+    ptrdiff_t n;
+    real weight;                  /* of the row's value */
+    real scale;                   /* of its gradient: weight / rows */
+    real parameter;
+    real *d;                      /* the gradient with respect to p, padding zero; NULL for the value alone */
+    ptrdiff_t d_panel;
+    real value;                   /* weight * loss */
+    double correct;               /* 1 or 0, or the share of the outputs */
+} FN(loss_row);
+
+typedef struct {
+    void (*dense_forward)(const FN(dense_args) *);
+    void (*input_gradient)(const FN(input_gradient_args) *);
+    ptrdiff_t (*weight_gradient_units)(const FN(weight_gradient_args) *);
+    void (*weight_gradient)(const FN(weight_gradient_args) *, ptrdiff_t first, ptrdiff_t last);
+    /* Elementwise, any alignment; out may be an input. */
+    struct {
+        void (*forward)(real *a, const real *z, ptrdiff_t count, real parameter);
+        void (*backward)(real *dz, const real *da, const real *saved, ptrdiff_t count, real parameter);
+    } activations[FM_ACTIVATIONS];
+    /* One row in panels; out may be an input. */
+    struct {
+        void (*forward)(real *a, ptrdiff_t a_panel, const real *z, ptrdiff_t z_panel, ptrdiff_t n);
+        void (*backward)(real *dz, ptrdiff_t dz_panel, const real *da, ptrdiff_t da_panel, const real *a,
+                         ptrdiff_t a_panel, ptrdiff_t n);
+    } row_activations[FM_ROW_ACTIVATIONS];
+    void (*losses[FM_LOSSES])(FN(loss_row) *);
+    /* Count is a multiple of L; slots that are not in use are NULL. */
+    void (*optimizers[FM_OPTIMIZERS])(real *w, const real *g, real *slot_0, real *slot_1, ptrdiff_t count,
+                                      int is_weight, const FN(step) *);
+    void (*elementary[FM_ELEMENTARY])(real *out, const real *in, ptrdiff_t count);
+    /* out (columns, rows) from in (rows, columns), both in panels; lanes without a row are zero. */
+    void (*transpose)(real *out, ptrdiff_t out_panel, const real *in, ptrdiff_t in_panel, ptrdiff_t rows,
+                      ptrdiff_t columns);
+    void (*multiply)(real *out, const real *in, const real *factor, ptrdiff_t count);
+    /* Rows order[first], order[first + 1], ... (or first, first + 1, ...) to panels; padding zero. */
+    void (*gather)(real *out, ptrdiff_t out_panel, const fm_input *, const int64_t *order, ptrdiff_t first,
+                   ptrdiff_t rows);
+    /* Panels to row-major rows of `columns` reals. */
+    void (*scatter)(real *out, const real *in, ptrdiff_t in_panel, ptrdiff_t rows, ptrdiff_t columns);
+    int (*all_finite)(const real *values, ptrdiff_t count);
+    double (*sum_of_squares)(const real *values, ptrdiff_t count);
+} FN(kernels);

@@ -1,0 +1,333 @@
+/* A compiled description of a network and the work it orders; the arithmetic is in the kernels' tables. */
+#if !defined(_WIN32) && !defined(_GNU_SOURCE)
+#define _GNU_SOURCE /* clock_gettime, posix_memalign, madvise */
+#endif
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#ifdef _WIN32
+#include <malloc.h>
+#include <windows.h>
+#else
+#include <sys/mman.h>
+#include <time.h>
+#endif
+
+#include "random.h"
+#include "tables.h"
+
+#define SCRATCH_BYTES (384 * 1024) /* of a block's activations: within a second-level cache */
+#define CHUNK_BYTES (640 * 1024)   /* of a layer's deltas in training: the same */
+#define STACK_BYTES (16 * 1024)    /* of scratch on the C stack; more is allocated */
+#define DROPOUT_WORDS 256
+
+const fm_activation_info fm_activations[] = {
+#define A 0
+#define Z 1
+#define ACTIVATION(name, saved, parameter) {#name, saved, 0, parameter},
+#define ROW_ACTIVATION(name)
+#include "activations.def"
+#undef ACTIVATION
+#undef ROW_ACTIVATION
+#undef A
+#undef Z
+#define ACTIVATION(name, saved, parameter)
+#define ROW_ACTIVATION(name) {#name, 0, 1, 0.0},
+#include "activations.def"
+#undef ACTIVATION
+#undef ROW_ACTIVATION
+};
+
+const fm_loss_info fm_losses[] = {
+#define FM_any (-1)
+#define LABEL 1
+#define ROW 0
+#define LOSS(name, link, target, parameter) {#name, FM_##link, target, parameter},
+#include "losses.def"
+#undef LOSS
+#undef LABEL
+#undef ROW
+};
+
+const fm_optimizer_info fm_optimizers[] = {
+#define OPTIMIZER(name, rule, slots) {#name, slots},
+#include "optimizers.def"
+#undef OPTIMIZER
+};
+
+const char *const fm_elementary_names[] = {
+#define ELEMENTARY(name) #name,
+#include "elementary.def"
+#undef ELEMENTARY
+};
+
+#define HUGE_PAGE ((size_t)2 << 20)
+
+/* Aligned to a cache line, and to a huge page where the system can use one: fewer address translations. */
+static void *fm_alloc_raw(size_t bytes)
+{
+    const size_t alignment = bytes >= 2 * HUGE_PAGE ? HUGE_PAGE : 64;
+#ifdef _WIN32
+    return _aligned_malloc(bytes ? bytes : 1, alignment);
+#else
+    void *memory = NULL;
+    if (posix_memalign(&memory, alignment, bytes ? bytes : 1)) return NULL;
+#ifdef MADV_HUGEPAGE
+    if (alignment == HUGE_PAGE) madvise(memory, bytes / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
+#endif
+    return memory;
+#endif
+}
+
+void *fm_alloc(size_t bytes)
+{
+    void *memory = fm_alloc_raw(bytes);
+    return memory ? memset(memory, 0, bytes) : NULL;
+}
+
+void fm_free(void *memory)
+{
+#ifdef _WIN32
+    _aligned_free(memory);
+#else
+    free(memory);
+#endif
+}
+
+static double fm_seconds(void)
+{
+#ifdef _WIN32
+    LARGE_INTEGER now, frequency;
+    QueryPerformanceCounter(&now);
+    QueryPerformanceFrequency(&frequency);
+    return (double)now.QuadPart / (double)frequency.QuadPart;
+#else
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+#endif
+}
+
+static size_t real_size(const fm_plan *plan) { return plan->type == FM_FLOAT32 ? sizeof(float) : sizeof(double); }
+static size_t vector_bytes(const fm_plan *plan) { return (size_t)plan->size * real_size(plan); }
+
+ptrdiff_t fm_lanes(int type) { return type == FM_FLOAT32 ? 16 : 8; }
+
+/* Vectors of training's state: the parameters, then the optimizer's slots in use. */
+static int state_vectors(const fm_plan *plan, void *vectors[3])
+{
+    int count = 0;
+    vectors[count++] = plan->parameters;
+    for (int i = 0; i < 2; i++)
+        if (plan->slots[i]) vectors[count++] = plan->slots[i];
+    return count;
+}
+
+/* The snapshot that a batch with a loss that is not finite returns to. */
+static void fm_plan_keep(fm_plan *plan)
+{
+    void *vectors[3];
+    const int count = state_vectors(plan, vectors);
+    for (int i = 0; i < count; i++)
+        memcpy((char *)plan->snapshot + (size_t)i * vector_bytes(plan), vectors[i], vector_bytes(plan));
+    plan->kept_step = plan->step;
+    memcpy(plan->kept_powers, plan->beta_powers, sizeof plan->beta_powers);
+}
+
+static void fm_plan_restore(fm_plan *plan)
+{
+    void *vectors[3];
+    const int count = state_vectors(plan, vectors);
+    for (int i = 0; i < count; i++)
+        memcpy(vectors[i], (char *)plan->snapshot + (size_t)i * vector_bytes(plan), vector_bytes(plan));
+    plan->step = plan->kept_step;
+    memcpy(plan->beta_powers, plan->kept_powers, sizeof plan->beta_powers);
+}
+
+/* Threads for `rows` rows through the network `passes` times: as many as are allowed while each has enough multiply-adds
+   to outweigh waking it. */
+static int workers_for(const fm_plan *plan, ptrdiff_t rows, int passes, int threads)
+{
+    const double work = (double)rows * (double)plan->size * passes, least = 2e6;
+    const int most = threads > 0 ? threads : fm_num_threads();
+    if (most == 1 || work < 2 * least) return 1;
+    return work / least < most ? (int)(work / least) : most;
+}
+
+#define BITS 32
+#include "plan.inc"
+#undef BITS
+#define BITS 64
+#include "plan.inc"
+#undef BITS
+
+/* The function of the plan's type. */
+#define TYPED(plan, name) ((plan)->type == FM_FLOAT32 ? name##_r32 : name##_r64)
+
+int fm_plan_init(fm_plan *plan)
+{
+    plan->size = TYPED(plan, lay_out)(plan);
+    plan->loss = -1;
+    plan->parameters = fm_alloc(vector_bytes(plan));
+    return plan->parameters ? FM_OK : FM_NO_MEMORY;
+}
+
+static void drop_training(fm_plan *plan)
+{
+    void **owned[] = {&plan->slots[0], &plan->slots[1], &plan->snapshot, &plan->stage};
+    for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) {
+        fm_free(*owned[i]);
+        *owned[i] = NULL;
+    }
+}
+
+void fm_plan_clear(fm_plan *plan)
+{
+    drop_training(plan);
+    fm_free(plan->parameters);
+    plan->parameters = NULL;
+}
+
+void fm_plan_pack(const fm_plan *plan, void *vector, int layer, const void *w, const void *b)
+{
+    TYPED(plan, pack)(plan, vector, layer, w, b);
+}
+
+void fm_plan_unpack(const fm_plan *plan, const void *vector, int layer, void *w, void *b)
+{
+    TYPED(plan, unpack)(plan, vector, layer, w, b);
+}
+
+void fm_plan_initialize(fm_plan *plan, int layer, int normal, double scale, uint64_t seed)
+{
+    const unsigned word = fm_fp_begin();
+    TYPED(plan, initialize)(plan, layer, normal, scale, seed);
+    fm_fp_end(word);
+}
+
+int fm_plan_predict(const fm_plan *plan, const fm_input *input, ptrdiff_t rows, void *out, int threads)
+{
+    return TYPED(plan, predict)(plan, input, rows, out, threads);
+}
+
+int fm_plan_forward(const fm_plan *plan, const fm_input *input, ptrdiff_t rows, void *const *outs)
+{
+    return TYPED(plan, forward)(plan, input, rows, outs);
+}
+
+int fm_plan_evaluate(const fm_plan *plan, const fm_input *input, const fm_target *target, ptrdiff_t rows, double *loss,
+                     double *correct, int threads)
+{
+    const unsigned word = fm_fp_begin();
+    const int status = TYPED(plan, evaluate)(plan, input, target, rows, loss, correct, threads);
+    fm_fp_end(word);
+    return status;
+}
+
+/* What the rule keeps: plain gradient descent needs no velocity. */
+static int slots_in_use(const fm_plan *plan)
+{
+    return plan->optimizer == FM_sgd_optimizer && plan->hyper.momentum == 0 ? 0 : fm_optimizers[plan->optimizer].slots;
+}
+
+int fm_plan_compile(fm_plan *plan, int loss, double loss_parameter, int optimizer, const fm_hyper *hyper)
+{
+    drop_training(plan);
+    plan->loss = loss;
+    plan->loss_parameter = loss_parameter;
+    plan->optimizer = optimizer;
+    plan->hyper = *hyper;
+    plan->step = 0;
+    plan->beta_powers[0] = plan->beta_powers[1] = 1;
+    const int slots = slots_in_use(plan);
+    for (int i = 0; i < slots; i++)
+        if (!(plan->slots[i] = fm_alloc(vector_bytes(plan)))) return FM_NO_MEMORY;
+    plan->snapshot = fm_alloc_raw((size_t)(1 + slots) * vector_bytes(plan));
+    return plan->snapshot ? FM_OK : FM_NO_MEMORY;
+}
+
+int fm_plan_train(fm_plan *plan, fm_epoch *epoch) { return TYPED(plan, train)(plan, epoch); }
+
+int fm_plan_train_forward(fm_plan *plan, const fm_input *input, ptrdiff_t rows, uint64_t seed, void *out)
+{
+    return TYPED(plan, train_forward)(plan, input, rows, seed, out);
+}
+
+int fm_plan_train_backward(fm_plan *plan, const void *output_gradient, ptrdiff_t rows, double learning_rate)
+{
+    return TYPED(plan, train_backward)(plan, output_gradient, rows, learning_rate);
+}
+
+int fm_plan_gradients(const fm_plan *plan, const fm_input *input, const fm_target *target, const void *output_gradient,
+                      ptrdiff_t rows, void *gradient, void *input_gradient, double *loss)
+{
+    return TYPED(plan, gradients)(plan, input, target, output_gradient, rows, gradient, input_gradient, loss);
+}
+
+/* Room for `rows` padded rows of n reals of either type. */
+static void *line_of(ptrdiff_t n, int rows) { return fm_alloc((size_t)((n + 15) / 16 * 16 * rows) * sizeof(double)); }
+
+int fm_activation_forward(const fm_kernels *k, int type, int activation, void *a, const void *z, ptrdiff_t rows,
+                          ptrdiff_t n, double parameter)
+{
+    const unsigned word = fm_fp_begin();
+    void *line = line_of(n, 1);
+    if (line && type == FM_FLOAT32)
+        activation_forward_r32(k->functions_r32, activation, a, z, rows, n, parameter, line);
+    else if (line)
+        activation_forward_r64(k->functions_r64, activation, a, z, rows, n, parameter, line);
+    fm_free(line);
+    fm_fp_end(word);
+    return line ? FM_OK : FM_NO_MEMORY;
+}
+
+int fm_activation_backward(const fm_kernels *k, int type, int activation, void *dz, const void *da, const void *saved,
+                           ptrdiff_t rows, ptrdiff_t n, double parameter)
+{
+    const unsigned word = fm_fp_begin();
+    void *line = line_of(n, 2);
+    if (line && type == FM_FLOAT32)
+        activation_backward_r32(k->functions_r32, activation, dz, da, saved, rows, n, parameter, line);
+    else if (line)
+        activation_backward_r64(k->functions_r64, activation, dz, da, saved, rows, n, parameter, line);
+    fm_free(line);
+    fm_fp_end(word);
+    return line ? FM_OK : FM_NO_MEMORY;
+}
+
+int fm_loss_rows(const fm_kernels *k, int type, int loss, double parameter, const void *p, const fm_target *target,
+                 ptrdiff_t rows, ptrdiff_t n, void *values, void *d, double *correct)
+{
+    const unsigned word = fm_fp_begin();
+    void *line = line_of(n, 3);
+    if (line && type == FM_FLOAT32)
+        loss_rows_r32(k->functions_r32, loss, parameter, p, target, rows, n, values, d, correct, line);
+    else if (line)
+        loss_rows_r64(k->functions_r64, loss, parameter, p, target, rows, n, values, d, correct, line);
+    fm_free(line);
+    fm_fp_end(word);
+    return line ? FM_OK : FM_NO_MEMORY;
+}
+
+void fm_elementary(const fm_kernels *k, int type, int function, void *out, const void *in, ptrdiff_t count)
+{
+    const unsigned word = fm_fp_begin();
+    if (type == FM_FLOAT32)
+        k->functions_r32->elementary[function](out, in, count);
+    else
+        k->functions_r64->elementary[function](out, in, count);
+    fm_fp_end(word);
+}
+
+void fm_optimizer_update(const fm_kernels *k, int type, int optimizer, const fm_hyper *hyper, int64_t step, void *w,
+                         const void *g, void *slot_0, void *slot_1, ptrdiff_t count)
+{
+    const unsigned word = fm_fp_begin();
+    double powers[2] = {1, 1};
+    for (int64_t t = 0; t < step; t++) powers[0] *= hyper->beta_1, powers[1] *= hyper->beta_2;
+    if (type == FM_FLOAT32)
+        optimizer_update_r32(k->functions_r32, optimizer, hyper, powers, w, g, slot_0, slot_1, count);
+    else
+        optimizer_update_r64(k->functions_r64, optimizer, hyper, powers, w, g, slot_0, slot_1, count);
+    fm_fp_end(word);
+}

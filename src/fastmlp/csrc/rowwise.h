@@ -1,0 +1,249 @@
+/* Kernels that work along a row in panels: softmax, log_softmax, losses, transposition, gathering.
+
+   Sums along a row have one partial sum a lane of the cache line, added panel by panel, then a fixed tree over the lanes:
+   the same order for every vector width. */
+
+static const real FN(lane_numbers)[64 / sizeof(real)] __attribute__((aligned(64))) = {
+    0, 1, 2, 3, 4, 5, 6, 7,
+#if BITS == 32
+    8, 9, 10, 11, 12, 13, 14, 15,
+#endif
+};
+
+/* Values of the lanes below `n`, `other` in the rest; v is the vector within the cache line. */
+INLINE vec FN(mask_lanes)(vec a, vec other, ptrdiff_t n, int v)
+{
+    return vselect(vlt(vload(FN(lane_numbers) + v * VW), vset1((real)n)), a, other);
+}
+
+typedef struct { vec v[VPL]; } FN(lanes); /* one real a lane */
+
+INLINE FN(lanes) FN(lanes_of)(real x)
+{
+    FN(lanes) s;
+    UNROLL for (int v = 0; v < VPL; v++) s.v[v] = vset1(x);
+    return s;
+}
+
+INLINE real FN(sum_lanes)(FN(lanes) s)
+{
+    real a[64 / sizeof(real)] __attribute__((aligned(64)));
+    UNROLL for (int v = 0; v < VPL; v++) vstore(a + v * VW, s.v[v]);
+    UNROLL for (ptrdiff_t half = 64 / sizeof(real) / 2; half; half /= 2)
+        UNROLL for (ptrdiff_t i = 0; i < half; i++) a[i] += a[i + half];
+    return a[0];
+}
+
+INLINE real FN(max_lanes)(FN(lanes) s)
+{
+    real a[64 / sizeof(real)] __attribute__((aligned(64)));
+    UNROLL for (int v = 0; v < VPL; v++) vstore(a + v * VW, s.v[v]);
+    real most = a[0];
+    for (ptrdiff_t i = 1; i < L; i++) most = a[i] > most ? a[i] : most;
+    return most;
+}
+
+static real FN(row_max)(const real *z, ptrdiff_t panel, ptrdiff_t n)
+{
+    FN(lanes) most = FN(lanes_of)(-(real)INFINITY);
+    for (ptrdiff_t i = 0; i < n; i += L, z += panel)
+        UNROLL for (int v = 0; v < VPL; v++) {
+            const vec x = FN(mask_lanes)(vload(z + v * VW), most.v[v], n - i, v);
+            most.v[v] = vselect(vlt(most.v[v], x), x, most.v[v]);
+        }
+    return FN(max_lanes)(most);
+}
+
+/* e = exp(z - max), 0 in the padding; returns the sum.  e may be NULL. */
+INLINE real FN(row_exp)(real *e, ptrdiff_t e_panel, const real *z, ptrdiff_t z_panel, ptrdiff_t n, real most)
+{
+    FN(lanes) sum = FN(lanes_of)(0);
+    for (ptrdiff_t i = 0; i < n; i += L, z += z_panel, e += e ? e_panel : 0)
+        UNROLL for (int v = 0; v < VPL; v++) {
+            const vec x = FN(mask_lanes)(FN(vexp)(vload(z + v * VW) - vset1(most)), vset1(0), n - i, v);
+            sum.v[v] = sum.v[v] + x;
+            if (e) vstore(e + v * VW, x);
+        }
+    return FN(sum_lanes)(sum);
+}
+
+INLINE real FN(scalar_log)(real x)
+{
+    return FN(vlog)(vset1(x))[0];
+}
+
+static void FN(softmax_row)(real *a, ptrdiff_t a_panel, const real *z, ptrdiff_t z_panel, ptrdiff_t n)
+{
+    const real sum = FN(row_exp)(a, a_panel, z, z_panel, n, FN(row_max)(z, z_panel, n));
+    for (ptrdiff_t i = 0; i < n; i += L, a += a_panel)
+        UNROLL for (int v = 0; v < VPL; v++) vstore(a + v * VW, vload(a + v * VW) / vset1(sum));
+}
+
+/* dz = a * (da - sum(a * da)) */
+static void FN(softmax_row_backward)(real *dz, ptrdiff_t dz_panel, const real *da, ptrdiff_t da_panel, const real *a,
+                                     ptrdiff_t a_panel, ptrdiff_t n)
+{
+    FN(lanes) sum = FN(lanes_of)(0);
+    for (ptrdiff_t i = 0; i < n; i += L)
+        UNROLL for (int v = 0; v < VPL; v++) {
+            const ptrdiff_t p = i / L;
+            const vec product = vload(a + p * a_panel + v * VW) * vload(da + p * da_panel + v * VW);
+            sum.v[v] = sum.v[v] + FN(mask_lanes)(product, vset1(0), n - i, v);
+        }
+    const vec dot = vset1(FN(sum_lanes)(sum));
+    for (ptrdiff_t i = 0; i < n; i += L, dz += dz_panel, da += da_panel, a += a_panel)
+        UNROLL for (int v = 0; v < VPL; v++) {
+            const vec d = FN(vflush)(vload(a + v * VW) * (vload(da + v * VW) - dot));
+            vstore(dz + v * VW, FN(mask_lanes)(d, vset1(0), n - i, v));
+        }
+}
+
+static void FN(log_softmax_row)(real *a, ptrdiff_t a_panel, const real *z, ptrdiff_t z_panel, ptrdiff_t n)
+{
+    const real most = FN(row_max)(z, z_panel, n);
+    const vec log_sum = vset1(FN(scalar_log)(FN(row_exp)(NULL, 0, z, z_panel, n, most)));
+    for (ptrdiff_t i = 0; i < n; i += L, a += a_panel, z += z_panel)
+        UNROLL for (int v = 0; v < VPL; v++) vstore(a + v * VW, (vload(z + v * VW) - vset1(most)) - log_sum);
+}
+
+/* dz = da - exp(a) * sum(da) */
+static void FN(log_softmax_row_backward)(real *dz, ptrdiff_t dz_panel, const real *da, ptrdiff_t da_panel,
+                                         const real *a, ptrdiff_t a_panel, ptrdiff_t n)
+{
+    FN(lanes) sum = FN(lanes_of)(0);
+    for (ptrdiff_t i = 0; i < n; i += L)
+        UNROLL for (int v = 0; v < VPL; v++)
+            sum.v[v] = sum.v[v] + FN(mask_lanes)(vload(da + i / L * da_panel + v * VW), vset1(0), n - i, v);
+    const vec total = vset1(FN(sum_lanes)(sum));
+    for (ptrdiff_t i = 0; i < n; i += L, dz += dz_panel, da += da_panel, a += a_panel)
+        UNROLL for (int v = 0; v < VPL; v++) {
+            const vec d = FN(vflush)(vfma(-FN(vexp)(vload(a + v * VW)), total, vload(da + v * VW)));
+            vstore(dz + v * VW, FN(mask_lanes)(d, vset1(0), n - i, v));
+        }
+}
+
+/* The index of the first largest element, by NumPy's rule for ties. */
+static ptrdiff_t FN(row_argmax)(const real *z, ptrdiff_t panel, ptrdiff_t n)
+{
+    ptrdiff_t best = 0;
+    for (ptrdiff_t i = 1; i < n; i++)
+        if (z[i / L * panel + i % L] > z[best / L * panel + best % L]) best = i;
+    return best;
+}
+
+/* A VW by VW block, log2(VW) times interleaved: each pass rotates the bits of the element's index by one. */
+INLINE void FN(transpose_square)(vec block[VW])
+{
+    vec other[VW];
+    UNROLL for (int width = 1; width < VW; width *= 2) {
+        UNROLL for (int i = 0; i < VW / 2; i++) {
+            other[2 * i] = vlow(block[i], block[i + VW / 2]);
+            other[2 * i + 1] = vhigh(block[i], block[i + VW / 2]);
+        }
+        UNROLL for (int i = 0; i < VW; i++) block[i] = other[i];
+    }
+}
+
+/* out (columns, rows) is the transpose of in (rows, columns), both in panels; lanes without a row are zero. */
+static void FN(transpose)(real *out, ptrdiff_t out_panel, const real *in, ptrdiff_t in_panel, ptrdiff_t rows,
+                          ptrdiff_t columns)
+{
+    for (ptrdiff_t r = 0; r < rows; r += VW)
+        for (ptrdiff_t c = 0; c < columns; c += VW) {
+            const real *from = in + c / L * in_panel + r * L + c % L;
+            real *to = out + r / L * out_panel + c * L + r % L;
+            const ptrdiff_t lines = rows - r, lanes = columns - c;
+            vec block[VW];
+            UNROLL for (int i = 0; i < VW; i++) block[i] = i < lines ? vload(from + i * L) : vset1(0);
+            FN(transpose_square)(block);
+            UNROLL for (int i = 0; i < VW; i++)
+                if (i < lanes) vstore(to + i * L, block[i]);
+        }
+    for (ptrdiff_t r = (rows + VW - 1) / VW * VW; r % L; r += VW) /* lanes of the last panel that no block reached */
+        for (ptrdiff_t c = 0; c < columns; c++) vstore(out + r / L * out_panel + c * L + r % L, vset1(0));
+}
+
+/* Line c / L of one row from outside, as reals; padding zero. */
+INLINE void FN(convert_line)(real *line, const fm_input *in, const char *row, ptrdiff_t c)
+{
+    const ptrdiff_t n = in->columns - c < L ? in->columns - c : L;
+    ptrdiff_t i = 0;
+    if (in->type == FM_UINT8)
+        for (; i < n; i++) line[i] = (real)((const uint8_t *)row)[c + i];
+    else if (in->type == FM_FLOAT32)
+        for (; i < n; i++) line[i] = (real)((const float *)row)[c + i];
+    else
+        for (; i < n; i++) line[i] = (real)((const double *)row)[c + i];
+    for (; i < L; i++) line[i] = 0;
+}
+
+INLINE void FN(rescale_line)(real *line, const fm_input *in, ptrdiff_t c)
+{
+    const real *shift = in->shift, *divisor = in->divisor;
+    const ptrdiff_t n = in->columns - c < L ? in->columns - c : L;
+    if (shift)
+        for (ptrdiff_t i = 0; i < n; i++) line[i] -= shift[c + i];
+    if (divisor)
+        for (ptrdiff_t i = 0; i < n; i++) line[i] /= divisor[c + i];
+}
+
+/* Rows of any input type, in the order of `order` (NULL: as they lie), to panels, rescaled; padding zero.  Rows of a
+   shuffled epoch lie anywhere, so each is asked for two rows ahead. */
+static void FN(gather)(real *out, ptrdiff_t out_panel, const fm_input *in, const int64_t *order, ptrdiff_t first,
+                       ptrdiff_t rows)
+{
+    const int as_is = in->type == (BITS == 32 ? FM_FLOAT32 : FM_FLOAT64), rescaled = in->shift || in->divisor;
+    const ptrdiff_t whole = as_is ? in->columns / L * L : 0;
+    const ptrdiff_t bytes = in->columns * (in->type == FM_UINT8 ? 1 : in->type == FM_FLOAT32 ? 4 : 8);
+    for (ptrdiff_t r = 0; r < rows; r++) {
+        const char *row = (const char *)in->data + (order ? order[first + r] : first + r) * in->row_bytes;
+        if (order && r + 2 < rows) {
+            const char *ahead = (const char *)in->data + order[first + r + 2] * in->row_bytes;
+            for (ptrdiff_t b = 0; b < bytes; b += 64) __builtin_prefetch(ahead + b);
+        }
+        real *line = out + r * L;
+        ptrdiff_t c = 0;
+        for (; c < whole; c += L, line += out_panel) {
+            UNROLL for (int v = 0; v < VPL; v++) vstore(line + v * VW, vload((const real *)row + c + v * VW));
+            if (rescaled) FN(rescale_line)(line, in, c);
+        }
+        for (; c < in->columns; c += L, line += out_panel) {
+            FN(convert_line)(line, in, row, c);
+            if (rescaled) FN(rescale_line)(line, in, c);
+        }
+    }
+}
+
+static void FN(scatter)(real *out, const real *in, ptrdiff_t in_panel, ptrdiff_t rows, ptrdiff_t columns)
+{
+    for (ptrdiff_t r = 0; r < rows; r++, out += columns)
+        for (ptrdiff_t c = 0; c < columns; c += L)
+            memcpy(out + c, in + c / L * in_panel + r * L,
+                   (size_t)(columns - c < L ? columns - c : L) * sizeof(real));
+}
+
+/* x - x is 0 for finite x and NaN otherwise. */
+static int FN(all_finite)(const real *values, ptrdiff_t count)
+{
+    vec sum[4] = {vset1(0), vset1(0), vset1(0), vset1(0)};
+    ptrdiff_t i = 0;
+    for (; i + 4 * VW <= count; i += 4 * VW)
+        UNROLL for (int j = 0; j < 4; j++) {
+            const vec x = vload(values + i + j * VW);
+            sum[j] = sum[j] + (x - x);
+        }
+    real total = 0;
+    for (; i < count; i++) total += values[i] - values[i];
+    const vec all = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+    UNROLL for (int j = 0; j < VW; j++) total += all[j];
+    return total == 0;
+}
+
+static double FN(sum_of_squares)(const real *values, ptrdiff_t count)
+{
+    double sums[64 / sizeof(real)] = {0}, total = 0;
+    for (ptrdiff_t i = 0; i < count; i += L)
+        for (ptrdiff_t j = 0; j < L; j++) sums[j] += (double)values[i + j] * (double)values[i + j];
+    for (ptrdiff_t j = 0; j < L; j++) total += sums[j];
+    return total;
+}

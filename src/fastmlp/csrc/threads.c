@@ -1,0 +1,377 @@
+/* Threads: the only file that starts any.
+
+   Each pool thread has a mailbox.  fm_parallel puts the address of one job (on its own stack) into the mailboxes of
+   the threads it needs and works as worker 0.  Who takes a job draws units of work from it until none are left.  Then
+   the caller takes back the mailboxes that nobody has emptied, so that a thread which the system did not let run costs
+   nothing, and waits for those who did begin.  A thread with an empty mailbox spins for some microseconds, because the
+   next call of a training loop comes soon, then parks: an idle process uses no processor time. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* sched_getaffinity */
+#endif
+#include "threads.h"
+
+#include "dispatch.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { MAX_THREADS = 256, SPIN_NANOSECONDS = 40000 };
+
+/* The little that is needed of the system's threads. */
+#ifdef _WIN32
+#define WIN32_LEAN_AND_MEAN
+#include <process.h>
+#include <windows.h>
+
+typedef SRWLOCK mutex_type;
+typedef CONDITION_VARIABLE condition_type;
+typedef HANDLE thread_type;
+#define THREAD_RESULT unsigned __stdcall
+static void mutex_init(mutex_type *m) { InitializeSRWLock(m); }
+static void mutex_lock(mutex_type *m) { AcquireSRWLockExclusive(m); }
+static void mutex_unlock(mutex_type *m) { ReleaseSRWLockExclusive(m); }
+static void condition_init(condition_type *c) { InitializeConditionVariable(c); }
+static void condition_wait(condition_type *c, mutex_type *m) { SleepConditionVariableSRW(c, m, INFINITE, 0); }
+static void condition_signal(condition_type *c) { WakeConditionVariable(c); }
+static int thread_start(thread_type *t, unsigned(__stdcall *f)(void *), void *argument)
+{
+    *t = (HANDLE)_beginthreadex(NULL, 0, f, argument, 0, NULL);
+    return *t != NULL;
+}
+#else
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <unistd.h>
+
+typedef pthread_mutex_t mutex_type;
+typedef pthread_cond_t condition_type;
+typedef pthread_t thread_type;
+#define THREAD_RESULT void *
+static void mutex_init(mutex_type *m) { pthread_mutex_init(m, NULL); }
+static void mutex_lock(mutex_type *m) { pthread_mutex_lock(m); }
+static void mutex_unlock(mutex_type *m) { pthread_mutex_unlock(m); }
+static void condition_init(condition_type *c) { pthread_cond_init(c, NULL); }
+static void condition_wait(condition_type *c, mutex_type *m) { pthread_cond_wait(c, m); }
+static void condition_signal(condition_type *c) { pthread_cond_signal(c); }
+static int thread_start(thread_type *t, void *(*f)(void *), void *argument)
+{
+    sigset_t all, callers;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &callers); /* Ctrl-C belongs to the interpreter's threads */
+    const int error = pthread_create(t, NULL, f, argument);
+    pthread_sigmask(SIG_SETMASK, &callers, NULL);
+    return error == 0;
+}
+#endif
+
+static void spin_pause(void)
+{
+#if defined(__x86_64__) || defined(_M_X64)
+    __builtin_ia32_pause();
+#else
+    __asm__ volatile("yield");
+#endif
+}
+
+static uint64_t nanoseconds(void)
+{
+    struct timespec now;
+    timespec_get(&now, TIME_UTC);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* 1 while a wait that began at `start` may go on spinning.  (The difference is unsigned: should the clock be set back,
+   the spin ends.) */
+static int keep_spinning(uint64_t start)
+{
+    for (int i = 0; i < 16; i++) spin_pause();
+    return nanoseconds() - start < SPIN_NANOSECONDS;
+}
+
+typedef struct {
+    fm_task *task; /* NULL: the thread ends */
+    void *context;
+    ptrdiff_t next, units; /* units below `next` are taken */
+    int unfinished;        /* workers that have the job or may still take it, worker 0 not counted */
+} job_type;
+
+typedef struct {
+    _Alignas(128) job_type *job; /* the mailbox; each in cache lines of its own */
+    int worker;
+    int parked; /* under the lock */
+    mutex_type lock;
+    condition_type arrived;
+    thread_type thread;
+} mailbox_type;
+
+static struct {
+    int in_use;  /* taken by one fm_parallel at a time; guards the fields below */
+    int started; /* mailboxes[0 .. started-1] have threads; mailbox i is worker i + 1 */
+    int prepared;
+    int waiting; /* the caller sleeps until the last worker is done; under the lock */
+    mutex_type lock;
+    condition_type finished;
+    mailbox_type mailboxes[MAX_THREADS - 1];
+} pool;
+
+/* Empties a mailbox: who gets the job has it. */
+static job_type *take_job(mailbox_type *box)
+{
+    if (!__atomic_load_n(&box->job, __ATOMIC_RELAXED)) return NULL;
+    return __atomic_exchange_n(&box->job, NULL, __ATOMIC_ACQ_REL);
+}
+
+static job_type *await_job(mailbox_type *box)
+{
+    const uint64_t start = nanoseconds();
+    job_type *job;
+    while (!(job = take_job(box)) && keep_spinning(start)) {}
+    if (job) return job;
+    mutex_lock(&box->lock);
+    box->parked = 1;
+    while (!(job = take_job(box))) condition_wait(&box->arrived, &box->lock);
+    box->parked = 0;
+    mutex_unlock(&box->lock);
+    return job;
+}
+
+static void draw_units(job_type *job, int worker)
+{
+    ptrdiff_t unit;
+    while ((unit = __atomic_fetch_add(&job->next, 1, __ATOMIC_RELAXED)) < job->units)
+        job->task(job->context, worker, unit);
+}
+
+static void send_job(mailbox_type *box, job_type *job)
+{
+    mutex_lock(&box->lock);
+    __atomic_store_n(&box->job, job, __ATOMIC_RELEASE);
+    if (box->parked) condition_signal(&box->arrived);
+    mutex_unlock(&box->lock);
+}
+
+/* The job is gone as soon as its count is 0, so the caller is woken through the pool. */
+static void finish_job(job_type *job)
+{
+    if (__atomic_sub_fetch(&job->unfinished, 1, __ATOMIC_ACQ_REL) > 0) return;
+    mutex_lock(&pool.lock);
+    if (pool.waiting) condition_signal(&pool.finished);
+    mutex_unlock(&pool.lock);
+}
+
+static void await_workers(job_type *job)
+{
+    const uint64_t start = nanoseconds();
+    int unfinished;
+    while ((unfinished = __atomic_load_n(&job->unfinished, __ATOMIC_ACQUIRE)) && keep_spinning(start)) {}
+    if (!unfinished) return;
+    mutex_lock(&pool.lock);
+    pool.waiting = 1;
+    while (__atomic_load_n(&job->unfinished, __ATOMIC_ACQUIRE)) condition_wait(&pool.finished, &pool.lock);
+    pool.waiting = 0;
+    mutex_unlock(&pool.lock);
+}
+
+static THREAD_RESULT serve(void *argument)
+{
+    mailbox_type *box = argument;
+    fm_fp_set(FM_FP_DEFAULT); /* a new thread inherits its maker's */
+    for (;;) {
+        job_type *job = await_job(box);
+        if (job->task) draw_units(job, box->worker);
+        const int last = !job->task;
+        finish_job(job);
+        if (last) return 0;
+    }
+}
+
+#ifndef _WIN32
+/* Threads do not survive fork, and their locks are in any state: the child begins again. */
+static void forget_pool(void) { memset(&pool, 0, sizeof pool); }
+
+/* Only so that nothing runs while the process is taken apart; a pool in use is left alone. */
+static void stop_pool(void)
+{
+    if (__atomic_exchange_n(&pool.in_use, 1, __ATOMIC_ACQUIRE)) return;
+    job_type end = {.unfinished = pool.started};
+    for (int i = 0; i < pool.started; i++) send_job(&pool.mailboxes[i], &end);
+    for (int i = 0; i < pool.started; i++) pthread_join(pool.mailboxes[i].thread, NULL);
+    pool.started = 0; /* in_use stays: a call during the exit runs alone */
+}
+#endif
+
+static void prepare_pool(void)
+{
+    mutex_init(&pool.lock);
+    condition_init(&pool.finished);
+    pool.prepared = 1;
+#ifndef _WIN32 /* Windows has no fork and ends the threads of a process itself */
+    static int registered;
+    if (!registered) {
+        pthread_atfork(NULL, NULL, forget_pool);
+        atexit(stop_pool);
+        registered = 1;
+    }
+#endif
+}
+
+/* Start threads until `wanted` run; the number that do. */
+static int grow_pool(int wanted)
+{
+    if (!pool.prepared) prepare_pool();
+    while (pool.started < wanted) {
+        mailbox_type *box = &pool.mailboxes[pool.started];
+        mutex_init(&box->lock);
+        condition_init(&box->arrived);
+        box->worker = pool.started + 1;
+        if (!thread_start(&box->thread, serve, box)) break;
+        pool.started++;
+    }
+    return pool.started < wanted ? pool.started : wanted;
+}
+
+void fm_parallel(fm_task *task, void *context, int workers, ptrdiff_t units)
+{
+    job_type job = {.task = task, .context = context, .units = units};
+    if (workers > units) workers = (int)units;
+    if (workers > MAX_THREADS) workers = MAX_THREADS;
+    if (workers < 2 || __atomic_exchange_n(&pool.in_use, 1, __ATOMIC_ACQUIRE)) {
+        for (ptrdiff_t unit = 0; unit < units; unit++) task(context, 0, unit);
+        return;
+    }
+    const int others = job.unfinished = grow_pool(workers - 1);
+    for (int i = 0; i < others; i++) send_job(&pool.mailboxes[i], &job);
+    draw_units(&job, 0);
+    for (int i = 0; i < others; i++)
+        if (take_job(&pool.mailboxes[i])) __atomic_sub_fetch(&job.unfinished, 1, __ATOMIC_ACQ_REL);
+    if (others) await_workers(&job);
+    __atomic_store_n(&pool.in_use, 0, __ATOMIC_RELEASE);
+}
+
+#if defined(__linux__)
+
+/* The processors that one cgroup's quota is worth, rounded up; 0 without a limit. */
+static int quota_of(const char *folder, int version)
+{
+    char path[4200];
+    double quota = 0, period = 0;
+    FILE *file;
+    if (version == 2) {
+        snprintf(path, sizeof path, "%s/cpu.max", folder);
+        if (!(file = fopen(path, "re"))) return 0;
+        if (fscanf(file, "%lf %lf", &quota, &period) != 2) quota = 0; /* "max 100000" */
+        fclose(file);
+    } else {
+        snprintf(path, sizeof path, "%s/cpu.cfs_quota_us", folder);
+        if (!(file = fopen(path, "re"))) return 0;
+        if (fscanf(file, "%lf", &quota) != 1) quota = 0; /* -1: no limit */
+        fclose(file);
+        snprintf(path, sizeof path, "%s/cpu.cfs_period_us", folder);
+        if (!(file = fopen(path, "re"))) return 0;
+        if (fscanf(file, "%lf", &period) != 1) period = 0;
+        fclose(file);
+    }
+    if (!(quota > 0 && period > 0) || quota / period > 1 << 16) return 0;
+    const int whole = (int)(quota / period);
+    return whole + (quota > whole * period);
+}
+
+/* The least quota of a cgroup and those around it.  Inside a container the path may be the host's; then its first
+   levels do not exist and the last step, the root, is the container's own. */
+static int least_quota(const char *root, const char *group, int version)
+{
+    char folder[4160];
+    int least = 0;
+    snprintf(folder, sizeof folder, "%s%s", root, group);
+    for (;;) {
+        const int quota = quota_of(folder, version);
+        if (quota && (!least || quota < least)) least = quota;
+        if (strlen(folder) <= strlen(root)) return least;
+        *strrchr(folder, '/') = '\0';
+    }
+}
+
+static int names_cpu(const char *controllers)
+{
+    for (const char *c = controllers; c; c = strchr(c, ','), c = c ? c + 1 : NULL)
+        if (strncmp(c, "cpu", 3) == 0 && (c[3] == ',' || c[3] == '\0')) return 1;
+    return 0;
+}
+
+/* /proc/self/cgroup has a line "0::/group" for version 2 and "4:cpu,cpuacct:/group" for version 1. */
+static int cgroup_cpus(void)
+{
+    char line[4096];
+    int least = 0;
+    FILE *file = fopen("/proc/self/cgroup", "re");
+    while (file && fgets(line, sizeof line, file)) {
+        char *controllers = strchr(line, ':'), *group = controllers ? strchr(controllers + 1, ':') : NULL;
+        if (!group) continue;
+        *group++ = '\0';
+        group[strcspn(group, "\n")] = '\0';
+        int quota = 0;
+        if (*++controllers == '\0')
+            quota = least_quota("/sys/fs/cgroup", group, 2);
+        else if (names_cpu(controllers))
+            quota = least_quota("/sys/fs/cgroup/cpu", group, 1);
+        if (quota && (!least || quota < least)) least = quota;
+    }
+    if (file) fclose(file);
+    return least;
+}
+
+int fm_cpu_count(void)
+{
+    cpu_set_t set[16]; /* 16384 processors */
+    const int allowed = sched_getaffinity(0, sizeof set, set) == 0 ? CPU_COUNT_S(sizeof set, set)
+                                                                  : (int)sysconf(_SC_NPROCESSORS_ONLN);
+    const int quota = cgroup_cpus();
+    const int count = quota && quota < allowed ? quota : allowed;
+    return count > 1 ? count : 1;
+}
+
+#elif defined(_WIN32)
+
+int fm_cpu_count(void)
+{
+    DWORD_PTR process, system; /* of this process's group of at most 64 */
+    if (!GetProcessAffinityMask(GetCurrentProcess(), &process, &system)) return 1;
+    const int count = __builtin_popcountll(process);
+    return count > 1 ? count : 1;
+}
+
+#else
+
+int fm_cpu_count(void)
+{
+    const long count = sysconf(_SC_NPROCESSORS_ONLN);
+    return count > 1 ? (int)count : 1;
+}
+
+#endif
+
+static int threads_set; /* by fm_set_num_threads; 0 not */
+
+int fm_num_threads(void)
+{
+    static int standard; /* threads that race to compute it write the same number */
+    int threads = __atomic_load_n(&threads_set, __ATOMIC_RELAXED);
+    if (threads) return threads;
+    threads = __atomic_load_n(&standard, __ATOMIC_RELAXED);
+    if (threads) return threads;
+    threads = fm_environment_threads();
+    if (!threads) threads = fm_cpu_count();
+    if (threads > MAX_THREADS) threads = MAX_THREADS;
+    __atomic_store_n(&standard, threads, __ATOMIC_RELAXED);
+    return threads;
+}
+
+void fm_set_num_threads(int threads)
+{
+    if (threads < 0) threads = 0;
+    __atomic_store_n(&threads_set, threads < MAX_THREADS ? threads : MAX_THREADS, __ATOMIC_RELAXED);
+}

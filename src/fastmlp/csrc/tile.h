@@ -1,0 +1,107 @@
+/* The register tile: the one multiply-add loop of the package.
+
+   A tile computes MR rows by NP panels of C = A.B, one fused multiply-add per step and element, in the order
+   of the steps, so that its bits do not depend on MR, NP or the vector width.  B is in panels: step i of
+   panel p is the cache line at b + p*b_panel + i*L.  A is addressed in one of three ways:
+
+   IN_ROWS     (r, i) at a + r*a_row + i                       a row-major matrix, or one row of anything
+   IN_PANELS   (r, i) at a + r*L + (i / L)*a_panel + i % L     a matrix in panels
+   IN_COLUMNS  (r, i) at a + r + i*a_row                       the transpose of either (within a panel) */
+
+enum { FN(IN_ROWS), FN(IN_PANELS), FN(IN_COLUMNS), FN(ADDRESSINGS) };
+
+typedef struct {
+    real *c;            /* (r, panel p) at c + p*c_panel + r*L */
+    ptrdiff_t c_panel;
+    const real *a;
+    ptrdiff_t a_row, a_panel;
+    const real *b;
+    ptrdiff_t b_panel;
+    const real *start;  /* what the sums start from: (r, panel p) at start + p*start_panel + r*start_row */
+    ptrdiff_t start_panel, start_row;
+    ptrdiff_t first, last; /* steps [first, last) */
+} FN(tile_args);
+
+typedef void FN(tile_function)(const FN(tile_args) *);
+
+/* Accumulators that leave room for one step's operands in the register file. */
+#if VBYTES == 64 || defined(__aarch64__)
+#define ACCUMULATORS 24
+#else
+#define ACCUMULATORS 12
+#endif
+#define TILE_ROWS 12   /* no tile has more rows, */
+#define TILE_PANELS 8  /* nor more panels */
+
+INLINE void FN(tile_step)(vec *acc, const real *a, ptrdiff_t a_row, const real *b, ptrdiff_t b_panel, const int MR,
+                          const int NP)
+{
+    vec w[TILE_PANELS * VPL];
+    UNROLL for (int p = 0; p < NP; p++)
+        UNROLL for (int v = 0; v < VPL; v++) w[p * VPL + v] = vload(b + p * b_panel + v * VW);
+    UNROLL for (int r = 0; r < MR; r++) {
+        const vec x = vset1(a[r * a_row]);
+        UNROLL for (int j = 0; j < NP * VPL; j++) acc[r * NP * VPL + j] = vfma(x, w[j], acc[r * NP * VPL + j]);
+    }
+}
+
+INLINE void FN(tile)(const FN(tile_args) *t, const int MR, const int NP, const int addressing)
+{
+    vec acc[ACCUMULATORS];
+    const ptrdiff_t b_panel = t->b_panel, last = t->last;
+    const real *b = t->b + t->first * L;
+    UNROLL for (int r = 0; r < MR; r++)
+        UNROLL for (int p = 0; p < NP; p++)
+            UNROLL for (int v = 0; v < VPL; v++)
+                acc[(r * NP + p) * VPL + v] = vload(t->start + p * t->start_panel + r * t->start_row + v * VW);
+    if (addressing == FN(IN_ROWS)) {
+        const real *a = t->a + t->first;
+        for (ptrdiff_t i = t->first; i < last; i++, a++, b += L)
+            FN(tile_step)(acc, a, t->a_row, b, b_panel, MR, NP);
+    } else if (addressing == FN(IN_COLUMNS)) {
+        const real *a = t->a + t->first * t->a_row;
+        for (ptrdiff_t i = t->first; i < last; i++, a += t->a_row, b += L)
+            FN(tile_step)(acc, a, 1, b, b_panel, MR, NP);
+    } else {
+        for (ptrdiff_t i = t->first; i < last;) {
+            const ptrdiff_t lane = i & (L - 1), end = last - i < L - lane ? last : i - lane + L;
+            const real *a = t->a + (i / L) * t->a_panel + lane, *next = a - lane + t->a_panel;
+            /* the next panel is far away: no hardware prefetcher sees it coming */
+            UNROLL for (int r = 0; r < MR; r++) __builtin_prefetch(next + r * L);
+            for (; i < end; i++, a++, b += L) FN(tile_step)(acc, a, L, b, b_panel, MR, NP);
+        }
+    }
+    UNROLL for (int p = 0; p < NP; p++)
+        UNROLL for (int r = 0; r < MR; r++)
+            UNROLL for (int v = 0; v < VPL; v++)
+                vstore(t->c + p * t->c_panel + r * L + v * VW, acc[(r * NP + p) * VPL + v]);
+}
+
+/* One function per shape and addressing; a shape that does not fit the registers has no entry in the table. */
+#define TILE_FITS(NP, MR) ((MR) * (NP) * VPL <= ACCUMULATORS)
+#define TILE_NAME(way, NP, MR) CAT2(FN(CAT2(tile_, way)), CAT3(NP, x, MR))
+#define TILE_WAY(way, NP, MR)                                                                     \
+    static void TILE_NAME(way, NP, MR)(const FN(tile_args) *t)                                    \
+    { if (TILE_FITS(NP, MR)) FN(tile)(t, MR, NP, FN(CAT2(IN_, way))); }
+#define TILE(NP, MR) TILE_WAY(ROWS, NP, MR) TILE_WAY(PANELS, NP, MR) TILE_WAY(COLUMNS, NP, MR)
+#define FOR_ROWS(X, NP) X(NP, 1) X(NP, 2) X(NP, 3) X(NP, 4) X(NP, 5) X(NP, 6) X(NP, 7) X(NP, 8)     \
+    X(NP, 9) X(NP, 10) X(NP, 11) X(NP, 12)
+#define FOR_PANELS(X) FOR_ROWS(X, 1) FOR_ROWS(X, 2) FOR_ROWS(X, 3) FOR_ROWS(X, 4) FOR_ROWS(X, 5)    \
+    FOR_ROWS(X, 6) FOR_ROWS(X, 7) FOR_ROWS(X, 8)
+FOR_PANELS(TILE)
+#undef TILE
+#undef TILE_WAY
+
+#define TILE(NP, MR) [(NP) - 1][(MR) - 1] = TILE_FITS(NP, MR) ? TILE_NAME(TILE_ADDRESSING, NP, MR) : 0,
+static FN(tile_function) *const FN(tiles)[FN(ADDRESSINGS)][TILE_PANELS][TILE_ROWS] = {
+#define TILE_ADDRESSING ROWS
+    [FN(IN_ROWS)] = {FOR_PANELS(TILE)},
+#undef TILE_ADDRESSING
+#define TILE_ADDRESSING PANELS
+    [FN(IN_PANELS)] = {FOR_PANELS(TILE)},
+#undef TILE_ADDRESSING
+#define TILE_ADDRESSING COLUMNS
+    [FN(IN_COLUMNS)] = {FOR_PANELS(TILE)},
+#undef TILE_ADDRESSING
+};
+#undef TILE

@@ -1,0 +1,20 @@
+"""Loading and preparing data: IDX, CSV and ``.npz`` files, one-hot rows, scaling, splitting.
+
+Everything here returns plain NumPy arrays and reads files that are on the disk; nothing is downloaded.
+"""
+
+from .arrays import one_hot, scale_images, standardize, train_test_split
+from .files import load_idx, load_idx_folder, load_npz
+from .tables import Table, load_csv
+
+__all__ = [
+    "Table",
+    "load_csv",
+    "load_idx",
+    "load_idx_folder",
+    "load_npz",
+    "one_hot",
+    "scale_images",
+    "standardize",
+    "train_test_split",
+]

@@ -1,0 +1,69 @@
+"""The network in plain NumPy: the readable twin of everything the compiled engine does.
+
+Read the modules in this order to learn how a multi-layer perceptron works:
+
+functions
+    Activations, each beside its derivative, and the dense layer beside its gradients.
+losses
+    What a prediction costs, beside the gradient of that cost.
+optimizers
+    How a gradient moves the weights.
+random
+    Where shuffling, initial weights and dropout get their numbers.
+plan
+    All of it put together: `Plan` predicts, goes backward and trains.
+
+The twin imports NumPy alone.  It computes what the engine computes, but for rounding: the engine fixes
+the order of every sum, NumPy does not.
+
+Examples
+--------
+>>> import numpy as np
+>>> from fastmlp import reference
+>>> plan = reference.Plan(2, [(1, "sigmoid", 0.0, True, 0.0)], dtype="float64")
+>>> plan.set_weights([np.array([[1.0], [-1.0]]), np.array([0.5])])
+>>> plan.predict(np.array([[0.5, 1.0]]))
+array([[0.5]])
+"""
+
+from __future__ import annotations
+
+from .functions import (
+    ACTIVATIONS,
+    ELEMENTARY,
+    Activation,
+    activation_backward,
+    activation_forward,
+    dense_backward,
+    dense_forward,
+    elementary,
+)
+from .losses import LINKS, LOSSES, Loss, loss_gradient
+from .optimizers import OPTIMIZERS, Optimizer, optimizer_update
+from .plan import Plan
+from .random import cosine, dropout_mask, normal_weights, philox, shuffled, uniform_weights
+
+__all__ = [
+    "ACTIVATIONS",
+    "ELEMENTARY",
+    "LINKS",
+    "LOSSES",
+    "OPTIMIZERS",
+    "Activation",
+    "Loss",
+    "Optimizer",
+    "Plan",
+    "activation_backward",
+    "activation_forward",
+    "cosine",
+    "dense_backward",
+    "dense_forward",
+    "dropout_mask",
+    "elementary",
+    "loss_gradient",
+    "normal_weights",
+    "optimizer_update",
+    "philox",
+    "shuffled",
+    "uniform_weights",
+]

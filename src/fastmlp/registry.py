@@ -1,0 +1,98 @@
+"""Names of activations, losses, optimizers and instruction sets, as the compiled tables report them."""
+
+from __future__ import annotations
+
+import math
+from numbers import Real
+from typing import Any
+
+from . import _kernels
+from .errors import unknown
+
+# name -> (default parameter, what the derivative uses: "z", "a" or, for a whole row of a, "row")
+ACTIVATIONS: dict[str, tuple[float, str]] = _kernels.activation_names()
+_LOSSES = _kernels.loss_names()
+# name -> the output activation the loss is fused with, or "any"
+LOSSES = {name: link for name, (_, link, _) in _LOSSES.items()}
+# Losses that compare with one class index a row; all others compare with one real an output.
+LABEL_LOSSES = frozenset(name for name, (_, _, labels) in _LOSSES.items() if labels)
+# The defaults of losses with a parameter.
+LOSS_PARAMETERS = {name: parameter for name, (parameter, _, _) in _LOSSES.items() if parameter}
+# name -> number of state vectors
+OPTIMIZERS: dict[str, int] = _kernels.optimizer_names()
+
+# Losses of classes: networks trained by them are measured by accuracy unless told otherwise.
+CLASS_LOSSES = frozenset(name for name, link in LOSSES.items() if link in ("softmax", "sigmoid"))
+_FITTING_LOSS = {link: name for name, link in LOSSES.items() if link not in ("any", "softmax")}
+
+
+def _name_and_parameter(value: object, argument: str) -> tuple[str, float | None]:
+    """Takes "name" or ("name", parameter) apart."""
+    if isinstance(value, str):
+        return value, None
+    if isinstance(value, (tuple, list)) and len(value) == 2 and isinstance(value[0], str):
+        name, parameter = value
+        if isinstance(parameter, Real) and not isinstance(parameter, bool) and math.isfinite(parameter):
+            return name, float(parameter)
+        raise ValueError(
+            f"{argument} {name!r} came with the parameter {parameter!r}, expected a finite number"
+        )
+    raise TypeError(f"{argument} is {value!r}, expected a name or a pair (name, parameter)")
+
+
+def resolve_activation(value: object, argument: str = "activation") -> tuple[str, float]:
+    """The registered name and the parameter of an activation; "linear" is another name of identity.
+
+    >>> resolve_activation("leaky_relu")
+    ('leaky_relu', 0.01)
+    >>> resolve_activation(("leaky_relu", 0.2))
+    ('leaky_relu', 0.2)
+    """
+    name, parameter = _name_and_parameter(value, argument)
+    name = "identity" if name == "linear" else name
+    if name not in ACTIVATIONS:
+        raise unknown(argument, name, ACTIVATIONS)
+    default = ACTIVATIONS[name][0]
+    if parameter is None:
+        return name, default
+    if default == 0.0:
+        raise ValueError(f"{argument} {name!r} takes no parameter, got {parameter}")
+    return name, parameter
+
+
+def resolve_loss(value: object) -> tuple[str, float]:
+    """The registered name and the parameter of a loss.
+
+    >>> resolve_loss(("huber", 0.5))
+    ('huber', 0.5)
+    """
+    name, parameter = _name_and_parameter(value, "loss")
+    if name not in LOSSES:
+        raise unknown("loss", name, LOSSES)
+    if parameter is None:
+        return name, LOSS_PARAMETERS.get(name, 0.0)
+    if name not in LOSS_PARAMETERS:
+        raise ValueError(f"loss {name!r} takes no parameter, got {parameter}")
+    if parameter <= 0:
+        raise ValueError(f"loss {name!r} came with the parameter {parameter}, expected a number above 0")
+    return name, parameter
+
+
+def check_loss_fits(loss: str, activation: str) -> None:
+    """Raises ValueError unless the loss takes what the output activation gives."""
+    link = LOSSES[loss]
+    given = "softmax" if activation == "log_softmax" else activation
+    if link not in ("any", given):
+        raise ValueError(f"loss {loss!r} needs the output activation {link!r}, got {activation!r}")
+
+
+def fitting_loss(activation: str, *, labels: bool) -> str:
+    """The loss that fits an output activation; `labels`: the targets are class indices, not rows."""
+    if activation in ("softmax", "log_softmax"):
+        return "sparse_categorical_crossentropy" if labels else "categorical_crossentropy"
+    return _FITTING_LOSS.get(activation, "mse")
+
+
+def isas() -> dict[str, Any]:
+    """The instruction sets "compiled" in, those "runnable" on this machine, and the "default" one."""
+    return dict(_kernels.isas())

@@ -1,0 +1,347 @@
+"""Checks of what callers pass: the argument's name, what came and what was expected, in one sentence.
+
+Nothing here changes its arguments; every function returns what the engine can take or raises TypeError or
+ValueError.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import os
+from collections.abc import Sequence
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from . import registry
+from .errors import unknown
+
+Array = np.ndarray[Any, Any]
+
+DTYPES = ("float32", "float64")
+MAX_UNITS = 2**31 - 1
+_KINDS = {
+    "c": "complex numbers",
+    "U": "strings",
+    "S": "bytes",
+    "V": "records",
+    "M": "dates",
+    "m": "durations",
+}
+SUM_TOLERANCE = 1e-3  # of one-hot and soft rows
+
+
+# ---- single values ----
+
+
+def integer(value: object, argument: str, minimum: int, maximum: int | None = None) -> int:
+    """An int between the bounds; bool is refused, NumPy's integers are welcome."""
+    bounds = f"of at least {minimum}" if maximum is None else f"from {minimum} to {maximum}"
+    expected = f"an integer {bounds}"
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"{argument} is {_shown(value)}, expected {expected}") from None
+    if isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{argument} is {value}, expected {expected}")
+    if number < minimum or (maximum is not None and number > maximum):
+        raise ValueError(f"{argument} is {_shown(number)}, expected {expected}")
+    return number
+
+
+def real(
+    value: object,
+    argument: str,
+    *,
+    minimum: float = -math.inf,
+    above: float = -math.inf,
+    below: float = math.inf,
+    maximum: float = math.inf,
+) -> float:
+    """A finite float with minimum <= value <= maximum and above < value < below."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (Real, np.number)):
+        raise TypeError(f"{argument} is {_shown(value)}, expected a number")
+    try:
+        number = float(value)
+    except (TypeError, OverflowError):
+        raise ValueError(f"{argument} is {_shown(value)}, expected a finite number") from None
+    if math.isfinite(number) and minimum <= number <= maximum and above < number < below:
+        return number
+    bounds = [
+        f"at least {minimum:g}" if minimum != -math.inf else "",
+        f"above {above:g}" if above != -math.inf else "",
+        f"at most {maximum:g}" if maximum != math.inf else "",
+        f"below {below:g}" if below != math.inf else "",
+    ]
+    expected = " and ".join(bound for bound in bounds if bound)
+    raise ValueError(f"{argument} is {number:g}, expected a finite number {expected}".rstrip())
+
+
+def boolean(value: object, argument: str) -> bool:
+    """A bool; other truthy things are more likely a mistake."""
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    raise TypeError(f"{argument} is {_shown(value)}, expected True or False")
+
+
+def as_dtype(value: object, argument: str = "dtype") -> np.dtype[Any]:
+    """float32 or float64 from a name, a NumPy type or a dtype."""
+    try:
+        name = "None" if value is None else np.dtype(value).name  # type: ignore[call-overload]
+    except TypeError:
+        raise unknown(argument, value, DTYPES) from None
+    if name not in DTYPES:
+        raise unknown(argument, name, DTYPES)
+    return np.dtype(np.float32 if name == "float32" else np.float64)
+
+
+def as_seed(seed: object) -> int:
+    """64 bits from None (the system's entropy), an int, or a NumPy Generator, which gives one number."""
+    if seed is None:
+        return int.from_bytes(os.urandom(8), "little")
+    if isinstance(seed, np.random.Generator):
+        return int(seed.integers(0, 2**64, dtype=np.uint64))
+    try:
+        return integer(seed, "seed", 0, 2**64 - 1)
+    except TypeError:
+        raise TypeError(f"seed is {_shown(seed)}, expected None, an integer or a NumPy Generator") from None
+
+
+def as_threads(threads: object) -> int | None:
+    """None (the engine chooses) or a count of at least 1."""
+    return None if threads is None else integer(threads, "threads", 1)
+
+
+def _shown(value: object) -> str:
+    """A value as it stands in a message: short."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+# ---- arrays ----
+
+
+def numeric(value: object, argument: str) -> Array:
+    """A real, numeric array from an array, a list or a data frame; its dtype is what came."""
+    if hasattr(value, "toarray"):
+        raise TypeError(f"{argument} is a sparse matrix, expected a dense array such as {argument}.toarray()")
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise ValueError(f"{argument} is a masked array with masked elements, expected every value")
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise ValueError(f"{argument} has rows of different lengths, expected a rectangular array") from None
+    except Exception as error:  # whatever the __array__ of a foreign object raises
+        raise TypeError(f"{argument} cannot be read as an array: {error}") from None
+    if array.dtype.kind == "O":
+        array = _from_objects(array, argument)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(
+            f"{argument} holds {_KINDS.get(array.dtype.kind, array.dtype)}, expected real numbers"
+        )
+    return array
+
+
+def _from_objects(array: Array, argument: str) -> Array:
+    """float64 from an array of Python objects, as data frames of mixed columns give, if all are numbers."""
+    for index, item in np.ndenumerate(array):
+        if not isinstance(item, (Real, np.number, np.bool_)) or isinstance(item, np.complexfloating):
+            where = f" at {_place(index)}" if index else ""
+            raise TypeError(f"{argument} holds {_shown(item)}{where}, expected real numbers")
+    try:
+        return array.astype(np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise TypeError(f"{argument} cannot be read as numbers: {error}") from None
+
+
+def _place(index: Sequence[int]) -> str:
+    names = ("row", "column")
+    if len(index) > 2:
+        return f"index {tuple(int(i) for i in index)}"
+    return ", ".join(f"{name} {i}" for name, i in zip(names, index, strict=False))
+
+
+def _all_finite(array: Array) -> bool:
+    """One pass without a temporary when all is well: a sum is finite only if every element is, or nearly."""
+    if array.dtype.kind != "f":
+        return True
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = np.add.reduce(array, axis=None)
+    return bool(np.isfinite(total)) or bool(np.isfinite(array).all())
+
+
+def check_finite(array: Array, argument: str, came: Array | None = None) -> None:
+    """Raises ValueError with the place of the first NaN or infinity; `came` is what stood there first."""
+    if _all_finite(array):
+        return
+    index = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+    original = float((array if came is None else came)[index])
+    where = f" at {_place(index)}" if index else ""
+    if math.isfinite(original):
+        raise ValueError(f"{argument} contains {original:g}{where}, which {array.dtype} cannot hold")
+    raise ValueError(f"{argument} contains {original}{where}, expected finite numbers")
+
+
+def converted(array: Array, dtype: np.dtype[Any], argument: str) -> Array:
+    """The array in C order, aligned, native, of the dtype and finite; a copy only where it must be."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        result = np.require(array, dtype, ("C", "A"))
+    check_finite(result, argument, array)
+    return result
+
+
+def as_inputs(
+    X: object, n_in: int, dtype: np.dtype[Any], *, argument: str = "X", single: bool = False
+) -> Array:
+    """Inputs of shape (rows, n_in), of the dtype or uint8, C order and finite.
+
+    `single`: one row of shape (n_in,) is welcome too and keeps its shape.
+    """
+    array = numeric(X, argument)
+    shape = array.shape
+    if shape == (n_in,) and single:
+        pass
+    elif array.ndim != 2 or shape[1] != n_in:
+        expected = f"(rows, {n_in})" + (f" or ({n_in},)" if single else "")
+        hint = ""
+        if array.ndim == 1 and n_in == 1:
+            hint = f"; {argument}.reshape(-1, 1) gives it"
+        elif array.ndim > 2 and math.prod(shape[1:]) == n_in:
+            hint = f"; {argument}.reshape(len({argument}), -1) gives it"
+        raise ValueError(f"{argument} has shape {shape}, expected {expected}{hint}")
+    if shape[0] == 0:
+        raise ValueError(f"{argument} is empty with shape {shape}, expected at least one row")
+    if array.dtype == np.uint8:
+        return np.require(array, requirements=("C", "A"))
+    return converted(array, dtype, argument)
+
+
+def as_out(out: object, shape: tuple[int, ...], dtype: np.dtype[Any], X: object) -> Array:
+    """An array that predictions may be written into."""
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"out is a {type(out).__name__}, expected an array")
+    if out.dtype != dtype:
+        raise TypeError(f"out has dtype {out.dtype}, expected {dtype}")
+    if out.shape != shape:
+        raise ValueError(f"out has shape {out.shape}, expected {shape}")
+    if not out.flags.c_contiguous or not out.flags.aligned:
+        raise ValueError("out is not contiguous, expected an array in C order")
+    if not out.flags.writeable:
+        raise ValueError("out is read-only, expected a writable array")
+    if isinstance(X, np.ndarray) and np.may_share_memory(out, X):
+        raise ValueError("out overlaps X in memory, expected separate arrays")
+    return out
+
+
+# ---- targets ----
+
+
+def as_targets(
+    y: object, loss: object, n_out: int, dtype: np.dtype[Any], rows: int, *, argument: str = "y"
+) -> Array:
+    """Targets for a loss: int64 (rows,) for class indices, otherwise (rows, n_out) of the dtype.
+
+    `loss` is a name, or a callable, whose targets only have to be finite numbers, one row for each of X.
+    """
+    array = numeric(y, argument)
+    if array.ndim == 0:
+        raise ValueError(f"{argument} is a single number, expected {rows} targets, one for each row of X")
+    if len(array) != rows:
+        raise ValueError(f"{argument} has {len(array)} rows, expected {rows}, one for each row of X")
+    if isinstance(loss, str) and loss in registry.LABEL_LOSSES:
+        return _as_labels(array, n_out, argument)
+    if n_out == 1 and array.shape == (rows,):
+        array = array.reshape(rows, 1)
+    if not isinstance(loss, str):
+        return converted(array, dtype, argument)
+    if array.shape != (rows, n_out):
+        expected = f"({rows}, {n_out})" + (f" or ({rows},)" if n_out == 1 else "")
+        hint = ""
+        if loss == "categorical_crossentropy" and array.ndim == 1:
+            hint = "; class indices go with 'sparse_categorical_crossentropy'"
+        raise ValueError(f"{argument} has shape {array.shape}, expected {expected} for loss {loss!r}{hint}")
+    targets = converted(array, dtype, argument)
+    if loss == "categorical_crossentropy":
+        _check_range(targets, 0.0, math.inf, argument, loss)
+        _check_sums(targets, argument)
+    elif loss == "binary_crossentropy":
+        _check_range(targets, 0.0, 1.0, argument, loss)
+    elif loss == "poisson":
+        _check_range(targets, 0.0, math.inf, argument, loss)
+    return targets
+
+
+def _as_labels(array: Array, n_out: int, argument: str) -> Array:
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1:
+        hint = "; one-hot rows go with 'categorical_crossentropy'" if array.shape[1:] == (n_out,) else ""
+        raise ValueError(f"{argument} has shape {array.shape}, expected ({len(array)},) class indices{hint}")
+    check_finite(array, argument)
+    if array.dtype.kind == "f":
+        wrong = np.flatnonzero(array != np.floor(array))
+        if len(wrong):
+            row = int(wrong[0])
+            raise ValueError(f"{argument} contains {array[row]} at row {row}, expected whole class indices")
+    wrong = np.flatnonzero((array < 0) | (array >= n_out))
+    if len(wrong):
+        row = int(wrong[0])
+        raise ValueError(f"{argument} contains {array[row]} at row {row}, expected classes 0 to {n_out - 1}")
+    return np.require(array, np.int64, ("C", "A"))
+
+
+def _check_range(targets: Array, low: float, high: float, argument: str, loss: str) -> None:
+    if targets.min() >= low and targets.max() <= high:
+        return
+    index = tuple(int(i) for i in np.argwhere((targets < low) | (targets > high))[0])
+    expected = f"{low:g} to {high:g}" if math.isfinite(high) else f"{low:g} or more"
+    came = f"{targets[index]:g} at {_place(index)}"
+    raise ValueError(f"{argument} contains {came}, expected {expected} for loss {loss!r}")
+
+
+def _check_sums(targets: Array, argument: str) -> None:
+    sums = targets.sum(axis=1, dtype=np.float64)
+    wrong = np.flatnonzero(np.abs(sums - 1) > SUM_TOLERANCE)
+    if len(wrong):
+        row = int(wrong[0])
+        raise ValueError(f"{argument} row {row} sums to {sums[row]:g}, expected rows that sum to 1")
+
+
+def as_sample_weight(
+    sample_weight: object, rows: int, dtype: np.dtype[Any], *, argument: str = "sample_weight"
+) -> Array | None:
+    """None or (rows,) weights of the dtype, none of them negative."""
+    if sample_weight is None:
+        return None
+    array = numeric(sample_weight, argument)
+    if array.shape == (rows, 1):
+        array = array[:, 0]
+    if array.shape != (rows,):
+        raise ValueError(f"{argument} has shape {array.shape}, expected ({rows},), one for each row of X")
+    weights = converted(array, dtype, argument)
+    if weights.min() < 0:
+        row = int(np.flatnonzero(weights < 0)[0])
+        raise ValueError(f"{argument} contains {weights[row]:g} at row {row}, expected weights of 0 or more")
+    return weights
+
+
+# ---- weights ----
+
+
+def as_weights(
+    weights: object, names: Sequence[str], shapes: Sequence[tuple[int, ...]], dtype: np.dtype[Any]
+) -> list[Array]:
+    """A network's flat list of weights: count, shapes and finiteness checked before anything is written."""
+    if isinstance(weights, (str, bytes)) or not isinstance(weights, (Sequence, np.ndarray)):
+        raise TypeError(f"weights is a {type(weights).__name__}, expected a list of arrays")
+    if len(weights) != len(shapes):
+        raise ValueError(f"weights has {len(weights)} arrays, expected {len(shapes)}: {', '.join(names)}")
+    result = []
+    for item, name, shape in zip(weights, names, shapes, strict=True):
+        array = numeric(item, name)
+        if array.shape != shape:
+            raise ValueError(f"{name} has shape {array.shape}, expected {shape}")
+        result.append(converted(array, dtype, name))
+    return result

@@ -1,0 +1,24 @@
+#!/bin/sh
+# build.sh COMPILER OUTPUT [FLAGS...]: the driver from the C core, with setup.py's flags.
+# Run from the project's root, for example: tests/aarch64/build.sh aarch64-linux-gnu-gcc /tmp/driver -static
+set -e
+compiler=$1 output=$2
+shift 2
+core=src/fastmlp/csrc
+flags="-std=gnu11 -O3 -fno-fast-math -ffp-contract=off -fno-math-errno -fvisibility=hidden -Wall -Wextra -Werror -I $core"
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+case $($compiler -dumpmachine) in
+x86_64*)
+    base="-march=x86-64 -mno-avx"
+    avx2="-march=x86-64 -mno-avx512f -mavx2 -mfma"
+    avx512="-march=x86-64 -mfma -mavx512f -mavx512dq -mavx512vl -mavx512bw -mprefer-vector-width=512"
+    ;;
+*) base="" avx2="" avx512="" ;;
+esac
+for source in plan dispatch threads random isa_baseline isa_avx2 isa_avx512; do
+    case $source in isa_avx2) isa=$avx2 ;; isa_avx512) isa=$avx512 ;; *) isa=$base ;; esac
+    $compiler $flags $isa -c $core/$source.c -o "$folder/$source.o" &
+done
+wait
+$compiler $flags $base "$@" tests/aarch64/driver.c "$folder"/*.o -lpthread -lm -o "$output"

@@ -1,0 +1,51 @@
+"""Fixtures shared by all tests."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fastmlp import _kernels
+
+RUNNABLE = _kernels.isas()["runnable"]
+FMA = [name for name in RUNNABLE if name != "baseline"]
+
+
+def pytest_configure(config):
+    """A run may demand instruction sets by name, so that a machine without them does not pass by not testing them."""
+    wanted = [name for name in os.environ.get("FASTMLP_REQUIRE_ISA", "").split(",") if name]
+    missing = [name for name in wanted if name not in RUNNABLE]
+    if missing:
+        raise pytest.UsageError(f"FASTMLP_REQUIRE_ISA names {missing[0]}, but this machine runs {', '.join(RUNNABLE)}")
+
+
+@pytest.fixture(params=RUNNABLE)
+def isa(request):
+    """Every instruction set this machine can run."""
+    return request.param
+
+
+@pytest.fixture(params=FMA)
+def fma_isa(request):
+    """Every instruction set inside the numeric contract."""
+    return request.param
+
+
+@pytest.fixture(params=["float32", "float64"])
+def dtype(request):
+    return np.dtype(request.param)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(20)
+
+
+@pytest.fixture(scope="session")
+def data_dir():
+    """The folder of real data sets that FASTMLP_DATA names."""
+    folder = os.environ.get("FASTMLP_DATA")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("FASTMLP_DATA names no folder of data sets")
+    return Path(folder)

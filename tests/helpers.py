@@ -1,0 +1,246 @@
+"""Comparisons, oracles and small networks that the engine's tests share.
+
+No comparison here accepts zeros: each asserts that what it expects could not be confused with nothing.  `test_helpers.py`
+plants errors into all of them.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+
+from fastmlp import _kernels, reference
+
+RUNNABLE = _kernels.isas()["runnable"]
+FMA_ISAS = [isa for isa in RUNNABLE if isa != "baseline"]  # the numeric contract's
+ELEMENTWISE = [name for name, (_, saved) in _kernels.activation_names().items() if saved != "row"]
+TRAINABLE = [name for name in ELEMENTWISE if name != "step"]
+LOSSES = list(_kernels.loss_names())
+OPTIMIZERS = list(_kernels.optimizer_names())
+PARAMETERS = {name: parameter for name, (parameter, _) in _kernels.activation_names().items()}
+OUTPUT_OF = {"softmax": "softmax", "sigmoid": "sigmoid", "exp": "exp", "any": "identity"}
+
+# All hyperparameters that each rule needs; the learning rate is an argument of each call.
+HYPER = {
+    "sgd": {"momentum": 0.0, "nesterov": False},
+    "adagrad": {"epsilon": 1e-10},
+    "rmsprop": {"rho": 0.9, "epsilon": 1e-8},
+    "adam": {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8},
+    "adamw": {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8, "weight_decay": 0.01},
+}
+RATES = {"sgd": 0.1, "adagrad": 0.05, "rmsprop": 0.005, "adam": 0.01, "adamw": 0.01}
+
+
+def lanes(dtype):
+    """Reals in a cache line: the width of a panel."""
+    return 64 // np.dtype(dtype).itemsize
+
+
+# Comparisons
+
+
+def assert_same_bits(got, expected, zeros=False):
+    """got == expected in every element, of the same shape and dtype, without NaN.
+
+    The sign of zero is outside the contract.  `zeros` says that nothing but zeros may be expected.
+    """
+    if isinstance(expected, (list, tuple)):
+        assert len(got) == len(expected)
+        for one, other in zip(got, expected):
+            assert_same_bits(one, other, zeros)
+        return
+    got, expected = np.asarray(got), np.asarray(expected)
+    assert got.shape == expected.shape and got.dtype == expected.dtype
+    assert zeros or np.any(expected != 0), "nothing but zeros is expected"
+    differ = ~(got == expected)
+    assert not differ.any(), (
+        f"{differ.sum()} of {differ.size} differ, the first at {np.argwhere(differ)[0]}: "
+        f"{got[differ].flat[0]!r} for {expected[differ].flat[0]!r}"
+    )
+
+
+def assert_within(got, exact, bound):
+    """|got - exact| <= bound in every element, and the bound tells most of them from zero."""
+    got, exact = np.asarray(got), np.asarray(exact)
+    bound = np.broadcast_to(np.asarray(bound), exact.shape)
+    assert got.shape == exact.shape
+    assert np.isfinite(exact).all() and np.isfinite(bound).all()
+    assert (np.abs(exact) > bound).mean() > 0.5, "the bound is so wide that zeros would pass"
+    error = np.abs(got.astype(exact.dtype) - exact)
+    worst = np.argmax(np.where(np.isnan(error), np.inf, error - bound))
+    assert np.all(error <= bound), (
+        f"{got.flat[worst]!r} for {exact.flat[worst]!r}: off by {error.flat[worst]!r}, bound {bound.flat[worst]!r}"
+    )
+
+
+def assert_close(got, expected, rtol):
+    """Arrays agree to rtol times the largest element, and large elements in their sign."""
+    if isinstance(expected, (list, tuple)):
+        assert len(got) == len(expected)
+        for one, other in zip(got, expected):
+            assert_close(one, other, rtol)
+        return
+    got, expected = np.asarray(got), np.asarray(expected)
+    assert rtol < 1 and got.shape == expected.shape and got.dtype == expected.dtype
+    size = np.abs(expected).max()
+    assert size > 0 and np.isfinite(size), "nothing but zeros, or no finite number, is expected"
+    error = np.abs(got - expected)
+    assert np.all(error <= rtol * size), f"off by {error.max() / size:.2e} of the largest, allowed {rtol:.1e}"
+    large = np.abs(expected) > 2 * rtol * size
+    assert np.array_equal(np.sign(got[large]), np.sign(expected[large]))
+
+
+def assert_trained(weights, before):
+    """Training has moved every array, and all of it stayed finite."""
+    for now, then in zip(weights, before):
+        assert np.isfinite(now).all()
+        assert np.any(now != then), "training has changed nothing"
+
+
+class Fence:
+    """An array of NaN inside a longer one of canaries: what a kernel writes must fill it, and no more.
+
+    >>> fence = Fence((2, 3), np.float32)
+    >>> fence.array[...] = 1
+    >>> fence.check()
+    """
+
+    def __init__(self, shape, dtype, margin=64):
+        size = int(np.prod(shape))
+        self.memory = np.empty(size + 2 * margin, dtype)
+        self.memory[:margin] = self.memory[margin + size :] = self.canary = self.memory.dtype.type(-12345.5)
+        self.inside = slice(margin, margin + size)
+        self.memory[self.inside] = np.nan
+        self.array = self.memory[self.inside].reshape(shape)
+
+    def check(self):
+        """All of the array was written, nothing beside it."""
+        assert not np.isnan(self.array).any(), "elements were left unwritten"
+        outside = np.delete(self.memory, self.inside)
+        assert np.all(outside == self.canary), "memory beside the array was written"
+
+
+def ulp(x):
+    """The distance of floating-point numbers near x, of its dtype."""
+    return np.spacing(np.abs(x))
+
+
+# Oracles: the numeric contract by exact fractions
+
+
+def rounded(value, dtype):
+    """A Fraction to the nearest number of the type, ties to even, as a Fraction; normal numbers only."""
+    if value == 0:
+        return Fraction(0)
+    digits = np.finfo(dtype).nmant + 1
+    exponent = value.numerator.bit_length() - value.denominator.bit_length()
+    if abs(value) < Fraction(2) ** exponent:
+        exponent -= 1
+    unit = Fraction(2) ** (exponent + 1 - digits)
+    return round(value / unit) * unit  # Python rounds a Fraction to even
+
+
+def fractions(array):
+    return np.vectorize(Fraction, otypes=[object])(np.asarray(array, np.float64))
+
+
+def chain(start, a, b, dtype):
+    """fma(a[i], b[i], ...) in order from start: one rounding a step.  All are Fractions."""
+    total = start
+    for x, y in zip(a, b):
+        total = rounded(total + x * y, dtype)
+    return total
+
+
+def segments(n_in, n_out, dtype):
+    """[first, last) of the segments of the inputs whose chains a layer sums apart: DESIGN's rule."""
+    wide = lanes(dtype)
+    count = 1 if n_in < 32 or n_out > 2 * wide else 4 if n_out <= wide else 2
+    q = n_in // count
+    return [(s * q, n_in if s == count - 1 else (s + 1) * q) for s in range(count)]
+
+
+def exact_dense(x, w, b, n_out, dtype):
+    """One output of a layer of n_out, by the contract: x and its column w (n_in,) and its bias b are Fractions."""
+    parts = [
+        chain(b if first == 0 else Fraction(0), x[first:last], w[first:last], dtype)
+        for first, last in segments(len(x), n_out, dtype)
+    ]
+    if len(parts) == 1:
+        return parts[0]
+    if len(parts) == 4:
+        parts = [rounded(parts[0] + parts[2], dtype), rounded(parts[1] + parts[3], dtype)]
+    return rounded(parts[0] + parts[1], dtype)
+
+
+def exact_blocks(a, b, dtype):
+    """The sum of a[i] * b[i] over rows, by the contract: chains over blocks of 256 rows, added in order."""
+    total = None
+    for first in range(0, len(a), 256):
+        block = chain(Fraction(0), a[first : first + 256], b[first : first + 256], dtype)
+        total = block if total is None else rounded(total + block, dtype)
+    return total
+
+
+# Networks
+
+
+def layers_of(widths, activations, output, dropout=0.0, use_bias=True):
+    """Plan's description of hidden layers and an output layer, dropout before every layer but the first."""
+    names = [*activations, output]
+    return [
+        (n, name, PARAMETERS[name], use_bias, dropout if i else 0.0)
+        for i, (n, name) in enumerate(zip(widths, names))
+    ]
+
+
+def random_weights(rng, n_in, layers, dtype):
+    """Weights and biases, none zero, of a size that keeps activations near 1."""
+    weights, width = [], n_in
+    for n_out, _, _, use_bias, _ in layers:
+        weights.append((rng.standard_normal((width, n_out)) / np.sqrt(width)).astype(dtype))
+        if use_bias:
+            weights.append((0.3 * rng.standard_normal(n_out)).astype(dtype))
+        width = n_out
+    return weights
+
+
+def targets(rng, loss, rows, n_out, dtype):
+    """y that fits the loss."""
+    if loss == "sparse_categorical_crossentropy":
+        return rng.integers(0, n_out, rows)
+    if loss == "categorical_crossentropy":
+        y = rng.random((rows, n_out)) + 0.01
+        y[:, 0] = 0 if n_out > 1 else 1
+        return (y / y.sum(axis=1, keepdims=True)).astype(dtype)
+    if loss == "binary_crossentropy":
+        return rng.integers(0, 2, (rows, n_out)).astype(dtype)
+    if loss == "poisson":
+        return rng.poisson(2.0, (rows, n_out)).astype(dtype)
+    return rng.standard_normal((rows, n_out)).astype(dtype)
+
+
+def make_plan(n_in, layers, weights, dtype, isa, **rescaling):
+    """The compiled Plan, or with isa "numpy" its twin."""
+    plan = (reference if isa == "numpy" else _kernels).Plan(
+        n_in, layers, dtype=np.dtype(dtype).name, isa=None if isa == "numpy" else isa, **rescaling
+    )
+    plan.set_weights(weights)
+    return plan
+
+
+def train(plan, X, y, rate, epochs=1, weight=None, batch_size=16, seed=7, seconds=np.inf, threads=1, shuffle=True):
+    """Whole epochs, slice by slice; the sums of the losses and of the correct rows over all of them."""
+    batches = -(-len(X) // batch_size)
+    loss = correct = 0.0
+    for epoch in range(epochs):
+        first = 0
+        while first < batches:
+            following, slice_loss, slice_correct = plan.train(
+                X, y, weight, batch_size=batch_size, seed=seed, epoch=epoch, shuffle=shuffle, first=first,
+                learning_rates=np.full(batches, rate), seconds=seconds, threads=threads,
+            )  # fmt: skip
+            assert following > first
+            first, loss, correct = following, loss + slice_loss, correct + slice_correct
+    return loss, correct

@@ -1,0 +1,372 @@
+"""Layers, optimizers, schedules and initializers: what they accept and mean, and the registry's names."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+
+import fastmlp
+from fastmlp import (
+    Dense,
+    Dropout,
+    Network,
+    Rescaling,
+    Standardize,
+    initializers,
+    layers,
+    optimizers,
+    registry,
+)
+from fastmlp.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
+from fastmlp.schedules import Constant, CosineDecay, ExponentialDecay, Schedule, StepDecay, Warmup
+
+DTYPES = ["float32", "float64"]
+
+
+# ---- registry ----
+
+
+def test_optimizer_classes_are_those_of_the_engine():
+    assert set(optimizers.OPTIMIZERS) == set(registry.OPTIMIZERS)
+
+
+def test_registry_has_the_promised_names():
+    assert set(registry.ACTIVATIONS) == {
+        *("identity", "step", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "gelu_tanh"),
+        *("silu", "mish", "softplus", "softsign", "exp", "softmax", "log_softmax"),
+    }
+    assert set(registry.LOSSES) == {
+        *("sparse_categorical_crossentropy", "categorical_crossentropy", "binary_crossentropy"),
+        *("mse", "mae", "huber", "poisson"),
+    }
+
+
+def test_labels_and_parameters_are_of_known_losses():
+    assert registry.LABEL_LOSSES <= set(registry.LOSSES)
+    assert set(registry.LOSS_PARAMETERS) <= set(registry.LOSSES)
+
+
+@pytest.mark.parametrize("name", registry.ACTIVATIONS)
+def test_every_activation_builds_a_network(name):
+    net = Network([3, Dense(4, "tanh"), Dense(2, name)], seed=0)
+    assert net.layers[-1].activation == name
+    assert np.isfinite(net.predict(np.ones((2, 3)))).all()
+
+
+def test_linear_is_identity():
+    assert Dense(3, "linear") == Dense(3, "identity")
+
+
+def test_unknown_activation_lists_the_known_ones():
+    with pytest.raises(ValueError, match=r"unknown activation 'rellu', expected one of .*relu.*softmax"):
+        Dense(3, "rellu")
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "message"),
+    [
+        (("relu", 0.1), ValueError, "'relu' takes no parameter"),
+        (("elu", math.nan), ValueError, "finite"),
+        (("elu", "big"), ValueError, "'big'"),
+        (7, TypeError, "a name or a pair"),
+    ],
+)
+def test_bad_activations(value, error, message):
+    with pytest.raises(error, match=message):
+        Dense(3, value)
+
+
+# ---- layers ----
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: Dense(0), ValueError, "units is 0, expected an integer from 1"),
+        (lambda: Dense(2.5), TypeError, "units is 2.5"),
+        (lambda: Dense(True), TypeError, "units is True"),
+        (lambda: Dense(10**12), ValueError, "units is 1000000000000"),
+        (lambda: Dense(3, use_bias=1), TypeError, "use_bias is 1, expected True or False"),
+        (
+            lambda: Dense(3, initializer="he"),
+            ValueError,
+            "unknown initializer 'he', expected one of glorot_uniform",
+        ),
+        (lambda: Dropout(1.0), ValueError, "rate is 1, expected a finite number at least 0 and below 1"),
+        (lambda: Dropout(-0.1), ValueError, "rate is -0.1"),
+        (lambda: Dropout("0.1"), TypeError, "rate is '0.1', expected a number"),
+        (lambda: Rescaling(0), ValueError, "scale is 0"),
+        (lambda: Rescaling(math.inf), ValueError, "scale is inf"),
+        (lambda: Standardize([1, 2], [1, 0]), ValueError, "std contains 0 at index 1"),
+        (lambda: Standardize([1, 2], [1]), ValueError, "std has 1 numbers, expected 2"),
+        (lambda: Standardize([[1]], [1]), ValueError, r"mean has shape \(1, 1\)"),
+        (lambda: Standardize([math.nan], [1]), ValueError, "mean contains nan at row 0"),
+    ],
+)
+def test_bad_layers(make, error, message):
+    with pytest.raises(error, match=message):
+        make()
+
+
+def test_layers_are_frozen_values():
+    layer = Dense(3, ("leaky_relu", 0.2), use_bias=False, initializer=("normal", 0.001))
+    assert layer == Dense(np.int64(3), ["leaky_relu", 0.2], use_bias=np.False_, initializer=["normal", 0.001])
+    assert hash(layer) == hash(Dense(3, ("leaky_relu", 0.2), use_bias=False, initializer=("normal", 0.001)))
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        layer.units = 4
+
+
+def test_a_default_parameter_is_not_shown():
+    assert Dense(3, ("leaky_relu", 0.01)) == Dense(3, "leaky_relu")
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        Dense(3),
+        Dense(3, ("elu", 0.5), use_bias=False, initializer=("uniform", 0.1)),
+        Dropout(0.25),
+        Rescaling(1 / 255, offset=-1.0),
+        Standardize((1.0, 0.1), (2.0, 0.3)),
+    ],
+)
+def test_layers_survive_repr_and_json(layer):
+    import json
+
+    assert eval(repr(layer)) == layer
+    assert layers.from_config(json.loads(json.dumps(layers.to_config(layer)))) == layer
+
+
+def test_adapt_standardizes():
+    X = np.random.default_rng(0).normal(3.0, [1.0, 5.0, 0.1], size=(500, 3))
+    X[:, 2] = 0.1  # its sum is not exact, so a careless deviation would be 1e-17
+    layer = Standardize.adapt(X)
+    shift, divisor = layer.shift_and_divisor(3)
+    scaled = (X - shift) / divisor
+    np.testing.assert_allclose(scaled.mean(axis=0), 0, atol=1e-12)
+    np.testing.assert_allclose(scaled[:, :2].std(axis=0), 1, rtol=1e-12)
+    assert layer.std[2] == 1.0
+    with pytest.raises(ValueError, match=r"X has shape \(0, 3\)"):
+        Standardize.adapt(X[:0])
+
+
+def test_rescaling_divides_by_whole_numbers():
+    shift, divisor = Rescaling(1 / 255).shift_and_divisor(2)
+    assert divisor.tolist() == [255.0, 255.0]
+    assert shift.tolist() == [0.0, 0.0]
+    shift, divisor = Rescaling(1 / 127.5, offset=-1.0).shift_and_divisor(1)
+    np.testing.assert_allclose([shift[0], divisor[0]], [127.5, 127.5], rtol=1e-15)
+    assert Rescaling(3.0).shift_and_divisor(1)[1][0] == 1 / 3  # and not 0, the whole number beside it
+
+
+# ---- initializers ----
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("initializer", "kind", "scale"),
+    [
+        ("glorot_uniform", "uniform", math.sqrt(6 / 500)),
+        ("glorot_normal", "normal", math.sqrt(2 / 500)),
+        ("he_uniform", "uniform", math.sqrt(6 / 200)),
+        ("he_normal", "normal", math.sqrt(2 / 200)),
+        ("lecun_uniform", "uniform", math.sqrt(3 / 200)),
+        ("lecun_normal", "normal", math.sqrt(1 / 200)),
+        (("uniform", 0.3), "uniform", 0.3),
+        (("normal", 0.001), "normal", 0.001),
+        ("zeros", "uniform", 0.0),
+    ],
+)
+def test_initial_weights_have_their_distribution(initializer, kind, scale, dtype):
+    net = Network([200, Dense(300, initializer=initializer), 1], dtype=dtype, seed=5)
+    W, n = net.weights[0].astype(np.float64), 60_000
+    deviation = scale if kind == "normal" else scale / math.sqrt(3)
+    assert abs(W.mean()) <= 4 * deviation / math.sqrt(n)
+    # A sample deviation deviates by sigma / sqrt(2 n) for a normal distribution, less for a uniform one.
+    assert abs(W.std() - deviation) <= 4 * deviation / math.sqrt(2 * n)
+    if kind == "uniform":
+        assert np.abs(W).max() <= scale
+        assert scale == 0 or np.abs(W).max() > 0.99 * scale
+    else:
+        assert np.abs(W).max() > 3 * scale
+    assert not net.biases[0].any()
+
+
+def test_all_initializer_names_resolve():
+    for name in initializers.NAMES:
+        kind, scale = initializers.distribution(initializers.resolve(name), 10, 10)
+        assert kind in ("uniform", "normal") and scale >= 0
+
+
+def test_network_initializer_applies_where_a_layer_has_none():
+    net = Network([4, Dense(5, initializer="glorot_uniform"), 3], initializer="zeros", seed=0)
+    assert net.weights[0].any()
+    assert not net.weights[1].any()
+
+
+@pytest.mark.parametrize(
+    "value", [("normal", -1.0), ("normal", math.inf), ("he_normal", 1.0), ("he", 1.0), "he"]
+)
+def test_bad_initializers(value):
+    with pytest.raises(ValueError, match="initializer|scale"):
+        Network([2, 1], initializer=value)
+
+
+# ---- optimizers ----
+
+ALL = [SGD(), Adagrad(), RMSprop(), Adam(), AdamW()]
+
+
+def test_learning_rate_comes_first():
+    assert [kind(0.5).learning_rate for kind in (SGD, Adagrad, RMSprop, Adam, AdamW)] == [0.5] * 5
+    assert SGD(0.1, 0.9, True) == SGD(learning_rate=0.1, momentum=0.9, nesterov=True)
+    assert Adam(0.1, 0.8, 0.9, 1e-7) == Adam(0.1, beta_1=0.8, beta_2=0.9, epsilon=1e-7)
+
+
+def test_defaults_are_the_documented_ones():
+    common = {"l1": 0.0, "l2": 0.0, "weight_decay": 0.0, "clipvalue": None, "global_clipnorm": None}
+    adam = {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8}
+    assert SGD().hyperparameters() == {**common, "momentum": 0.0, "nesterov": False}
+    assert Adagrad().hyperparameters() == {**common, "epsilon": 1e-10}
+    assert RMSprop().hyperparameters() == {**common, "rho": 0.9, "epsilon": 1e-8}
+    assert Adam().hyperparameters() == {**common, **adam}
+    assert AdamW().hyperparameters() == {**common, **adam, "weight_decay": 0.01}
+    assert [item.learning_rate for item in ALL] == [0.01, 0.01, 0.001, 0.001, 0.001]
+
+
+@pytest.mark.parametrize("optimizer", ALL)
+def test_every_optimizer_takes_the_common_hyperparameters(optimizer):
+    changed = dataclasses.replace(
+        optimizer, l1=0.1, l2=0.2, weight_decay=0.3, clipvalue=1.0, global_clipnorm=2.0
+    )
+    values = changed.hyperparameters()
+    assert [values[name] for name in ("l1", "l2", "weight_decay", "clipvalue", "global_clipnorm")] == [
+        *(0.1, 0.2, 0.3, 1.0, 2.0)
+    ]
+    assert eval(repr(changed)) == changed
+    assert optimizers.from_config(optimizers.to_config(changed)) == changed
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: SGD(-0.1), ValueError, "learning_rate is -0.1"),
+        (lambda: SGD(math.nan), ValueError, "learning_rate is nan"),
+        (lambda: SGD("fast"), TypeError, "learning_rate is 'fast', expected a number"),
+        (lambda: SGD(0.1, momentum=1.0), ValueError, "momentum is 1"),
+        (lambda: SGD(0.1, nesterov=True), ValueError, "nesterov is True with momentum 0"),
+        (lambda: Adam(beta_1=1.0), ValueError, "beta_1 is 1"),
+        (lambda: Adam(epsilon=0.0), ValueError, "epsilon is 0, expected a finite number at least 1e-30"),
+        (lambda: RMSprop(rho=-0.5), ValueError, "rho is -0.5"),
+        (lambda: Adam(l1=-1.0), ValueError, "l1 is -1"),
+        (lambda: Adam(clipvalue=0.0), ValueError, "clipvalue is 0, expected a finite number above 0"),
+        (lambda: Adam(global_clipnorm=math.inf), ValueError, "global_clipnorm is inf"),
+        (lambda: optimizers.Optimizer(), TypeError, "base class"),
+        (lambda: optimizers.resolve("adan"), ValueError, "unknown optimizer 'adan', expected one of sgd"),
+        (lambda: optimizers.resolve(SGD), TypeError, "optimizer is <class"),
+    ],
+)
+def test_bad_optimizers(make, error, message):
+    with pytest.raises(error, match=message):
+        make()
+
+
+# ---- schedules ----
+
+SCHEDULES = [
+    Constant(0.3),
+    StepDecay(0.3, 0.7, every=7),
+    ExponentialDecay(0.3, 0.9, every=5),
+    CosineDecay(0.3, steps=40, minimum=0.01),
+    Warmup(CosineDecay(0.3, steps=40), steps=9),
+    Warmup(StepDecay(0.3, 0.5, every=3), steps=1),
+]
+FORMULAS = [
+    lambda t: 0.3,
+    lambda t: 0.3 * 0.7 ** (t // 7),
+    lambda t: 0.3 * 0.9 ** (t / 5),
+    lambda t: 0.01 + 0.29 * (1 + math.cos(math.pi * min(t, 40) / 40)) / 2,
+    lambda t: 0.3 * (t + 1) / 9 if t < 9 else 0.3 * (1 + math.cos(math.pi * min(t - 9, 40) / 40)) / 2,
+    lambda t: 0.3 * 0.5 ** (max(t - 1, 0) // 3),
+]
+
+
+@pytest.mark.parametrize(("schedule", "formula"), list(zip(SCHEDULES, FORMULAS, strict=True)))
+def test_schedules_follow_their_formula(schedule, formula):
+    values = schedule.values(0, 100)
+    assert values.dtype == np.float64 and values.shape == (100,)
+    np.testing.assert_allclose(values, [formula(t) for t in range(100)], rtol=1e-13, atol=1e-16)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_schedules_do_not_depend_on_the_cut(schedule):
+    whole = schedule.values(0, 100)
+    cut = np.concatenate([schedule.values(0, 13), schedule.values(13, 1), schedule.values(14, 86)])
+    assert whole.tobytes() == cut.tobytes()
+    assert schedule(57) == whole[57]
+
+
+def test_far_steps_are_exact_and_quick():
+    assert StepDecay(1.0, 0.5, every=1).values(60, 1)[0] == 2.0**-60
+    assert ExponentialDecay(1.0, 0.5, every=1).values(10**12, 1)[0] == 0.0
+    assert CosineDecay(1.0, steps=10, minimum=0.25).values(10**12, 1)[0] == 0.25
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_schedules_go_into_optimizers(schedule):
+    optimizer = Adam(schedule, l2=0.1)
+    assert optimizer.learning_rates(3, 5).tolist() == schedule.values(3, 5).tolist()
+    assert optimizers.from_config(optimizers.to_config(optimizer)) == optimizer
+
+
+def test_a_schedule_of_ones_own_works_but_is_not_saved():
+    @dataclasses.dataclass(frozen=True)
+    class Half(Schedule):
+        def values(self, first_step, count):
+            return np.full(count, 0.5)
+
+    assert SGD(Half()).learning_rates(0, 2).tolist() == [0.5, 0.5]
+    with pytest.raises(ValueError, match="Half"):
+        optimizers.to_config(SGD(Half()))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Constant(-1.0),
+        lambda: StepDecay(0.1, 0.0),
+        lambda: StepDecay(0.1, 1.5),
+        lambda: StepDecay(0.1, 0.5, every=0),
+        lambda: CosineDecay(0.1, steps=0),
+        lambda: CosineDecay(0.1, steps=5, minimum=-0.1),
+        lambda: Warmup(-0.1, steps=5),
+    ],
+)
+def test_bad_schedules(make):
+    with pytest.raises(ValueError, match="expected"):
+        make()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_scheduled_rate_reaches_the_weights(dtype):
+    """With plain gradient descent a rate of 0 leaves the weights as they are, and another one does not."""
+    X, y = np.ones((4, 2)), np.zeros((4, 1))
+    net = Network([2, 1], dtype=dtype, seed=1)
+    before = net.get_weights()
+    net.compile(SGD(StepDecay(0.0, 0.5, every=1)))
+    net.fit(X, y, epochs=2)
+    assert all((a == b).all() for a, b in zip(before, net.get_weights(), strict=True))
+    net.compile(SGD(StepDecay(0.25, 0.5, every=1)))
+    net.fit(X, y, epochs=1)
+    W, b = (array.astype(np.float64) for array in before)
+    residual = W.sum() + b[0]
+    np.testing.assert_allclose(net.get_weights()[0], W - 0.25 * 2 * residual, rtol=1e-5)
+
+
+def test_public_names_exist():
+    for name in fastmlp.__all__:
+        assert getattr(fastmlp, name) is not None
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = fastmlp.nothing
+    assert set(fastmlp.__all__) <= set(dir(fastmlp))

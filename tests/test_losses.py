@@ -1,0 +1,307 @@
+"""Losses and their gradients against formulas in extended precision and against differences."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from helpers import LOSSES, assert_close, assert_same_bits, assert_within, lanes, targets
+
+from fastmlp import _kernels
+
+ROWS = [name for name in LOSSES if name != "sparse_categorical_crossentropy"]  # those whose targets are rows
+MEANS = [name for name in ROWS if name != "categorical_crossentropy"]
+DELTA = {"huber": 0.7}
+
+
+def log_softmax(z):
+    shifted = z - z.max(axis=1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+
+
+def one_hot(y, n):
+    return np.eye(n, dtype=np.longdouble)[y]
+
+
+def value_and_gradient(name, p, y, parameter=0.0):
+    """Textbook formulas in longdouble: row values, and gradients of each row's value."""
+    p = p.astype(np.longdouble)
+    n = p.shape[1]
+    if name == "sparse_categorical_crossentropy":
+        y, name = one_hot(y, n), "categorical_crossentropy"
+    y = y.astype(np.longdouble)
+    error = p - y
+    if name == "categorical_crossentropy":
+        cost = np.where(y == 0, 0, -y * log_softmax(p))
+        return cost.sum(axis=1), np.exp(log_softmax(p)) * y.sum(axis=1, keepdims=True) - y
+    if name == "binary_crossentropy":  # -y log(s) - (1 - y) log(1 - s), where log(s) = -log(1 + exp(-z))
+        value = y * np.logaddexp(0, -p) + (1 - y) * np.logaddexp(0, p)
+        gradient = 1 / (1 + np.exp(-p)) - y
+    elif name == "mse":
+        value, gradient = error**2, 2 * error
+    elif name == "mae":
+        value, gradient = np.abs(error), np.sign(error)
+    elif name == "huber":
+        outside = np.abs(error) > parameter
+        value = np.where(outside, parameter * (np.abs(error) - parameter / 2), error**2 / 2)
+        gradient = np.where(outside, parameter * np.sign(error), error)
+    else:
+        assert name == "poisson"
+        value, gradient = np.exp(p) - y * p, np.exp(p) - y
+    return value.mean(axis=1), gradient / n
+
+
+def absolute_sizes(name, p, y, parameter=0.0):
+    """What the roundings of a value and of a gradient are relative to, before anything cancels."""
+    p = p.astype(np.longdouble)
+    if name == "sparse_categorical_crossentropy":
+        y = one_hot(y, p.shape[1])
+    y = y.astype(np.longdouble)
+    if name.endswith("categorical_crossentropy"):
+        logs = log_softmax(p)
+        value = 1 + np.where(y == 0, 0, y * (1 - logs)).sum(axis=1)
+        return value, np.exp(logs) * (1 - logs) + y
+    n = p.shape[1]
+    if name == "binary_crossentropy":
+        return (np.maximum(p, 0) + np.abs(p * y) + 1).mean(axis=1), (1 / (1 + np.exp(-p)) + y) / n
+    if name == "poisson":
+        return (np.exp(p) + np.abs(y * p)).mean(axis=1), (np.exp(p) + y) / n
+    size = np.abs(p) + np.abs(y)
+    return {
+        "mse": (size**2).mean(axis=1), "mae": size.mean(axis=1), "huber": (size + size**2).mean(axis=1),
+    }[name], 2 * np.maximum(size, 1) / n  # fmt: skip
+
+
+def widths(dtype):
+    return [1, 2, lanes(dtype) - 1, lanes(dtype), lanes(dtype) + 1, 40, 1000]
+
+
+def batch(name, rows, n, dtype, seed=0, scale=2.0):
+    rng = np.random.default_rng(seed)
+    return (scale * rng.standard_normal((rows, n))).astype(dtype), targets(rng, name, rows, n, dtype)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("name", LOSSES)
+def test_values_and_gradients(isa, dtype, name, weighted):
+    parameter = DELTA.get(name, 0.0)
+    for n in widths(dtype):
+        if n == 1 and name.endswith("categorical_crossentropy"):
+            continue  # constant: test_one_class
+        for rows in (1, 3, 30):
+            p, y = batch(name, rows, n, dtype, seed=n + rows)
+            weight = np.linspace(0.25, 3, rows).astype(dtype) if weighted else None
+            values, d, _ = _kernels.loss_gradient(name, parameter, p, y, weight, isa=isa)
+            assert values.dtype == d.dtype == dtype
+            exact, exact_d = value_and_gradient(name, p, y, parameter)
+            size, size_d = absolute_sizes(name, p, y, parameter)
+            factor = np.ones(rows) if weight is None else weight.astype(np.longdouble)
+            bound = (n / lanes(dtype) + 16) * np.finfo(dtype).eps
+            assert_within(values, factor * exact, bound * factor * size)
+            scale = (factor / rows)[:, None]
+            assert_within(d, scale * exact_d, bound * scale * size_d)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_gradient_is_that_of_the_value(isa, name):
+    parameter = DELTA.get(name, 0.0)
+    p, y = batch(name, 4, 11, np.float64, seed=5)
+    weight = np.array([1.0, 0.5, 2.0, 3.0])
+    _, d, _ = _kernels.loss_gradient(name, parameter, p, y, weight, isa=isa)
+    numeric = np.empty_like(p)
+    for i in np.ndindex(p.shape):
+        means = []
+        for shift in (1e-6, -1e-6):
+            moved = p.copy()
+            moved[i] += shift
+            means.append(_kernels.loss_gradient(name, parameter, moved, y, weight, isa=isa)[0].mean())
+        numeric[i] = (means[0] - means[1]) / 2e-6
+    assert_close(d, numeric, 1e-7)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_weights_multiply_values_exactly_and_leave_the_count(isa, dtype, name):
+    p, y = batch(name, 9, 5, dtype)
+    weight = np.linspace(0, 2, 9).astype(dtype)
+    values, d, correct = _kernels.loss_gradient(name, DELTA.get(name, 0.0), p, y, isa=isa)
+    weighted, weighted_d, weighted_correct = _kernels.loss_gradient(name, DELTA.get(name, 0.0), p, y, weight, isa=isa)
+    assert_same_bits(weighted, weight * values)
+    assert_close(weighted_d, weight[:, None] * d, 4 * np.finfo(dtype).eps)
+    assert_same_bits(weighted_d[0], np.zeros(5, dtype), zeros=True)
+    assert_same_bits(weighted_correct, correct, zeros=True)
+
+
+# Extremes
+
+
+def loss(name, p, y, dtype, isa, parameter=0.0):
+    p = np.array(p, dtype)
+    y = np.array(y, np.int64 if name == "sparse_categorical_crossentropy" else dtype)
+    return _kernels.loss_gradient(name, parameter, p, y, isa=isa)
+
+
+@pytest.mark.parametrize("name", ["sparse_categorical_crossentropy", "categorical_crossentropy"])
+def test_softmax_extremes(isa, dtype, name):
+    sparse = name.startswith("sparse")
+    y = [0, 1] if sparse else [[1, 0], [0, 1]]
+    values, d, _ = loss(name, [[1e4, -1e4], [1e4, -1e4]], y, dtype, isa)
+    assert values.tolist() == [0, 20000]
+    assert d.tolist() == [[0, 0], [0.5, -0.5]]
+    values, d, _ = loss(name, [[-1e4, -1e4]], y[:1], dtype, isa)
+    assert_within(values, np.log([2.0]), np.finfo(dtype).eps)
+    assert d.tolist() == [[-0.5, 0.5]]
+    large = np.finfo(dtype).max / 4
+    values, d, _ = loss(name, [[large, -large]], y[1:], dtype, isa)
+    assert values.tolist() == [2 * large] and d.tolist() == [[1, -1]]
+    values, d, _ = loss(name, [[0.0, -np.inf]], y[:1], dtype, isa)
+    assert values.tolist() == [0] and d.tolist() == [[0, 0]]
+    values, d, _ = loss(name, [[0.0, -np.inf]], y[1:], dtype, isa)
+    assert values.tolist() == [np.inf] and d.tolist() == [[1, -1]]
+
+
+@pytest.mark.parametrize("name", ["sparse_categorical_crossentropy", "categorical_crossentropy"])
+def test_one_class_costs_nothing(isa, dtype, name):
+    y = [0, 0] if name.startswith("sparse") else [[1], [1]]
+    values, d, correct = loss(name, [[-1e4], [3.0]], y, dtype, isa)
+    assert values.tolist() == [0, 0] and d.tolist() == [[0], [0]] and correct.tolist() == [1, 1]
+
+
+def test_soft_targets_with_zeros(isa, dtype):
+    values, d, _ = loss("categorical_crossentropy", [[1e4, 0.0, -np.inf]], [[1.0, 0.0, 0.0]], dtype, isa)
+    assert values.tolist() == [0] and d.tolist() == [[0, 0, 0]]
+    values, d, _ = loss("categorical_crossentropy", [[0.0, 0.0, -1e4]], [[0.25, 0.75, 0.0]], dtype, isa)
+    assert_within(values, np.log([2.0]), 2 * np.finfo(dtype).eps)
+    assert d.tolist() == [[0.25, -0.25, 0]]
+
+
+def test_sum_of_soft_targets_need_not_be_one(isa, dtype):
+    p, y = np.array([[0.5, -1.0, 2.0]], dtype), np.array([[0.5, 0.5, 0.25]], dtype)
+    values, d, _ = _kernels.loss_gradient("categorical_crossentropy", 0.0, p, y, isa=isa)
+    exact, exact_d = value_and_gradient("categorical_crossentropy", p, y)
+    assert_within(values, exact, 10 * np.finfo(dtype).eps)
+    assert_within(d, exact_d, 10 * np.finfo(dtype).eps)
+
+
+def test_binary_extremes(isa, dtype):
+    z, y = [[1e4, 1e4, -1e4, -1e4]], [[1, 0, 1, 0]]
+    values, d, correct = loss("binary_crossentropy", z, y, dtype, isa)
+    assert values.tolist() == [5000] and d.tolist() == [[0, 0.25, -0.25, 0]] and correct.tolist() == [0.5]
+    values, d, _ = loss("binary_crossentropy", [[-20.0]], [[0.0]], dtype, isa)
+    assert_within(values, np.log1p(np.exp(np.array([-20.0]))), 4 * np.finfo(dtype).eps * np.exp(-20.0))
+    assert_within(d, np.exp(np.array([[-20.0]])), 1e-6 * np.exp(-20.0))
+
+
+def test_mean_losses_at_extremes(isa, dtype):
+    assert loss("mse", [[1e4, -1e4]], [[-1e4, -1e4]], dtype, isa)[0].tolist() == [2e8]
+    values, d, _ = loss("mae", [[1e4, -1e4, 3.0, 5.0]], [[-1e4, -1e4, 6.0, 5.0]], dtype, isa)
+    assert values.tolist() == [5000.75] and d.tolist() == [[0.25, 0, -0.25, 0]]
+    values, d, _ = loss("huber", [[1e4, -1e4, 0.5, 1.0]], [[0.0] * 4], dtype, isa, 1.0)
+    assert values.tolist() == [(9999.5 * 2 + 0.125 + 0.5) / 4] and d.tolist() == [[0.25, -0.25, 0.125, 0.25]]
+    huge = float(np.sqrt(np.finfo(dtype).max) * 8)  # its square overflows
+    values, d, _ = loss("huber", [[huge]], [[0.0]], dtype, isa, 1.0)
+    assert values.tolist() == [huge] and d.tolist() == [[1]]
+    values, d, _ = loss("poisson", [[-1e4, 0.0]], [[0.0, 3.0]], dtype, isa)
+    assert values.tolist() == [0.5] and d.tolist() == [[0, -1]]
+    assert loss("poisson", [[1e4]], [[1.0]], dtype, isa)[0].tolist() == [np.inf]
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_not_a_number_is_told_and_stays_in_its_row(isa, dtype, name):
+    for n in (2, lanes(dtype) + 3):
+        p, y = batch(name, 3, n, dtype)
+        clean, _, _ = _kernels.loss_gradient(name, 1.0, p, y, isa=isa)
+        for column in (0, n - 1):
+            bad = p.copy()
+            bad[1, column] = np.nan
+            values, _, _ = _kernels.loss_gradient(name, 1.0, bad, y, isa=isa)
+            assert np.isnan(values[1])
+            assert_same_bits(values[[0, 2]], clean[[0, 2]])
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_tiny_gradients_are_flushed(isa, dtype, name):
+    below = np.finfo(dtype).tiny * 2
+    for n in (2, 9):
+        p, y = batch(name, 2, n, dtype)
+        _, d, _ = _kernels.loss_gradient(name, 1.0, p, y, np.array([below, 1], dtype), isa=isa)
+        assert_same_bits(d[0], np.zeros(n, dtype), zeros=True)
+        assert not np.signbit(d[0]).any()
+        assert np.any(d[1] != 0)
+
+
+# Counts
+
+
+def test_the_first_largest_output_is_the_answer(isa, dtype):
+    z = [[1, 1, 0], [1, 1, 0], [0, 2, 2], [3, 3, 3], [-1, -2, -1]]
+    correct = loss("sparse_categorical_crossentropy", z, [0, 1, 2, 0, 2], dtype, isa)[2]
+    assert correct.tolist() == [1, 0, 0, 1, 0]
+    y = [[0, 1, 0], [0.5, 0.5, 0], [0, 0.5, 0.5], [0, 0, 1], [0.4, 0.2, 0.4]]
+    assert loss("categorical_crossentropy", z, y, dtype, isa)[2].tolist() == [0, 1, 1, 0, 1]
+
+
+def test_counts_in_wide_rows(isa, dtype):
+    rng = np.random.default_rng(2)
+    for n in (lanes(dtype) + 1, 1000):
+        z = rng.integers(0, 3 * n, (200, n)).astype(dtype)  # many ties
+        y = np.where(rng.random(200) < 0.5, z.argmax(axis=1), rng.integers(0, n, 200))
+        expected = (z.argmax(axis=1) == y).astype(np.float64)
+        assert 60 < expected.sum() < 140
+        assert_same_bits(loss("sparse_categorical_crossentropy", z, y, dtype, isa)[2], expected)
+        assert_same_bits(loss("categorical_crossentropy", z, one_hot(y, n), dtype, isa)[2], expected)
+
+
+def test_binary_counts_shares_of_outputs(isa, dtype):
+    z = [[0.0, 1e-30, -1.0, 5.0], [2.0, 2.0, -2.0, -2.0], [-0.0, -1.0, -1.0, -1.0]]
+    y = [[0, 1, 0, 0], [1, 1, 0, 0], [1, 1, 1, 0.5]]
+    assert loss("binary_crossentropy", z, y, dtype, isa)[2].tolist() == [0.75, 1, 0.25]
+
+
+@pytest.mark.parametrize("name", ["mse", "mae", "huber", "poisson"])
+def test_regression_counts_nothing(isa, dtype, name):
+    assert loss(name, [[1.0], [2.0]], [[1.0], [2.0]], dtype, isa, 1.0)[2].tolist() == [0, 0]
+
+
+# The numeric contract: one partial sum a lane of the cache line, then a fixed tree
+
+
+@pytest.mark.parametrize("n", [1, 7, 8, 9, 16, 17, 40, 100])
+def test_sums_along_a_row_have_the_order_of_the_contract(fma_isa, dtype, n):
+    wide = lanes(dtype)
+    p, y = batch("mse", 20, n, dtype, seed=n)
+    squares = (p - y) * (p - y)
+    padded = np.zeros((20, -(-n // wide) * wide), dtype)
+    padded[:, :n] = squares
+    sums = np.zeros((20, wide), dtype)
+    for first in range(0, n, wide):
+        sums = sums + padded[:, first : first + wide]
+    while sums.shape[1] > 1:
+        half = sums.shape[1] // 2
+        sums = sums[:, :half] + sums[:, half:]
+    assert_same_bits(_kernels.loss_gradient("mse", 0.0, p, y, isa=fma_isa)[0], sums[:, 0] / dtype.type(n))
+
+
+# Arguments
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_arguments_that_do_not_fit_are_refused(isa, dtype, name):
+    p, y = batch(name, 4, 3, dtype)
+    call = lambda p=p, y=y, weight=None: _kernels.loss_gradient(name, 1.0, p, y, weight, isa=isa)  # noqa: E731
+    call()
+    for bad in (p[0], p[:3], p.astype(np.int64), p.astype(np.float16)):
+        with pytest.raises((ValueError, TypeError)):
+            call(p=bad)
+    for bad in (y[:3], y.astype(np.int32), y.astype(complex)):
+        with pytest.raises((ValueError, TypeError)):
+            call(y=bad)
+    for bad in (np.ones(3, dtype), np.ones((4, 1), dtype), np.ones(4, np.int64)):
+        with pytest.raises((ValueError, TypeError)):
+            call(weight=bad)
+    with pytest.raises(ValueError, match="unknown"):
+        _kernels.loss_gradient("nonsense", 0.0, p, y, isa=isa)
+
+
+@pytest.mark.parametrize("label", [-1, 3, 2**40])
+def test_labels_out_of_range_are_refused(isa, dtype, label):
+    with pytest.raises(ValueError, match="expected 0 to 2"):
+        _kernels.loss_gradient("sparse_categorical_crossentropy", 0.0, np.zeros((2, 3), dtype), np.array([0, label]), isa=isa)

@@ -1,0 +1,52 @@
+"""The README's Python runs as it stands, its links lead somewhere, and its commands are ones there are."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from fastmlp.cli_options import build_parser
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def test_python_blocks_run_in_order(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert len(blocks("python")) >= 4
+    names: dict[str, object] = {}
+    for block in blocks("python"):
+        exec(compile(block, "README.md", "exec"), names)
+    assert (tmp_path / "quadrants.npz").exists()
+    printed = capsys.readouterr().out
+    assert "Output shape" in printed and "accuracy" in printed
+    assert names["history"].history["val_accuracy"][-1] > 0.9
+
+
+def test_relative_links_lead_somewhere():
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if "://" not in link]
+    assert len(links) >= 5
+    for link in links:
+        assert (ROOT / link).exists(), f"README.md links to {link}, which is not there"
+
+
+def test_commands_are_understood():
+    lines = [line for block in blocks("sh") for line in block.splitlines() if "-m fastmlp" in line]
+    assert len(lines) >= 4
+    for line in lines:
+        words = shlex.split(line.split("-m fastmlp", 1)[1])
+        assert build_parser().parse_args(words).command == words[0]
+
+
+def test_extras_are_declared():
+    tomllib = pytest.importorskip("tomllib", reason="tomllib came with Python 3.11")
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    for extra in re.findall(r"\.\[(\w+)\]", README):
+        assert extra in declared

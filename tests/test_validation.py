@@ -1,0 +1,313 @@
+"""Bad input: TypeError or ValueError of one sentence that names the argument, and nothing is changed."""
+
+import re
+import warnings
+
+import numpy as np
+import pytest
+
+from fastmlp import Network, validation
+from fastmlp.optimizers import SGD
+
+DTYPES = ["float32", "float64"]
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.fixture(params=DTYPES)
+def dtype(request):
+    return np.dtype(request.param)
+
+
+@pytest.fixture
+def net(dtype):
+    """Three inputs, two classes, one step of training behind it."""
+    net = Network([3, 4, 2], output="softmax", dtype=dtype, seed=0)
+    net.compile(SGD(0.1, momentum=0.9))
+    net.train_on_batch(np.ones((2, 3)), [0, 1])
+    return net
+
+
+def one_sentence(text):
+    return "\n" not in text and len(text) < 250 and not text.endswith(".")
+
+
+def assert_refused(call, error, message, net=None):
+    """The call raises just this error with a message of one sentence, and leaves the network as it was."""
+    before = None if net is None else (net.get_weights(), net.plan.get_state())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(error, match=message) as caught:
+            call()
+    assert type(caught.value) is error
+    assert one_sentence(str(caught.value)), str(caught.value)
+    if net is not None:
+        weights, state = before
+        assert all((a == b).all() for a, b in zip(weights, net.get_weights(), strict=True))
+        after = net.plan.get_state()
+        assert after["step"] == state["step"]
+        for slot, slot_after in zip(state["slots"], after["slots"], strict=True):
+            assert all((a == b).all() for a, b in zip(slot, slot_after, strict=True))
+
+
+def test_assert_refused_can_fail():
+    def wrong():
+        raise ValueError("X is wrong.\nVery wrong.")
+
+    with pytest.raises(AssertionError):
+        assert_refused(wrong, ValueError, "X")
+    with pytest.raises(AssertionError):
+        assert_refused(wrong, ValueError, "y")
+
+
+class Sparse:
+    def toarray(self):
+        return np.ones((2, 3))
+
+
+class Unreadable:
+    def __array__(self, dtype=None, copy=None):
+        raise RuntimeError("requires grad")
+
+
+BAD_X = [
+    (np.ones((2, 4)), ValueError, r"X has shape \(2, 4\), expected \(rows, 3\)"),
+    (np.ones((4,)), ValueError, r"X has shape \(4,\)"),
+    (np.ones(()), ValueError, r"X has shape \(\)"),
+    (1.5, ValueError, r"X has shape \(\)"),
+    (np.ones((2, 3, 1)), ValueError, r"X has shape \(2, 3, 1\).*X.reshape\(len\(X\), -1\)"),
+    (np.ones((0, 3)), ValueError, r"X is empty with shape \(0, 3\)"),
+    ([], ValueError, r"X has shape \(0,\)"),
+    ([[1, 2, 3], [1, 2]], ValueError, "X has rows of different lengths"),
+    ([["1", "2", "3"]], TypeError, "X holds strings, expected real numbers"),
+    ([[b"1", b"2", b"3"]], TypeError, "X holds bytes"),
+    (np.ones((2, 3), complex), TypeError, "X holds complex numbers"),
+    (np.zeros((2, 3), "M8[s]"), TypeError, "X holds dates"),
+    ([[1, 2, None]], TypeError, "X holds None at row 0, column 2"),
+    (np.array([[1, "2", 3]], object), TypeError, "X holds '2' at row 0, column 1"),
+    (None, TypeError, "X holds None"),
+    ({"a": 1}, TypeError, "X holds"),
+    (Sparse(), TypeError, "X is a sparse matrix"),
+    (Unreadable(), TypeError, "X cannot be read as an array: requires grad"),
+    (np.ma.masked_array(np.ones((1, 3)), [[0, 1, 0]]), ValueError, "X is a masked array"),
+    ([[0, 0, 0], [0, NAN, 0]], ValueError, "X contains nan at row 1, column 1"),
+    ([[0, 0, 0], [0, 0, INF]], ValueError, "X contains inf at row 1, column 2"),
+    ([[-INF, 0, INF]], ValueError, "X contains -inf at row 0, column 0"),
+]
+
+
+@pytest.mark.parametrize("method", ["predict", "predict_classes", "forward", "evaluate", "gradients", "fit"])
+@pytest.mark.parametrize(("X", "error", "message"), BAD_X, ids=lambda value: None)
+def test_bad_X(method, X, error, message, net):
+    arguments = () if method in ("predict", "predict_classes", "forward") else ([0, 1],)
+    assert_refused(lambda: getattr(net, method)(X, *arguments), error, message, net)
+
+
+@pytest.mark.parametrize("row", [0, 1, 500, 999])
+@pytest.mark.parametrize("value", [NAN, INF, -INF])
+def test_non_finite_numbers_are_found_in_ready_arrays(value, row, net, dtype):
+    X = np.ones((1000, 3), dtype)
+    X[row, 1] = value
+    assert_refused(lambda: net.predict(X), ValueError, f"X contains {value} at row {row}, column 1", net)
+    assert_refused(lambda: net.predict(X[row]), ValueError, f"X contains {value} at row 1", net)
+    assert_refused(lambda: net.fit(X, np.zeros(1000)), ValueError, f"X contains {value} at row {row}", net)
+
+
+def test_large_finite_numbers_are_not_taken_for_infinite(dtype):
+    largest = np.finfo(dtype).max
+    X = np.full((10, 3), largest)
+    assert validation.as_inputs(X, 3, dtype).tolist() == X.tolist()
+
+
+def test_numbers_that_float32_cannot_hold():
+    net = Network([2, 1], dtype="float32", seed=0)
+    message = r"X contains 1e\+39 at row 0, column 1, which float32 cannot hold"
+    assert_refused(lambda: net.predict([[1.0, 1e39]]), ValueError, message, net)
+
+
+def test_one_input_needs_a_column(dtype):
+    net = Network([1, 1], dtype=dtype, seed=0)
+    message = r"X has shape \(5,\), expected \(rows, 1\).*X.reshape\(-1, 1\)"
+    assert_refused(lambda: net.predict(np.ones(5)), ValueError, message, net)
+    assert net.predict(np.ones(1)).shape == (1,)
+
+
+# ---- out ----
+
+
+@pytest.mark.parametrize(
+    ("out", "error", "message"),
+    [
+        (lambda d: np.empty((4, 2), d), ValueError, r"out has shape \(4, 2\), expected \(5, 2\)"),
+        (lambda d: np.empty((5, 3), d), ValueError, r"out has shape \(5, 3\)"),
+        (lambda d: np.empty(10, d), ValueError, r"out has shape \(10,\)"),
+        (lambda d: np.empty((5, 2), np.float16), TypeError, "out has dtype float16, expected"),
+        (lambda d: np.empty((5, 4), d)[:, ::2], ValueError, "out is not contiguous"),
+        (lambda d: np.empty((2, 5), d).T, ValueError, "out is not contiguous"),
+        (lambda d: np.frombuffer(bytes(10 * d.itemsize), d).reshape(5, 2), ValueError, "out is read-only"),
+        (lambda d: [[0.0] * 2] * 5, TypeError, "out is a list, expected an array"),
+    ],
+)
+@pytest.mark.parametrize("ready", [True, False])
+def test_bad_out(out, error, message, ready, net, dtype):
+    X = np.ones((5, 3), dtype)
+    assert_refused(lambda: net.predict(X if ready else X.tolist(), out=out(dtype)), error, message, net)
+
+
+def test_an_overlapping_out_is_refused(dtype):
+    net = Network([3, 3], dtype=dtype, seed=0)
+    memory = np.ones((6, 3), dtype)
+    for out in (memory[:5], memory[1:]):
+        before = memory.copy()
+        assert_refused(lambda out=out: net.predict(memory[:5], out=out), ValueError, "out overlaps X", net)
+        assert (memory == before).all()
+    assert net.predict(memory[:3], out=memory[3:]) is not None
+
+
+@pytest.mark.parametrize(
+    ("threads", "error"), [(0, ValueError), (-1, ValueError), (1.5, TypeError), ("2", TypeError)]
+)
+def test_bad_threads(threads, error, net, dtype):
+    assert_refused(lambda: net.predict(np.ones((2, 3), dtype), threads=threads), error, "threads is", net)
+
+
+# ---- targets ----
+
+SPARSE, ROWS, BINARY = "sparse_categorical_crossentropy", "categorical_crossentropy", "binary_crossentropy"
+BAD_Y = [
+    (SPARSE, [0, 1], ValueError, "y has 2 rows, expected 3, one for each row of X"),
+    (SPARSE, 1, ValueError, "y is a single number"),
+    (SPARSE, [0, 1, 2], ValueError, "y contains 2 at row 2, expected classes 0 to 1"),
+    (SPARSE, [0, -1, 1], ValueError, "y contains -1 at row 1"),
+    (SPARSE, [0, 0.5, 1], ValueError, "y contains 0.5 at row 1, expected whole class indices"),
+    (SPARSE, [0, NAN, 1], ValueError, "y contains nan at row 1"),
+    (SPARSE, ["a", "b", "a"], TypeError, "y holds strings"),
+    (SPARSE, [0, 1, None], TypeError, "y holds None at row 2"),
+    (SPARSE, [[1, 0], [0, 1], [1, 0]], ValueError, r"y has shape \(3, 2\).*'categorical_crossentropy'"),
+    (SPARSE, [[[1]], [[0]], [[1]]], ValueError, r"y has shape \(3, 1, 1\)"),
+    (ROWS, [0, 1, 1], ValueError, r"y has shape \(3,\).*'sparse_categorical_crossentropy'"),
+    (ROWS, [[1, 0, 0]] * 3, ValueError, r"y has shape \(3, 3\), expected \(3, 2\)"),
+    (ROWS, [[1, 0], [0.5, 0.49], [1, 0]], ValueError, "y row 1 sums to 0.99"),
+    (ROWS, [[1, 0], [0, 0], [1, 0]], ValueError, "y row 1 sums to 0"),
+    (
+        ROWS,
+        [[1, 0], [1.5, -0.5], [1, 0]],
+        ValueError,
+        "y contains -0.5 at row 1, column 1, expected 0 or more",
+    ),
+    (ROWS, [[1, 0], [NAN, 0], [1, 0]], ValueError, "y contains nan at row 1, column 0"),
+    (BINARY, [[0, 1], [0, 2], [0, 0]], ValueError, "y contains 2 at row 1, column 1, expected 0 to 1"),
+    (BINARY, [0, 1, 1], ValueError, r"y has shape \(3,\), expected \(3, 2\) for loss 'binary_crossentropy'"),
+    (
+        "poisson",
+        [[0, 1], [0, -2], [0, 0]],
+        ValueError,
+        "y contains -2 at row 1, column 1, expected 0 or more",
+    ),
+    ("mse", [0, 1, 2], ValueError, r"y has shape \(3,\)"),
+    ("mse", [[0], [1], [2]], ValueError, r"y has shape \(3, 1\), expected \(3, 2\)"),
+    ("mse", [[0, 1], [INF, 1], [0, 0]], ValueError, "y contains inf at row 1, column 0"),
+    ("mse", [[0, 1j], [0, 1], [0, 0]], TypeError, "y holds complex numbers"),
+]
+OUTPUTS = {SPARSE: "softmax", ROWS: "softmax", BINARY: "sigmoid", "poisson": "exp", "mse": "identity"}
+
+
+@pytest.mark.parametrize("method", ["fit", "evaluate", "gradients", "train_on_batch"])
+@pytest.mark.parametrize(("loss", "y", "error", "message"), BAD_Y, ids=lambda value: None)
+def test_bad_y(method, loss, y, error, message, dtype):
+    net = Network([3, 2], output=OUTPUTS[loss], dtype=dtype, seed=0)
+    net.compile(loss=loss)
+    assert_refused(lambda: getattr(net, method)(np.ones((3, 3)), y), error, message, net)
+
+
+@pytest.mark.parametrize(
+    ("y", "labels"),
+    [
+        ([0, 1, 2], [0, 1, 2]),
+        ([0.0, 1.0, 2.0], [0, 1, 2]),
+        (np.array([2, 0, 1], np.uint8), [2, 0, 1]),
+        ([[1], [2], [0]], [1, 2, 0]),
+        ([True, False, True], [1, 0, 1]),
+        (np.array([2, 9, 1, 9, 0, 9])[::2], [2, 1, 0]),
+    ],
+)
+def test_labels_become_int64(y, labels, dtype):
+    targets = validation.as_targets(y, SPARSE, 3, dtype, 3)
+    assert targets.tolist() == labels
+    assert targets.dtype == np.int64 and targets.flags.c_contiguous
+
+
+def test_rows_of_one_number_are_the_same_flat_or_not(dtype):
+    flat = validation.as_targets([1, 2, 3], "mse", 1, dtype, 3)
+    column = validation.as_targets([[1], [2], [3]], "mse", 1, dtype, 3)
+    assert flat.shape == column.shape == (3, 1)
+    assert flat.dtype == column.dtype == dtype
+    assert flat.tolist() == column.tolist()
+    assert validation.as_targets([1, 2, 3], max, 1, dtype, 3).shape == (3, 1)
+
+
+def test_soft_rows_may_sum_to_nearly_one(dtype):
+    rows = [[0.5, 0.5005], [0.9995, 0.0]]
+    assert validation.as_targets(rows, ROWS, 2, dtype, 2).shape == (2, 2)
+    with pytest.raises(ValueError, match="row 0 sums to 1.002"):
+        validation.as_targets([[0.5, 0.502], [1, 0]], ROWS, 2, dtype, 2)
+
+
+def test_ready_targets_are_not_copied(dtype):
+    y = np.ones((4, 2), dtype)
+    assert validation.as_targets(y, "mse", 2, dtype, 4) is y
+    X = np.ones((4, 3), dtype)
+    assert validation.as_inputs(X, 3, dtype) is X
+    X = np.ones((4, 3), np.uint8)
+    assert validation.as_inputs(X, 3, dtype) is X
+
+
+# ---- sample weights ----
+
+
+@pytest.mark.parametrize(
+    ("weights", "error", "message"),
+    [
+        ([1, 2], ValueError, r"sample_weight has shape \(2,\), expected \(3,\)"),
+        (2.0, ValueError, r"sample_weight has shape \(\)"),
+        ([[1, 1, 1]], ValueError, r"sample_weight has shape \(1, 3\)"),
+        ([1, -1, 1], ValueError, "sample_weight contains -1 at row 1, expected weights of 0 or more"),
+        ([1, NAN, 1], ValueError, "sample_weight contains nan at row 1"),
+        (["1", "1", "1"], TypeError, "sample_weight holds strings"),
+    ],
+)
+@pytest.mark.parametrize("method", ["fit", "evaluate", "gradients", "train_on_batch"])
+def test_bad_sample_weights(method, weights, error, message, net):
+    call = getattr(net, method)
+    assert_refused(lambda: call(np.ones((3, 3)), [0, 1, 0], sample_weight=weights), error, message, net)
+
+
+def test_good_sample_weights(dtype):
+    assert validation.as_sample_weight(None, 3, dtype) is None
+    assert validation.as_sample_weight([[1], [0], [2]], 3, dtype).tolist() == [1, 0, 2]
+    assert validation.as_sample_weight([True, False, True], 3, dtype).dtype == dtype
+
+
+# ---- single values ----
+
+
+def test_messages_show_long_values_shortened():
+    with pytest.raises(TypeError, match=re.escape("...")) as caught:
+        validation.integer("x" * 1000, "units", 1)
+    assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize("value", [np.int8(3), np.uint64(3), 3])
+def test_all_integers_are_welcome(value):
+    result = validation.integer(value, "n", 0)
+    assert result == 3 and type(result) is int
+
+
+@pytest.mark.parametrize("value", [np.float32(0.5), 0.5, np.float64(0.5)])
+def test_all_reals_are_welcome(value):
+    result = validation.real(value, "rate")
+    assert result == 0.5 and type(result) is float
+
+
+def test_reals_out_of_range_of_a_float():
+    with pytest.raises(ValueError, match="rate is 1"):
+        validation.real(10**400, "rate")
