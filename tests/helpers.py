@@ -17,6 +17,7 @@ FMA_ISAS = [isa for isa in RUNNABLE if isa != "baseline"]  # the numeric contrac
 ELEMENTWISE = [name for name, (_, saved) in _kernels.activation_names().items() if saved != "row"]
 TRAINABLE = [name for name in ELEMENTWISE if name != "step"]
 LOSSES = list(_kernels.loss_names())
+LINKS = {name: link for name, (_, link, _) in _kernels.loss_names().items()}
 OPTIMIZERS = list(_kernels.optimizer_names())
 PARAMETERS = {name: parameter for name, (parameter, _) in _kernels.activation_names().items()}
 OUTPUT_OF = {"softmax": "softmax", "sigmoid": "sigmoid", "exp": "exp", "any": "identity"}

@@ -15,6 +15,7 @@ import pytest
 from helpers import (
     FMA_ISAS,
     HYPER,
+    LINKS,
     LOSSES,
     OPTIMIZERS,
     OUTPUT_OF,
@@ -55,7 +56,7 @@ def network(name, dtype, isa, output="softmax", dropout=0.0):
 
 
 def compiled(name, dtype, isa, loss="categorical_crossentropy", optimizer="adam", dropout=0.0, **hyper):
-    plan = network(name, dtype, isa, OUTPUT_OF[_kernels.loss_names()[loss][1]], dropout)
+    plan = network(name, dtype, isa, OUTPUT_OF[LINKS[loss]], dropout)
     plan.compile(loss, 1.0, optimizer, {**HYPER[optimizer], **hyper})
     return plan
 

@@ -57,7 +57,7 @@ def test_shuffle_moves_every_row_everywhere():
 
 
 def test_shuffle_refuses_what_it_cannot_do():
-    for arguments in ((0, 0, -1), (-1, 0, 5), (2**64, 0, 5), (0, -1, 5), (0, 2**32, 5), (0.5, 0, 5)):
+    for arguments in ((0, 0, -1), (-1, 0, 5), (2**64, 0, 5), (0, -1, 5), (0, 2**32, 5), ("0", 0, 5), (0.5, 0, 5), (0, 0.5, 5)):
         with pytest.raises((ValueError, OverflowError, TypeError)):
             _kernels.shuffled(*arguments)
 

@@ -45,7 +45,7 @@ INLINE vec FN(elu_derivative)(vec a, vec p) { return vselect(vlt(ZERO, a), ONE, 
 
 /* Klambauer et al., Self-Normalizing Neural Networks, 2017: the scale times elu of 1.6732632423543772; 2.8 ulp */
 #define SELU_SCALE vset1(RC(1.0507009873554805))
-#define SELU_SCALE_ALPHA vset1(RC(1.7580993408473766))
+#define SELU_SCALE_ALPHA vset1(RC(1.7580993408473768))
 INLINE vec FN(selu_forward)(vec z, vec p)
 {
     IGNORE(p);

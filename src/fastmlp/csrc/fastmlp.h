@@ -75,6 +75,14 @@ typedef struct {
     const void *weights;    /* one real a row, or NULL */
 } fm_target;
 
+/* Dropout of one layer's input in one step: a word below threshold drops, what is kept is multiplied by `kept`. */
+typedef struct {
+    ptrdiff_t columns;
+    uint64_t seed;
+    uint32_t layer, step, threshold;
+    double kept;
+} fm_dropout;
+
 /* Hyperparameters, in the words of docs/design.md. */
 typedef struct {
     double learning_rate, momentum, rho, beta_1, beta_2, epsilon, l1, l2, weight_decay;

@@ -98,6 +98,7 @@ typedef struct {
     /* out (columns, rows) from in (rows, columns), both in panels; lanes without a row are zero. */
     void (*transpose)(real *out, ptrdiff_t out_panel, const real *in, ptrdiff_t in_panel, ptrdiff_t rows,
                       ptrdiff_t columns);
+    void (*drop)(real *factor, ptrdiff_t panel, const fm_dropout *, ptrdiff_t first, ptrdiff_t rows);
     void (*multiply)(real *out, const real *in, const real *factor, ptrdiff_t count);
     /* Rows order[first], order[first + 1], ... (or first, first + 1, ...) to panels; padding zero. */
     void (*gather)(real *out, ptrdiff_t out_panel, const fm_input *, const int64_t *order, ptrdiff_t first,

@@ -19,7 +19,6 @@
 #define SCRATCH_BYTES (384 * 1024) /* of a block's activations: within a second-level cache */
 #define CHUNK_BYTES (640 * 1024)   /* of a layer's deltas in training: the same */
 #define STACK_BYTES (16 * 1024)    /* of scratch on the C stack; more is allocated */
-#define DROPOUT_WORDS 256
 
 const fm_activation_info fm_activations[] = {
 #define A 0

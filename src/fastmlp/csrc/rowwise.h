@@ -214,6 +214,22 @@ static void FN(gather)(real *out, ptrdiff_t out_panel, const fm_input *in, const
     }
 }
 
+/* Dropout's factors of rows of a layer's input: 0 with the probability threshold / 2^32, else `kept`. */
+static void FN(drop)(real *factor, ptrdiff_t panel, const fm_dropout *d, ptrdiff_t first, ptrdiff_t rows)
+{
+    uint32_t words[4 * FM_PHILOX_LANES];
+    const ptrdiff_t columns = (d->columns + L - 1) / L * L, most = 4 * FM_PHILOX_LANES;
+    for (ptrdiff_t r = first; r < first + rows; r++)
+        for (ptrdiff_t c = 0; c < columns; c += most) {
+            const ptrdiff_t n = columns - c < most ? columns - c : most;
+            fm_dropout_words(words, c, n, d->seed, d->layer, d->step, (uint32_t)r);
+            for (ptrdiff_t i = 0; i < n; i += L) {
+                real *line = factor + (c + i) / L * panel + r * L;
+                for (ptrdiff_t j = 0; j < L; j++) line[j] = words[i + j] >= d->threshold ? (real)d->kept : 0;
+            }
+        }
+}
+
 static void FN(scatter)(real *out, const real *in, ptrdiff_t in_panel, ptrdiff_t rows, ptrdiff_t columns)
 {
     for (ptrdiff_t r = 0; r < rows; r++, out += columns)

@@ -1,0 +1,675 @@
+"""The Plan against its NumPy twin, and what it refuses."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from helpers import (
+    HYPER,
+    LINKS,
+    LOSSES,
+    OPTIMIZERS,
+    OUTPUT_OF,
+    PARAMETERS,
+    RATES,
+    RUNNABLE,
+    TRAINABLE,
+    assert_close,
+    assert_same_bits,
+    assert_trained,
+    layers_of,
+    make_plan,
+    random_weights,
+    targets,
+    train,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fastmlp import _kernels
+
+FLOAT64 = np.dtype(np.float64)
+DELTA = {"huber": 0.8}
+
+
+def pair(widths, activations, loss, isa, optimizer="sgd", dropout=0.0, use_bias=True, seed=0, rows=24, output=None,
+         dtype=FLOAT64, **hyper):  # fmt: skip
+    """(compiled plan, its twin, X, y), with the same weights."""
+    rng = np.random.default_rng(seed)
+    n_in, *widths = widths
+    layers = layers_of(widths, activations, output or OUTPUT_OF[LINKS[loss]], dropout, use_bias)
+    weights = random_weights(rng, n_in, layers, dtype)
+    plans = [make_plan(n_in, layers, weights, dtype, kind) for kind in (isa, "numpy")]
+    for plan in plans:
+        plan.compile(loss, DELTA.get(loss, 0.0), optimizer, {**HYPER[optimizer], **hyper})
+    X = rng.standard_normal((rows, n_in)).astype(dtype)
+    return *plans, X, targets(rng, loss, rows, widths[-1], dtype)
+
+
+def assert_gradients_agree(plan, twin, X, y, weight=None, rtol=1e-11):
+    got = plan.gradients(X, y, weight, input_gradient=True)
+    expected = twin.gradients(X, y, weight, input_gradient=True)
+    assert got[0] == pytest.approx(expected[0], rel=rtol)
+    assert_close(got[1], expected[1], rtol)
+    assert_close(got[2], expected[2], rtol)
+    assert plan.gradients(X, y, weight)[2] is None
+    loss, correct = plan.evaluate(X, y, weight)
+    expected_loss, expected_correct = twin.evaluate(X, y, weight)
+    assert loss == pytest.approx(expected_loss, rel=rtol) and correct == pytest.approx(expected_correct, rel=1e-14)
+    assert loss == pytest.approx(got[0] * len(X), rel=1e-14)
+
+
+# Forward and gradients
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("hidden", range(5))
+def test_gradients_are_the_twins(isa, loss, hidden):
+    widths = [9, 33, 8, 17, 20][: hidden + 1]
+    plan, twin, X, y = pair([*widths, 5], ["tanh", "gelu", "sigmoid", "silu"][:hidden], loss, isa, seed=hidden)
+    assert_close(plan.predict(X), twin.predict(X), 1e-12)
+    assert_close(plan.forward(X), twin.forward(X), 1e-12)
+    assert_gradients_agree(plan, twin, X, y)
+    assert_gradients_agree(plan, twin, X, y, np.linspace(0.2, 3, len(X)))
+
+
+@pytest.mark.parametrize("loss", ["mse", "mae", "huber"])
+@pytest.mark.parametrize("activation", [*TRAINABLE, "softmax", "log_softmax"])
+def test_every_activation_under_every_free_loss(isa, activation, loss):
+    hidden = activation if activation in TRAINABLE else "tanh"
+    plan, twin, X, y = pair([7, 11, 6], [hidden], loss, isa, seed=3, output=activation)
+    assert_close(plan.forward(X), twin.forward(X), 1e-12)
+    assert_gradients_agree(plan, twin, X, y)
+
+
+@pytest.mark.parametrize("loss", ["sparse_categorical_crossentropy", "categorical_crossentropy"])
+def test_log_softmax_has_the_logits_of_softmax(isa, dtype, loss):
+    plan, twin, X, y = pair([7, 11, 6], ["tanh"], loss, isa, output="log_softmax", dtype=dtype)
+    assert_close(np.exp(plan.predict(X)).sum(axis=1), np.ones(24, dtype), 1e-6)
+    assert_gradients_agree(plan, twin, X, y, rtol=1e-11 if dtype == FLOAT64 else 1e-5)
+    other, _, _, _ = pair([7, 11, 6], ["tanh"], loss, isa, output="softmax", dtype=dtype)
+    assert_same_bits(plan.gradients(X, y)[1], other.gradients(X, y)[1])
+
+
+@settings(max_examples=60, deadline=None, database=None)
+@given(
+    widths=st.lists(st.integers(1, 50), min_size=2, max_size=6), rows=st.integers(1, 70), loss=st.sampled_from(LOSSES),
+    names=st.lists(st.sampled_from([name for name in TRAINABLE if name != "exp"]), min_size=4, max_size=4),
+    use_bias=st.booleans(), seed=st.integers(0, 10**6),
+)  # fmt: skip
+def test_any_network_is_its_twin(widths, rows, loss, names, use_bias, seed):
+    for isa in RUNNABLE:
+        plan, twin, X, y = pair(widths, names[: len(widths) - 2], loss, isa, seed=seed, rows=rows, use_bias=use_bias)
+        expected = twin.forward(X)
+        for got, a in zip(plan.forward(X), expected):
+            assert np.all(np.abs(got - a) <= 1e-11 * (np.abs(a).max() + 1e-30))
+        loss_value, gradients, dX = plan.gradients(X, y, input_gradient=True)
+        expected_loss, expected_gradients, expected_dX = twin.gradients(X, y, input_gradient=True)
+        assert loss_value == pytest.approx(expected_loss, rel=1e-11, abs=1e-11)
+        scale = max(np.abs(g).max() for g in [*expected_gradients, expected_dX])  # a layer may be dead, not all
+        for got, g in zip([*gradients, dX], [*expected_gradients, expected_dX]):
+            assert np.all(np.abs(got - g) <= 1e-11 * scale + 1e-15)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.4])
+def test_float32_is_near_its_twin(isa, dropout):
+    plan, twin, X, y = pair([37, 33, 17, 5], ["tanh", "gelu"], "sparse_categorical_crossentropy", isa, "adam",
+                            dropout, dtype=np.dtype(np.float32))  # fmt: skip
+    assert_gradients_agree(plan, twin, X, y, rtol=2e-5)
+    before = plan.get_weights()
+    for one in (plan, twin):
+        train(one, X, y, 0.001, epochs=5, batch_size=8)
+    assert_trained(plan.get_weights(), before)
+    assert_close(plan.get_weights(), twin.get_weights(), 1e-4)
+
+
+def test_numeric_gradient(isa):
+    """Differences of the plan's own loss, so that the twin's formulas are not the only witness."""
+    plan, _, X, y = pair([5, 9, 4, 3], ["gelu", "tanh"], "categorical_crossentropy", isa)
+    _, gradients, dX = plan.gradients(X, y, input_gradient=True)
+    weights = plan.get_weights()
+    for which, gradient in enumerate(gradients):
+        numeric = np.empty_like(gradient)
+        for i in np.ndindex(gradient.shape):
+            losses = []
+            for shift in (1e-6, -1e-6):
+                moved = [w.copy() for w in weights]
+                moved[which][i] += shift
+                plan.set_weights(moved)
+                losses.append(plan.evaluate(X, y)[0] / len(X))
+            numeric[i] = (losses[0] - losses[1]) / 2e-6
+        assert_close(gradient, numeric, 1e-7)
+    plan.set_weights(weights)
+    numeric = np.empty_like(dX)
+    for i in np.ndindex(X.shape):
+        losses = []
+        for shift in (1e-6, -1e-6):
+            moved = X.copy()
+            moved[i] += shift
+            losses.append(plan.evaluate(moved, y)[0] / len(X))
+        numeric[i] = (losses[0] - losses[1]) / 2e-6
+    assert_close(dX, numeric, 1e-7)
+
+
+@pytest.mark.parametrize("output", ["softmax", "log_softmax", "sigmoid", "identity", "gelu"])
+@pytest.mark.parametrize("compile_first", [False, True])
+def test_backward_from_an_output_gradient(isa, output, compile_first):
+    layers = layers_of([9, 4], ["mish"], output)
+    weights = random_weights(np.random.default_rng(2), 6, layers, FLOAT64)
+    plan, twin = (make_plan(6, layers, weights, FLOAT64, kind) for kind in (isa, "numpy"))
+    if compile_first:
+        loss = {"softmax": "categorical_crossentropy", "sigmoid": "binary_crossentropy"}.get(output, "mse")
+        plan.compile(loss, 0.0, "sgd", HYPER["sgd"])
+    rng = np.random.default_rng(3)
+    X, d = rng.standard_normal((20, 6)), rng.standard_normal((20, 4))
+    (gradients, dX), (expected, expected_dX) = plan.backward(X, d), twin.backward(X, d)
+    assert_close(gradients, expected, 1e-12)
+    assert_close(dX, expected_dX, 1e-12)
+
+
+# Fifty steps
+
+
+TRAJECTORIES = [
+    ([6, 3], [], "sparse_categorical_crossentropy"),
+    ([6, 17, 3], ["tanh"], "categorical_crossentropy"),
+    ([9, 8, 33, 2], ["gelu", "sigmoid"], "binary_crossentropy"),
+    ([5, 16, 9, 7, 4], ["silu", "softplus", "elu"], "mse"),
+    ([5, 12, 9, 7, 8, 4], ["tanh", "softsign", "mish", "selu"], "poisson"),
+]
+
+
+@pytest.mark.parametrize("hidden", range(5))
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_fifty_steps_are_the_twins(isa, optimizer, hidden):
+    widths, activations, loss = TRAJECTORIES[hidden]
+    plan, twin, X, y = pair(widths, activations, loss, isa, optimizer, seed=hidden, rows=40)
+    before = plan.get_weights()
+    sums = [train(one, X, y, RATES[optimizer] / 2, epochs=10, batch_size=8) for one in (plan, twin)]
+    assert plan.step == twin.step == 50
+    assert_trained(plan.get_weights(), before)
+    assert_close(plan.get_weights(), twin.get_weights(), 1e-10)
+    assert sums[0] == pytest.approx(sums[1], rel=1e-10)
+    for slot, twins in zip(plan.get_state()["slots"], twin.get_state()["slots"]):
+        assert_close(slot, twins, 1e-10)
+    assert plan.get_state()["beta_powers"] == twin.get_state()["beta_powers"]
+
+
+@pytest.mark.parametrize("activation", TRAINABLE)
+def test_fifty_steps_of_every_activation(isa, activation):
+    output = activation if activation == "exp" else "identity"
+    plan, twin, X, y = pair([7, 13, 3], ["tanh" if output == "exp" else activation], "mse", isa, "adam", output=output)
+    for one in (plan, twin):
+        train(one, X, y, 0.005, epochs=25, batch_size=12)
+    assert_close(plan.get_weights(), twin.get_weights(), 1e-10)
+
+
+PENALTIES = [
+    {"l1": 1e-3}, {"l2": 0.02}, {"weight_decay": 0.1}, {"clipvalue": 0.02}, {"global_clipnorm": 0.1},
+    {"l1": 1e-3, "l2": 0.01, "weight_decay": 0.05, "clipvalue": 0.03, "global_clipnorm": 0.2},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("penalty", PENALTIES, ids=lambda h: "+".join(h))
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_penalties_and_clipping_are_the_twins(isa, optimizer, penalty):
+    if optimizer == "sgd":
+        penalty = {**penalty, "momentum": 0.9, "nesterov": True}
+    plan, twin, X, y = pair([9, 17, 3], ["tanh"], "sparse_categorical_crossentropy", isa, optimizer, rows=40, **penalty)
+    plain, _, _, _ = pair([9, 17, 3], ["tanh"], "sparse_categorical_crossentropy", isa, optimizer, rows=40)
+    for one in (plan, twin, plain):
+        train(one, X, y, RATES[optimizer] / 2, epochs=5, batch_size=8)
+    assert_close(plan.get_weights(), twin.get_weights(), 1e-10)
+    assert np.any(plan.get_weights()[0] != plain.get_weights()[0]), "the penalty did nothing"
+
+
+def test_penalties_leave_biases_alone(isa, dtype):
+    layers = layers_of([3], [], "identity")
+    plan = make_plan(2, layers, [np.ones((2, 3), dtype), np.ones(3, dtype)], dtype, isa)
+    plan.compile("mse", 0.0, "sgd", {"l1": 0.25, "l2": 0.25, "weight_decay": 0.5})
+    X = np.zeros((4, 2), dtype)
+    train(plan, X, np.ones((4, 3), dtype), 0.5, batch_size=4)
+    w, b = plan.get_weights()
+    assert_same_bits(b, np.ones(3, dtype))
+    assert_same_bits(w, np.full((2, 3), 0.5, dtype))  # 1 * (1 - 0.25) - 0.5 * (0.25 + 0.25)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_training_with_dropout_weights_and_short_batches_is_the_twins(isa, loss):
+    plan, twin, X, y = pair([9, 33, 5], ["tanh"], loss, isa, "rmsprop", dropout=0.3, rows=37)
+    weight = np.linspace(0.1, 2, 37)
+    sums = [train(one, X, y, 0.002, epochs=4, batch_size=8, weight=weight) for one in (plan, twin)]
+    assert_close(plan.get_weights(), twin.get_weights(), 1e-10)
+    assert sums[0] == pytest.approx(sums[1], rel=1e-10)
+
+
+@pytest.mark.parametrize("batch_size", [300, 513])
+def test_long_batches_are_the_twins(isa, batch_size):
+    plan, twin, X, y = pair([9, 17, 5], ["tanh"], "mse", isa, "adam", rows=600)
+    for one in (plan, twin):
+        train(one, X, y, 0.01, epochs=2, batch_size=batch_size)
+    assert_close(plan.get_weights(), twin.get_weights(), 1e-11)
+
+
+@pytest.mark.parametrize("kind", ["uint8", "float32", "float64"])
+def test_training_from_other_types_rescales(isa, dtype, kind):
+    rng = np.random.default_rng(5)
+    layers = layers_of([9, 4], ["tanh"], "softmax")
+    weights = random_weights(rng, 11, layers, dtype)
+    X = (rng.random((40, 11)) * 255).astype(kind)
+    y = rng.integers(0, 4, 40)
+    rescaled = make_plan(11, layers, weights, dtype, isa, input_shift=np.full(11, 3.0), input_divisor=np.full(11, 255.0))
+    plain = make_plan(11, layers, weights, dtype, isa)
+    for plan, x in ((rescaled, X), (plain, (X.astype(dtype) - dtype.type(3)) / dtype.type(255))):
+        plan.compile("sparse_categorical_crossentropy", 0.0, "adam", HYPER["adam"])
+        train(plan, x, y, 0.01, epochs=2)
+    assert_same_bits(rescaled.get_weights(), plain.get_weights())
+    twin = make_plan(11, layers, weights, dtype, "numpy", input_shift=np.full(11, 3.0), input_divisor=np.full(11, 255.0))
+    twin.compile("sparse_categorical_crossentropy", 0.0, "adam", HYPER["adam"])
+    rescaled.set_weights(weights)
+    got, expected = (p.gradients(X, y, input_gradient=True) for p in (rescaled, twin))
+    assert_close(got[1], expected[1], 1e-11 if dtype == FLOAT64 else 1e-4)
+    assert_close(got[2], expected[2], 1e-11 if dtype == FLOAT64 else 1e-4)
+
+
+# A loss from outside
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("output", ["softmax", "identity", "sigmoid"])
+def test_steps_with_a_loss_from_outside_are_the_twins(isa, optimizer, output):
+    layers = layers_of([17, 5], ["tanh"], output, dropout=0.3)
+    rng = np.random.default_rng(9)
+    weights = random_weights(rng, 6, layers, FLOAT64)
+    X, goal = rng.standard_normal((20, 6)), rng.random((20, 5))
+    plans = [make_plan(6, layers, weights, FLOAT64, kind) for kind in (isa, "numpy")]
+    for plan in plans:
+        plan.compile(None, 0.0, optimizer, HYPER[optimizer])
+        assert plan.loss is None
+    for step in range(10):
+        a, expected = (plan.train_forward(X, seed=3) for plan in plans)
+        assert_close(a, expected, 1e-11)
+        for plan in plans:
+            plan.train_backward(2 * (a - goal) / 20, RATES[optimizer] / 2)
+            assert plan.step == step + 1
+    assert_close(plans[0].get_weights(), plans[1].get_weights(), 1e-10)
+
+
+def test_a_loss_from_outside_takes_the_step_of_the_one_inside(isa, dtype):
+    plan, _, X, y = pair([6, 9, 4], ["tanh"], "mse", isa, "adam", dropout=0.3, dtype=dtype, rows=16)
+    outside, _, _, _ = pair([6, 9, 4], ["tanh"], "mse", isa, "adam", dropout=0.3, dtype=dtype, rows=16)
+    outside.compile(None, 0.0, "adam", HYPER["adam"])
+    train(plan, X, y, 0.01, shuffle=False)
+    a = outside.train_forward(X, seed=7)
+    outside.train_backward((a - y) * dtype.type(2 / 64), 0.01)
+    assert_same_bits(outside.get_weights(), plan.get_weights())
+
+
+def test_train_forward_predicts_with_a_compiled_loss_too(isa):
+    """Predictions, not logits, whatever loss is compiled; and training goes on from there."""
+    plan, twin, X, y = pair([6, 9, 4], ["tanh"], "categorical_crossentropy", isa, "adam")
+    for one in (plan, twin):
+        train(one, X, y, 0.01, batch_size=24)
+    a, expected = (one.train_forward(X, seed=0) for one in (plan, twin))
+    assert_close(a, expected, 1e-12)
+    for one in (plan, twin):
+        one.train_backward((a - y) / 24, 0.01)
+        train(one, X, y, 0.01, batch_size=24)
+    assert_close(plan.get_weights(), twin.get_weights(), 1e-11)
+
+
+# State
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_resumed_run_is_the_uninterrupted_one(isa, dtype, optimizer):
+    def fresh():
+        hyper = {"momentum": 0.9} if optimizer == "sgd" else {}
+        return pair([9, 33, 5], ["tanh"], "sparse_categorical_crossentropy", isa, optimizer, dropout=0.3, rows=50,
+                    dtype=dtype, **hyper)  # fmt: skip
+
+    whole, _, X, y = fresh()
+    rates = np.full(7, RATES[optimizer])
+    run = lambda plan, epoch, first=0: plan.train(  # noqa: E731
+        X, y, batch_size=8, seed=1, epoch=epoch, shuffle=True, first=first, learning_rates=rates, seconds=np.inf
+    )
+    for epoch in range(4):
+        run(whole, epoch)
+    resumed, _, _, _ = fresh()
+    run(resumed, 0)
+    run(resumed, 1)
+    weights, state = resumed.get_weights(), resumed.get_state()
+    run(resumed, 2)  # what was taken out does not follow
+    other, _, _, _ = fresh()
+    other.set_weights(weights)
+    other.set_state(state)
+    assert other.step == state["step"] == 14
+    run(other, 2)
+    assert_same_bits(other.get_weights(), resumed.get_weights())
+    run(other, 3)
+    assert_same_bits(other.get_weights(), whole.get_weights())
+    got, expected = other.get_state(), whole.get_state()
+    assert got["step"] == expected["step"] and got["beta_powers"] == expected["beta_powers"]
+    assert len(got["slots"]) == _kernels.optimizer_names()[optimizer]
+    for one, two in zip(got["slots"], expected["slots"]):
+        assert_same_bits(one, two)
+
+
+def test_compile_starts_anew(isa, dtype):
+    plan, _, X, y = pair([9, 17, 4], ["tanh"], "mse", isa, "adam", dtype=dtype)
+    weights = plan.get_weights()
+    train(plan, X, y, 0.01)
+    once = plan.get_weights()
+    plan.compile("mse", 0.0, "adam", HYPER["adam"])
+    state = plan.get_state()
+    assert plan.step == 0 and state["beta_powers"] == (1, 1)
+    assert all(not array.any() for slot in state["slots"] for array in slot)
+    plan.set_weights(weights)
+    train(plan, X, y, 0.01)
+    assert_same_bits(plan.get_weights(), once)
+
+
+def test_slots_are_as_many_as_the_rule_keeps(isa):
+    for optimizer, count in _kernels.optimizer_names().items():
+        plan, _, _, _ = pair([3, 2], [], "mse", isa, optimizer)
+        assert len(plan.get_state()["slots"]) == (0 if optimizer == "sgd" else count)
+    plan, _, _, _ = pair([3, 2], [], "mse", isa, "sgd", momentum=0.5)
+    assert len(plan.get_state()["slots"]) == 1
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_padding_stays_out_of_everything(isa, dtype, optimizer):
+    """A trained plan is a fresh one with its weights and state: what lies beside odd widths has no part in it."""
+    hyper = {"l1": 1e-4, "l2": 1e-3, "weight_decay": 0.01, "global_clipnorm": 0.3}
+    arguments = ([5, 3, 19, 33, 7], ["exp", "softplus", "sigmoid"], "sparse_categorical_crossentropy", isa, optimizer)
+    plan, _, X, y = pair(*arguments, dtype=dtype, dropout=0.2, **hyper)
+    train(plan, X, y, RATES[optimizer] / 10, epochs=6, batch_size=7)
+    fresh, _, _, _ = pair(*arguments, dtype=dtype, dropout=0.2, **hyper)
+    fresh.set_weights(plan.get_weights())
+    fresh.set_state(plan.get_state())
+    assert_same_bits(plan.predict(X), fresh.predict(X))
+    for one in (plan, fresh):
+        train(one, X, y, RATES[optimizer] / 10, epochs=2, batch_size=7)
+    assert_same_bits(plan.get_weights(), fresh.get_weights())
+    assert np.all(np.isfinite(plan.get_weights()[0]))
+
+
+def test_weights_are_copies(isa, dtype):
+    plan, _, X, _ = pair([9, 17, 4], ["tanh"], "mse", isa, dtype=dtype)
+    before = plan.predict(X)
+    weights = plan.get_weights()
+    for w in weights:
+        assert w.flags.owndata and w.flags.writeable and w.flags.c_contiguous and w.dtype == dtype
+        w[...] = np.nan
+    assert_same_bits(plan.predict(X), before)
+    mine = plan.get_weights()
+    plan.set_weights(mine)
+    mine[0][...] = np.nan
+    assert_same_bits(plan.predict(X), before)
+
+
+@pytest.mark.parametrize("use_bias", [True, False])
+def test_weights_go_in_and_come_out(isa, dtype, use_bias):
+    rng = np.random.default_rng(0)
+    for widths in ([1, 1], [8, 16, 9], [17, 33, 15, 1], [3, 100]):
+        n_in, *rest = widths
+        layers = layers_of(rest, ["relu"] * (len(rest) - 1), "identity", use_bias=use_bias)
+        weights = random_weights(rng, n_in, layers, dtype)
+        plan = make_plan(n_in, layers, [np.zeros_like(w) for w in weights], dtype, isa)
+        assert plan.num_parameters == sum(w.size for w in weights)
+        assert not any(w.any() for w in plan.get_weights())
+        plan.set_weights([np.asfortranarray(w) for w in weights])
+        assert_same_bits(plan.get_weights(), weights)
+        plan.set_weights([w.astype(np.float64).tolist() for w in weights])
+        assert_same_bits(plan.get_weights(), weights)
+
+
+# Divergence
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_divergence_raises_and_restores(isa, dtype, optimizer):
+    plan, _, X, y = pair([9, 17, 4], ["identity"], "mse", isa, optimizer, dtype=dtype, rows=64)
+    train(plan, X, y, 0.001)
+    weights, state = plan.get_weights(), plan.get_state()
+    rates = np.full(64, 0.001)
+    rates[5:] = 1e200 if dtype == FLOAT64 else 1e30
+    with pytest.raises(FloatingPointError, match="loss of batch [67]"):
+        plan.train(X, y, batch_size=1, seed=0, epoch=0, shuffle=True, first=0, learning_rates=rates, seconds=100)
+    assert_same_bits(plan.get_weights(), weights)
+    after = plan.get_state()
+    assert after["step"] == state["step"] and after["beta_powers"] == state["beta_powers"]
+    for one, two in zip(after["slots"], state["slots"]):
+        assert_same_bits(one, two)
+    train(plan, X, y, 0.001)
+    assert_trained(plan.get_weights(), weights)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_row_that_is_not_a_number_raises_before_any_weight_moves(isa, dtype, loss):
+    plan, _, X, y = pair([9, 17, 4], ["relu"], loss, isa, "adam", dtype=dtype, rows=40)
+    weights = plan.get_weights()
+    for bad in (np.nan, np.inf):
+        broken = X.copy()
+        broken[33, 5] = bad
+        with pytest.raises((FloatingPointError, ValueError)):
+            train(plan, broken, y, 0.01, batch_size=8, shuffle=False)
+        with pytest.raises((FloatingPointError, ValueError)):
+            plan.evaluate(broken, y)
+        if y.dtype == dtype:
+            broken = y.copy()
+            broken[33, 1] = bad
+            with pytest.raises((FloatingPointError, ValueError)):
+                train(plan, X, broken, 0.01, batch_size=8, shuffle=False)
+        assert_same_bits(plan.get_weights(), weights)
+        assert plan.step == 0
+
+
+# Descriptions and arguments
+
+
+def test_registries_agree_with_the_twin():
+    from fastmlp import reference
+
+    assert set(PARAMETERS) == set(reference.ACTIVATIONS)
+    assert PARAMETERS == {name: entry.parameter for name, entry in reference.ACTIVATIONS.items()}
+    assert LINKS == {name: entry.link for name, entry in reference.LOSSES.items()}
+    assert {n: p for n, (p, _, _) in _kernels.loss_names().items()} == {n: e.parameter for n, e in reference.LOSSES.items()}
+    assert _kernels.optimizer_names() == {name: entry.slots for name, entry in reference.OPTIMIZERS.items()}
+
+
+def test_attributes(isa, dtype):
+    plan, twin, _, _ = pair([9, 17, 4], ["leaky_relu"], "mse", isa, dtype=dtype)
+    assert plan.isa == isa
+    for name in ("n_in", "n_out", "dtype", "num_parameters", "step", "loss"):
+        assert getattr(plan, name) == getattr(twin, name), name
+    assert [tuple(layer) for layer in twin.layers] == list(plan.layers)
+    with pytest.raises(AttributeError):
+        plan.n_in = 3
+
+
+@pytest.mark.parametrize(
+    "n_in, layers, more",
+    [
+        (0, [(1, "tanh", 0.0, True, 0.0)], {}),
+        (-5, [(1, "tanh", 0.0, True, 0.0)], {}),
+        (3, [], {}),
+        (3, [(0, "tanh", 0.0, True, 0.0)], {}),
+        (3, [(2, "tanh", 0.0, True, 0.0), (-1, "tanh", 0.0, True, 0.0)], {}),
+        (3, [(2, "nonsense", 0.0, True, 0.0)], {}),
+        (3, [(2, "softmax", 0.0, True, 0.0), (2, "tanh", 0.0, True, 0.0)], {}),
+        (3, [(2, "tanh", 0.0, True, 1.0)], {}),
+        (3, [(2, "tanh", 0.0, True, -0.1)], {}),
+        (3, [(2, "tanh", 0.0, True, float("nan"))], {}),
+        (3, [(2, "tanh")], {}),
+        (3, [(2, "tanh", 0.0, True, 0.0)], {"dtype": "int32"}),
+        (3, [(2, "tanh", 0.0, True, 0.0)], {"dtype": "float16"}),
+        (3, [(2, "tanh", 0.0, True, 0.0)], {"isa": "nonsense"}),
+        (3, [(2, "tanh", 0.0, True, 0.0)], {"input_shift": [1.0, 2.0]}),
+        (3, [(2, "tanh", 0.0, True, 0.0)], {"input_divisor": np.ones((1, 3))}),
+    ],
+)
+def test_descriptions_that_make_no_network(n_in, layers, more):
+    with pytest.raises(ValueError):
+        _kernels.Plan(n_in, layers, **more)
+
+
+@pytest.mark.parametrize("width", [2**31, 2**47, 2**62])
+def test_networks_beyond_memory(width):
+    with pytest.raises(MemoryError):
+        _kernels.Plan(width, [(width, "tanh", 0.0, True, 0.0)])
+
+
+def test_isa_of_the_environment(isa, monkeypatch):
+    layers = [(2, "tanh", 0.0, True, 0.0)]
+    monkeypatch.setenv("FASTMLP_ISA", isa)
+    assert _kernels.Plan(3, layers).isa == isa and _kernels.isas()["default"] == isa
+    monkeypatch.setenv("FASTMLP_ISA", "nonsense")
+    with pytest.raises(ValueError, match="FASTMLP_ISA"):
+        _kernels.Plan(3, layers)
+    assert _kernels.Plan(3, layers, isa=isa).isa == isa
+    monkeypatch.delenv("FASTMLP_ISA")
+    assert _kernels.Plan(3, layers).isa == RUNNABLE[-1]
+
+
+def test_compile_refuses_what_does_not_fit(isa):
+    plan, _, X, y = pair([3, 4, 2], ["tanh"], "mse", isa, "adam")
+    train(plan, X, y, 0.01)
+    state = plan.get_state()
+    for arguments in (("nonsense", 0.0, "sgd", {}), ("mse", 0.0, "nonsense", {}), ("mse", 0.0, "sgd", {"surprise": 1}),
+                      ("mse", 0.0, "adam", {**HYPER["adam"], "epsilon": 0.0}), ("poisson", 0.0, "sgd", {}),
+                      ("binary_crossentropy", 0.0, "sgd", {}), ("sparse_categorical_crossentropy", 0.0, "sgd", {})):  # fmt: skip
+        with pytest.raises(ValueError):
+            plan.compile(*arguments)
+        assert plan.loss == "mse" and plan.step == state["step"]
+        assert_same_bits(plan.get_state()["slots"][0], state["slots"][0])
+    stepped = _kernels.Plan(3, [(2, "step", 0.0, True, 0.0), (2, "identity", 0.0, True, 0.0)], isa=isa)
+    assert stepped.predict(np.ones(3, np.float32)).tolist() == [0, 0]
+    with pytest.raises(ValueError, match="'step'"):
+        stepped.compile("mse", 0.0, "sgd", {})
+
+
+@pytest.mark.parametrize("optimizer", ["adagrad", "adam"])
+@pytest.mark.parametrize("epsilon", [1e-40, 1e-60])
+def test_epsilon_that_float32_cannot_hold_makes_no_not_a_number(isa, optimizer, epsilon):
+    """A dead weight divides zero by epsilon; so does the padding."""
+    hyper = {**HYPER[optimizer], "epsilon": epsilon, "weight_decay": 0.0}
+    try:
+        plan, _, X, y = pair([3, 4, 2], ["relu"], "mse", isa, optimizer, dtype=np.dtype(np.float32), **hyper)
+    except ValueError as error:
+        assert "epsilon" in str(error)
+        return
+    X[:, 0] = 0
+    train(plan, X, y, 0.01)
+    assert all(np.isfinite(w).all() for w in plan.get_weights())
+
+
+def test_work_without_compile(isa):
+    plan = _kernels.Plan(3, [(2, "tanh", 0.0, True, 0.0)], dtype="float64", isa=isa)
+    X, y = np.ones((4, 3)), np.ones((4, 2))
+    for work in (
+        lambda: train(plan, X, y, 0.1),
+        lambda: plan.gradients(X, y),
+        lambda: plan.evaluate(X, y),
+        lambda: plan.train_forward(X, seed=0),
+        lambda: plan.train_backward(y, 0.1),
+    ):
+        with pytest.raises(RuntimeError):
+            work()
+    assert plan.step == 0
+
+
+def test_train_backward_needs_a_forward(isa):
+    plan, _, X, y = pair([3, 4, 2], ["tanh"], "mse", isa)
+    plan.compile(None, 0.0, "sgd", HYPER["sgd"])
+    d = np.ones((24, 2))
+    with pytest.raises(RuntimeError):
+        plan.train_backward(d, 0.1)
+    plan.train_forward(X, seed=0)
+    for bad in (d[:23], d[:, :1], d.astype(np.float32), d.astype(complex)):
+        with pytest.raises((ValueError, TypeError)):
+            plan.train_backward(bad, 0.1)
+    plan.train_backward(d, 0.1)
+    with pytest.raises(RuntimeError):
+        plan.train_backward(d, 0.1)
+    assert plan.step == 1
+
+
+BAD_TRAINING = {
+    "X one row": {"X": np.ones(3)},
+    "X width": {"X": np.ones((24, 4))},
+    "X rows": {"X": np.ones((23, 3))},
+    "X empty": {"X": np.ones((0, 3))},
+    "X complex": {"X": np.ones((24, 3), complex)},
+    "y rows": {"y": np.zeros(23, np.int64)},
+    "y shape": {"y": np.zeros((24, 1), np.int64)},
+    "y type": {"y": np.zeros(24, np.int32)},
+    "y one-hot": {"y": np.zeros((24, 2))},
+    "y negative": {"y": np.full(24, -1)},
+    "y too large": {"y": np.full(24, 2)},
+    "weight rows": {"sample_weight": np.ones(23)},
+    "weight type": {"sample_weight": np.ones(24, np.float32)},
+    "weight shape": {"sample_weight": np.ones((24, 1))},
+    "batch size": {"batch_size": 0},
+    "first negative": {"first": -1},
+    "first too large": {"first": 3},
+    "rates too few": {"learning_rates": np.ones(2)},
+    "rates too many": {"learning_rates": np.ones(4)},
+    "rates type": {"learning_rates": np.ones(3, np.float32)},
+    "seed": {"seed": -1},
+    "epoch": {"epoch": -1},
+}
+
+
+@pytest.mark.parametrize("case", BAD_TRAINING)
+def test_train_refuses_what_does_not_fit(isa, case):
+    plan, _, X, _ = pair([3, 4, 2], ["tanh"], "sparse_categorical_crossentropy", isa, "adam")
+    good = {"X": X, "y": np.arange(24) % 2, "sample_weight": None, "batch_size": 8, "seed": 1, "epoch": 0, "shuffle": True,
+            "first": 0, "learning_rates": np.full(3, 0.01), "seconds": 1.0}  # fmt: skip
+    weights = plan.get_weights()
+    with pytest.raises((ValueError, TypeError, OverflowError)):
+        plan.train(**{**good, **BAD_TRAINING[case]})
+    assert_same_bits(plan.get_weights(), weights)
+    assert plan.step == 0
+    bad = {name: BAD_TRAINING[case][name] for name in BAD_TRAINING[case] if name in ("X", "y", "sample_weight")}
+    if bad and case != "X one row":
+        chosen = {**{name: good[name] for name in ("X", "y", "sample_weight")}, **bad}
+        for work in (plan.evaluate, plan.gradients):
+            with pytest.raises((ValueError, TypeError)):
+                work(chosen["X"], chosen["y"], chosen["sample_weight"])
+    plan.train(**good)
+    assert plan.step == 3
+
+
+def test_weights_and_state_that_do_not_fit(isa):
+    plan, _, X, y = pair([3, 4, 2], ["tanh"], "mse", isa, "adam")
+    train(plan, X, y, 0.01)
+    weights, state = plan.get_weights(), plan.get_state()
+    wrong = [
+        weights[:-1],
+        [*weights, weights[0]],
+        [weights[0].T, *weights[1:]],
+        [*weights[:-1], np.zeros(3)],
+        [*weights[:-1], "text"],
+        [np.zeros(1)] * 4,
+    ]
+    for bad in wrong:
+        with pytest.raises((ValueError, TypeError)):
+            plan.set_weights(bad)
+        for slots in ([bad, state["slots"][1]], [state["slots"][0], bad]):
+            with pytest.raises((ValueError, TypeError)):
+                plan.set_state({**state, "slots": slots})
+    for slots in ([], state["slots"][:1], [*state["slots"], weights]):
+        with pytest.raises(ValueError):
+            plan.set_state({**state, "slots": slots})
+    for bad in ({"step": "many"}, {"beta_powers": (0.5,)}, {"beta_powers": "text"}, {"step": 2**70}):
+        with pytest.raises((ValueError, TypeError, OverflowError)):
+            plan.set_state({**state, "slots": [[w + 1 for w in weights]] * 2, **bad})
+    for key in ("step", "beta_powers", "slots"):
+        with pytest.raises(KeyError):
+            plan.set_state({k: v for k, v in state.items() if k != key})
+    assert_same_bits(plan.get_weights(), weights)
+    after = plan.get_state()
+    assert after["step"] == state["step"] and after["beta_powers"] == state["beta_powers"]
+    for one, two in zip(after["slots"], state["slots"]):
+        assert_same_bits(one, two)
