@@ -1,4 +1,4 @@
-"""How the compiled module is built: one flag list per instruction set.  All metadata stands in pyproject.toml."""
+"""How the compiled module is built: one flag list per instruction set.  Metadata stands in pyproject.toml."""
 
 import os
 import shutil
@@ -13,12 +13,15 @@ from setuptools.errors import CompileError, PlatformError
 
 CSRC = "src/fastmlp/csrc"
 
-# The numeric contract (docs/design.md): no contraction, no reassociation, on every file, Cython's too.  They stand
-# after the caller's CFLAGS and so win over an -Ofast or -ffast-math in them.
+# The numeric contract (docs/design.md): no contraction, no reassociation, on every file, Cython's too.  They
+# stand after the caller's CFLAGS and so win over an -Ofast or -ffast-math in them.
 FLAGS = ["-std=gnu11", "-O3", "-fno-fast-math", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden"]
 
+# With one of these in CFLAGS, gcc links start-up code that makes the whole process flush denormals to zero.
+PROCESS_WIDE = {"-Ofast", "-ffast-math", "-funsafe-math-optimizations"}
+
 # Flags of each instruction set's file on x86-64; every other file runs anywhere.  Each list begins from the
-# architecture's first processor, so that a -march=native in CFLAGS cannot put wider instructions into the baseline.
+# architecture's first processor, so that a -march=native in CFLAGS cannot put wider instructions into a file.
 # On other architectures the files of foreign instruction sets are empty, and the baseline needs no flag.
 X86_BASELINE = ["-march=x86-64", "-mno-avx"]
 X86_FLAGS = {
@@ -43,23 +46,23 @@ fastmlp is built from C and found {problem}.  Install a C compiler and Python's 
   Fedora, RHEL     dnf install gcc python3-devel
   Alpine           apk add gcc musl-dev python3-dev
   macOS            xcode-select --install
-  Windows          Visual Studio Build Tools with "Desktop development with C++" and "C++ Clang tools for Windows";
-                   clang-cl must be on the PATH, because Microsoft's own compiler lacks the GNU vector types
-                   that the kernels are written in."""
+  Windows          Visual Studio Build Tools with "Desktop development with C++" and "C++ Clang tools for
+                   Windows"; clang-cl must be on the PATH, because Microsoft's own compiler lacks the GNU
+                   vector types that the kernels are written in."""
 
 
-def target_flags(source, plat_name):
+def target_flags(source: str, plat_name: str) -> list[str]:
     """The instruction-set flags of one C file for the platform that is built for."""
     flags = X86_FLAGS.get(os.path.basename(source), X86_BASELINE)
-    if plat_name.startswith("macosx"):  # a universal build compiles each file for both architectures in one command
+    if plat_name.startswith("macosx"):  # one command may compile for both architectures
         return [word for flag in flags for word in ("-Xarch_x86_64", flag)]
     return flags if plat_name.endswith(("x86_64", "amd64")) else []
 
 
 class BuildKernels(build_ext):
-    """Compiles every C file with its own flags, several at a time, and only those that changed."""
+    """Compiles each C file with its own flags, several at a time, unless its object is newer."""
 
-    def build_extension(self, ext):
+    def build_extension(self, ext: Extension) -> None:
         from Cython.Build import cythonize
         from numpy import get_include
 
@@ -75,11 +78,13 @@ class BuildKernels(build_ext):
         sources = [*cythonized.sources, *(path for path in ext.depends if path.endswith(".c"))]
         with ThreadPoolExecutor(self.parallel or os.cpu_count() or 1) as pool:
             ext.extra_objects = list(pool.map(lambda source: self.compile_c(source, headers), sources))
+        if linker := getattr(self.compiler, "linker_so", None):
+            self.compiler.linker_so = [word for word in linker if word not in PROCESS_WIDE]
         ext.depends += ext.extra_objects
         ext.sources = []
         super().build_extension(ext)
 
-    def check_compiler(self):
+    def check_compiler(self) -> None:
         """Fail early, and say what to install."""
         if self.compiler.compiler_type == "msvc":
             clang = shutil.which("clang-cl")
@@ -93,11 +98,13 @@ class BuildKernels(build_ext):
             return
         command = self.compiler.compiler_so[0]
         if shutil.which(command) is None:
-            raise PlatformError(INSTALL_HINT.format(problem=f"no C compiler ({command!r} is not on the PATH)"))
-        if not any(Path(folder, "Python.h").exists() for folder in {sysconfig.get_path("include"), *self.include_dirs}):
+            problem = f"no C compiler ({command!r} is not on the PATH)"
+            raise PlatformError(INSTALL_HINT.format(problem=problem))
+        folders = [sysconfig.get_path("include"), *self.include_dirs]
+        if not any(Path(folder, "Python.h").exists() for folder in folders):
             raise PlatformError(INSTALL_HINT.format(problem="no Python.h"))
 
-    def flags(self, source):
+    def flags(self, source: str) -> list[str]:
         generated = not source.startswith(CSRC)
         flags = FLAGS + target_flags(source, self.plat_name)
         if not self.debug:
@@ -108,7 +115,7 @@ class BuildKernels(build_ext):
             return [f"/clang:{flag}" for flag in flags]
         return flags
 
-    def discard_stale_objects(self):
+    def discard_stale_objects(self) -> None:
         """Objects of another compiler or of other flags are as stale as those of an older source."""
         command = getattr(self.compiler, "compiler_so", None) or [self.compiler.cc]
         stamp = Path(self.build_temp, "flags.txt")
@@ -118,13 +125,13 @@ class BuildKernels(build_ext):
             stamp.parent.mkdir(parents=True)
             stamp.write_text(text)
 
-    def compile_c(self, source, headers):
+    def compile_c(self, source: str, headers: list[str]) -> str:
         """The object file of one C source, compiled unless it is newer than all it depends on."""
         [target] = self.compiler.object_filenames([source], output_dir=self.build_temp)
         if not self.force and os.path.exists(target):
             built = os.path.getmtime(target)
             if all(os.path.getmtime(path) < built for path in [source, *headers]):
-                return target
+                return str(target)
         try:
             self.compiler.compile(
                 [source],
@@ -136,7 +143,7 @@ class BuildKernels(build_ext):
             )
         except CompileError as error:
             raise CompileError(f"{source}: {error}") from error
-        return target
+        return str(target)
 
 
 setup(

@@ -1,7 +1,7 @@
 """Comparisons, oracles and small networks that the engine's tests share.
 
-No comparison here accepts zeros: each asserts that what it expects could not be confused with nothing.  `test_helpers.py`
-plants errors into all of them.
+No comparison here accepts zeros: each asserts that what it expects could not be confused with nothing.
+`test_helpers.py` plants errors into all of them.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def assert_same_bits(got, expected, zeros=False):
     """
     if isinstance(expected, (list, tuple)):
         assert len(got) == len(expected)
-        for one, other in zip(got, expected):
+        for one, other in zip(got, expected, strict=True):
             assert_same_bits(one, other, zeros)
         return
     got, expected = np.asarray(got), np.asarray(expected)
@@ -71,7 +71,8 @@ def assert_within(got, exact, bound):
     error = np.abs(got.astype(exact.dtype) - exact)
     worst = np.argmax(np.where(np.isnan(error), np.inf, error - bound))
     assert np.all(error <= bound), (
-        f"{got.flat[worst]!r} for {exact.flat[worst]!r}: off by {error.flat[worst]!r}, bound {bound.flat[worst]!r}"
+        f"{got.flat[worst]!r} for {exact.flat[worst]!r}: off by {error.flat[worst]!r}, "
+        f"bound {bound.flat[worst]!r}"
     )
 
 
@@ -79,7 +80,7 @@ def assert_close(got, expected, rtol):
     """Arrays agree to rtol times the largest element, and large elements in their sign."""
     if isinstance(expected, (list, tuple)):
         assert len(got) == len(expected)
-        for one, other in zip(got, expected):
+        for one, other in zip(got, expected, strict=True):
             assert_close(one, other, rtol)
         return
     got, expected = np.asarray(got), np.asarray(expected)
@@ -94,7 +95,7 @@ def assert_close(got, expected, rtol):
 
 def assert_trained(weights, before):
     """Training has moved every array, and all of it stayed finite."""
-    for now, then in zip(weights, before):
+    for now, then in zip(weights, before, strict=True):
         assert np.isfinite(now).all()
         assert np.any(now != then), "training has changed nothing"
 
@@ -149,7 +150,7 @@ def fractions(array):
 def chain(start, a, b, dtype):
     """fma(a[i], b[i], ...) in order from start: one rounding a step.  All are Fractions."""
     total = start
-    for x, y in zip(a, b):
+    for x, y in zip(a, b, strict=True):
         total = rounded(total + x * y, dtype)
     return total
 
@@ -163,7 +164,7 @@ def segments(n_in, n_out, dtype):
 
 
 def exact_dense(x, w, b, n_out, dtype):
-    """One output of a layer of n_out, by the contract: x and its column w (n_in,) and its bias b are Fractions."""
+    """One output of a layer of n_out, by the contract: x, its column w (n_in,) and bias b are Fractions."""
     parts = [
         chain(b if first == 0 else Fraction(0), x[first:last], w[first:last], dtype)
         for first, last in segments(len(x), n_out, dtype)
@@ -192,7 +193,7 @@ def layers_of(widths, activations, output, dropout=0.0, use_bias=True):
     names = [*activations, output]
     return [
         (n, name, PARAMETERS[name], use_bias, dropout if i else 0.0)
-        for i, (n, name) in enumerate(zip(widths, names))
+        for i, (n, name) in enumerate(zip(widths, names, strict=True))
     ]
 
 
@@ -231,7 +232,9 @@ def make_plan(n_in, layers, weights, dtype, isa, **rescaling):
     return plan
 
 
-def train(plan, X, y, rate, epochs=1, weight=None, batch_size=16, seed=7, seconds=np.inf, threads=1, shuffle=True):
+def train(
+    plan, X, y, rate, epochs=1, weight=None, batch_size=16, seed=7, seconds=np.inf, threads=1, shuffle=True
+):
     """Whole epochs, slice by slice; the sums of the losses and of the correct rows over all of them."""
     batches = -(-len(X) // batch_size)
     loss = correct = 0.0
@@ -239,9 +242,18 @@ def train(plan, X, y, rate, epochs=1, weight=None, batch_size=16, seed=7, second
         first = 0
         while first < batches:
             following, slice_loss, slice_correct = plan.train(
-                X, y, weight, batch_size=batch_size, seed=seed, epoch=epoch, shuffle=shuffle, first=first,
-                learning_rates=np.full(batches, rate), seconds=seconds, threads=threads,
-            )  # fmt: skip
+                X,
+                y,
+                weight,
+                batch_size=batch_size,
+                seed=seed,
+                epoch=epoch,
+                shuffle=shuffle,
+                first=first,
+                learning_rates=np.full(batches, rate),
+                seconds=seconds,
+                threads=threads,
+            )
             assert following > first
             first, loss, correct = following, loss + slice_loss, correct + slice_correct
     return loss, correct

@@ -1,4 +1,4 @@
-"""The same bits: alone or in any batch, on every fma instruction set, with any threads, sliced or whole, run after run.
+"""The same bits: alone or in any batch, on every fma instruction set, with any threads, run after run.
 
 Everything here compares with ==.
 """
@@ -12,6 +12,10 @@ import subprocess
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fastmlp import _kernels
 from helpers import (
     FMA_ISAS,
     HYPER,
@@ -30,10 +34,6 @@ from helpers import (
     targets,
     train,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
-from fastmlp import _kernels
 
 needs_two = pytest.mark.skipif(len(FMA_ISAS) < 2, reason="this machine runs only one fma instruction set")
 
@@ -85,16 +85,18 @@ def test_row_in_a_batch_is_the_row_alone(isa, dtype, name, rows):
 
 @settings(max_examples=40, deadline=None, database=None)
 @given(
-    widths=st.lists(st.integers(1, 90), min_size=2, max_size=5), rows=st.integers(2, 130), double=st.booleans(),
-    activation=st.sampled_from(TRAINABLE), seed=st.integers(0, 1000),
-)  # fmt: skip
+    widths=st.lists(st.integers(1, 90), min_size=2, max_size=5),
+    rows=st.integers(2, 130),
+    double=st.booleans(),
+    activation=st.sampled_from(TRAINABLE),
+    seed=st.integers(0, 1000),
+)
 def test_any_network_has_the_same_bits(widths, rows, double, activation, seed):
     """Row alone or in a batch, and on every fma instruction set; the baseline keeps the first of the two."""
     dtype = np.dtype(np.float64 if double else np.float32)
     n_in, *widths = widths
     rng = np.random.default_rng(seed)
-    layers = layers_of(widths, [activation, "tanh"] * 2, "softmax")[: len(widths) - 1]
-    layers += layers_of(widths[-1:], [], "softmax")
+    layers = layers_of(widths, [activation, "tanh", activation][: len(widths) - 1], "softmax")
     weights = random_weights(rng, n_in, layers, dtype)
     X = rng.standard_normal((rows, n_in)).astype(dtype)
     results = {}
@@ -148,7 +150,12 @@ def test_instruction_sets_predict_the_same(dtype, name):
     def run(isa):
         plan = network(name, dtype, isa)
         X = data(plan, 150)
-        return [plan.predict(X), plan.predict(X[3]), plan.predict((X * 50 + 100).astype(np.uint8)), *plan.forward(X)]
+        return [
+            plan.predict(X),
+            plan.predict(X[3]),
+            plan.predict((X * 50 + 100).astype(np.uint8)),
+            *plan.forward(X),
+        ]
 
     on_every_isa(run)
 
@@ -180,13 +187,26 @@ def test_instruction_sets_agree_on_every_activation(dtype, activation):
     on_every_isa(run)
 
 
-def trained(isa, dtype, optimizer, epochs=3, threads=1, seconds=np.inf, dropout=0.3, name="narrow", batch_size=16, **hyper):
+def trained(
+    isa,
+    dtype,
+    optimizer,
+    epochs=3,
+    threads=1,
+    seconds=np.inf,
+    dropout=0.3,
+    name="narrow",
+    batch_size=16,
+    **hyper,
+):
     """Weights, predictions, state and sums of the losses of a training run."""
     loss = "sparse_categorical_crossentropy"
     plan = compiled(name, dtype, isa, loss, optimizer, dropout, **hyper)
     X, y = data(plan, 150, loss)
     before = plan.get_weights()
-    sums = train(plan, X, y, RATES[optimizer], epochs, batch_size=batch_size, threads=threads, seconds=seconds)
+    sums = train(
+        plan, X, y, RATES[optimizer], epochs, batch_size=batch_size, threads=threads, seconds=seconds
+    )
     assert_trained(plan.get_weights(), before)
     state = plan.get_state()
     assert state["step"] == plan.step == epochs * -(-150 // batch_size)
@@ -269,8 +289,17 @@ def test_slices_do_happen(isa):
     X, y = data(plan, 150, "categorical_crossentropy")
     following = 0
     for _ in range(5):  # the first slice may be longer: a snapshot of cold memory takes its time
-        following, _, _ = plan.train(X, y, batch_size=1, seed=0, epoch=0, shuffle=True, first=0,
-                                     learning_rates=np.full(150, 0.01), seconds=0)  # fmt: skip
+        following, _, _ = plan.train(
+            X,
+            y,
+            batch_size=1,
+            seed=0,
+            epoch=0,
+            shuffle=True,
+            first=0,
+            learning_rates=np.full(150, 0.01),
+            seconds=0,
+        )
     assert 1 <= following < 150
 
 
@@ -287,8 +316,17 @@ def test_seed_and_epoch_matter(isa, dtype):
     def run(seed, first_epoch, shuffle=True, dropout=0.0):
         plan = compiled("narrow", dtype, isa, dropout=dropout)
         X, y = data(plan, 64, "categorical_crossentropy")
-        plan.train(X, y, batch_size=16, seed=seed, epoch=first_epoch, shuffle=shuffle, first=0,
-                   learning_rates=np.full(4, 0.01), seconds=np.inf)  # fmt: skip
+        plan.train(
+            X,
+            y,
+            batch_size=16,
+            seed=seed,
+            epoch=first_epoch,
+            shuffle=shuffle,
+            first=0,
+            learning_rates=np.full(4, 0.01),
+            seconds=np.inf,
+        )
         return plan.get_weights()[0].tobytes()
 
     assert len({run(1, 0), run(2, 0), run(1, 1), run(1, 0, False), run(1, 0, dropout=0.3)}) == 5
@@ -327,12 +365,18 @@ def control(tmp_path_factory):
         "unsigned get(void) { return __builtin_ia32_stmxcsr(); }\n"
         "void set(unsigned word) { __builtin_ia32_ldmxcsr(word); }\n"
     )
-    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "control.c", "-o", "control.so"], cwd=folder, check=True)
+    subprocess.run(
+        [compiler, "-shared", "-fPIC", "-O1", "control.c", "-o", "control.so"], cwd=folder, check=True
+    )
     return ctypes.CDLL(str(folder / "control.so"))
 
 
 CONTROL_BITS = 0xFFC0  # those below are sticky flags
-WORDS = {"flush and denormals-are-zero": 0x1F80 | 0x8040, "round up": 0x1F80 | 0x4000, "round to zero": 0x1F80 | 0xE040}
+WORDS = {
+    "flush and denormals-are-zero": 0x1F80 | 0x8040,
+    "round up": 0x1F80 | 0x4000,
+    "round to zero": 0x1F80 | 0xE040,
+}
 
 
 def with_word(control, word, call):
@@ -351,7 +395,9 @@ def with_word(control, word, call):
 def test_control_words_take_effect(control):
     """The helper's own test: with these words, other arithmetic does differ."""
     tiny, third = np.full(64, 1e-40, np.float32), np.full(64, 3, np.float32)
-    assert np.all(tiny * 2 > 0) and np.all(with_word(control, WORDS["flush and denormals-are-zero"], lambda: tiny * 2) == 0)
+    assert np.all(tiny * 2 > 0) and np.all(
+        with_word(control, WORDS["flush and denormals-are-zero"], lambda: tiny * 2) == 0
+    )
     up = with_word(control, WORDS["round up"], lambda: 1 / third)
     zero = with_word(control, WORDS["round to zero"], lambda: 1 / third)
     assert np.all(up > zero)
@@ -367,7 +413,13 @@ def predicting(isa, dtype):
     X = data(plan, 60)
     X[::3] *= np.finfo(dtype).tiny / 8  # denormal rows, whose predictions are not zero
     wide = X.astype(np.float64)
-    return lambda: [plan.predict(X), plan.predict(X[0]), plan.predict(X[1]), *plan.forward(X), plan.predict(wide)]
+    return lambda: [
+        plan.predict(X),
+        plan.predict(X[0]),
+        plan.predict(X[1]),
+        *plan.forward(X),
+        plan.predict(wide),
+    ]
 
 
 def evaluating(isa, dtype):
@@ -403,7 +455,12 @@ def training(isa, dtype):
         _, loss, _ = plan.train(
             X, y, batch_size=16, seed=3, epoch=0, shuffle=True, first=0, learning_rates=rates, seconds=np.inf
         )
-        return [*plan.get_weights(), *plan.get_state()["slots"][1], np.array(plan.get_state()["beta_powers"]), np.array(loss)]
+        return [
+            *plan.get_weights(),
+            *plan.get_state()["slots"][1],
+            np.array(plan.get_state()["beta_powers"]),
+            np.array(loss),
+        ]
 
     return run
 
@@ -453,7 +510,15 @@ def working_on_arrays(isa, dtype):
     return run
 
 
-WORK = [predicting, evaluating, differentiating, training, training_from_outside, initializing, working_on_arrays]
+WORK = [
+    predicting,
+    evaluating,
+    differentiating,
+    training,
+    training_from_outside,
+    initializing,
+    working_on_arrays,
+]
 
 
 @pytest.mark.parametrize("word", WORDS)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from fastmlp import _kernels
 from helpers import (
     ELEMENTWISE,
     PARAMETERS,
@@ -16,10 +20,6 @@ from helpers import (
     lanes,
     segments,
 )
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
-
-from fastmlp import _kernels
 
 INPUTS = [1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 35, 65, 100]
 ROWS = [*range(1, 14), 24, 25, 49]
@@ -37,7 +37,7 @@ def operands(m, k, n, dtype, seed=0):
 
 
 def check_forward(m, k, n, dtype, isa, bias=True, seed=0):
-    """|error| <= (k + 2) eps (|X||W| + |b|), by element; two roundings a step and three joins are within it."""
+    """|error| <= (k + 2) eps (|X||W| + |b|), by element: two roundings a step and the joins are within it."""
     x, w, b, _ = operands(m, k, n, dtype, seed)
     b = b if bias else None
     got = _kernels.dense_forward(x, w, b, isa=isa)
@@ -76,9 +76,13 @@ def test_gradients_at_the_edges(isa, dtype, m):
 
 @settings(max_examples=100, deadline=None, database=None)
 @given(
-    m=st.integers(1, 70), k=st.integers(1, 80), n=st.integers(1, 150), double=st.booleans(), bias=st.booleans(),
+    m=st.integers(1, 70),
+    k=st.integers(1, 80),
+    n=st.integers(1, 150),
+    double=st.booleans(),
+    bias=st.booleans(),
     seed=st.integers(0, 2**32 - 1),
-)  # fmt: skip
+)
 @example(m=300, k=33, n=17, double=False, bias=True, seed=1)
 def test_any_shape(m, k, n, double, bias, seed):
     dtype = np.dtype(np.float64 if double else np.float32)
@@ -97,7 +101,9 @@ def test_zero_rows_are_refused(isa, dtype):
     with pytest.raises(ValueError, match=r"\(0, 3\)"):
         _kernels.dense_forward(np.ones((0, 3), dtype), np.ones((3, 2), dtype), isa=isa)
     with pytest.raises(ValueError, match=r"\(0, 3\)"):
-        _kernels.dense_backward(np.ones((0, 2), dtype), np.ones((0, 3), dtype), np.ones((3, 2), dtype), isa=isa)
+        _kernels.dense_backward(
+            np.ones((0, 2), dtype), np.ones((0, 3), dtype), np.ones((3, 2), dtype), isa=isa
+        )
 
 
 @pytest.mark.parametrize("name", ELEMENTWISE)
@@ -132,7 +138,18 @@ def chosen(n):
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize(
     "k, panels, extra",
-    [(5, 0, 3), (31, 0, 3), (32, 1, 0), (33, 0, 1), (35, 1, 0), (64, 0, 2), (32, 1, 1), (33, 2, 0), (47, 2, 0), (40, 2, 1)],
+    [
+        (5, 0, 3),
+        (31, 0, 3),
+        (32, 1, 0),
+        (33, 0, 1),
+        (35, 1, 0),
+        (64, 0, 2),
+        (32, 1, 1),
+        (33, 2, 0),
+        (47, 2, 0),
+        (40, 2, 1),
+    ],
 )
 def test_forward_sums_in_the_order_of_the_contract(fma_isa, dtype, k, panels, extra, bias):
     n = panels * lanes(dtype) + extra
@@ -166,5 +183,7 @@ def test_input_gradient_is_one_chain_over_the_outputs(fma_isa, dtype, m, k, n):
     dx, _, _ = _kernels.dense_backward(dz, x, w, isa=fma_isa)
     exact_w, exact_dz = fractions(w), fractions(dz)
     for r in {0, m - 1}:
-        expected = [float(exact_blocks(exact_w[i], exact_dz[r], dtype)) for i in chosen(k)]  # n <= 256: one block
+        expected = [
+            float(exact_blocks(exact_w[i], exact_dz[r], dtype)) for i in chosen(k)
+        ]  # n <= 256: one block
         assert_same_bits(dx[r, chosen(k)], np.array(expected, dtype))

@@ -292,7 +292,7 @@ FORWARD = {
     "relu": (lambda m, z, p: m.where(z > 0, z, 0 * z), 0, 0),
     "leaky_relu": (lambda m, z, p: m.where(z > 0, z, p * z), 0.51, 0),
     "elu": (lambda m, z, p: m.where(z > 0, z, p * m.expm1(z)), 2.2, 0),
-    "selu": (lambda m, z, p: m.where(z > 0, real(m, LAMBDA) * z, real(m, LAMBDA_ALPHA) * m.expm1(z)), 2.9, 0),
+    "selu": (lambda m, z, p: m.where(z > 0, real(m, LAMBDA) * z, real(m, LAMBDA_ALPHA) * m.expm1(z)), 2.0, 0),
     "gelu": (lambda m, z, p: z * m.ncdf(z), 4, 1.4),
     "gelu_tanh": (lambda m, z, p: z * logistic(m, gelu_tanh_argument(m, z)), 4, 0.4),
     "silu": (lambda m, z, p: z * logistic(m, z), 2.5, 0),

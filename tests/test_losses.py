@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from helpers import LOSSES, assert_close, assert_same_bits, assert_within, lanes, targets
 
 from fastmlp import _kernels
+from helpers import LOSSES, assert_close, assert_same_bits, assert_within, lanes, targets
 
 ROWS = [name for name in LOSSES if name != "sparse_categorical_crossentropy"]  # those whose targets are rows
 MEANS = [name for name in ROWS if name != "categorical_crossentropy"]
@@ -123,7 +123,9 @@ def test_weights_multiply_values_exactly_and_leave_the_count(isa, dtype, name):
     p, y = batch(name, 9, 5, dtype)
     weight = np.linspace(0, 2, 9).astype(dtype)
     values, d, correct = _kernels.loss_gradient(name, DELTA.get(name, 0.0), p, y, isa=isa)
-    weighted, weighted_d, weighted_correct = _kernels.loss_gradient(name, DELTA.get(name, 0.0), p, y, weight, isa=isa)
+    weighted, weighted_d, weighted_correct = _kernels.loss_gradient(
+        name, DELTA.get(name, 0.0), p, y, weight, isa=isa
+    )
     assert_same_bits(weighted, weight * values)
     assert_close(weighted_d, weight[:, None] * d, 4 * np.finfo(dtype).eps)
     assert_same_bits(weighted_d[0], np.zeros(5, dtype), zeros=True)
@@ -304,4 +306,6 @@ def test_arguments_that_do_not_fit_are_refused(isa, dtype, name):
 @pytest.mark.parametrize("label", [-1, 3, 2**40])
 def test_labels_out_of_range_are_refused(isa, dtype, label):
     with pytest.raises(ValueError, match="expected 0 to 2"):
-        _kernels.loss_gradient("sparse_categorical_crossentropy", 0.0, np.zeros((2, 3), dtype), np.array([0, label]), isa=isa)
+        _kernels.loss_gradient(
+            "sparse_categorical_crossentropy", 0.0, np.zeros((2, 3), dtype), np.array([0, label]), isa=isa
+        )

@@ -1,4 +1,4 @@
-"""Update rules against PyTorch's formulas in extended precision; their division, their flush, their penalties."""
+"""Update rules against PyTorch's formulas in extended precision; their division, flush and penalties."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+
+from fastmlp import _kernels
 from helpers import (
     FMA_ISAS,
     HYPER,
@@ -15,8 +17,6 @@ from helpers import (
     fractions,
     rounded,
 )
-
-from fastmlp import _kernels
 
 SLOTS = _kernels.optimizer_names()
 RULES = {
@@ -76,7 +76,9 @@ def identity_of(case):
 def test_fifty_steps(isa, dtype, case):
     name, h = case
     rng = np.random.default_rng(11)
-    w = (rng.choice([-1, 1], 37) * rng.uniform(0.8, 1.5, 37)).astype(dtype)  # far from 0, where l1 changes its sign
+    w = (rng.choice([-1, 1], 37) * rng.uniform(0.8, 1.5, 37)).astype(
+        dtype
+    )  # far from 0, where l1 changes its sign
     slots = slots_for(name, h, w)
     exact_w, exact_slots = w.astype(np.longdouble), [s.astype(np.longdouble) for s in slots]
     start, moved = w.copy(), np.zeros(37, np.longdouble)
@@ -92,15 +94,21 @@ def test_fifty_steps(isa, dtype, case):
         assert np.abs(exact_w - start).max() > 0.01
     # each step rounds w once, and its own size a few dozen times over the memory of a moving average
     assert_within(w - start, exact_w - start, 50 * eps * np.abs(start) + 60 * eps * moved)
-    for got, exact in zip(slots, exact_slots):
-        assert_within(got, exact, 200 * eps * np.abs(exact_slots[0]).max() if exact is exact_slots[0] else 200 * eps * exact)
+    for got, exact in zip(slots, exact_slots, strict=True):
+        assert_within(
+            got,
+            exact,
+            200 * eps * np.abs(exact_slots[0]).max() if exact is exact_slots[0] else 200 * eps * exact,
+        )
 
 
 def test_learning_rate_and_step_count(isa, dtype):
     """Adam's first step is the learning rate's size whatever the gradient; step tells how many were done."""
     w = np.zeros(3, dtype)
     slots = [np.zeros_like(w), np.zeros_like(w)]
-    _kernels.optimizer_update("adam", w, np.array([1e-3, -5, 100], dtype), slots, HYPER["adam"], 0.25, 0, isa=isa)
+    _kernels.optimizer_update(
+        "adam", w, np.array([1e-3, -5, 100], dtype), slots, HYPER["adam"], 0.25, 0, isa=isa
+    )
     assert_within(w, np.array([-0.25, 0.25, -0.25]), 3e-6)
     again = np.zeros(3, dtype)
     slots = [np.zeros_like(w), np.zeros_like(w)]
@@ -113,7 +121,7 @@ def test_sgd_is_one_multiply_add(dtype):
     rng = np.random.default_rng(0)
     w, g = rng.standard_normal(40).astype(dtype), rng.standard_normal(40).astype(dtype)
     rate = Fraction(float(dtype.type(-0.1)))
-    expected = [float(rounded(x + rate * y, dtype)) for x, y in zip(fractions(w), fractions(g))]
+    expected = [float(rounded(x + rate * y, dtype)) for x, y in zip(fractions(w), fractions(g), strict=True)]
     for fma_isa in FMA_ISAS:
         moved = w.copy()
         _kernels.optimizer_update("sgd", moved, g, [], HYPER["sgd"], 0.1, isa=fma_isa)
@@ -124,9 +132,14 @@ def test_sgd_is_one_multiply_add(dtype):
 
 
 def quotients(a, b_squared, epsilon, isa):
-    """a / (sqrt(b_squared) + epsilon) as the rules divide: with rho = 1 rmsprop's state stays, and w ends at -quotient."""
+    """a / (sqrt(b_squared) + epsilon) as the rules divide.
+
+    With rho = 1 rmsprop's state stays, and w ends at minus the quotient.
+    """
     w = np.zeros_like(a)
-    _kernels.optimizer_update("rmsprop", w, a, [b_squared.copy()], {"rho": 1.0, "epsilon": epsilon}, 1.0, isa=isa)
+    _kernels.optimizer_update(
+        "rmsprop", w, a, [b_squared.copy()], {"rho": 1.0, "epsilon": epsilon}, 1.0, isa=isa
+    )
     return -w
 
 
@@ -159,14 +172,16 @@ def test_division_has_the_same_bits_on_every_instruction_set(dtype):
 
 
 def test_division_at_its_limits(isa, dtype):
-    """Numbers whose quotient is an exact power of two, a zero over the smallest denominator, huge over tiny."""
+    """Exact powers of two, a zero over the smallest denominator, huge over tiny."""
     limit = 2.0 ** (60 if dtype == np.float32 else 500)
     a = np.array([limit, 1 / limit, -1, 0, 3, limit], dtype)
     squared = np.array([0, limit**2, 1, 0, 9, 0], dtype)
     epsilon = 2.0 ** (-40 if dtype == np.float32 else -400)
     expected = a / (np.sqrt(squared) + dtype.type(epsilon))
     expected[np.abs(expected) < 2.0 ** (-100 if dtype == np.float32 else -900)] = 0
-    assert_within(quotients(a, squared, epsilon, isa), expected, np.spacing(np.abs(expected)) * (isa == "baseline"))
+    assert_within(
+        quotients(a, squared, epsilon, isa), expected, np.spacing(np.abs(expected)) * (isa == "baseline")
+    )
 
 
 @pytest.mark.parametrize("name", ["adagrad", "rmsprop", "adam", "adamw"])
@@ -205,7 +220,14 @@ def test_tiny_weights_and_state_become_zero(isa, dtype, name):
     tiny = np.finfo(dtype).smallest_subnormal
     w = np.array([limit, -limit, below, -below, tiny, -tiny, -0.0, 1.0], dtype)
     kept = np.array([limit, -limit, 0, 0, 0, 0, 0, 1], dtype)
-    h = {**HYPER[name], "weight_decay": 0.0, "rho": 1.0, "beta_1": 1 - 2.0**-10, "beta_2": 1 - 2.0**-10, "momentum": 0.5}
+    h = {
+        **HYPER[name],
+        "weight_decay": 0.0,
+        "rho": 1.0,
+        "beta_1": 1 - 2.0**-10,
+        "beta_2": 1 - 2.0**-10,
+        "momentum": 0.5,
+    }
     slots = [np.full(8, below) for _ in range(SLOTS[name])]
     _kernels.optimizer_update(name, w, np.zeros(8, dtype), slots, h, 0.0, isa=isa)
     assert_same_bits(w, kept)
@@ -227,6 +249,7 @@ def test_a_dying_average_reaches_zero(isa, dtype):
 
 def test_penalties_by_hand(isa, dtype):
     w, g = np.array([2, -2, 0, 4], dtype), np.array([1, 1, 1, -8], dtype)
+
     def step(h):
         moved = w.copy()
         _kernels.optimizer_update("sgd", moved, g, [], h, 0.5, isa=isa)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fastmlp import _kernels
 from helpers import (
     HYPER,
     LINKS,
@@ -23,17 +27,25 @@ from helpers import (
     targets,
     train,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
-from fastmlp import _kernels
 
 FLOAT64 = np.dtype(np.float64)
 DELTA = {"huber": 0.8}
 
 
-def pair(widths, activations, loss, isa, optimizer="sgd", dropout=0.0, use_bias=True, seed=0, rows=24, output=None,
-         dtype=FLOAT64, **hyper):  # fmt: skip
+def pair(
+    widths,
+    activations,
+    loss,
+    isa,
+    optimizer="sgd",
+    dropout=0.0,
+    use_bias=True,
+    seed=0,
+    rows=24,
+    output=None,
+    dtype=FLOAT64,
+    **hyper,
+):
     """(compiled plan, its twin, X, y), with the same weights."""
     rng = np.random.default_rng(seed)
     n_in, *widths = widths
@@ -55,7 +67,9 @@ def assert_gradients_agree(plan, twin, X, y, weight=None, rtol=1e-11):
     assert plan.gradients(X, y, weight)[2] is None
     loss, correct = plan.evaluate(X, y, weight)
     expected_loss, expected_correct = twin.evaluate(X, y, weight)
-    assert loss == pytest.approx(expected_loss, rel=rtol) and correct == pytest.approx(expected_correct, rel=1e-14)
+    assert loss == pytest.approx(expected_loss, rel=rtol) and correct == pytest.approx(
+        expected_correct, rel=1e-14
+    )
     assert loss == pytest.approx(got[0] * len(X), rel=1e-14)
 
 
@@ -66,7 +80,9 @@ def assert_gradients_agree(plan, twin, X, y, weight=None, rtol=1e-11):
 @pytest.mark.parametrize("hidden", range(5))
 def test_gradients_are_the_twins(isa, loss, hidden):
     widths = [9, 33, 8, 17, 20][: hidden + 1]
-    plan, twin, X, y = pair([*widths, 5], ["tanh", "gelu", "sigmoid", "silu"][:hidden], loss, isa, seed=hidden)
+    plan, twin, X, y = pair(
+        [*widths, 5], ["tanh", "gelu", "sigmoid", "silu"][:hidden], loss, isa, seed=hidden
+    )
     assert_close(plan.predict(X), twin.predict(X), 1e-12)
     assert_close(plan.forward(X), twin.forward(X), 1e-12)
     assert_gradients_agree(plan, twin, X, y)
@@ -93,28 +109,42 @@ def test_log_softmax_has_the_logits_of_softmax(isa, dtype, loss):
 
 @settings(max_examples=60, deadline=None, database=None)
 @given(
-    widths=st.lists(st.integers(1, 50), min_size=2, max_size=6), rows=st.integers(1, 70), loss=st.sampled_from(LOSSES),
+    widths=st.lists(st.integers(1, 50), min_size=2, max_size=6),
+    rows=st.integers(1, 70),
+    loss=st.sampled_from(LOSSES),
     names=st.lists(st.sampled_from([name for name in TRAINABLE if name != "exp"]), min_size=4, max_size=4),
-    use_bias=st.booleans(), seed=st.integers(0, 10**6),
-)  # fmt: skip
+    use_bias=st.booleans(),
+    seed=st.integers(0, 10**6),
+)
 def test_any_network_is_its_twin(widths, rows, loss, names, use_bias, seed):
     for isa in RUNNABLE:
-        plan, twin, X, y = pair(widths, names[: len(widths) - 2], loss, isa, seed=seed, rows=rows, use_bias=use_bias)
+        plan, twin, X, y = pair(
+            widths, names[: len(widths) - 2], loss, isa, seed=seed, rows=rows, use_bias=use_bias
+        )
         expected = twin.forward(X)
-        for got, a in zip(plan.forward(X), expected):
+        for got, a in zip(plan.forward(X), expected, strict=True):
             assert np.all(np.abs(got - a) <= 1e-11 * (np.abs(a).max() + 1e-30))
         loss_value, gradients, dX = plan.gradients(X, y, input_gradient=True)
         expected_loss, expected_gradients, expected_dX = twin.gradients(X, y, input_gradient=True)
         assert loss_value == pytest.approx(expected_loss, rel=1e-11, abs=1e-11)
-        scale = max(np.abs(g).max() for g in [*expected_gradients, expected_dX])  # a layer may be dead, not all
-        for got, g in zip([*gradients, dX], [*expected_gradients, expected_dX]):
+        scale = max(
+            np.abs(g).max() for g in [*expected_gradients, expected_dX]
+        )  # a layer may be dead, not all
+        for got, g in zip([*gradients, dX], [*expected_gradients, expected_dX], strict=True):
             assert np.all(np.abs(got - g) <= 1e-11 * scale + 1e-15)
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.4])
 def test_float32_is_near_its_twin(isa, dropout):
-    plan, twin, X, y = pair([37, 33, 17, 5], ["tanh", "gelu"], "sparse_categorical_crossentropy", isa, "adam",
-                            dropout, dtype=np.dtype(np.float32))  # fmt: skip
+    plan, twin, X, y = pair(
+        [37, 33, 17, 5],
+        ["tanh", "gelu"],
+        "sparse_categorical_crossentropy",
+        isa,
+        "adam",
+        dropout,
+        dtype=np.dtype(np.float32),
+    )
     assert_gradients_agree(plan, twin, X, y, rtol=2e-5)
     before = plan.get_weights()
     for one in (plan, twin):
@@ -190,7 +220,7 @@ def test_fifty_steps_are_the_twins(isa, optimizer, hidden):
     assert_trained(plan.get_weights(), before)
     assert_close(plan.get_weights(), twin.get_weights(), 1e-10)
     assert sums[0] == pytest.approx(sums[1], rel=1e-10)
-    for slot, twins in zip(plan.get_state()["slots"], twin.get_state()["slots"]):
+    for slot, twins in zip(plan.get_state()["slots"], twin.get_state()["slots"], strict=True):
         assert_close(slot, twins, 1e-10)
     assert plan.get_state()["beta_powers"] == twin.get_state()["beta_powers"]
 
@@ -198,16 +228,22 @@ def test_fifty_steps_are_the_twins(isa, optimizer, hidden):
 @pytest.mark.parametrize("activation", TRAINABLE)
 def test_fifty_steps_of_every_activation(isa, activation):
     output = activation if activation == "exp" else "identity"
-    plan, twin, X, y = pair([7, 13, 3], ["tanh" if output == "exp" else activation], "mse", isa, "adam", output=output)
+    plan, twin, X, y = pair(
+        [7, 13, 3], ["tanh" if output == "exp" else activation], "mse", isa, "adam", output=output
+    )
     for one in (plan, twin):
         train(one, X, y, 0.005, epochs=25, batch_size=12)
     assert_close(plan.get_weights(), twin.get_weights(), 1e-10)
 
 
 PENALTIES = [
-    {"l1": 1e-3}, {"l2": 0.02}, {"weight_decay": 0.1}, {"clipvalue": 0.02}, {"global_clipnorm": 0.1},
+    {"l1": 1e-3},
+    {"l2": 0.02},
+    {"weight_decay": 0.1},
+    {"clipvalue": 0.02},
+    {"global_clipnorm": 0.1},
     {"l1": 1e-3, "l2": 0.01, "weight_decay": 0.05, "clipvalue": 0.03, "global_clipnorm": 0.2},
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("penalty", PENALTIES, ids=lambda h: "+".join(h))
@@ -215,7 +251,9 @@ PENALTIES = [
 def test_penalties_and_clipping_are_the_twins(isa, optimizer, penalty):
     if optimizer == "sgd":
         penalty = {**penalty, "momentum": 0.9, "nesterov": True}
-    plan, twin, X, y = pair([9, 17, 3], ["tanh"], "sparse_categorical_crossentropy", isa, optimizer, rows=40, **penalty)
+    plan, twin, X, y = pair(
+        [9, 17, 3], ["tanh"], "sparse_categorical_crossentropy", isa, optimizer, rows=40, **penalty
+    )
     plain, _, _, _ = pair([9, 17, 3], ["tanh"], "sparse_categorical_crossentropy", isa, optimizer, rows=40)
     for one in (plan, twin, plain):
         train(one, X, y, RATES[optimizer] / 2, epochs=5, batch_size=8)
@@ -258,13 +296,17 @@ def test_training_from_other_types_rescales(isa, dtype, kind):
     weights = random_weights(rng, 11, layers, dtype)
     X = (rng.random((40, 11)) * 255).astype(kind)
     y = rng.integers(0, 4, 40)
-    rescaled = make_plan(11, layers, weights, dtype, isa, input_shift=np.full(11, 3.0), input_divisor=np.full(11, 255.0))
+    rescaled = make_plan(
+        11, layers, weights, dtype, isa, input_shift=np.full(11, 3.0), input_divisor=np.full(11, 255.0)
+    )
     plain = make_plan(11, layers, weights, dtype, isa)
     for plan, x in ((rescaled, X), (plain, (X.astype(dtype) - dtype.type(3)) / dtype.type(255))):
         plan.compile("sparse_categorical_crossentropy", 0.0, "adam", HYPER["adam"])
         train(plan, x, y, 0.01, epochs=2)
     assert_same_bits(rescaled.get_weights(), plain.get_weights())
-    twin = make_plan(11, layers, weights, dtype, "numpy", input_shift=np.full(11, 3.0), input_divisor=np.full(11, 255.0))
+    twin = make_plan(
+        11, layers, weights, dtype, "numpy", input_shift=np.full(11, 3.0), input_divisor=np.full(11, 255.0)
+    )
     twin.compile("sparse_categorical_crossentropy", 0.0, "adam", HYPER["adam"])
     rescaled.set_weights(weights)
     got, expected = (p.gradients(X, y, input_gradient=True) for p in (rescaled, twin))
@@ -325,13 +367,30 @@ def test_train_forward_predicts_with_a_compiled_loss_too(isa):
 def test_resumed_run_is_the_uninterrupted_one(isa, dtype, optimizer):
     def fresh():
         hyper = {"momentum": 0.9} if optimizer == "sgd" else {}
-        return pair([9, 33, 5], ["tanh"], "sparse_categorical_crossentropy", isa, optimizer, dropout=0.3, rows=50,
-                    dtype=dtype, **hyper)  # fmt: skip
+        return pair(
+            [9, 33, 5],
+            ["tanh"],
+            "sparse_categorical_crossentropy",
+            isa,
+            optimizer,
+            dropout=0.3,
+            rows=50,
+            dtype=dtype,
+            **hyper,
+        )
 
     whole, _, X, y = fresh()
     rates = np.full(7, RATES[optimizer])
     run = lambda plan, epoch, first=0: plan.train(  # noqa: E731
-        X, y, batch_size=8, seed=1, epoch=epoch, shuffle=True, first=first, learning_rates=rates, seconds=np.inf
+        X,
+        y,
+        batch_size=8,
+        seed=1,
+        epoch=epoch,
+        shuffle=True,
+        first=first,
+        learning_rates=rates,
+        seconds=np.inf,
     )
     for epoch in range(4):
         run(whole, epoch)
@@ -351,7 +410,7 @@ def test_resumed_run_is_the_uninterrupted_one(isa, dtype, optimizer):
     got, expected = other.get_state(), whole.get_state()
     assert got["step"] == expected["step"] and got["beta_powers"] == expected["beta_powers"]
     assert len(got["slots"]) == _kernels.optimizer_names()[optimizer]
-    for one, two in zip(got["slots"], expected["slots"]):
+    for one, two in zip(got["slots"], expected["slots"], strict=True):
         assert_same_bits(one, two)
 
 
@@ -379,9 +438,15 @@ def test_slots_are_as_many_as_the_rule_keeps(isa):
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_padding_stays_out_of_everything(isa, dtype, optimizer):
-    """A trained plan is a fresh one with its weights and state: what lies beside odd widths has no part in it."""
+    """A trained plan is a fresh one with its weights and state: what lies beside odd widths has no part."""
     hyper = {"l1": 1e-4, "l2": 1e-3, "weight_decay": 0.01, "global_clipnorm": 0.3}
-    arguments = ([5, 3, 19, 33, 7], ["exp", "softplus", "sigmoid"], "sparse_categorical_crossentropy", isa, optimizer)
+    arguments = (
+        [5, 3, 19, 33, 7],
+        ["exp", "softplus", "sigmoid"],
+        "sparse_categorical_crossentropy",
+        isa,
+        optimizer,
+    )
     plan, _, X, y = pair(*arguments, dtype=dtype, dropout=0.2, **hyper)
     train(plan, X, y, RATES[optimizer] / 10, epochs=6, batch_size=7)
     fresh, _, _, _ = pair(*arguments, dtype=dtype, dropout=0.2, **hyper)
@@ -435,11 +500,13 @@ def test_divergence_raises_and_restores(isa, dtype, optimizer):
     rates = np.full(64, 0.001)
     rates[5:] = 1e200 if dtype == FLOAT64 else 1e30
     with pytest.raises(FloatingPointError, match="loss of batch [67]"):
-        plan.train(X, y, batch_size=1, seed=0, epoch=0, shuffle=True, first=0, learning_rates=rates, seconds=100)
+        plan.train(
+            X, y, batch_size=1, seed=0, epoch=0, shuffle=True, first=0, learning_rates=rates, seconds=100
+        )
     assert_same_bits(plan.get_weights(), weights)
     after = plan.get_state()
     assert after["step"] == state["step"] and after["beta_powers"] == state["beta_powers"]
-    for one, two in zip(after["slots"], state["slots"]):
+    for one, two in zip(after["slots"], state["slots"], strict=True):
         assert_same_bits(one, two)
     train(plan, X, y, 0.001)
     assert_trained(plan.get_weights(), weights)
@@ -474,7 +541,9 @@ def test_registries_agree_with_the_twin():
     assert set(PARAMETERS) == set(reference.ACTIVATIONS)
     assert PARAMETERS == {name: entry.parameter for name, entry in reference.ACTIVATIONS.items()}
     assert LINKS == {name: entry.link for name, entry in reference.LOSSES.items()}
-    assert {n: p for n, (p, _, _) in _kernels.loss_names().items()} == {n: e.parameter for n, e in reference.LOSSES.items()}
+    assert {n: p for n, (p, _, _) in _kernels.loss_names().items()} == {
+        n: e.parameter for n, e in reference.LOSSES.items()
+    }
     assert _kernels.optimizer_names() == {name: entry.slots for name, entry in reference.OPTIMIZERS.items()}
 
 
@@ -536,9 +605,15 @@ def test_compile_refuses_what_does_not_fit(isa):
     plan, _, X, y = pair([3, 4, 2], ["tanh"], "mse", isa, "adam")
     train(plan, X, y, 0.01)
     state = plan.get_state()
-    for arguments in (("nonsense", 0.0, "sgd", {}), ("mse", 0.0, "nonsense", {}), ("mse", 0.0, "sgd", {"surprise": 1}),
-                      ("mse", 0.0, "adam", {**HYPER["adam"], "epsilon": 0.0}), ("poisson", 0.0, "sgd", {}),
-                      ("binary_crossentropy", 0.0, "sgd", {}), ("sparse_categorical_crossentropy", 0.0, "sgd", {})):  # fmt: skip
+    for arguments in (
+        ("nonsense", 0.0, "sgd", {}),
+        ("mse", 0.0, "nonsense", {}),
+        ("mse", 0.0, "sgd", {"surprise": 1}),
+        ("mse", 0.0, "adam", {**HYPER["adam"], "epsilon": 0.0}),
+        ("poisson", 0.0, "sgd", {}),
+        ("binary_crossentropy", 0.0, "sgd", {}),
+        ("sparse_categorical_crossentropy", 0.0, "sgd", {}),
+    ):
         with pytest.raises(ValueError):
             plan.compile(*arguments)
         assert plan.loss == "mse" and plan.step == state["step"]
@@ -624,14 +699,26 @@ BAD_TRAINING = {
 @pytest.mark.parametrize("case", BAD_TRAINING)
 def test_train_refuses_what_does_not_fit(isa, case):
     plan, _, X, _ = pair([3, 4, 2], ["tanh"], "sparse_categorical_crossentropy", isa, "adam")
-    good = {"X": X, "y": np.arange(24) % 2, "sample_weight": None, "batch_size": 8, "seed": 1, "epoch": 0, "shuffle": True,
-            "first": 0, "learning_rates": np.full(3, 0.01), "seconds": 1.0}  # fmt: skip
+    good = {
+        "X": X,
+        "y": np.arange(24) % 2,
+        "sample_weight": None,
+        "batch_size": 8,
+        "seed": 1,
+        "epoch": 0,
+        "shuffle": True,
+        "first": 0,
+        "learning_rates": np.full(3, 0.01),
+        "seconds": 1.0,
+    }
     weights = plan.get_weights()
     with pytest.raises((ValueError, TypeError, OverflowError)):
         plan.train(**{**good, **BAD_TRAINING[case]})
     assert_same_bits(plan.get_weights(), weights)
     assert plan.step == 0
-    bad = {name: BAD_TRAINING[case][name] for name in BAD_TRAINING[case] if name in ("X", "y", "sample_weight")}
+    bad = {
+        name: BAD_TRAINING[case][name] for name in BAD_TRAINING[case] if name in ("X", "y", "sample_weight")
+    }
     if bad and case != "X one row":
         chosen = {**{name: good[name] for name in ("X", "y", "sample_weight")}, **bad}
         for work in (plan.evaluate, plan.gradients):
@@ -671,5 +758,5 @@ def test_weights_and_state_that_do_not_fit(isa):
     assert_same_bits(plan.get_weights(), weights)
     after = plan.get_state()
     assert after["step"] == state["step"] and after["beta_powers"] == state["beta_powers"]
-    for one, two in zip(after["slots"], state["slots"]):
+    for one, two in zip(after["slots"], state["slots"], strict=True):
         assert_same_bits(one, two)

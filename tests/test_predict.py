@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from helpers import Fence, assert_same_bits, assert_within, layers_of, make_plan, random_weights
 
 from fastmlp import _kernels
+from helpers import Fence, assert_same_bits, assert_within, layers_of, make_plan, random_weights
 
 NETWORKS = {
     "tiny": (2, [3, 2]),
@@ -20,7 +20,9 @@ NETWORKS = {
 def network(name, dtype, isa, **rescaling):
     n_in, widths = NETWORKS[name]
     layers = layers_of(widths, ["tanh"] * (len(widths) - 1), "softmax" if widths[-1] > 1 else "sigmoid")
-    return make_plan(n_in, layers, random_weights(np.random.default_rng(0), n_in, layers, dtype), dtype, isa, **rescaling)
+    return make_plan(
+        n_in, layers, random_weights(np.random.default_rng(0), n_in, layers, dtype), dtype, isa, **rescaling
+    )
 
 
 def inputs(rows, plan, seed=1):
@@ -157,7 +159,9 @@ def test_one_row_repeated_by_a_stride_of_zero(isa, dtype):
     assert_same_bits(plan.predict(np.broadcast_to(x, (9, 37))), np.repeat(plan.predict(x), 9, axis=0))
 
 
-@pytest.mark.parametrize("kind", ["float64", "float32", "uint8", "int64", "int32", "uint16", "bool", "float16"])
+@pytest.mark.parametrize(
+    "kind", ["float64", "float32", "uint8", "int64", "int32", "uint16", "bool", "float16"]
+)
 @pytest.mark.parametrize("name", ["narrow", "one panel"])
 def test_types_convert_as_numpy_does(isa, dtype, name, kind):
     plan = network(name, dtype, isa)
@@ -231,8 +235,17 @@ def test_float64_beyond_float32_is_not_finite(isa):
 
 def test_shapes_and_types_that_cannot_be_read(isa, dtype):
     plan = network("narrow", dtype, isa)
-    for X in (np.zeros((3, 36)), np.zeros((3, 38)), np.zeros(36), np.zeros((2, 3, 37)), np.zeros((0, 37)), np.zeros(()),
-              np.zeros((3, 37), complex), np.full((3, 37), "a"), np.full((3, 37), None)):  # fmt: skip
+    for X in (
+        np.zeros((3, 36)),
+        np.zeros((3, 38)),
+        np.zeros(36),
+        np.zeros((2, 3, 37)),
+        np.zeros((0, 37)),
+        np.zeros(()),
+        np.zeros((3, 37), complex),
+        np.full((3, 37), "a"),
+        np.full((3, 37), None),
+    ):
         with pytest.raises((ValueError, TypeError)):
             plan.predict(X)
 
@@ -244,7 +257,7 @@ def test_predictions_are_right(isa, dtype):
         X = inputs(50, plan)
         a = X.astype(np.float64)
         weights = [w.astype(np.float64) for w in plan.get_weights()]
-        for w, b in zip(weights[:-2:2], weights[1:-2:2]):
+        for w, b in zip(weights[:-2:2], weights[1:-2:2], strict=True):
             a = np.tanh(a @ w + b)
         z = a @ weights[-2] + weights[-1]
         e = np.exp(z - z.max(axis=1, keepdims=True))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from helpers import HYPER, assert_same_bits, make_plan
 
 from fastmlp import _kernels, reference
+from helpers import HYPER, assert_same_bits, make_plan
 
 SEEDS = [0, 1, 20, 2**32 - 1, 2**32, 2**63 + 12345, 2**64 - 1]
 
@@ -57,7 +57,16 @@ def test_shuffle_moves_every_row_everywhere():
 
 
 def test_shuffle_refuses_what_it_cannot_do():
-    for arguments in ((0, 0, -1), (-1, 0, 5), (2**64, 0, 5), (0, -1, 5), (0, 2**32, 5), ("0", 0, 5), (0.5, 0, 5), (0, 0.5, 5)):
+    for arguments in (
+        (0, 0, -1),
+        (-1, 0, 5),
+        (2**64, 0, 5),
+        (0, -1, 5),
+        (0, 2**32, 5),
+        ("0", 0, 5),
+        (0.5, 0, 5),
+        (0, 0.5, 5),
+    ):
         with pytest.raises((ValueError, OverflowError, TypeError)):
             _kernels.shuffled(*arguments)
 
@@ -68,7 +77,7 @@ SHAPES = [(1, 1), (3, 5), (7, 2), (16, 17), (33, 40)]
 def initialized(shape, layer, kind, scale, seed, dtype, isa):
     """The weights of one layer of a plan whose layers all have that shape or its transpose."""
     k, n = shape
-    widths = [n if l % 2 == 0 else k for l in range(layer + 1)]
+    widths = [k if number % 2 else n for number in range(layer + 1)]
     plan = _kernels.Plan(k, [(w, "tanh", 0.0, True, 0.0) for w in widths], dtype=dtype.name, isa=isa)
     plan.set_weights([np.full_like(w, 5) for w in plan.get_weights()])
     plan.initialize(layer, kind, scale, seed)
@@ -102,7 +111,9 @@ def test_normal_weights_are_their_twins_but_for_rounding(isa, dtype, shape, seed
 def test_both_types_start_from_the_same_weights(isa):
     for kind in ("uniform", "normal"):
         double = initialized((40, 30), 0, kind, 0.1, 3, np.dtype("float64"), isa)
-        assert_same_bits(initialized((40, 30), 0, kind, 0.1, 3, np.dtype("float32"), isa), double.astype(np.float32))
+        assert_same_bits(
+            initialized((40, 30), 0, kind, 0.1, 3, np.dtype("float32"), isa), double.astype(np.float32)
+        )
 
 
 def test_weights_have_the_distribution_they_should(isa):
@@ -120,7 +131,11 @@ def test_weights_have_the_distribution_they_should(isa):
 
 def test_layers_and_seeds_draw_apart(isa):
     float64 = np.dtype("float64")
-    drawn = [initialized((3, 3), layer, "normal", 1.0, seed, float64, isa) for layer in (0, 2) for seed in (0, 1, 2**32)]
+    drawn = [
+        initialized((3, 3), layer, "normal", 1.0, seed, float64, isa)
+        for layer in (0, 2)
+        for seed in (0, 1, 2**32)
+    ]
     assert len({w.tobytes() for w in drawn}) == 6
     assert len(np.unique(np.concatenate(drawn))) == 6 * 9
 
@@ -129,8 +144,14 @@ def test_initialize_refuses_what_it_cannot_do(isa):
     plan = _kernels.Plan(2, [(2, "tanh", 0.0, True, 0.0)], isa=isa)
     plan.initialize(0, "normal", 1.0, 0)
     kept = plan.get_weights()
-    for arguments in ((1, "normal", 1.0, 0), (-1, "normal", 1.0, 0), (0, "nonsense", 1.0, 0), (0, "normal", 1.0, -1),
-                      (0, "normal", 1.0, 2**64), (0, "normal", "wide", 0)):  # fmt: skip
+    for arguments in (
+        (1, "normal", 1.0, 0),
+        (-1, "normal", 1.0, 0),
+        (0, "nonsense", 1.0, 0),
+        (0, "normal", 1.0, -1),
+        (0, "normal", 1.0, 2**64),
+        (0, "normal", "wide", 0),
+    ):
         with pytest.raises((ValueError, IndexError, OverflowError, TypeError)):
             plan.initialize(*arguments)
     assert_same_bits(plan.get_weights()[0], kept[0])
@@ -140,7 +161,8 @@ def test_initialize_refuses_what_it_cannot_do(isa):
 
 
 def mask_plan(width, rate, dtype, isa, layer=0):
-    layers = [(width, "identity", 0.0, False, rate if l == layer else 0.0) for l in range(layer + 1)]
+    rates = [0.0] * layer + [rate]
+    layers = [(width, "identity", 0.0, False, one) for one in rates]
     plan = make_plan(width, layers, [np.eye(width, dtype=dtype)] * (layer + 1), dtype, isa)
     plan.compile(None, 0.0, "sgd", HYPER["sgd"])
     return plan
@@ -164,7 +186,9 @@ def test_dropout_masks_are_their_twins(isa, dtype, width, rate):
 
 def test_dropout_keeps_its_share(isa):
     for rate in (0.2, 0.7):
-        mask = mask_plan(300, rate, np.dtype("float32"), isa).train_forward(np.ones((300, 300), np.float32), seed=1)
+        mask = mask_plan(300, rate, np.dtype("float32"), isa).train_forward(
+            np.ones((300, 300), np.float32), seed=1
+        )
         assert np.mean(mask == 0) == pytest.approx(rate, abs=0.01)
         assert mask.mean() == pytest.approx(1, abs=0.02)
         assert set(np.unique(mask)) == {0, np.float32(1 / (1 - rate))}
@@ -181,7 +205,9 @@ def test_dropout_is_off_where_nothing_is_trained(isa, dtype):
 
 
 def test_cosine():
-    x = np.concatenate([np.linspace(-2 * np.pi, 2 * np.pi, 4001), [0.0, 1e-300, np.pi / 2, -np.pi, 2 * np.pi]])
+    x = np.concatenate(
+        [np.linspace(-2 * np.pi, 2 * np.pi, 4001), [0.0, 1e-300, np.pi / 2, -np.pi, 2 * np.pi]]
+    )
     got = np.array([_kernels.cosine(value) for value in x])
     assert np.all(np.abs(got - np.cos(x)) <= 1e-15)
     assert _kernels.cosine(0.0) == 1 and _kernels.cosine(np.pi) == -1

@@ -10,10 +10,12 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
+RESULTS = ROOT / "benchmarks" / "results"
 # What an expert may set where libraries do not see that a processor has AVX-512, or do not trust it.
 TUNED = {
     "OPENBLAS_CORETYPE": "SkylakeX",
@@ -31,6 +33,7 @@ def options(argv: list[str] | None = None) -> argparse.Namespace:
     add("--match", default="", metavar="TEXT", help="only lines whose title contains this")
     add("--rounds", type=int, help="turns of each competitor (default 9, quick 3)")
     add("--tuned", action="store_true", help="wide vectors for those who do not take them by themselves here")
+    add("--clock", choices=("wall", "cpu"), default="wall", help="cpu: processor time, on a shared machine")
     add("--core", type=int, metavar="N", help="the core to stay on (default: the last allowed one)")
     add("--json", type=Path, metavar="FILE", help="of the figures (default benchmarks/results/latest.json)")
     add("--docs", type=Path, default=ROOT / "docs", metavar="FOLDER", help="of the page and the pictures")
@@ -67,10 +70,19 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     if chosen.part == "threads":
         return _answer(chosen, rounds)
-    everything = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else {0, 1}
+    everything = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
     cores = settle(chosen.core, chosen.tuned)
-    figures = _measure(chosen, rounds, cores, everything)
-    _keep(figures, chosen)
+    whole = not (chosen.quick or chosen.match or chosen.only)
+    target = chosen.json or (RESULTS / ("tuned.json" if chosen.tuned else "latest.json") if whole else None)
+    figures: dict[str, Any] = {}
+    for _ in _measure(chosen, rounds, cores, everything, figures):
+        if target is not None:  # after every part: a quarter of an hour is not lost to an error at its end
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(json.dumps(figures, indent=1) + "\n")
+    if whole and not chosen.tuned:
+        from . import report
+
+        report.write(figures, chosen.docs)
     return 0
 
 
@@ -84,50 +96,35 @@ def _answer(chosen: argparse.Namespace, rounds: int) -> int:
 
 
 def _measure(
-    chosen: argparse.Namespace, rounds: int, cores: list[int], everything: set[int]
-) -> dict[str, Any]:
-    from . import limit, peers, runner
+    chosen: argparse.Namespace, rounds: int, cores: list[int], everything: set[int], figures: dict[str, Any]
+) -> Iterator[None]:
+    """Fill in the figures; yields after every part."""
+    from . import clock, limit, peers, runner
 
+    clock.choose(chosen.clock)
     found = peers.load(tuple(filter(None, chosen.only.split(","))), chosen.quick)
     for name, reason in found.missing.items():
         print(f"without {name}: {reason}")
-    figures: dict[str, Any] = {
-        "environment": runner.environment(found, cores),
-        "rounds": rounds,
-        "tuned": TUNED if chosen.tuned else {},
-    }
+    figures["environment"] = runner.environment(found, cores)
+    figures |= {"rounds": rounds, "clock": chosen.clock, "tuned": TUNED if chosen.tuned else {}}
     try:
         figures["limits"] = limit.rates()
         print("multiply-add limit, GFLOP/s:", figures["limits"])
     except limit.NoLimit as error:
         print(error)
     figures["lines"] = runner.compare(found, rounds, chosen.quick, chosen.match)
-    if not chosen.match:
-        figures["doubles"] = runner.doubles(rounds, chosen.quick)
-        figures["cost"] = runner.cost(rounds, chosen.quick)
-        figures["rows"] = runner.cost_of_rows(rounds, chosen.quick)
-        figures["fixed"] = runner.fixed()
-        if len(everything) > 1:
-            os.sched_setaffinity(0, everything)  # for the child, which inherits it
-            figures["threads"] = runner.in_subprocess("threads", rounds, chosen.quick)
-        else:
-            print("one core only, so two threads are not measured")
-    return figures
-
-
-def _keep(figures: dict[str, Any], chosen: argparse.Namespace) -> None:
-    """Write the figures; the page and the pictures too, if this was a whole run."""
-    whole = not chosen.quick and not chosen.match and not chosen.only
-    name = "tuned.json" if chosen.tuned else "latest.json"
-    target = chosen.json or (ROOT / "benchmarks" / "results" / name if whole else None)
-    if target is not None:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(json.dumps(figures, indent=1) + "\n")
-        print(f"figures: {target}")
-    if whole and not chosen.tuned:
-        from . import report
-
-        report.write(figures, chosen.docs)
+    yield
+    if chosen.match:
+        return
+    for name, part in runner.PARTS.items():
+        figures[name] = part(rounds, chosen.quick)
+        yield
+    if len(everything) < 2:
+        print("one core only, so two threads are not measured")
+        return
+    os.sched_setaffinity(0, everything)  # for the child, which inherits it
+    figures["threads"] = runner.in_subprocess("threads", rounds, chosen.quick)
+    yield
 
 
 if __name__ == "__main__":

@@ -10,6 +10,16 @@ from typing import Any
 
 Call = Callable[[], Any]
 
+# Processor time leaves out what other processes took of a shared machine; all threads of this one count.
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
+_now = time.perf_counter
+
+
+def choose(name: str) -> None:
+    """Time by one of `CLOCKS` from now on."""
+    global _now
+    _now = CLOCKS[name]
+
 
 def seconds(run: Call, calls: int) -> float:
     """One call's share of `calls` calls, garbage collection off."""
@@ -17,10 +27,10 @@ def seconds(run: Call, calls: int) -> float:
     gc.disable()
     try:
         turns = range(calls)
-        start = time.perf_counter()
+        start = _now()
         for _ in turns:
             run()
-        return (time.perf_counter() - start) / calls
+        return (_now() - start) / calls
     finally:
         if collects:
             gc.enable()
@@ -37,20 +47,23 @@ def calls_for(run: Call, length: float) -> int:
 
 
 def in_turn(
-    runs: Mapping[str, Call], rounds: int, length: float, hook: Call | None = None
+    runs: Mapping[str, Call], rounds: int, length: float, setup: Callable[[str], Any] = lambda name: None
 ) -> dict[str, list[float]]:
     """Seconds a call of each, one turn of about `length` seconds in every round.
 
-    Each round begins with another one, so that nobody always follows the same neighbour; and with `hook`.
+    Each round begins with another one, so that nobody always follows the same neighbour.  `setup` is called
+    with the name before every turn.
     """
     names = list(runs)
-    calls = {name: calls_for(runs[name], length) for name in names}
+    calls = {}
+    for name in names:
+        setup(name)
+        calls[name] = calls_for(runs[name], length)
     samples: dict[str, list[float]] = {name: [] for name in names}
     for number in range(rounds):
-        if hook is not None:
-            hook()
         shift = number % len(names)
         for name in names[shift:] + names[:shift]:
+            setup(name)
             if calls[name] > 1:
                 runs[name]()  # its data back into the caches
             samples[name].append(seconds(runs[name], calls[name]))

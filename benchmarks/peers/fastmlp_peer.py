@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -22,11 +21,9 @@ def network(job: Job, isa: str | None = None) -> Network:
     return net
 
 
-def predict(job: Job, isa: str | None = None, threads: int | None = 1) -> Callable[[], Array]:
+def predict(job: Job, isa: str | None = None) -> Callable[[], Array]:
     net, X = network(job, isa), job.X
-    if threads == 1:
-        return lambda: net.predict(X)
-    return lambda: net.predict(X, threads=threads)
+    return lambda: net.predict(X)
 
 
 def predict_out(job: Job) -> Callable[[], Array]:
@@ -39,8 +36,8 @@ def predict_out(job: Job) -> Callable[[], Array]:
 class Trainer:
     """`epoch()` trains on all rows, `epochs` times; `outputs(X)` are the predictions then."""
 
-    def __init__(self, job: Job, isa: str | None = None, threads: int | None = 1) -> None:
-        self.net, self.job, self.threads = network(job, isa), job, threads
+    def __init__(self, job: Job, isa: str | None = None) -> None:
+        self.net, self.job = network(job, isa), job
         self.net.compile(OPTIMIZERS[job.optimizer](job.rate), metrics=[])
 
     def epoch(self, order: Array | None = None) -> None:
@@ -48,15 +45,11 @@ class Trainer:
         job = self.job
         self.net.fit(
             job.X, job.y, epochs=job.epochs, batch_size=job.batch, shuffle=not job.full_batch,
-            verbose=False, threads=self.threads,
+            verbose=False,
         )  # fmt: skip
 
     def outputs(self, X: Array) -> Array:
         return np.asarray(self.net.predict(X))
-
-
-def train(job: Job, isa: str | None = None, threads: int | None = 1) -> Any:
-    return Trainer(job, isa, threads)
 
 
 PREDICT = {
@@ -64,4 +57,4 @@ PREDICT = {
     "fastmlp, out=": predict_out,
     "fastmlp, avx2": lambda job: predict(job, "avx2"),
 }
-TRAIN = {"fastmlp": train, "fastmlp, avx2": lambda job: train(job, "avx2")}
+TRAIN = {"fastmlp": Trainer, "fastmlp, avx2": lambda job: Trainer(job, "avx2")}

@@ -25,7 +25,7 @@ def tanh(z: Array) -> None:
 
 
 def relu(z: Array) -> None:
-    np.maximum(z, 0, z)
+    np.maximum(z, 0, out=z)
 
 
 def identity(z: Array) -> None:

@@ -94,10 +94,11 @@ def _limit_bars(lines: Sequence[Record]) -> Any:
         other = best_other(line)
         bars = [("fastmlp", "#c1121f", -0.2)] + ([(other[0], "0.6", 0.2)] if other else [])
         for name, colour, shift in bars:
+            label = name.replace(" ", "\n")
             rate = line["operations"] / line["times"][name]["median"] / 1e9
             axes.bar(j + shift, rate, 0.38, color=colour)
             axes.text(
-                j + shift, rate, f"{name}\n{100 * rate / top:.0f} %", ha="center", va="bottom", fontsize=7
+                j + shift, rate, f"{label}\n{100 * rate / top:.0f} %", ha="center", va="bottom", fontsize=7
             )
         axes.plot([j - 0.45, j + 0.45], [top, top], color="black")
     axes.plot([], [], color="black", label="multiply-add limit")

@@ -47,7 +47,8 @@ def _first_targets(job: Job) -> Array:
         return np.repeat(np.arange(job.widths[-1]), 2)
     if job.output == "sigmoid":
         return np.array([0, 1])
-    return np.zeros((2 * job.widths[-1], job.widths[-1]), job.dtype)
+    zeros = np.zeros((2 * job.widths[-1], job.widths[-1]), job.dtype)
+    return zeros.ravel() if job.widths[-1] == 1 else zeros
 
 
 def _targets(job: Job) -> Array:

@@ -169,6 +169,7 @@ cdef class Plan:
     cdef readonly str isa
     cdef object order, order_key
     cdef ptrdiff_t forward_rows
+    cdef bint compiled
 
     def __cinit__(self, ptrdiff_t n_in, layers, *, dtype="float32", input_shift=None, input_divisor=None, isa=None):
         cdef c.fm_plan *plan = &self.c_plan
@@ -416,7 +417,9 @@ cdef class Plan:
             output = list(self.layers).pop()[1]
             if output != expected and (expected, output) != ("softmax", "log_softmax"):
                 raise ValueError(f"loss {loss!r} needs the output activation {expected!r}, got {output!r}")
+        self.compiled = False
         check(c.fm_plan_compile(&self.c_plan, number, loss_parameter, rule, &hyper))
+        self.compiled = True
         self.forward_rows = 0
 
     cdef c.fm_target target(self, y, sample_weight, ptrdiff_t rows, list keep) except *:
@@ -495,6 +498,8 @@ cdef class Plan:
         cdef ptrdiff_t count
         cdef int status
         cdef uint64_t key = index(seed)
+        if not self.compiled:
+            raise RuntimeError("the plan has no optimizer: compile it first")
         cdef Array x = self.as_rows(X)
         self.describe(x, &rows, &count)
         cdef Array out = np.empty((count, self.n_out), self.dtype)
@@ -581,11 +586,12 @@ cdef class Plan:
         used = [i for i in range(2) if self.c_plan.slots[i] != NULL]
         if len(slots) != len(used):
             raise ValueError(f"slots has {len(slots)} vectors, expected {len(used)}")
-        powers = tuple(float(power) for power in state["beta_powers"])
-        step = int(state["step"])
+        cdef double first, second
+        first, second = state["beta_powers"]
+        cdef int64_t step = index(state["step"])
         for i, arrays in zip(used, slots):
             self.pack(self.c_plan.slots[<int>i], arrays)
-        self.c_plan.beta_powers[0], self.c_plan.beta_powers[1] = powers
+        self.c_plan.beta_powers[0], self.c_plan.beta_powers[1] = first, second
         self.c_plan.step = step
 
 

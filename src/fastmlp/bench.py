@@ -252,7 +252,7 @@ def _numpy(shape: Shape, weights: list[Array], X: Array) -> Call:
 
     def activate(name: str, z: Array) -> None:
         if name == "relu":
-            np.maximum(z, 0, z)
+            np.maximum(z, 0, out=z)
         elif name == "tanh":
             np.tanh(z, z)
         elif name == "sigmoid":

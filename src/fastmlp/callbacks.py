@@ -3,30 +3,37 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .errors import listed, unknown
-from .validation import integer, real
+from .serialization import SUFFIXES
+from .validation import boolean, integer, real
 
 if TYPE_CHECKING:
     from .network import Network
 
-Logs = Mapping[str, float]
+Logs = dict[str, float]
 
 
 class Callback:
     """Hooks that `Network.fit` calls; override those you need.
+
+    Epochs and batches count from 0.  `logs` holds the loss and the metrics: of the batch, or of the epoch and
+    of the held-out rows, "val_loss" and so on.  Numbers that `on_epoch_end` adds are recorded in the history;
+    later callbacks can watch them if `on_train_begin` adds their names to ``params["metrics"]``.
+
+    A hook may read the network, evaluate it, save it and set its weights.
 
     Attributes
     ----------
     network : Network
         The network in training; ``self.network.stop_training = True`` ends it after the epoch.
     params : dict
-        "epochs", "steps" (batches of an epoch), "batch_size".
+        "epochs", "steps" (batches of an epoch), "batch_size" and "metrics", the names in an epoch's logs.
 
     Examples
     --------
@@ -45,16 +52,28 @@ class Callback:
     network: Network
     params: dict[str, Any]
 
-    def on_train_begin(self) -> None: ...
+    def on_train_begin(self, logs: Logs) -> None:
+        """Before the first epoch."""
 
-    def on_train_end(self) -> None: ...
+    def on_train_end(self, logs: Logs) -> None:
+        """After the last epoch, also if Ctrl-C ended it; not after an exception."""
 
-    def on_epoch_begin(self, epoch: int) -> None: ...
+    def on_epoch_begin(self, epoch: int, logs: Logs) -> None:
+        """Before each epoch; a new learning rate may be set here, by replacing `network.optimizer`."""
 
-    def on_epoch_end(self, epoch: int, logs: Logs) -> None: ...
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
+        """After each epoch and its validation."""
+
+    def on_train_batch_begin(self, batch: int, logs: Logs) -> None:
+        """Before each step; overriding it makes every batch a call into Python."""
 
     def on_train_batch_end(self, batch: int, logs: Logs) -> None:
         """After each step, with its loss and metrics; overriding it makes every batch a call into Python."""
+
+
+def overrides(callback: Callback, hook: str) -> bool:
+    """Whether a callback has its own version of a hook."""
+    return hook in vars(callback) or getattr(type(callback), hook) is not getattr(Callback, hook)
 
 
 class LambdaCallback(Callback):
@@ -69,6 +88,8 @@ class LambdaCallback(Callback):
         for name, function in hooks.items():
             if name not in known:
                 raise unknown("hook", name, known)
+            if not callable(function):
+                raise TypeError(f"{name} is a {type(function).__name__}, expected a function")
             setattr(self, name, function)
 
 
@@ -79,15 +100,21 @@ class History(Callback):
     ----------
     history : dict of str to list of float
         "loss" and each metric, and with held-out rows the same with "val_" before it; one number an epoch.
+        Loss and accuracy of the training rows are means over the epoch, during which the weights move, with
+        dropout on and without penalties; other metrics and all "val_" numbers are those of the epoch's end.
     epoch : list of int
         The epochs' numbers, from 0.
+    params : dict
+        As in `Callback`.
     interrupted : bool
-        Whether Ctrl-C ended the fit; the network then holds the weights of that moment.
+        Whether Ctrl-C ended the fit.  The network then holds the weights of that moment, and the history the
+        epochs that were finished.
     """
 
     def __init__(self) -> None:
         self.history: dict[str, list[float]] = {}
         self.epoch: list[int] = []
+        self.params = {}
         self.interrupted = False
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
@@ -95,29 +122,59 @@ class History(Callback):
         for name, value in logs.items():
             self.history.setdefault(name, []).append(value)
 
+    def end_interrupted(self) -> None:
+        """Keep what is complete, as Ctrl-C may have come between two lists."""
+        self.interrupted = True
+        finished = min([len(self.epoch), *map(len, self.history.values())])
+        del self.epoch[finished:]
+        for values in self.history.values():
+            del values[finished:]
+
     def __repr__(self) -> str:
         return f"History(epochs={len(self.epoch)}, {listed(self.history)})"
+
+
+def _rises(monitor: str, mode: str) -> bool:
+    """Whether larger is better."""
+    if mode not in ("auto", "min", "max"):
+        raise unknown("mode", mode, ("auto", "min", "max"))
+    if mode != "auto":
+        return mode == "max"
+    if "accuracy" in monitor:
+        return True
+    if monitor.endswith(("loss", "mae", "mse", "error")):
+        return False
+    raise ValueError(
+        f"mode is 'auto' for the monitor {monitor!r}, expected 'min' or 'max' to say which is better"
+    )
 
 
 class _Monitor(Callback):
     """A callback that watches one number for improvement."""
 
     def __init__(self, monitor: str, mode: str, min_delta: float = 0.0) -> None:
-        if mode not in ("auto", "min", "max"):
-            raise unknown("mode", mode, ("auto", "min", "max"))
+        if not isinstance(monitor, str):
+            raise TypeError(f"monitor is {monitor!r}, expected a name such as 'val_loss'")
+        self._sign = -1.0 if _rises(monitor, mode) else 1.0
         self.monitor = monitor
         self.min_delta = real(min_delta, "min_delta", minimum=0.0)
-        rising = mode == "max" or (mode == "auto" and "accuracy" in monitor)
-        self._sign = -1.0 if rising else 1.0
         self.best = np.inf * self._sign
+
+    def _check_known(self) -> None:
+        """ValueError, before anything is trained, if no epoch will have the number."""
+        known = self.params["metrics"]
+        if self.monitor not in known:
+            held_out = self.monitor.startswith("val_") and not any(name.startswith("val_") for name in known)
+            hint = "; validation_split or validation_data gives held-out rows" if held_out else ""
+            raise ValueError(f"monitor is {self.monitor!r}, expected one of {listed(known)}{hint}")
 
     def _value(self, logs: Logs) -> float:
         if self.monitor not in logs:
             raise ValueError(f"monitor is {self.monitor!r}, expected a number of the epoch: {listed(logs)}")
         return float(logs[self.monitor])
 
-    def _improved(self, value: float) -> bool:
-        return bool(self._sign * value < self._sign * self.best - self.min_delta)
+    def _better(self, value: float, than: float) -> bool:
+        return bool(self._sign * value < self._sign * than - self.min_delta)
 
 
 class EarlyStopping(_Monitor):
@@ -130,11 +187,22 @@ class EarlyStopping(_Monitor):
     min_delta : float
         The least change that counts, 0 or more.
     patience : int
-        Epochs without improvement that are allowed, 0 or more.
+        Epochs in a row without improvement after which training ends; 0 is like 1.
     mode : {"auto", "min", "max"}
-        Which way is better; "auto" is up for names with "accuracy" in them and down for the rest.
+        Which way is better; "auto" is up for names with "accuracy" in them, down for losses and errors, and
+        refused for names that are neither.
+    baseline : float, optional
+        Epochs that are not better than this count as without improvement.
     restore_best_weights : bool
-        Whether the network ends with the weights of its best epoch.
+        Whether the network ends with the weights of its best epoch; the optimizer's state stays the last one.
+    start_from_epoch : int
+        Epochs before this one are not watched.
+
+    Attributes
+    ----------
+    best : float
+    best_epoch, stopped_epoch : int
+        -1 if there was none.
 
     Examples
     --------
@@ -149,34 +217,43 @@ class EarlyStopping(_Monitor):
         min_delta: float = 0.0,
         patience: int = 0,
         mode: str = "auto",
+        baseline: float | None = None,
         restore_best_weights: bool = False,
+        start_from_epoch: int = 0,
     ) -> None:
         super().__init__(monitor, mode, min_delta)
         self.patience = integer(patience, "patience", 0)
-        self.restore_best_weights = restore_best_weights
+        self.baseline = None if baseline is None else real(baseline, "baseline")
+        self.restore_best_weights = boolean(restore_best_weights, "restore_best_weights")
+        self.start_from_epoch = integer(start_from_epoch, "start_from_epoch", 0)
         self.best_epoch = self.stopped_epoch = -1
         self._wait = 0
         self._weights: list[Any] | None = None
 
-    def on_train_begin(self) -> None:
+    def on_train_begin(self, logs: Logs) -> None:
+        self._check_known()
         self.best, self._wait, self._weights = np.inf * self._sign, 0, None
         self.best_epoch = self.stopped_epoch = -1
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         value = self._value(logs)
-        if self._improved(value):
-            self.best, self.best_epoch, self._wait = value, epoch, 0
-            if self.restore_best_weights:
-                self._weights = self.network.get_weights()
+        if epoch < self.start_from_epoch:
             return
         self._wait += 1
+        if self._better(value, self.best):
+            self.best, self.best_epoch = value, epoch
+            if self.restore_best_weights:
+                self._weights = self.network.get_weights()
+            if self.baseline is None or self._better(value, self.baseline):
+                self._wait = 0
         if self._wait >= max(self.patience, 1):
             self.stopped_epoch = epoch
             self.network.stop_training = True
 
-    def on_train_end(self) -> None:
+    def on_train_end(self, logs: Logs) -> None:
         if self._weights is not None:
             self.network.set_weights(self._weights)
+            self._weights = None
 
 
 class ModelCheckpoint(_Monitor):
@@ -187,9 +264,9 @@ class ModelCheckpoint(_Monitor):
     filepath : str or path
         May hold fields: ``"net-{epoch:03d}-{val_loss:.3f}.npz"``; epochs count from 1 there.
     monitor, mode
-        As in `EarlyStopping`.
+        As in `EarlyStopping`; used only with `save_best_only`.
     save_best_only : bool
-        Whether only improvements are saved.
+        Whether only improvements are saved; the best of an earlier `fit` with the same callback counts.
     include_optimizer : bool
         As in `Network.save`.
 
@@ -209,27 +286,42 @@ class ModelCheckpoint(_Monitor):
         include_optimizer: bool = False,
     ) -> None:
         super().__init__(monitor, mode)
-        self.filepath = os.fspath(filepath)
-        self.save_best_only = save_best_only
-        self.include_optimizer = include_optimizer
+        if not isinstance(filepath, (str, os.PathLike)):
+            raise TypeError(f"filepath is a {type(filepath).__name__}, expected a str or a path")
+        self.filepath = os.fsdecode(filepath)
+        if not self.filepath.endswith(SUFFIXES):
+            raise ValueError(
+                f"filepath is {self.filepath!r}, expected a name that ends with {listed(SUFFIXES)}"
+            )
+        self.save_best_only = boolean(save_best_only, "save_best_only")
+        self.include_optimizer = boolean(include_optimizer, "include_optimizer")
+
+    def on_train_begin(self, logs: Logs) -> None:
+        if self.save_best_only:
+            self._check_known()
+        self._path(0, dict.fromkeys(self.params["metrics"], 0.0))
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         if self.save_best_only:
             value = self._value(logs)
-            if not self._improved(value):
+            if not self._better(value, self.best):
                 return
             self.best = value
+        self.network.save(self._path(epoch, logs), include_optimizer=self.include_optimizer)
+
+    def _path(self, epoch: int, logs: Logs) -> str:
         try:
-            path = self.filepath.format(epoch=epoch + 1, **logs)
-        except KeyError as error:
+            return self.filepath.format(epoch=epoch + 1, **logs)
+        except (KeyError, IndexError, ValueError) as error:
             raise ValueError(
-                f"filepath has the field {error.args[0]!r}, expected epoch or one of {listed(logs)}"
+                f"filepath is {self.filepath!r}, expected only the fields epoch, {listed(logs)}: {error}"
             ) from None
-        self.network.save(path, include_optimizer=self.include_optimizer)
 
 
 class ReduceLROnPlateau(_Monitor):
-    """Lowers the learning rate when a number stops improving.
+    """Lowers the learning rate when a number stops improving; the history lists it as "learning_rate".
+
+    The network's optimizer keeps the lower rate after the fit.
 
     Parameters
     ----------
@@ -268,27 +360,36 @@ class ReduceLROnPlateau(_Monitor):
         self.min_lr = real(min_lr, "min_lr", minimum=0.0)
         self._wait = self._cooling = 0
 
-    def on_train_begin(self) -> None:
+    def on_train_begin(self, logs: Logs) -> None:
+        self._check_known()
         self.best, self._wait, self._cooling = np.inf * self._sign, 0, 0
-        optimizer = self.network.optimizer
-        if optimizer is None or not isinstance(optimizer.learning_rate, float):
-            raise ValueError("the learning rate is a schedule, ReduceLROnPlateau expects a number it can lower")
+        self._rate()
+        if "learning_rate" not in self.params["metrics"]:
+            self.params["metrics"].append("learning_rate")
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         value = self._value(logs)
+        logs["learning_rate"] = self._rate()
         if self._cooling > 0:
             self._cooling -= 1
             self._wait = 0
-        if self._improved(value):
+        if self._better(value, self.best):
             self.best, self._wait = value, 0
         elif self._cooling == 0:
             self._wait += 1
             if self._wait >= self.patience:
                 self._lower()
 
-    def _lower(self) -> None:
+    def _rate(self) -> float:
         optimizer = self.network.optimizer
-        assert optimizer is not None and isinstance(optimizer.learning_rate, float)
-        rate = max(optimizer.learning_rate * self.factor, self.min_lr)
-        self.network.optimizer = replace(optimizer, learning_rate=rate)
-        self._wait, self._cooling = 0, self.cooldown
+        if optimizer is None or not isinstance(optimizer.learning_rate, float):
+            raise ValueError("learning_rate is a schedule, ReduceLROnPlateau expects a number it can lower")
+        return optimizer.learning_rate
+
+    def _lower(self) -> None:
+        rate = self._rate()
+        if rate > self.min_lr:
+            assert self.network.optimizer is not None
+            lower = max(rate * self.factor, self.min_lr)
+            self.network.optimizer = replace(self.network.optimizer, learning_rate=lower)
+            self._wait, self._cooling = 0, self.cooldown

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 _PATIENCE = 1.0  # seconds before "auto" shows anything: short fits stay silent
+_LINE_EVERY = 0.25  # seconds between lines that nobody asked for
+_REDRAW_EVERY = 0.1  # seconds
 
 
 def line(epoch: int, epochs: int, logs: Mapping[str, float], seconds: float) -> str:
@@ -16,8 +18,13 @@ def line(epoch: int, epochs: int, logs: Mapping[str, float], seconds: float) -> 
     >>> line(0, 20, {"loss": 0.5, "accuracy": 0.25}, 1.5)
     'epoch 1/20  loss 0.5000  accuracy 0.2500  1.5 s'
     """
-    numbers = "  ".join(f"{name} {value:.4f}" for name, value in logs.items())
+    numbers = "  ".join(f"{name} {_number(value)}" for name, value in logs.items())
     return f"epoch {epoch + 1}/{epochs}  {numbers}  {seconds:.1f} s"
+
+
+def _number(value: float) -> str:
+    """Four places, or four digits of what is too small for them."""
+    return f"{value:.4f}" if value == 0 or abs(value) >= 1e-3 else f"{value:.3e}"
 
 
 class Progress:
@@ -26,40 +33,51 @@ class Progress:
     Parameters
     ----------
     verbose : {"auto", 0, 1, 2}
-        0 is silent; 1 a line for each epoch and, in a terminal, a bar once the fit has taken a second; 2 only the
-        lines; "auto" is 1 for fits of more than a second in a terminal and 0 elsewhere.
+        0 is silent; 1 a line for each epoch and, in a terminal, a bar once the fit has taken a second; 2 the
+        lines alone.  "auto" is silent outside a terminal; in one it shows a fit of more than a second, with
+        the bar and as many epochs' lines as one can read.
     epochs, batches : int
         How many there will be; batches of one epoch.
     """
 
     def __init__(self, verbose: bool | int | str, epochs: int, batches: int) -> None:
         self._auto = verbose == "auto"
-        self._terminal = sys.stdout.isatty()
-        self._level = int(self._terminal) if verbose == "auto" else int(verbose)
+        self._terminal = sys.stdout is not None and sys.stdout.isatty()
+        self._level = int(self._terminal) if self._auto else int(verbose)
         self._epochs, self._batches = epochs, batches
-        self._start = self._epoch_start = time.monotonic()
+        self._start = self._epoch_start = self._last_line = time.monotonic()
         self._bar: Any = None
 
     def epoch_begin(self, epoch: int) -> None:
         self._epoch_start = time.monotonic()
-        if self._bar is not None:
-            self._bar.reset(self._batches)
-            self._bar.set_description(f"epoch {epoch + 1}/{self._epochs}")
 
     def batches_done(self, epoch: int, done: int) -> None:
         if self._level != 1 or not self._terminal or time.monotonic() - self._start < _PATIENCE:
             return
+        description = f"epoch {epoch + 1}/{self._epochs}"
         if self._bar is None:
-            self._bar = _make_bar(self._batches)
-            self._bar.set_description(f"epoch {epoch + 1}/{self._epochs}")
-        self._bar.update(done - self._bar.n)
+            self._bar = _make_bar(self._epochs * self._batches, description)
+        self._bar.set_description(description, refresh=False)
+        self._bar.update(epoch * self._batches + done - self._bar.n)
 
     def epoch_end(self, epoch: int, logs: Mapping[str, float]) -> None:
-        if self._level == 0 or (self._auto and time.monotonic() - self._start < _PATIENCE):
+        now = time.monotonic()
+        if self._level == 0 or (self._auto and not self._worth_a_line(epoch, now)):
             return
-        text = line(epoch, self._epochs, logs, time.monotonic() - self._epoch_start)
+        self._last_line = now
+        self._say(line(epoch, self._epochs, logs, now - self._epoch_start))
+
+    def _worth_a_line(self, epoch: int, now: float) -> bool:
+        last = epoch + 1 == self._epochs
+        return now - self._start >= _PATIENCE and (last or now - self._last_line >= _LINE_EVERY)
+
+    def interrupted(self, epoch: int) -> None:
+        if self._level > 0:
+            self._say(f"interrupted in epoch {epoch + 1}/{self._epochs}")
+
+    def _say(self, text: str) -> None:
         if self._bar is None:
-            print(text)
+            print(text, flush=True)
         else:
             self._bar.write(text)
 
@@ -73,27 +91,33 @@ class _TextBar:
 
     def __init__(self, total: int) -> None:
         self.n, self._total, self._description = 0, total, ""
+        self._drawn = -_REDRAW_EVERY
 
-    def reset(self, total: int) -> None:
-        self.n, self._total = 0, total
-
-    def set_description(self, description: str) -> None:
+    def set_description(self, description: str, refresh: bool = True) -> None:
         self._description = description
 
     def update(self, count: int) -> None:
         self.n += count
-        print(f"\r{self._description}  {self.n}/{self._total} batches", end="", flush=True)
+        now = time.monotonic()
+        if now - self._drawn >= _REDRAW_EVERY:
+            self._drawn = now
+            self._draw(f"{self._description}  {self.n / self._total:4.0%}  {self.n}/{self._total} batches")
 
     def write(self, text: str) -> None:
-        print(f"\r{text:<60}", flush=True)
+        self._draw(text)
+        print(flush=True)
 
     def close(self) -> None:
-        print("\r" + " " * 60 + "\r", end="", flush=True)
+        self._draw("")
+        print("\r", end="", flush=True)
+
+    def _draw(self, text: str) -> None:
+        print(f"\r{text:<60}", end="", flush=True)
 
 
-def _make_bar(total: int) -> Any:
+def _make_bar(total: int, description: str) -> Any:
     try:
         from tqdm import tqdm
     except ImportError:
         return _TextBar(total)
-    return tqdm(total=total, leave=False, unit="batch", file=sys.stdout)
+    return tqdm(total=total, desc=description, leave=False, unit="batch", file=sys.stdout)

@@ -43,7 +43,7 @@ INLINE vec FN(elu_forward)(vec z, vec p)
 }
 INLINE vec FN(elu_derivative)(vec a, vec p) { return vselect(vlt(ZERO, a), ONE, a + p); }
 
-/* Klambauer et al., Self-Normalizing Neural Networks, 2017: the scale times elu of 1.6732632423543772; 2.8 ulp */
+/* Klambauer et al., Self-Normalizing Neural Networks, 2017: the scale times elu of 1.6732632423543772; 2 ulp */
 #define SELU_SCALE vset1(RC(1.0507009873554805))
 #define SELU_SCALE_ALPHA vset1(RC(1.7580993408473768))
 INLINE vec FN(selu_forward)(vec z, vec p)

@@ -163,24 +163,16 @@ static void FN(transpose)(real *out, ptrdiff_t out_panel, const real *in, ptrdif
         for (ptrdiff_t c = 0; c < columns; c++) vstore(out + r / L * out_panel + c * L + r % L, vset1(0));
 }
 
-/* Line c / L of one row from outside, as reals; padding zero. */
-INLINE void FN(convert_line)(real *line, const fm_input *in, const char *row, ptrdiff_t c)
-{
-    const ptrdiff_t n = in->columns - c < L ? in->columns - c : L;
-    ptrdiff_t i = 0;
-    if (in->type == FM_UINT8)
-        for (; i < n; i++) line[i] = (real)((const uint8_t *)row)[c + i];
-    else if (in->type == FM_FLOAT32)
-        for (; i < n; i++) line[i] = (real)((const float *)row)[c + i];
-    else
-        for (; i < n; i++) line[i] = (real)((const double *)row)[c + i];
-    for (; i < L; i++) line[i] = 0;
-}
-
-INLINE void FN(rescale_line)(real *line, const fm_input *in, ptrdiff_t c)
+/* n reals from column c of one row from outside, rescaled. */
+INLINE void FN(convert)(real *line, const fm_input *in, const char *row, ptrdiff_t c, const ptrdiff_t n)
 {
     const real *shift = in->shift, *divisor = in->divisor;
-    const ptrdiff_t n = in->columns - c < L ? in->columns - c : L;
+    if (in->type == FM_UINT8)
+        for (ptrdiff_t i = 0; i < n; i++) line[i] = (real)((const uint8_t *)row)[c + i];
+    else if (in->type == FM_FLOAT32)
+        for (ptrdiff_t i = 0; i < n; i++) line[i] = (real)((const float *)row)[c + i];
+    else
+        for (ptrdiff_t i = 0; i < n; i++) line[i] = (real)((const double *)row)[c + i];
     if (shift)
         for (ptrdiff_t i = 0; i < n; i++) line[i] -= shift[c + i];
     if (divisor)
@@ -192,8 +184,7 @@ INLINE void FN(rescale_line)(real *line, const fm_input *in, ptrdiff_t c)
 static void FN(gather)(real *out, ptrdiff_t out_panel, const fm_input *in, const int64_t *order, ptrdiff_t first,
                        ptrdiff_t rows)
 {
-    const int as_is = in->type == (BITS == 32 ? FM_FLOAT32 : FM_FLOAT64), rescaled = in->shift || in->divisor;
-    const ptrdiff_t whole = as_is ? in->columns / L * L : 0;
+    const ptrdiff_t whole = in->columns / L * L;
     const ptrdiff_t bytes = in->columns * (in->type == FM_UINT8 ? 1 : in->type == FM_FLOAT32 ? 4 : 8);
     for (ptrdiff_t r = 0; r < rows; r++) {
         const char *row = (const char *)in->data + (order ? order[first + r] : first + r) * in->row_bytes;
@@ -203,13 +194,10 @@ static void FN(gather)(real *out, ptrdiff_t out_panel, const fm_input *in, const
         }
         real *line = out + r * L;
         ptrdiff_t c = 0;
-        for (; c < whole; c += L, line += out_panel) {
-            UNROLL for (int v = 0; v < VPL; v++) vstore(line + v * VW, vload((const real *)row + c + v * VW));
-            if (rescaled) FN(rescale_line)(line, in, c);
-        }
-        for (; c < in->columns; c += L, line += out_panel) {
-            FN(convert_line)(line, in, row, c);
-            if (rescaled) FN(rescale_line)(line, in, c);
+        for (; c < whole; c += L, line += out_panel) FN(convert)(line, in, row, c, L); /* a constant: vectors */
+        if (c < in->columns) {
+            FN(convert)(line, in, row, c, in->columns - c);
+            for (ptrdiff_t i = in->columns - c; i < L; i++) line[i] = 0;
         }
     }
 }

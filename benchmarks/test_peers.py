@@ -1,0 +1,58 @@
+"""The suite against other packages: wrong competitors are found, and the page is made of any figures."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from .peers import jobs, peers, report, runner
+
+TRAINING = jobs.Job("5-7-3", (5, 7, 3), "tanh", "softmax", 8, "train", rows=44, optimizer="adam", rate=1e-2)
+PREDICTION = replace(TRAINING, kind="predict", rows=0)
+
+
+@pytest.fixture(scope="module")
+def found() -> peers.Field:
+    return peers.load(only=("numpy",))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("output", ["softmax", "sigmoid", "identity"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_both_train_alike(found: peers.Field, output: str, optimizer: str, dtype: str) -> None:
+    job = replace(TRAINING, output=output, optimizer=optimizer, dtype=dtype)
+    runs, skipped = peers.prepare(job, found)
+    assert "NumPy" in runs and not skipped
+
+
+@pytest.mark.parametrize("planted", [{"rate": 1.1e-2}, {"batch": 11}, {"hidden": "relu"}])
+def test_other_training_is_found(found: peers.Field, planted: dict[str, Any]) -> None:
+    facts = peers.expected_training(TRAINING)
+    with pytest.raises(peers.Mismatch):
+        peers.ready_to_train(TRAINING, lambda job: found.train["NumPy"](replace(job, **planted)), *facts)
+
+
+def test_other_order_of_rows_is_found(found: peers.Field) -> None:
+    order, *facts = peers.expected_training(TRAINING)
+    with pytest.raises(peers.Mismatch):
+        peers.ready_to_train(TRAINING, found.train["NumPy"], order[::-1].copy(), *facts)
+
+
+def test_wrong_predictions_are_found(found: peers.Field) -> None:
+    expected = peers.expected_outputs(PREDICTION)
+    peers.ready_to_predict(PREDICTION, found.predict["NumPy"], expected)
+    with pytest.raises(peers.Mismatch):
+        wrong = replace(PREDICTION, hidden="relu")
+        peers.ready_to_predict(PREDICTION, lambda job: found.predict["NumPy"](wrong), expected)
+
+
+def test_page(found: peers.Field) -> None:
+    lines = [runner.measure(job, found, rounds=2) for job in (PREDICTION, TRAINING)]
+    environment = runner.environment(found, [0])
+    text = report.page({"environment": environment, "rounds": 2, "clock": "wall", "lines": lines}, [])
+    assert "5-7-3, tanh, 8 rows" in text and "Training" in text
+    for block in text.split("\n\n"):
+        if block.startswith("|"):
+            assert len({line.count("|") for line in block.splitlines()}) == 1, block

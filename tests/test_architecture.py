@@ -1,0 +1,186 @@
+"""The house of docs/design.md: imports point down, a C file keeps to its job, the module exports one name."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import fastmlp
+from fastmlp import _kernels, reference
+
+PACKAGE = Path(fastmlp.__file__).parent
+CSRC = Path(__file__).parents[1] / "src" / "fastmlp" / "csrc"
+
+# From the bottom up; a module imports its own floor and those below.  A new module finds its place here.
+FLOORS = [
+    {"_kernels", "errors", "reference"},
+    {"registry", "validation", "config", "datasets", "functional"}
+    | {"schedules", "initializers", "optimizers", "layers"},
+    {"metrics", "callbacks", "progress", "training", "serialization", "network"},
+    {"adapters", "plots", "bench", "cli", "cli_data", "cli_options", "__main__", "__init__"},
+]
+FLOOR = {module: floor for floor, modules in enumerate(FLOORS) for module in modules}
+
+
+def imports(source, package):
+    """(imported name in full, whether it is loaded with the module) of each import in a source file.
+
+    `package` is the dotted name of the package the file stands in.  What only type checkers read is left out.
+    """
+    found = []
+
+    def visit(node, at_import):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            children = node.orelse
+        else:
+            children = list(ast.iter_child_nodes(node))
+        if isinstance(node, ast.Import):
+            found.extend((alias.name, at_import) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parents = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            origin = ".".join([*parents, *([node.module] if node.module else [])])
+            whole = node.level and not node.module  # `from . import a, b` names modules
+            found.extend((f"{origin}.{alias.name}" if whole else origin, at_import) for alias in node.names)
+        lazy = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+        for child in children:
+            visit(child, at_import and not lazy)
+
+    visit(ast.parse(source), True)
+    return found
+
+
+def all_imports():
+    """(module, imported name, whether loaded with it) over the package; a subpackage counts as one module."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).parts
+        package = ".".join(["fastmlp", *parts[:-1]])
+        for name, at_import in imports(path.read_text(encoding="utf-8"), package):
+            yield parts[0].removesuffix(".py"), name, at_import
+
+
+def inner(name):
+    """The module of the package that an imported name belongs to, or None."""
+    first, _, rest = name.partition(".")
+    return (rest.split(".")[0] or "__init__") if first == "fastmlp" else None
+
+
+def upward(importer, name):
+    target = inner(name)
+    return target is not None and FLOOR[target] > FLOOR[importer]
+
+
+def test_the_parser_sees_every_form_of_import():
+    source = (
+        "import a.b\nfrom . import c, d\nfrom .e import f\nfrom .. import g\n"
+        "def h():\n    from ..i.j import k\n"
+        "if TYPE_CHECKING:\n    import unseen\nelse:\n    import seen\n"
+    )
+    assert imports(source, "fastmlp.sub") == [
+        ("a.b", True), ("fastmlp.sub.c", True), ("fastmlp.sub.d", True), ("fastmlp.sub.e", True),
+        ("fastmlp.g", True), ("fastmlp.i.j", False), ("seen", True),
+    ]  # fmt: skip
+    assert upward("reference", "fastmlp.network") and upward("training", "fastmlp.plots")
+    assert not upward("plots", "fastmlp.network") and not upward("network", "fastmlp.training")
+    assert not upward("network", "numpy")
+
+
+def test_every_module_has_a_floor():
+    modules = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in PACKAGE.rglob("*.py")}
+    assert modules <= set(FLOOR), f"{modules - set(FLOOR)} has no place in FLOORS"
+
+
+def test_imports_point_down():
+    edges = [(importer, name) for importer, name, _ in all_imports()]
+    assert ("network", "fastmlp._kernels") in edges  # the walk does find them
+    assert [edge for edge in edges if upward(*edge)] == []
+
+
+def test_reference_imports_numpy_only():
+    names = {name for importer, name, _ in all_imports() if importer == "reference"}
+    allowed = {"numpy", *sys.stdlib_module_names}
+    assert "numpy" in names
+    assert all(inner(name) == "reference" or name.split(".")[0] in allowed for name in names), names
+
+
+def test_other_packages_are_imported_when_used():
+    allowed = {"numpy", "fastmlp", *sys.stdlib_module_names}
+    eager = {name for _, name, at_import in all_imports() if at_import}
+    assert {name.split(".")[0] for name in eager} <= allowed
+
+
+def test_import_loads_nothing_it_does_not_need():
+    command = [sys.executable, "-c", "import sys, fastmlp; print(*sys.modules)"]
+    loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert "fastmlp.network" in loaded
+    heavy = {"matplotlib", "sklearn", "scipy", "pandas", "tqdm", "torch", "zipfile", "argparse"}
+    assert not heavy & set(loaded)
+
+
+def test_both_registries_name_the_same():
+    assert set(_kernels.activation_names()) == set(reference.ACTIVATIONS)
+    assert set(_kernels.loss_names()) == set(reference.LOSSES)
+    assert set(_kernels.optimizer_names()) == set(reference.OPTIMIZERS)
+
+
+def public(cls):
+    return {name for name in vars(cls) if not name.startswith("_")}
+
+
+def test_both_plans_have_the_same_methods():
+    twin = reference.Plan(1, [(1, "identity", 0.0, True, 0.0)])  # some attributes are the instance's
+    assert {"predict", "train", "gradients"} <= public(_kernels.Plan)
+    assert public(_kernels.Plan) <= set(dir(twin))
+    assert public(reference.Plan) <= set(dir(_kernels.Plan))
+
+
+# The C sources
+
+
+def c_sources():
+    if not CSRC.is_dir():
+        pytest.skip("the C sources are not beside the tests")
+    comment = re.compile(r"/\*.*?\*/|//[^\n]*", re.S)
+    return {path.name: comment.sub("", path.read_text(encoding="utf-8")) for path in CSRC.iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("what", "pattern", "files"),
+    [
+        ("the environment", r"\bgetenv\b", {"dispatch.c"}),
+        ("the processor", r"cpuid|xgetbv", {"dispatch.c"}),
+        ("threads", r"\bpthread_\w+|_beginthreadex", {"threads.c"}),
+        ("fused multiply-add", r"_mm\d*_\w+|vfmaq|MM\(", {"vec.h"}),
+        ("memory", r"\b(malloc|calloc|realloc|posix_memalign|_aligned_malloc)\s*\(", {"plan.c"}),
+    ],
+)
+def test_one_file_alone_knows(what, pattern, files):
+    assert {name for name, text in c_sources().items() if re.search(pattern, text)} == files, what
+
+
+def symbols(*options):
+    command = ["nm", "-D", *options, _kernels.__file__]
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("needs nm of an ELF system")
+    return {line.split()[-1].split("@")[0] for line in result.stdout.splitlines()}
+
+
+def test_the_module_exports_its_entry_alone():
+    assert symbols("--defined-only") == {"PyInit__kernels"}
+
+
+def test_importing_leaves_denormals_alone():
+    code = "import numpy, fastmlp; print(fastmlp.__name__, numpy.float64(5e-324) * numpy.float64(1))"
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert output.split() == ["fastmlp", "5e-324"]
+
+
+def test_no_result_comes_from_the_platforms_libm():
+    wanted = symbols("--undefined-only")
+    assert "memcpy" in wanted or "memset" in wanted
+    libm = {"exp", "exp2", "expm1", "log", "log2", "log1p", "pow", "tanh", "erf", "sin", "cos", "fma", "rint"}
+    assert not (libm | {name + "f" for name in libm}) & wanted

@@ -1,0 +1,99 @@
+"""setup.py: a file's flags on each platform, what CFLAGS cannot change, the message without a compiler."""
+
+import importlib.metadata
+import os
+import platform
+import re
+import runpy
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+setuptools = pytest.importorskip("setuptools")
+pytest.importorskip("Cython")
+
+ROOT = Path(__file__).parents[1]
+if not (ROOT / "setup.py").exists():
+    pytest.skip("setup.py is not beside the tests", allow_module_level=True)
+
+WIDER = {
+    "isa_baseline.c": {"__AVX__", "__AVX2__", "__FMA__", "__AVX512F__", "__SSE3__"},
+    "plan.c": {"__AVX__", "__AVX2__", "__FMA__", "__AVX512F__", "__SSE3__"},
+    "isa_avx2.c": {"__AVX512F__", "__AVX512BW__", "__AVXVNNI__"},
+    "isa_avx512.c": {"__AVX512VNNI__", "__AVX512BF16__"},
+}
+OWN = {
+    "isa_baseline.c": {"__SSE2__"},
+    "plan.c": {"__SSE2__"},
+    "isa_avx2.c": {"__AVX2__", "__FMA__"},
+    "isa_avx512.c": {"__AVX512F__", "__AVX512DQ__", "__AVX512VL__", "__AVX512BW__", "__FMA__"},
+}
+
+
+@pytest.fixture
+def build(monkeypatch):
+    """setup.py's names, without running setup()."""
+    monkeypatch.setattr(setuptools, "setup", lambda **_: None)
+    monkeypatch.chdir(ROOT)
+    return runpy.run_path("setup.py")
+
+
+def test_flags_of_each_platform(build):
+    flags = build["target_flags"]
+    assert "-mavx2" in flags("csrc/isa_avx2.c", "linux-x86_64")
+    assert flags("csrc/isa_avx2.c", "win-amd64") == flags("csrc/isa_avx2.c", "linux-x86_64")
+    assert "-mno-avx" in flags("csrc/plan.c", "linux-x86_64")
+    for file in ("isa_baseline.c", "isa_avx2.c", "isa_avx512.c"):
+        assert flags(file, "linux-aarch64") == flags(file, "win-arm64") == []
+    universal = flags("isa_avx512.c", "macosx-11.0-universal2")
+    assert universal[0::2] == ["-Xarch_x86_64"] * (len(universal) // 2)
+    assert universal[1::2] == flags("isa_avx512.c", "linux-x86_64")
+
+
+@pytest.mark.parametrize("file", sorted(WIDER))
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_the_callers_flags_cannot_widen_a_file_or_loosen_its_arithmetic(build, compiler, file):
+    if shutil.which(compiler) is None or platform.machine() != "x86_64":
+        pytest.skip(f"needs {compiler} on x86-64")
+    ours = [*build["FLAGS"], *build["target_flags"](file, "linux-x86_64")]
+
+    def macros(*flags):
+        command = [compiler, *flags, "-dM", "-E", "-x", "c", os.devnull]
+        output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        return dict(re.findall(r"#define (\w+) (.*)", output))
+
+    callers = ["-Ofast", "-ffast-math", "-march=sapphirerapids"]
+    loose = macros(*callers)
+    assert "__FAST_MATH__" in loose and loose["__FINITE_MATH_ONLY__"] == "1" and WIDER[file] <= set(loose)
+    got = macros(*callers, *ours)
+    assert "__FAST_MATH__" not in got and got["__FINITE_MATH_ONLY__"] == "0"
+    assert OWN[file] <= set(got) and not WIDER[file] & set(got)
+
+
+def test_the_drivers_script_has_the_same_flags(build):
+    script = (ROOT / "tests" / "aarch64" / "build.sh").read_text()
+    for flags in (build["FLAGS"], build["X86_BASELINE"], *build["X86_FLAGS"].values()):
+        assert " ".join(flags) in script
+
+
+def test_without_a_compiler_the_message_says_what_to_install(tmp_path):
+    command = [sys.executable, "setup.py", "build_ext", f"--build-temp={tmp_path}", f"--build-lib={tmp_path}"]
+    environment = {**os.environ, "CC": "no-such-compiler"}
+    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert result.returncode != 0
+    assert "no C compiler ('no-such-compiler' is not on the PATH)" in result.stderr
+    for words in ("apt-get install gcc", "dnf install gcc", "xcode-select --install", "clang-cl"):
+        assert words in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_the_wheel_has_no_sources():
+    files = [str(file) for file in importlib.metadata.files("fastmlp") or []]
+    if not any("_kernels" in file and file.endswith((".so", ".pyd")) for file in files):
+        pytest.skip("fastmlp is not installed from a wheel")
+    assert "fastmlp/py.typed" in files and "fastmlp/_kernels.pyi" in files
+    assert [file for file in files if file.endswith((".c", ".h", ".inc", ".def", ".pyx", ".pxd"))] == []
+    assert {Path(file).parts[0] for file in files if "dist-info" not in file} - {"..", "fastmlp"} == set()

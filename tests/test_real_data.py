@@ -1,0 +1,113 @@
+"""Training on real data: the accuracy that networks of these shapes are known to reach.
+
+FASTMLP_DATA names a folder with california_housing, fashion_mnist, letter and mnist; without it nothing runs here.
+"""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import fastmlp
+from fastmlp import Dropout, Network, Rescaling, Standardize, datasets, optimizers
+from fastmlp.callbacks import EarlyStopping, ReduceLROnPlateau
+from fastmlp.schedules import CosineDecay
+
+from helpers import FMA_ISAS, assert_same_bits
+
+
+def folder(data_dir, name):
+    path = data_dir / name
+    if not path.is_dir():
+        pytest.skip(f"FASTMLP_DATA has no folder {name}")
+    return path
+
+
+def images(data_dir, name):
+    """Training images as rows of bytes and their labels, and those of the test."""
+    X, y, X_test, y_test = datasets.load_idx_folder(folder(data_dir, name))
+    assert len(X) == 60000 and len(X_test) == 10000 and X.dtype == np.uint8
+    return X.reshape(60000, 784), y, X_test.reshape(10000, 784), y_test
+
+
+def test_mnist_in_two_epochs(data_dir):
+    """And the bits of it on every instruction set, with one thread and with two."""
+    X, y, X_test, y_test = images(data_dir, "mnist")
+    results = []
+    for isa, threads in [(FMA_ISAS[-1], 1), (FMA_ISAS[0], 2)]:
+        net = Network([784, Rescaling(1 / 255), 100, 10], output="softmax", seed=0, isa=isa)
+        net.compile("adam")
+        history = net.fit(X, y, epochs=2, batch_size=64, threads=threads)
+        assert history.history["accuracy"][1] > 0.95 > history.history["accuracy"][0] > 0.88
+        results.append((net.get_weights(), net.evaluate(X_test, y_test)))
+    assert_same_bits(results[1][0], results[0][0])
+    assert results[0][1] == results[1][1] and results[0][1]["accuracy"] >= 0.955
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "epochs", "expected"),
+    [
+        ("mnist", ["--activation=sigmoid", "--optimizer=sgd", "--learning-rate=0.5"], 15, 0.975),
+        ("fashion_mnist", ["--activation=relu"], 12, 0.875),
+    ],
+)
+def test_the_published_accuracy_from_the_command_line(data_dir, tmp_path, name, options, epochs, expected):
+    """One hidden layer of 100: 0.972 and 0.871 for scikit-learn's (arXiv:1708.07747)."""
+    command = [sys.executable, "-m", "fastmlp", "train", "--data", folder(data_dir, name), "--layers=100", *options]
+    command += [f"--epochs={epochs}", f"--output={tmp_path / 'net.npz'}", "--no-plot", "--quiet"]
+    result = subprocess.run(list(map(str, command)), capture_output=True, text=True, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    net = fastmlp.load(tmp_path / "net.npz")
+    assert net.layer_sizes == (784, 100, 10) and net.num_parameters == 79510
+    net.compile()
+    _, _, X_test, y_test = images(data_dir, name)
+    accuracy = net.evaluate(X_test, y_test)["accuracy"]
+    assert expected <= accuracy < 1
+    assert np.mean(net.predict_classes(X_test) == y_test) == accuracy
+
+
+def test_dropout_helps_against_overfitting(data_dir):
+    """A wide network on few images learns them by heart; dropout keeps its held-out loss lower."""
+    X, y, X_test, y_test = images(data_dir, "fashion_mnist")
+    X, y, results = X[:2000], y[:2000], []
+    for rate in (0.0, 0.5):
+        net = Network([784, Rescaling(1 / 255), 256, Dropout(rate), 10], output="softmax", seed=0)
+        net.compile("adam")
+        net.fit(X, y, epochs=40)
+        results.append((net.evaluate(X, y)["loss"], net.evaluate(X_test, y_test)["loss"]))
+    (bare_train, bare_test), (train, test) = results
+    assert bare_train < train < test < bare_test - 0.05
+
+
+def test_letters(data_dir):
+    """The usual split, first 16000 and last 4000 of 26 classes; chance is 0.04."""
+    table = datasets.load_csv(folder(data_dir, "letter") / "letter-recognition.data", target=0)
+    assert table.X.shape == (20000, 16) and table.classes == tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    X, y = table.X[:16000], table.y[:16000]
+    net = Network([16, Standardize.adapt(X), 128, 26], output="softmax", seed=0)
+    net.compile(optimizers.Adam(CosineDecay(0.01, steps=20 * 500)))
+    net.fit(X, y, epochs=20)
+    assert net.evaluate(table.X[16000:], table.y[16000:])["accuracy"] >= 0.95
+
+
+def test_california_housing(data_dir):
+    """Regression of the logarithm of a price, with a falling rate and early stopping; a line explains 0.64 of it."""
+    text = (folder(data_dir, "california_housing") / "cal.housing.arff").read_text()
+    table = np.array([line.split(",") for line in text.split("@data")[1].split()], float)
+    assert table.shape == (20640, 9)
+    X, prices = table[:, :8], np.log(table[:, 8])
+    X, X_test, y, y_test = datasets.train_test_split(X, prices, test_size=0.2, seed=0)
+    center, spread = y.mean(), y.std()
+    net = Network([8, Standardize.adapt(X), 64, 64, 1], activation="silu", seed=0)
+    net.compile(optimizers.AdamW(0.003), metrics=["mae"])
+    history = net.fit(
+        X, (y - center) / spread, epochs=60, batch_size=64, validation_split=0.2,
+        callbacks=[ReduceLROnPlateau(factor=0.3, patience=4), EarlyStopping(patience=10, restore_best_weights=True)],
+    )  # fmt: skip
+    best = min(history.history["val_loss"])
+    held_out = len(X) - int(len(X) * 0.8)
+    assert net.evaluate(X[-held_out:], (y[-held_out:] - center) / spread)["loss"] == best < 0.25
+    assert history.history["learning_rate"][-1] < 0.003
+    explained = 1 - np.mean((net.predict(X_test)[:, 0] * spread + center - y_test) ** 2) / y_test.var()
+    assert 0.78 < explained < 0.9
