@@ -1,6 +1,10 @@
 """The house of docs/design.md: imports point down, a C file keeps to its job, the module exports one name."""
 
 import ast
+import doctest
+import importlib
+import inspect
+import pkgutil
 import re
 import subprocess
 import sys
@@ -119,10 +123,63 @@ def test_import_loads_nothing_it_does_not_need():
     assert not heavy & set(loaded)
 
 
-def test_both_registries_name_the_same():
-    assert set(_kernels.activation_names()) == set(reference.ACTIVATIONS)
-    assert set(_kernels.loss_names()) == set(reference.LOSSES)
-    assert set(_kernels.optimizer_names()) == set(reference.OPTIMIZERS)
+def test_import_loads_ours_and_little_else():
+    """What comes on top of numpy; a new name here is time that every script waits."""
+    code = "import sys, numpy; before = set(sys.modules); import fastmlp; print(*set(sys.modules) - before)"
+    command = [sys.executable, "-c", code]
+    loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    ours = {name for name in loaded if name.split(".")[0] == "fastmlp" or "cython" in name}
+    assert "fastmlp._kernels" in ours
+    assert set(loaded) - ours <= {"__future__", "copy", "dataclasses", "threading"}
+    assert (
+        not {"fastmlp.cli", "fastmlp.datasets", "fastmlp.functional", "fastmlp.plots", "fastmlp.reference"}
+        & ours
+    )
+
+
+ALONE = """
+import importlib.util, sys
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "fastmlp":
+            raise ImportError("the twin reached for " + name)
+sys.meta_path.insert(0, Blocked())
+spec = importlib.util.spec_from_file_location("twin", sys.argv[1], submodule_search_locations=[sys.argv[2]])
+twin = sys.modules["twin"] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(twin)
+import numpy as np
+plan = twin.Plan(2, [(3, "tanh", 0.0, True, 0.2), (2, "softmax", 0.0, True, 0.0)])
+plan.initialize(0, "normal", 1.0, 0)
+adam = {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8}
+plan.compile("sparse_categorical_crossentropy", 0.0, "adam", adam)
+plan.train(np.ones((4, 2)), np.arange(4) % 2, batch_size=2, seed=0, epoch=0, shuffle=True, first=0,
+           learning_rates=np.ones(2), seconds=1.0)
+assert plan.step == 2
+try:
+    import fastmlp
+except ImportError:
+    print("alone")
+"""
+
+
+def test_the_twin_works_without_the_engine():
+    folder = PACKAGE / "reference"
+    command = [sys.executable, "-c", ALONE, str(folder / "__init__.py"), str(folder)]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "alone\n", "")
+
+
+def test_both_registries_say_the_same():
+    """The names, and what is known of each."""
+    activations = {name: (entry.parameter, entry.saved) for name, entry in reference.ACTIVATIONS.items()}
+    losses = {
+        name: (loss.parameter, loss.link, name == "sparse_categorical_crossentropy")
+        for name, loss in reference.LOSSES.items()
+    }
+    optimizers = {name: optimizer.slots for name, optimizer in reference.OPTIMIZERS.items()}
+    assert _kernels.activation_names() == activations and len(activations) >= 17
+    assert _kernels.loss_names() == losses and len(losses) >= 7
+    assert _kernels.optimizer_names() == optimizers and len(optimizers) >= 5
 
 
 def public(cls):
@@ -134,6 +191,72 @@ def test_both_plans_have_the_same_methods():
     assert {"predict", "train", "gradients"} <= public(_kernels.Plan)
     assert public(_kernels.Plan) <= set(dir(twin))
     assert public(reference.Plan) <= set(dir(_kernels.Plan))
+
+
+# What people read
+
+MODULES = [
+    module.name
+    for module in pkgutil.walk_packages([str(PACKAGE)], "fastmlp.")
+    if not module.name.endswith("__main__")
+]
+
+
+@pytest.mark.parametrize("name", ["fastmlp", *MODULES])
+def test_every_module_says_what_it_is_and_its_examples_run(name):
+    if name.endswith("plots"):
+        pytest.importorskip("matplotlib").use("agg")
+    module = importlib.import_module(name)
+    assert module.__doc__ and len(module.__doc__.splitlines()[0]) > 20
+    before = fastmlp.get_num_threads()
+    try:
+        assert doctest.testmod(module).failed == 0
+    finally:
+        fastmlp.set_num_threads(before)  # an example sets it
+
+
+def public_things():
+    """Every function and class for users, and the methods of Network, by name."""
+    found = {name: getattr(fastmlp, name) for name in fastmlp.__all__}
+    for name, thing in [*found.items()]:
+        if inspect.ismodule(thing):
+            del found[name]
+            names = getattr(thing, "__all__", [key for key in vars(thing) if not key.startswith("_")])
+            for key in names:
+                item = getattr(thing, key)
+                if "__all__" in vars(thing) or (inspect.isclass(item) and item.__module__ == thing.__name__):
+                    found[f"{name}.{key}"] = item
+    for name in public(fastmlp.Network):
+        if callable(getattr(fastmlp.Network, name)):
+            found[f"Network.{name}"] = getattr(fastmlp.Network, name)
+    found["Network.predict"] = fastmlp.Network.predict
+    return {
+        name: thing for name, thing in found.items() if inspect.isroutine(thing) or inspect.isclass(thing)
+    }
+
+
+# Bases, results and entries of registries, which nobody makes; exceptions.
+WITHOUT_EXAMPLE = {
+    "optimizers.Optimizer", "schedules.Schedule", "datasets.Table",
+    "reference.Activation", "reference.Loss", "reference.Optimizer",
+}  # fmt: skip
+
+
+def test_everything_public_has_an_example():
+    things = public_things()
+    assert {
+        "Network",
+        "Network.fit",
+        "Network.predict",
+        "load",
+        "optimizers.Adam",
+        "functional.softmax",
+    } <= set(things)
+    for name, thing in things.items():
+        text = inspect.getdoc(thing) or ""
+        assert len(text) > 30, f"{name} has no docstring"
+        if name not in WITHOUT_EXAMPLE and not (inspect.isclass(thing) and issubclass(thing, Exception)):
+            assert ">>>" in text, f"{name} has no example"
 
 
 # The C sources

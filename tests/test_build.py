@@ -1,6 +1,7 @@
 """setup.py: a file's flags on each platform, what CFLAGS cannot change, the message without a compiler."""
 
 import importlib.metadata
+import json
 import os
 import platform
 import re
@@ -8,6 +9,8 @@ import runpy
 import shutil
 import subprocess
 import sys
+import sysconfig
+import types
 from pathlib import Path
 
 import pytest
@@ -73,6 +76,53 @@ def test_the_callers_flags_cannot_widen_a_file_or_loosen_its_arithmetic(build, c
     assert OWN[file] <= set(got) and not WIDER[file] & set(got)
 
 
+RECORDER = """#!{python}
+import json, os, sys
+with open({log!r}, "a") as log:
+    log.write(json.dumps(sys.argv[1:]) + "\\n")
+if "-o" in sys.argv:
+    open(sys.argv[sys.argv.index("-o") + 1], "w").close()
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a script as the compiler")
+def test_every_file_is_compiled_with_our_flags_last(build, tmp_path):
+    """A compiler that only writes down what it is told."""
+    compiler, log = tmp_path / "recorder", tmp_path / "log"
+    compiler.write_text(RECORDER.format(python=sys.executable, log=str(log)))
+    compiler.chmod(0o755)
+    callers = ["-Ofast", "-ffast-math", "-march=native", "-ffp-contract=fast"]
+    environment = {**os.environ, "CC": str(compiler), "CFLAGS": " ".join(callers)}
+    command = [
+        sys.executable,
+        "setup.py",
+        "build_ext",
+        f"--build-temp={tmp_path / 't'}",
+        f"--build-lib={tmp_path / 'l'}",
+    ]
+    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    commands = [json.loads(line) for line in log.read_text().splitlines()]
+    compiled = {Path(words[words.index("-c") + 1]).name: words for words in commands if "-c" in words}
+    assert set(compiled) == {path.name for path in (ROOT / "src/fastmlp/csrc").glob("*.c")} | {"_kernels.c"}
+    for name, words in compiled.items():
+        assert set(callers) <= set(words)  # they are respected where they do no harm
+        ours = [*build["FLAGS"], *build["target_flags"](name, sysconfig.get_platform())]
+        last = max(len(words) - 1 - words[::-1].index(flag) for flag in callers)
+        assert [word for word in words[last + 1 :] if word in ours] == ours, name
+        assert words[-1] == "-g0"
+    [linked] = [words for words in commands if "-shared" in words or "-bundle" in words]
+    assert len([word for word in linked if word.endswith(".o")]) == len(compiled)
+    assert not build["PROCESS_WIDE"] & set(linked)  # they would switch denormals off in the whole process
+
+
+def test_the_flags_hold_the_contract(build):
+    for flag in ("-ffp-contract=off", "-fno-fast-math", "-O3"):
+        assert flag in build["FLAGS"]
+    sources = {path.name for path in (ROOT / "src/fastmlp/csrc").glob("isa_*.c")}
+    assert set(build["X86_FLAGS"]) == sources - {"isa_baseline.c"}  # every instruction set has its line
+
+
 def test_the_drivers_script_has_the_same_flags(build):
     script = (ROOT / "tests" / "aarch64" / "build.sh").read_text()
     for flags in (build["FLAGS"], build["X86_BASELINE"], *build["X86_FLAGS"].values()):
@@ -88,6 +138,42 @@ def test_without_a_compiler_the_message_says_what_to_install(tmp_path):
     for words in ("apt-get install gcc", "dnf install gcc", "xcode-select --install", "clang-cl"):
         assert words in result.stderr
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("kind", "problem"),
+    [("unix", "no C compiler ('cc' is not on the PATH)"), ("unix", "no Python.h"), ("msvc", "no clang-cl")],
+)
+def test_what_is_missing_is_said_first(build, monkeypatch, tmp_path, kind, problem):
+    builder = build["BuildKernels"](setuptools.Distribution())
+    builder.compiler = types.SimpleNamespace(compiler_type=kind, compiler_so=["cc"])
+    builder.include_dirs = []
+    found = "/usr/bin/cc" if problem == "no Python.h" else None
+    monkeypatch.setattr(shutil, "which", lambda name: found)
+    monkeypatch.setattr(sysconfig, "get_path", lambda name: str(tmp_path))
+    with pytest.raises(build["PlatformError"]) as caught:
+        builder.check_compiler()
+    message = str(caught.value)
+    assert message.startswith(
+        f"fastmlp is built from C and found {problem}.  Install a C compiler and Python's headers"
+    )
+    (tmp_path / "Python.h").touch()
+    if kind == "unix":
+        monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/cc")
+        builder.check_compiler()  # with both it goes on
+
+
+def test_warnings_are_errors_on_request(build, monkeypatch):
+    builder = build["BuildKernels"](setuptools.Distribution())
+    builder.compiler, builder.plat_name = types.SimpleNamespace(compiler_type="unix"), "linux-x86_64"
+    source = build["CSRC"] + "/plan.c"
+    monkeypatch.delenv("FASTMLP_WERROR", raising=False)
+    assert "-Werror" not in builder.flags(source)
+    monkeypatch.setenv("FASTMLP_WERROR", "1")
+    assert {"-Wall", "-Wextra", "-Werror"} <= set(builder.flags(source))
+    assert not set(build["CYTHON_WARNINGS"]) & set(builder.flags(source))
+    builder.compiler.compiler_type = "msvc"
+    assert all(flag.startswith("/clang:-") for flag in builder.flags(source))
 
 
 def test_the_wheel_has_no_sources():

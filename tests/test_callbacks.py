@@ -13,7 +13,6 @@ from fastmlp.callbacks import (
     ModelCheckpoint,
     ReduceLROnPlateau,
 )
-
 from helpers import assert_same_bits
 
 ROWS = 20
@@ -85,7 +84,11 @@ def test_hooks_come_in_order(data):
         expected.append(("on_epoch_end", epoch, epoch_numbers))
     assert recorder.calls == [*expected, ("on_train_end", epoch_numbers)]
     assert recorder.network is net
-    assert recorder.params["epochs"] == 2 and recorder.params["steps"] == 3 and recorder.params["batch_size"] == 8
+    assert (
+        recorder.params["epochs"] == 2
+        and recorder.params["steps"] == 3
+        and recorder.params["batch_size"] == 8
+    )
     assert recorder.params["metrics"] == ["loss", "accuracy", "val_loss", "val_accuracy"]
 
 
@@ -111,7 +114,9 @@ def test_every_batch_is_heard_and_changes_nothing(rng, shape, python_loss):
     heard, watched, unwatched = [], Network(shape, seed=2), Network(shape, seed=2)
     for net in (watched, unwatched):
         net.compile(optimizers.SGD(0.01), loss if python_loss else "mse")
-    spy = LambdaCallback(on_train_batch_end=lambda batch, logs: heard.append((batch, watched.plan.step, logs["loss"])))
+    spy = LambdaCallback(
+        on_train_batch_end=lambda batch, logs: heard.append((batch, watched.plan.step, logs["loss"]))
+    )
     history = watched.fit(X, y, epochs=2, batch_size=48, callbacks=[spy])
     unwatched.fit(X, y, epochs=2, batch_size=48)
     assert_same_bits(watched.get_weights(), unwatched.get_weights())
@@ -120,6 +125,22 @@ def test_every_batch_is_heard_and_changes_nothing(rng, shape, python_loss):
     rows = np.array([48, 48, 48, 48, 8] * 2)
     means = (rows * [loss for _, _, loss in heard]).reshape(2, 5).sum(axis=1) / 200
     assert np.allclose(means, history.history["loss"], rtol=1e-12, atol=0) and means.min() > 0.1
+
+
+def test_watched_batches_keep_their_own_rates_and_loss(data):
+    """A schedule moves by the batch; a hook that evaluates other targets does not change the loss of fit."""
+    X, y = data
+
+    def look(batch, logs):
+        seen.append(watched.evaluate(X, np.eye(3)[y])["loss"])
+
+    seen, watched, unwatched = [], *(Network([X.shape[1], 8, 3], output="softmax", seed=2) for _ in range(2))
+    for net in (watched, unwatched):
+        net.compile(optimizers.SGD(schedules.ExponentialDecay(0.5, factor=0.5, every=2)))
+    watched.fit(X, y, epochs=2, batch_size=6, callbacks=[LambdaCallback(on_train_batch_end=look)])
+    unwatched.fit(X, y, epochs=2, batch_size=6)
+    assert len(seen) == watched.plan.step == 2 * -(-len(X) // 6)
+    assert_same_bits(watched.get_weights(), unwatched.get_weights())
 
 
 def test_a_hook_may_look_at_the_network_and_set_its_weights(data, tmp_path):
@@ -254,7 +275,12 @@ def test_early_stopping_begins_anew(data):
 
 @pytest.mark.parametrize(
     ("monitor", "values", "epochs"),
-    [("val_accuracy", [0.5, 0.6, 0.6], 3), ("my_error", [3, 2, 2], 3), ("val_loss", [1, 2], 2), ("accuracy", [2, 1], 2)],
+    [
+        ("val_accuracy", [0.5, 0.6, 0.6], 3),
+        ("my_error", [3, 2, 2], 3),
+        ("val_loss", [1, 2], 2),
+        ("accuracy", [2, 1], 2),
+    ],
 )
 def test_auto_knows_which_way_is_better(data, monitor, values, epochs):
     stop = EarlyStopping(monitor)
@@ -272,9 +298,9 @@ def test_every_epoch_is_saved_under_its_name(data, tmp_path):
     spy = LambdaCallback(on_epoch_end=lambda epoch, logs: weights.append(net.get_weights()))
     history = net.fit(*data, epochs=3, validation_split=0.3, callbacks=[ModelCheckpoint(path), spy])
     losses = history.history["val_loss"]
-    names = [f"net-{epoch:03d}-{loss:.3f}.npz" for epoch, loss in zip((1, 2, 3), losses)]
+    names = [f"net-{epoch:03d}-{loss:.3f}.npz" for epoch, loss in zip((1, 2, 3), losses, strict=True)]
     assert sorted(path.name for path in tmp_path.iterdir()) == names
-    for name, expected in zip(names, weights):
+    for name, expected in zip(names, weights, strict=True):
         assert_same_bits(fastmlp.load(tmp_path / name).get_weights(), expected)
 
 
@@ -341,7 +367,11 @@ def test_the_lower_rate_reaches_the_weights(data):
     ("make", "error", "message"),
     [
         (lambda: EarlyStopping(5), TypeError, "^monitor is 5"),
-        (lambda: EarlyStopping("loss", mode="down"), ValueError, "^unknown mode 'down', expected one of auto, min, max$"),
+        (
+            lambda: EarlyStopping("loss", mode="down"),
+            ValueError,
+            "^unknown mode 'down', expected one of auto, min, max$",
+        ),
         (lambda: EarlyStopping("f1"), ValueError, "^mode is 'auto' for the monitor 'f1'"),
         (lambda: EarlyStopping(patience=-1), ValueError, "^patience is -1"),
         (lambda: EarlyStopping(patience=1.5), TypeError, "^patience is 1.5"),
@@ -350,7 +380,11 @@ def test_the_lower_rate_reaches_the_weights(data):
         (lambda: EarlyStopping(restore_best_weights=1), TypeError, "^restore_best_weights is 1"),
         (lambda: EarlyStopping(start_from_epoch=-1), ValueError, "^start_from_epoch is -1"),
         (lambda: ModelCheckpoint(5), TypeError, "^filepath is a int, expected a str or a path$"),
-        (lambda: ModelCheckpoint("net.keras"), ValueError, "^filepath is 'net.keras', expected a name that ends with"),
+        (
+            lambda: ModelCheckpoint("net.keras"),
+            ValueError,
+            "^filepath is 'net.keras', expected a name that ends with",
+        ),
         (lambda: ModelCheckpoint("net.npz", save_best_only="yes"), TypeError, "^save_best_only is 'yes'"),
         (lambda: ModelCheckpoint("net.npz", include_optimizer=1), TypeError, "^include_optimizer is 1"),
         (lambda: ReduceLROnPlateau(factor=1.0), ValueError, "^factor is 1"),
@@ -358,7 +392,11 @@ def test_the_lower_rate_reaches_the_weights(data):
         (lambda: ReduceLROnPlateau(patience=0), ValueError, "^patience is 0"),
         (lambda: ReduceLROnPlateau(cooldown=-1), ValueError, "^cooldown is -1"),
         (lambda: ReduceLROnPlateau(min_lr=-1), ValueError, "^min_lr is -1"),
-        (lambda: LambdaCallback(on_epoch=print), ValueError, "^unknown hook 'on_epoch', expected one of .*on_epoch_end"),
+        (
+            lambda: LambdaCallback(on_epoch=print),
+            ValueError,
+            "^unknown hook 'on_epoch', expected one of .*on_epoch_end",
+        ),
         (lambda: LambdaCallback(on_epoch_end=5), TypeError, "^on_epoch_end is a int, expected a function$"),
     ],
 )
@@ -370,11 +408,23 @@ def test_bad_arguments(make, error, message):
 @pytest.mark.parametrize(
     ("callback", "message"),
     [
-        (EarlyStopping(), "^monitor is 'val_loss', expected one of loss, accuracy; validation_split or validation_data"),
+        (
+            EarlyStopping(),
+            "^monitor is 'val_loss', expected one of loss, accuracy; validation_split or validation_data",
+        ),
         (EarlyStopping("lossy_loss"), "^monitor is 'lossy_loss', expected one of loss, accuracy$"),
-        (ReduceLROnPlateau("val_loss"), "^monitor is 'val_loss', expected one of loss, accuracy; validation_split"),
-        (ModelCheckpoint("net.npz", save_best_only=True), "^monitor is 'val_loss', expected one of loss, accuracy;"),
-        (ModelCheckpoint("{val_loss}.npz"), "^filepath is '{val_loss}.npz', expected only the fields epoch, loss, accuracy"),
+        (
+            ReduceLROnPlateau("val_loss"),
+            "^monitor is 'val_loss', expected one of loss, accuracy; validation_split",
+        ),
+        (
+            ModelCheckpoint("net.npz", save_best_only=True),
+            "^monitor is 'val_loss', expected one of loss, accuracy;",
+        ),
+        (
+            ModelCheckpoint("{val_loss}.npz"),
+            "^filepath is '{val_loss}.npz', expected only the fields epoch, loss, accuracy",
+        ),
         (ModelCheckpoint("{}.npz"), "^filepath is '{}.npz', expected only the fields epoch"),
         (ModelCheckpoint("{epoch:q}.npz"), "^filepath is '{epoch:q}.npz', expected only the fields epoch"),
     ],

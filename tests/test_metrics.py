@@ -105,7 +105,7 @@ def test_a_metric_may_not_take_the_name_of_the_loss():
     ],
 )
 def test_evaluate_measures_predictions(rng, dtype, output, loss, y):
-    """The plan counts right rows of some losses itself; the metric's own function says the same of predictions."""
+    """The plan counts right rows of some losses itself; the metric's function says the same."""
     X = rng.normal(size=(ROWS, 4)).astype(dtype)
     net = Network([4, 6, Dropout(0.5), 3], output=output, dtype=dtype, seed=0)
     net.compile("sgd", loss, metrics=["mse", "accuracy", "mae"])

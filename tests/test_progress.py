@@ -113,7 +113,11 @@ def test_a_bar_of_text(clock, screen):
 def test_auto_in_a_terminal_shows_long_fits(clock, screen):
     out = screen(True)
     run(clock, "auto", epochs=3, seconds=0.3)
-    assert [piece.split()[1] for piece in out.getvalue().split("\r") if "loss" in piece] == ["1/3", "2/3", "3/3"]
+    assert [piece.split()[1] for piece in out.getvalue().split("\r") if "loss" in piece] == [
+        "1/3",
+        "2/3",
+        "3/3",
+    ]
 
 
 @pytest.mark.usefixtures("no_tqdm")

@@ -1,4 +1,4 @@
-"""Threads: how many, when they sleep, what a fork leaves, many callers at once; and the environment's variables."""
+"""Threads: how many, when they sleep, what a fork leaves, many callers at once; FASTMLP_ISA."""
 
 import gc
 import os
@@ -12,7 +12,6 @@ import pytest
 
 import fastmlp
 from fastmlp import Network, _kernels
-
 from helpers import assert_same_bits
 
 TASKS = "/proc/self/task"  # one folder a thread, on Linux
@@ -91,7 +90,10 @@ needs_proc = pytest.mark.skipif(not os.path.isdir(TASKS), reason="needs /proc")
         ("net.predict(X[:1]); net.predict(X[:1], threads=4)", 0),  # short work stays alone
         ("net.predict(X, threads=1)", 0),
         ("net.predict(X, threads=3)", 2),
-        ("net.predict(X, threads=3); net.predict(X, threads=2); net.predict(X)", 2),  # FASTMLP_NUM_THREADS is 2
+        (
+            "net.predict(X, threads=3); net.predict(X, threads=2); net.predict(X)",
+            2,
+        ),  # FASTMLP_NUM_THREADS is 2
         ("net.predict(X)", 1),
         ("set_num_threads(1); net.predict(X)", 0),
         ("set_num_threads(3); net.predict(X)", 2),

@@ -7,7 +7,6 @@ import os
 import platform
 import subprocess
 import sys
-import timeit
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
@@ -225,7 +224,7 @@ def fixed(rounds: int, quick: bool) -> Record:
     scope = {"net": net, "X": X, "x": X[0], "out": out}
     figures = {}
     for name, statement in names.items():
-        figures[name] = min(timeit.repeat(statement, globals=scope, number=100_000, repeat=9)) / 100_000
+        figures[name] = clock.best_of(statement, scope)
         print(f"{name}: {figures[name] * 1e9:.0f} ns a call, {job.name}")
     figures["import"] = _import_seconds()
     print(f"import fastmlp after numpy: {figures['import'] * 1e3:.1f} ms")
@@ -234,10 +233,11 @@ def fixed(rounds: int, quick: bool) -> Record:
 
 def _import_seconds() -> float:
     """The best of several fresh processes."""
-    code = "import numpy, time; t = time.perf_counter(); import fastmlp; print(time.perf_counter() - t)"
-    command = [sys.executable, "-c", code]
-    outputs = [subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(9)]
-    return min(map(float, outputs))
+    code = "import numpy; from time import {0}; t = {0}(); import fastmlp; print({0}() - t)"
+    command = [sys.executable, "-c", code.format(clock.chosen())]
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    runs = [subprocess.run(command, capture_output=True, text=True, check=True, env=env) for _ in range(9)]
+    return min(float(run.stdout) for run in runs)
 
 
 def in_subprocess(part: str, rounds: int, quick: bool) -> list[Record]:

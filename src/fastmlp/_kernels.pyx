@@ -450,10 +450,11 @@ cdef class Plan:
         return t
 
     def train(self, X, y, sample_weight=None, *, ptrdiff_t batch_size, seed, epoch, bint shuffle, ptrdiff_t first,
-              learning_rates, double seconds, threads=None):
+              learning_rates, double seconds, threads=None, sums=(0.0, 0.0)):
         """Mini-batches first, first + 1, ... of an epoch, until it ends or `seconds` have passed.
 
-        Returns the next batch, the sum of the weighted row losses and the number of correct rows.
+        Returns the next batch, the sum of the weighted row losses and the number of correct rows, both added to `sums`:
+        an epoch in several calls adds its rows in the order of one.
         """
         cdef c.fm_epoch e
         cdef ptrdiff_t rows
@@ -483,12 +484,13 @@ cdef class Plan:
         e.seconds = seconds
         e.threads = threads or 0
         e.batch = first
-        e.loss = e.correct = 0
+        e.loss, e.correct = sums
         self.forward_rows = 0
         with nogil:
             status = c.fm_plan_train(&self.c_plan, &e)
         if status == c.FM_NOT_FINITE:
-            raise FloatingPointError(f"the loss of batch {e.batch} is not finite")
+            raise FloatingPointError(f"the loss of batch {e.batch} is not finite" if e.batch < batches
+                                     else "a step led to weights that are not finite")
         check(status)
         return e.batch, e.loss, e.correct
 
@@ -521,6 +523,8 @@ cdef class Plan:
         with nogil:
             status = c.fm_plan_train_backward(&self.c_plan, memory, count, learning_rate)
         self.forward_rows = 0
+        if status == c.FM_NOT_FINITE:
+            raise FloatingPointError("a step led to weights that are not finite")
         check(status)
 
     def gradients(self, X, y, sample_weight=None, *, bint input_gradient=False):

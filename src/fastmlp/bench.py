@@ -11,9 +11,11 @@ import argparse
 import gc
 import os
 import statistics
+import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from importlib.util import find_spec
 from typing import Any, NamedTuple
@@ -21,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import optimizers
-from .config import __version__, get_num_threads, set_num_threads
+from .config import __version__
 from .network import Network
 
 Array = np.ndarray[Any, Any]
@@ -65,43 +67,53 @@ TRAIN = (((784, 100, 10), 32, 3200), ((784, 512, 512, 10), 128, 1280))
 
 
 def main(options: argparse.Namespace | None = None) -> int:
-    """Measure and print; returns the exit status.
+    """Measure in a process of one thread and one core, and print; returns the exit status.
+
+    Libraries make their threads when they are imported; in this process NumPy already has.
 
     Parameters
     ----------
     options : argparse.Namespace, optional
         Nothing is read from it.
     """
+    sys.stdout.flush()
+    single = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    command = [sys.executable, "-c", "from fastmlp.bench import measure; measure()"]
+    with _one_core():
+        process = subprocess.Popen(command, env={**os.environ, **single, "FASTMLP_NUM_THREADS": "1"})
+    try:
+        return process.wait()
+    except BaseException:
+        process.kill()
+        raise
+
+
+@contextmanager
+def _one_core() -> Iterator[None]:
+    """Child processes that begin in this are held to one core, where the system can do that."""
+    if not hasattr(os, "sched_getaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(before)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def measure() -> None:
+    """Measure and print, in this process."""
     start = time.perf_counter()
-    with _one_thread():
-        peers, versions = _installed()
-        best = _best_rate()
-        net = Network(PREDICT[0].widths, seed=0)
-        print(f"fastmlp {__version__} on {net.isa}, float32, one thread; " + ", ".join(versions))
-        print(
-            f"100 % below is the engine's own best rate, {best / 1e9:.0f} GFLOP/s; the machine's limit, which"
-        )
-        print("takes a loop in assembly to show, may be some percent higher\n")
-        _predictions(peers, best)
-        _trainings(best)
+    peers, versions = _installed()
+    best = _best_rate()
+    net = Network(PREDICT[0].widths, seed=0)
+    print(f"fastmlp {__version__} on {net.isa}, float32, one thread; " + ", ".join(versions))
+    print(f"100 % below is the engine's own best rate, {best / 1e9:.0f} GFLOP/s; the machine's limit, which")
+    print("takes a loop in assembly to show, may be some percent higher\n")
+    _predictions(peers, best)
+    _trainings(best)
     print(f"\n{time.perf_counter() - start:.0f} s; the whole suite is benchmarks/peers of the source")
-    return 0
-
-
-class _one_thread:
-    """Holds this process to one core where the system can, and gives the cores back."""
-
-    def __enter__(self) -> None:
-        self.threads = get_num_threads()
-        set_num_threads(1)
-        self.before = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
-        if self.before:
-            os.sched_setaffinity(0, {max(self.before)})
-
-    def __exit__(self, *_: object) -> None:
-        set_num_threads(self.threads)
-        if self.before:
-            os.sched_setaffinity(0, self.before)
 
 
 # ---- time ----

@@ -109,6 +109,15 @@ class History(Callback):
     interrupted : bool
         Whether Ctrl-C ended the fit.  The network then holds the weights of that moment, and the history the
         epochs that were finished.
+
+    Examples
+    --------
+    >>> from fastmlp import Network
+    >>> net = Network([1, 1], seed=0)
+    >>> net.compile("sgd")
+    >>> history = net.fit([[1.0], [2.0]], [1.0, 2.0], epochs=3)
+    >>> history.epoch, len(history.history["loss"])
+    ([0, 1, 2], 3)
     """
 
     def __init__(self) -> None:
@@ -118,6 +127,7 @@ class History(Callback):
         self.interrupted = False
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
+        """Record the numbers of an epoch."""
         self.epoch.append(epoch)
         for name, value in logs.items():
             self.history.setdefault(name, []).append(value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["History", "check_metrics", "evaluate", "fit", "python_loss", "train_on_batch"]
 
 Array = np.ndarray[Any, Any]
+Sums = tuple[float, float]  # of the rows' losses, of correct rows: so far in the epoch, in the order of its rows
 
 SLICE = 0.05  # seconds of training between two looks at signals and progress
 
@@ -155,36 +155,36 @@ class _Epoch:
             step = self._python_batch
         else:
             step = self._slice if before is None else self._batch
-        total = correct = 0.0
+        sums = (0.0, 0.0)
         done = 0
         while done < self.batches:
-            first = done
+            first, old = done, sums
             if before is not None:
                 before(first)
-            done, losses, right = step(first)
-            total, correct = total + losses, correct + right
+            done, *new = step(first, sums)
+            sums = (new[0], new[1])
             rows = min(done * self.batch_size, len(self.rows)) - first * self.batch_size
-            logs = {"loss": losses / rows}
+            logs = {"loss": (sums[0] - old[0]) / rows}
             if counts_accuracy(self.net, self.loss):
-                logs["accuracy"] = right / rows
+                logs["accuracy"] = (sums[1] - old[1]) / rows
             report(done, logs)
-        return total, correct
+        return sums
 
-    def _slice(self, first: int) -> tuple[int, float, float]:
+    def _slice(self, first: int, sums: Sums) -> tuple[int, float, float]:
         """As many batches as fit in a slice of time."""
-        return self._train(self.rows, self.batch_size, self.shuffle, first, self.rates)
+        return self._train(self.rows, self.batch_size, self.shuffle, first, self.rates, sums)
 
-    def _batch(self, first: int) -> tuple[int, float, float]:
+    def _batch(self, first: int, sums: Sums) -> tuple[int, float, float]:
         """One batch: gathered here, it is the plan's whole epoch."""
         batch = self._gathered(first)
         try:
-            _, loss, correct = self._train(batch, len(batch), False, 0, self.rates[first : first + 1])
+            _, *new = self._train(batch, len(batch), False, 0, self.rates[first : first + 1], sums)
         except FloatingPointError:
             raise FloatingPointError(f"the loss of batch {first} is not finite") from None
-        return first + 1, loss, correct
+        return first + 1, new[0], new[1]
 
     def _train(
-        self, rows: Rows, batch_size: int, shuffle: bool, first: int, rates: Array
+        self, rows: Rows, batch_size: int, shuffle: bool, first: int, rates: Array, sums: Sums
     ) -> tuple[int, float, float]:
         return self.net.plan.train(
             rows.X,
@@ -198,9 +198,10 @@ class _Epoch:
             learning_rates=rates,
             seconds=SLICE,
             threads=self.threads,
+            sums=sums,
         )
 
-    def _python_batch(self, first: int) -> tuple[int, float, float]:
+    def _python_batch(self, first: int, sums: Sums) -> tuple[int, float, float]:
         """One batch with a loss in Python: predictions out, their gradient in."""
         batch = self._gathered(first)
         predictions = self.net.plan.train_forward(batch.X, seed=self.net.seed)
@@ -208,7 +209,7 @@ class _Epoch:
         if not (np.isfinite(value) and np.isfinite(gradient).all()):
             raise FloatingPointError(f"the loss of batch {first} is not finite")
         self.net.plan.train_backward(gradient, self.rates[first])
-        return first + 1, value * len(batch), 0.0
+        return first + 1, sums[0] + value * len(batch), 0.0
 
     def _gathered(self, batch: int) -> Rows:
         """The rows of a batch, in the order that the plan would take them in."""
@@ -218,48 +219,6 @@ class _Epoch:
         if self._shuffled is None:
             self._shuffled = _kernels.shuffled(self.net.seed, self.net._epochs_done, len(self.rows))
         return self.rows.part(self._shuffled[chosen])
-
-
-class _LastFinite:
-    """The last weights that were seen finite, and the optimizer's state beside them.
-
-    The plan tests a loss before its step, so what the step makes of the weights shows at the next loss only:
-    the slice that fails may have begun with infinite weights, and after the last step no loss follows.
-    """
-
-    def __init__(self, net: Network) -> None:
-        self._plan = net.plan
-        self.keep()
-
-    def keep(self) -> None:
-        """Remember the present weights, or raise FloatingPointError."""
-        start = time.monotonic()
-        weights = self._checked()
-        self._weights, self._state = weights, self._plan.get_state()
-        now = time.monotonic()
-        self._due = now + max(0.25, 50 * (now - start))  # at most 2 % of the time
-
-    def keep_sometimes(self) -> None:
-        if time.monotonic() >= self._due:
-            self.keep()
-
-    def restore(self) -> None:
-        """Bring the remembered weights back, unless the present ones are finite."""
-        try:
-            self._checked()
-        except FloatingPointError:
-            self._plan.set_weights(self._weights)
-            self._plan.set_state(self._state)
-
-    def check(self) -> None:
-        """Raise FloatingPointError if the present weights are not finite."""
-        self._checked()
-
-    def _checked(self) -> list[Array]:
-        weights = self._plan.get_weights()
-        if not all(np.isfinite(array).all() for array in weights):
-            raise FloatingPointError("a step led to weights that are not finite")
-        return weights
 
 
 # ---- fit ----
@@ -287,21 +246,16 @@ class _Run:
         for callback in self.callbacks:
             callback.network, callback.params = self.net, params
         self._call("on_train_begin", {})
-        last_finite = _LastFinite(self.net)
         logs: dict[str, float] = {}
         epoch = 0
         try:
             for epoch in range(self.epochs):
-                logs = self._one_epoch(epoch, last_finite)
+                logs = self._one_epoch(epoch)
                 if self.net.stop_training:
                     break
         except KeyboardInterrupt:
             self.history.end_interrupted()
             self.progress.interrupted(epoch)
-        try:
-            last_finite.check()
-        except FloatingPointError as error:
-            raise self._diverged(epoch, error, last_finite) from None
         self._call("on_train_end", logs)
 
     def _params(self) -> dict[str, Any]:
@@ -313,15 +267,17 @@ class _Run:
         self.history.params = params
         return params
 
-    def _one_epoch(self, epoch: int, last_finite: _LastFinite) -> dict[str, float]:
+    def _one_epoch(self, epoch: int) -> dict[str, float]:
         self._call("on_epoch_begin", epoch, {})
         self.progress.epoch_begin(epoch)
         self.net._resolve_loss(self.rows.y)  # a callback may have evaluated with targets of another form
         try:
             logs = self._trained(epoch)
-            last_finite.keep_sometimes()
         except FloatingPointError as error:
-            raise self._diverged(epoch, error, last_finite) from None
+            raise FloatingPointError(
+                f"training diverged in epoch {epoch + 1}: {error}; the weights are the last finite ones, and a "
+                "lower learning rate or clipping may help"
+            ) from None
         if self.held_out is not None:
             held_out = score(self.net, self.loss, self.held_out, self.threads)
             logs.update({f"val_{name}": value for name, value in held_out.items()})
@@ -353,13 +309,6 @@ class _Run:
             "loss": total / len(self.rows),
             **from_predictions(self.net, self.loss, self.rows, correct, self.threads),
         }
-
-    def _diverged(self, epoch: int, error: Exception, last_finite: _LastFinite) -> FloatingPointError:
-        last_finite.restore()
-        return FloatingPointError(
-            f"training diverged in epoch {epoch + 1}: {error}; the weights are the last finite ones, and a "
-            "lower learning rate or clipping may help"
-        )
 
     def _call(self, hook: str, *arguments: Any) -> None:
         for callback in self.callbacks:

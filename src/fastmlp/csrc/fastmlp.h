@@ -158,7 +158,7 @@ typedef struct {
     double seconds;                /* stop after the batch that passes this */
     int threads;
     ptrdiff_t batch;               /* in: the first batch; out: the next one */
-    double loss, correct;          /* out: sums over the rows done */
+    double loss, correct;          /* in and out: sums over the rows done */
 } fm_epoch;
 
 int fm_plan_train(fm_plan *, fm_epoch *);

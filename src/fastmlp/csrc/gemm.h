@@ -31,7 +31,7 @@ INLINE ptrdiff_t FN(most_panels)(ptrdiff_t m)
 /* Row-major operands take one address register a row, which limits their tiles. */
 INLINE ptrdiff_t FN(most_rows)(ptrdiff_t panels, int addressing)
 {
-    return FN(smaller)(ACCUMULATORS / VPL / panels, addressing == FN(IN_ROWS) ? 8 : TILE_ROWS);
+    return FN(smaller)(ACCUMULATORS / VPL / panels, addressing == FN(IN_ROWS) && panels > 1 ? 8 : TILE_ROWS);
 }
 
 INLINE void FN(run_tile)(const FN(tile_args) *t, int addressing, ptrdiff_t panels, ptrdiff_t rows)

@@ -355,6 +355,7 @@ class Plan:
         learning_rates: Array,
         seconds: float,
         threads: int | None = None,
+        sums: tuple[float, float] = (0.0, 0.0),
     ) -> tuple[int, float, float]:
         """Trains mini-batches `first`, `first` + 1, ... of an epoch until it ends or `seconds` have passed.
 
@@ -378,12 +379,14 @@ class Plan:
             At least one batch is trained.
         threads : int or None
             Ignored.
+        sums : (float, float)
+            What the sums begin with: an epoch in several calls adds its rows in the order of one.
 
         Returns
         -------
         next_batch : int
         loss : float
-            Sum of the weighted row losses of the batches done, each before its own update.
+            Sum of the weighted row losses of the batches done, each before its own update, added to `sums`.
         correct : float
             Number of correct rows, likewise.
 
@@ -396,7 +399,7 @@ class Plan:
         order = shuffled(seed, epoch, rows) if shuffle else np.arange(rows)
         batches = math.ceil(rows / batch_size)
         start, before = time.monotonic(), (self.get_weights(), self.get_state())
-        loss = correct = 0.0
+        loss, correct = sums
         batch = first
         while batch < batches:
             chosen = order[batch * batch_size : (batch + 1) * batch_size]
