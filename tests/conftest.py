@@ -13,11 +13,12 @@ FMA = [name for name in RUNNABLE if name != "baseline"]
 
 
 def pytest_configure(config):
-    """A run may demand instruction sets by name, so that a machine without them does not pass by not testing them."""
+    """A run may demand instruction sets by name: a machine without them must not pass by not testing them."""
     wanted = [name for name in os.environ.get("FASTMLP_REQUIRE_ISA", "").split(",") if name]
     missing = [name for name in wanted if name not in RUNNABLE]
     if missing:
-        raise pytest.UsageError(f"FASTMLP_REQUIRE_ISA names {missing[0]}, but this machine runs {', '.join(RUNNABLE)}")
+        came, known = missing[0], ", ".join(RUNNABLE)
+        raise pytest.UsageError(f"FASTMLP_REQUIRE_ISA names {came}, but this machine runs {known}")
 
 
 @pytest.fixture(params=RUNNABLE)

@@ -241,7 +241,7 @@ def train(
     for epoch in range(epochs):
         first = 0
         while first < batches:
-            following, slice_loss, slice_correct = plan.train(
+            following, loss, correct = plan.train(
                 X,
                 y,
                 weight,
@@ -253,7 +253,8 @@ def train(
                 learning_rates=np.full(batches, rate),
                 seconds=seconds,
                 threads=threads,
+                sums=(loss, correct),
             )
             assert following > first
-            first, loss, correct = following, loss + slice_loss, correct + slice_correct
+            first = following
     return loss, correct

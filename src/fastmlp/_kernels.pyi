@@ -66,7 +66,12 @@ class Plan:
     def train_forward(self, X: ArrayLike, *, seed: int) -> _Array: ...
     def train_backward(self, output_gradient: ArrayLike, learning_rate: float) -> None: ...
     def gradients(
-        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, *, input_gradient: bool = False
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        input_gradient: bool = False,
     ) -> tuple[float, list[_Array], _Array | None]: ...
     def backward(self, X: ArrayLike, output_gradient: ArrayLike) -> tuple[list[_Array], _Array]: ...
     def evaluate(

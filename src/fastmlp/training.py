@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["History", "check_metrics", "evaluate", "fit", "python_loss", "train_on_batch"]
 
 Array = np.ndarray[Any, Any]
-Sums = tuple[float, float]  # of the rows' losses, of correct rows: so far in the epoch, in the order of its rows
+Sums = tuple[float, float]  # of the rows' losses and of correct rows, so far in the epoch
 
 SLICE = 0.05  # seconds of training between two looks at signals and progress
 
@@ -275,8 +275,8 @@ class _Run:
             logs = self._trained(epoch)
         except FloatingPointError as error:
             raise FloatingPointError(
-                f"training diverged in epoch {epoch + 1}: {error}; the weights are the last finite ones, and a "
-                "lower learning rate or clipping may help"
+                f"training diverged in epoch {epoch + 1}: {error}; the weights are the last finite ones, "
+                "and a lower learning rate or clipping may help"
             ) from None
         if self.held_out is not None:
             held_out = score(self.net, self.loss, self.held_out, self.threads)
