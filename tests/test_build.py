@@ -92,7 +92,7 @@ def test_every_file_is_compiled_with_our_flags_last(build, tmp_path):
     compiler.write_text(RECORDER.format(python=sys.executable, log=str(log)))
     compiler.chmod(0o755)
     callers = ["-Ofast", "-ffast-math", "-march=native", "-ffp-contract=fast"]
-    environment = {**os.environ, "CC": str(compiler), "CFLAGS": " ".join(callers)}
+    environment = {**os.environ, "CC": str(compiler), "CFLAGS": " ".join(callers), "FASTMLP_WERROR": "0"}
     command = [
         sys.executable,
         "setup.py",

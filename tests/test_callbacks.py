@@ -350,6 +350,13 @@ def test_reduce_on_plateau(data, options, values, rates):
     assert net.optimizer.momentum == 0.5 and net.optimizer.learning_rate <= rates[-1]
 
 
+def test_reduce_on_plateau_begins_anew(data):
+    reduce = ReduceLROnPlateau("script", factor=0.5, patience=2, cooldown=3, mode="min")
+    _, _, net = scripted(data, reduce, [1, 2, 2, 2], net=network(optimizers.SGD(1.0)))
+    history, _, _ = scripted(data, reduce, [5, 4, 4, 4, 3], net=net)
+    assert history.history["learning_rate"] == [0.5, 0.5, 0.5, 0.5, 0.25]
+
+
 def test_the_lower_rate_reaches_the_weights(data):
     reduced, by_hand = network(optimizers.SGD(1.0)), network(optimizers.SGD(1.0))
     scripted(data, ReduceLROnPlateau("script", factor=0.5, patience=1, mode="min"), [5, 5, 5], net=reduced)

@@ -235,9 +235,9 @@ def test_train_runs_every_batch_of_every_epoch():
     class Recorder:
         calls = []
 
-        def train(self, X, y, weight, *, epoch, first, learning_rates, **_):
+        def train(self, X, y, weight, *, epoch, first, learning_rates, sums, **_):
             self.calls.append((epoch, first))
-            return min(first + 2, len(learning_rates)), 1.0, 0.5
+            return min(first + 2, len(learning_rates)), sums[0] + 1.0, sums[1] + 0.5
 
     plan = Recorder()
     assert train(plan, np.zeros((45, 1)), None, 0.1, epochs=2, batch_size=10) == (6.0, 3.0)

@@ -8,21 +8,21 @@ from fastmlp.metrics import METRICS, check_metrics, name_of, value_of
 
 ROWS = 12
 
-# Three rows of three outputs: right, wrong, right by argmax; above 0.5 only where it is high.
-THREE = np.array([[0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.4, 0.35, 0.25]])
+# Three rows of three outputs, the strongest of them 0, 1 and 0; in the last none is above 0.5.
+THREE = np.array([[0.7, 0.2, 0.1], [0.3, 0.6, 0.1], [0.4, 0.35, 0.25]])
 
 
 @pytest.mark.parametrize(
     ("y_true", "y_pred", "expected"),
     [
-        (np.array([0, 1, 0]), THREE, 2 / 3),  # classes
-        (np.array([0.0, 1.0, 0.0]), THREE, 2 / 3),  # classes as a loss in Python gets them
-        (np.array([[0.0], [1.0], [0.0]]), THREE, 2 / 3),
-        (np.eye(3)[[0, 1, 0]], THREE, 2 / 3),  # one-hot rows
-        (np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.1, 0.8]]), THREE, 1 / 3),  # soft rows
-        (np.array([[1.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]), THREE, 8 / 9),  # independent outputs
-        (np.array([[1.0], [0.0], [1.0]]), THREE[:, :1], 1 / 3),  # one output
-        (np.array([1.0, 1.0, 0.0]), THREE[:, :1], 1.0),
+        (np.array([0, 2, 0]), THREE, 2 / 3),  # classes
+        (np.array([0.0, 2.0, 0.0]), THREE, 2 / 3),  # classes as a loss in Python gets them
+        (np.array([[0.0], [2.0], [0.0]]), THREE, 2 / 3),
+        (np.eye(3)[[0, 2, 1]], THREE, 1 / 3),  # one-hot rows
+        (np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.1, 0.8]]), THREE, 2 / 3),  # soft rows
+        (np.array([[1.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]), THREE, 6 / 9),  # independent outputs
+        (np.array([[1.0], [0.0], [1.0]]), THREE[:, :1], 2 / 3),  # one output
+        (np.array([1.0, 0.0, 0.0]), THREE[:, :1], 1.0),
     ],
 )
 def test_accuracy(y_true, y_pred, expected):

@@ -290,7 +290,9 @@ def test_predictor_takes_ready_arrays_itself_and_hands_on_the_rest(isa, dtype):
     for x in (X.tolist(), X[:, :5], X.astype(np.int64), not_finite, X[:, ::-1], X[:0], X[0, 0], None):
         assert door.predict(x) == "slow"
     assert door.predict(X, out=np.zeros((9, 4), dtype)) == "slow"
-    assert door.predict(X, threads=2) == "slow"
+    assert_same_bits(door.predict(X, threads=2), plan.predict(X))
+    for threads in (0, -1, 2**40, 1.5, "two"):
+        assert door.predict(X, threads=threads) == "slow"
 
 
 def test_predictor_needs_a_plan():

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import fastmlp
-from fastmlp import BusyError, Dense, Dropout, Network, optimizers, reference
+from fastmlp import BusyError, Dense, Dropout, Network, optimizers, reference, training
 from fastmlp.callbacks import Callback, LambdaCallback
 from fastmlp.schedules import CosineDecay, Warmup
 from helpers import FMA_ISAS, assert_close, assert_same_bits, assert_trained, targets
@@ -225,6 +225,20 @@ def test_instruction_sets_and_threads_train_the_same_bits(dtype, optimizer):
             weights, history = wide(isa, threads, optimizer, dtype)
             assert_same_bits(weights, expected)
             assert history == numbers and len(numbers) == 4
+
+
+def test_slices_of_time_do_not_change_the_numbers(rng, monkeypatch):
+    """An epoch's loss adds its rows in one order, wherever the slices end."""
+    X, y = rng.normal(size=(3000, N_IN)), rng.integers(0, N_OUT, 3000)
+    results = []
+    for seconds in (0.0, 1e-4, 1e9):
+        monkeypatch.setattr(training, "SLICE", seconds)
+        net = network(optimizer="adam")
+        history = net.fit(X, y, epochs=2, batch_size=7)
+        results.append((net.get_weights(), history.history))
+    for weights, history in results:
+        assert_same_bits(weights, results[0][0])
+        assert history == results[0][1]
 
 
 # Held-out rows
@@ -608,6 +622,26 @@ def test_what_a_loss_returns_is_checked(data, result, error, message):
     with pytest.raises(error, match=message):
         net.fit(*data, batch_size=None)
     assert_same_bits(net.get_weights(), before, zeros=True)
+
+
+@pytest.mark.parametrize(("value", "gradient"), [(np.nan, 0.0), (np.inf, 0.0), (1.0, np.nan), (1.0, -np.inf)])
+def test_a_loss_in_python_must_be_finite(data, value, gradient):
+    calls = []
+
+    def loss(y_true, y_pred):
+        calls.append(len(y_pred))
+        return (value, np.full_like(y_pred, gradient)) if len(calls) == 3 else mse(y_true[:, None], y_pred)
+
+    net = network("mse", "adam")
+    net.compile("adam", loss)
+    seen = []
+    watch = LambdaCallback(on_train_batch_end=lambda batch, logs: seen.append(net.get_weights()))
+    with pytest.raises(
+        FloatingPointError, match="^training diverged in epoch 1: the loss of batch 2 is not finite; "
+    ):
+        net.fit(*data, batch_size=5, callbacks=[watch])
+    assert net.plan.step == len(seen) == 2 and len(calls) == 3
+    assert_same_bits(net.get_weights(), seen[1])
 
 
 @pytest.mark.parametrize("value", ["high", None, np.zeros(2)])

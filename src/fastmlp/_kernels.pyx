@@ -652,8 +652,8 @@ cdef class Predictor:
         cdef ptrdiff_t count
         cdef Plan plan = self.plan
         if plan is not None and cnp.PyArray_CheckExact(X) and rows_of(X, &plan.c_plan, &rows, &count):
-            if threads is None:
-                result = plan.run_predict(X, &rows, count, out, 0)
+            if threads is None or (type(threads) is int and 0 < threads < 65536):
+                result = plan.run_predict(X, &rows, count, out, 0 if threads is None else threads)
                 if result is not None:
                     return result
         return self._predict(X, out, threads)

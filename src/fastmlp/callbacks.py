@@ -382,7 +382,6 @@ class ReduceLROnPlateau(_Monitor):
         logs["learning_rate"] = self._rate()
         if self._cooling > 0:
             self._cooling -= 1
-            self._wait = 0
         if self._better(value, self.best):
             self.best, self._wait = value, 0
         elif self._cooling == 0:

@@ -300,4 +300,11 @@ def info(options: argparse.Namespace) -> int:
     return 0
 
 
-COMMANDS = {"train": train, "predict": predict, "info": info}
+def bench(options: argparse.Namespace) -> int:
+    """Time this machine; exit status 0."""
+    from . import bench as module
+
+    return module.main(options)
+
+
+COMMANDS = {"train": train, "predict": predict, "info": info, "bench": bench}

@@ -26,6 +26,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_train(commands)
     _add_predict(commands)
     _add_info(commands)
+    commands.add_parser("bench", help="time this machine, beside the packages that are installed")
     return parser
 
 

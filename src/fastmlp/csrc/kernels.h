@@ -74,6 +74,20 @@ typedef struct {
     double correct;               /* 1 or 0, or the share of the outputs */
 } FN(loss_row);
 
+/* All rows of a loss with one output. */
+typedef struct {
+    const real *p;                /* of row r at p[r * L] */
+    const real *y;                /* at y[r * y_row] */
+    ptrdiff_t y_row;
+    const real *weights;          /* (rows,) or NULL */
+    ptrdiff_t rows;
+    real scale;                   /* of the gradients, beside the weights */
+    real parameter;
+    real *d;                      /* at d[r * L], padding zero; or NULL */
+    real *values;                 /* (rows,) */
+    double *correct;              /* (rows,) */
+} FN(loss_column);
+
 typedef struct {
     void (*dense_forward)(const FN(dense_args) *);
     void (*input_gradient)(const FN(input_gradient_args) *);
@@ -91,6 +105,7 @@ typedef struct {
                          ptrdiff_t a_panel, ptrdiff_t n);
     } row_activations[FM_ROW_ACTIVATIONS];
     void (*losses[FM_LOSSES])(FN(loss_row) *);
+    void (*column_losses[FM_LOSSES])(const FN(loss_column) *); /* NULL where a row must be seen whole */
     /* Count is a multiple of L; slots that are not in use are NULL. */
     void (*optimizers[FM_OPTIMIZERS])(real *w, const real *g, real *slot_0, real *slot_1, ptrdiff_t count,
                                       int is_weight, const FN(step) *);

@@ -50,10 +50,15 @@ static void FN(categorical_crossentropy_loss)(FN(loss_row) *r)
 /* A loss that is a mean over the outputs: f gives an element's value and puts its derivative in *d. */
 typedef vec FN(element_loss)(vec p, vec y, vec parameter, vec *d);
 
-INLINE void FN(mean_loss)(FN(loss_row) *r, FN(element_loss) *f)
+/* A row is right as a class when logit and target are on the same side. */
+INLINE int FN(same_side)(real z, real y) { return (z > 0) == (y > RC(0.5)); }
+
+/* `classes`: the outputs are logits of classes, and right ones are counted. */
+INLINE void FN(mean_loss)(FN(loss_row) *r, FN(element_loss) *f, const int classes)
 {
     FN(lanes) values = FN(lanes_of)(0);
     const vec scale = vset1(r->scale / (real)r->n), parameter = vset1(r->parameter);
+    ptrdiff_t correct = 0;
     for (ptrdiff_t i = 0; i < r->n; i += L)
         UNROLL for (int v = 0; v < VPL; v++) {
             vec d;
@@ -65,7 +70,29 @@ INLINE void FN(mean_loss)(FN(loss_row) *r, FN(element_loss) *f)
                        FN(mask_lanes)(FN(vflush)(d * scale), vset1(0), r->n - i, v));
         }
     r->value = r->weight * (FN(sum_lanes)(values) / (real)r->n);
-    r->correct = 0;
+    for (ptrdiff_t i = 0; i < r->n && classes; i++)
+        correct += FN(same_side)(r->p[i / L * r->p_panel + i % L], r->y[i / L * r->y_panel + i % L]);
+    r->correct = (double)correct / (double)r->n;
+}
+
+/* The same for a network with one output: batch rows in the lanes, instead of one row in a whole cache line. */
+INLINE void FN(column_loss)(const FN(loss_column) *c, FN(element_loss) *f, const int classes)
+{
+    const vec parameter = vset1(c->parameter), scale = vset1(c->scale);
+    for (ptrdiff_t first = 0; first < c->rows; first += VW) {
+        real p[VW] = {0}, y[VW] = {0}, weight[VW], value[VW], d[VW];
+        const ptrdiff_t rows = c->rows - first < VW ? c->rows - first : VW;
+        vec derivative;
+        for (ptrdiff_t i = 0; i < rows; i++) p[i] = c->p[(first + i) * L], y[i] = c->y[(first + i) * c->y_row];
+        for (ptrdiff_t i = 0; i < VW; i++) weight[i] = c->weights && i < rows ? c->weights[first + i] : 1;
+        vstore(value, vload(weight) * f(vload(p), vload(y), parameter, &derivative));
+        vstore(d, FN(vflush)(derivative * (vload(weight) * scale)));
+        for (ptrdiff_t i = 0; i < rows; i++) {
+            c->values[first + i] = value[i];
+            c->correct[first + i] = classes ? FN(same_side)(p[i], y[i]) : 0;
+            if (c->d) memset(c->d + (first + i) * L, 0, 64), c->d[(first + i) * L] = d[i];
+        }
+    }
 }
 
 /* max(z, 0) - z*y + log(1 + exp(-|z|)), which neither overflows nor cancels */
@@ -74,16 +101,7 @@ INLINE vec FN(binary_crossentropy_element)(vec z, vec y, vec parameter, vec *d)
     (void)parameter;
     *d = FN(vsigmoid)(z) - y;
     const vec positive = vselect(vlt(vset1(0), z), z, vset1(0));
-    return vfma(-z, y, positive) + FN(vlog1p)(FN(vexp)(-vabs(z)));
-}
-
-static void FN(binary_crossentropy_loss)(FN(loss_row) *r)
-{
-    ptrdiff_t correct = 0;
-    FN(mean_loss)(r, FN(binary_crossentropy_element));
-    for (ptrdiff_t i = 0; i < r->n; i++)
-        correct += (r->p[i / L * r->p_panel + i % L] > 0) == (r->y[i / L * r->y_panel + i % L] > RC(0.5));
-    r->correct = (double)correct / (double)r->n;
+    return vfma(-z, y, positive) + FN(vlog1p_exp_of_minus_abs)(z);
 }
 
 INLINE vec FN(mse_element)(vec a, vec y, vec parameter, vec *d)
@@ -93,7 +111,6 @@ INLINE vec FN(mse_element)(vec a, vec y, vec parameter, vec *d)
     *d = error + error;
     return error * error;
 }
-static void FN(mse_loss)(FN(loss_row) *r) { FN(mean_loss)(r, FN(mse_element)); }
 
 INLINE vec FN(mae_element)(vec a, vec y, vec parameter, vec *d)
 {
@@ -102,7 +119,6 @@ INLINE vec FN(mae_element)(vec a, vec y, vec parameter, vec *d)
     *d = vselect(vlt(zero, error), vset1(1), vselect(vlt(error, zero), vset1(-1), error));
     return vabs(error);
 }
-static void FN(mae_loss)(FN(loss_row) *r) { FN(mean_loss)(r, FN(mae_element)); }
 
 /* error^2 / 2 up to delta, then delta * (|error| - delta / 2) */
 INLINE vec FN(huber_element)(vec a, vec y, vec delta, vec *d)
@@ -112,7 +128,6 @@ INLINE vec FN(huber_element)(vec a, vec y, vec delta, vec *d)
     *d = vselect(outside, vselect(vlt(error, vset1(0)), -delta, delta), error);
     return vselect(outside, delta * vfma(-half, delta, size), half * error * error);
 }
-static void FN(huber_loss)(FN(loss_row) *r) { FN(mean_loss)(r, FN(huber_element)); }
 
 /* exp(z) - y*z: the negative log likelihood of counts but for a constant */
 INLINE vec FN(poisson_element)(vec z, vec y, vec parameter, vec *d)
@@ -122,4 +137,13 @@ INLINE vec FN(poisson_element)(vec z, vec y, vec parameter, vec *d)
     *d = rate - y;
     return vfma(-y, z, rate);
 }
-static void FN(poisson_loss)(FN(loss_row) *r) { FN(mean_loss)(r, FN(poisson_element)); }
+
+#define ELEMENT_LOSS(name, classes)                                                                          \
+    static void FN(name##_loss)(FN(loss_row) *r) { FN(mean_loss)(r, FN(name##_element), classes); }          \
+    static void FN(name##_column)(const FN(loss_column) *c) { FN(column_loss)(c, FN(name##_element), classes); }
+ELEMENT_LOSS(binary_crossentropy, 1)
+ELEMENT_LOSS(mse, 0)
+ELEMENT_LOSS(mae, 0)
+ELEMENT_LOSS(huber, 0)
+ELEMENT_LOSS(poisson, 0)
+#undef ELEMENT_LOSS

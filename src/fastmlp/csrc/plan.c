@@ -41,7 +41,7 @@ const fm_loss_info fm_losses[] = {
 #define FM_any (-1)
 #define LABEL 1
 #define ROW 0
-#define LOSS(name, link, target, parameter) {#name, FM_##link, target, parameter},
+#define LOSS(name, link, target, form, parameter) {#name, FM_##link, target, parameter},
 #include "losses.def"
 #undef LOSS
 #undef LABEL

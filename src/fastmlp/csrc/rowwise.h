@@ -196,8 +196,8 @@ static void FN(gather)(real *out, ptrdiff_t out_panel, const fm_input *in, const
         ptrdiff_t c = 0;
         for (; c < whole; c += L, line += out_panel) FN(convert)(line, in, row, c, L); /* a constant: vectors */
         if (c < in->columns) {
+            UNROLL for (int v = 0; v < VPL; v++) vstore(line + v * VW, vset1(0));
             FN(convert)(line, in, row, c, in->columns - c);
-            for (ptrdiff_t i = in->columns - c; i < L; i++) line[i] = 0;
         }
     }
 }
