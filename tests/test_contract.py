@@ -525,3 +525,24 @@ WORK = [
 def test_callers_control_word_is_set_aside_and_restored(isa, dtype, control, work, word):
     expected = work(isa, dtype)()
     assert_same_bits(with_word(control, WORDS[word], work(isa, dtype)), expected)
+
+
+# Networks so narrow that batch rows go in the lanes
+
+
+@pytest.mark.parametrize("output", ["identity", "sigmoid", "softmax", "log_softmax"])
+@pytest.mark.parametrize("hidden", [n for n, (_, kept) in _kernels.activation_names().items() if kept != "row"])
+def test_rows_of_a_narrow_network_are_the_same_alone(isa, dtype, hidden, output):
+    p = _kernels.activation_names()[hidden][0]
+    layers = [(4, hidden, p, True, 0.0), (3, hidden, p, False, 0.0), (4, output, 0.0, True, 0.0)]
+    plan = _kernels.Plan(7, layers, dtype=dtype, isa=isa)
+    rng = np.random.default_rng(11)
+    plan.set_weights([0.4 * rng.standard_normal(w.shape).astype(dtype) for w in plan.get_weights()])
+    X = rng.standard_normal((101, 7)).astype(dtype)
+    alone = np.array([plan.predict(row) for row in X])
+    assert np.all(np.isfinite(alone)) and np.ptp(alone) > 0.01
+    for rows in (2, 15, 16, 17, 33, 101):
+        assert_same_bits(plan.predict(X[:rows]), alone[:rows])
+        assert_same_bits(plan.predict(X[-rows:].astype(np.float64)), alone[-rows:])
+    with pytest.raises(ValueError):
+        plan.predict(np.where(np.arange(101)[:, None] == 100, np.nan, X))

@@ -149,6 +149,24 @@ static void FN(dense_forward)(const FN(dense_args) *d)
     }
 }
 
+static void FN(turned_forward)(const FN(turned_args) *t)
+{
+    real start[64 / sizeof(real) * 64 / sizeof(real)] __attribute__((aligned(64)));
+    const ptrdiff_t most = FN(most_panels)(t->n);
+    for (ptrdiff_t j = 0; j < t->n; j++)
+        UNROLL for (int v = 0; v < VPL; v++) vstore(start + j * L + v * VW, vset1(t->bias ? t->bias[j] : 0));
+    for (ptrdiff_t p = 0, np; p < t->panels; p += np) {
+        np = FN(part)(t->panels - p, most);
+        for (ptrdiff_t j = 0, rows; j < t->n; j += rows) {
+            rows = FN(part)(t->n - j, FN(most_rows)(np, FN(IN_COLUMNS)));
+            const FN(tile_args) u = {
+                .c = t->z + (p * t->n + j) * L, .c_panel = t->n * L, .a = t->w + j, .a_row = L,
+                .b = t->x + p * t->k * L, .b_panel = t->k * L, .start = start + j * L, .start_row = L, .last = t->k};
+            FN(run_tile)(&u, FN(IN_COLUMNS), np, rows);
+        }
+    }
+}
+
 /* Rows of W outside, batch rows inside: eight rows of W cross all its panels, and are read once for all batch rows, while
    the deltas of a chunk stay in the second-level cache. */
 static void FN(input_gradient)(const FN(input_gradient_args) *g)

@@ -25,6 +25,16 @@ typedef struct {
     real parameter;
 } FN(dense_args);
 
+/* z^T = W^T.x^T + b for a narrow layer, k and n at most L, with batch rows in the lanes: the bits of dense_forward where
+   that has one segment. */
+typedef struct {
+    real *z;                      /* (n, rows): row panel p at z + p*n*L, lane r % L of line j */
+    const real *x;                /* (k, rows), likewise */
+    const real *w, *bias;         /* as in dense_args */
+    ptrdiff_t panels;             /* of batch rows */
+    ptrdiff_t k, n;
+} FN(turned_args);
+
 /* dx^T = W.d^T with batch rows in the lanes, so that W is read as it lies. */
 typedef struct {
     real *dx;                     /* (k, m) in panels */
@@ -90,6 +100,8 @@ typedef struct {
 
 typedef struct {
     void (*dense_forward)(const FN(dense_args) *);
+    void (*turned_forward)(const FN(turned_args) *);
+    void (*turned_softmax)(real *a, ptrdiff_t panels, ptrdiff_t n); /* of every column, in place */
     void (*input_gradient)(const FN(input_gradient_args) *);
     ptrdiff_t (*weight_gradient_units)(const FN(weight_gradient_args) *);
     void (*weight_gradient)(const FN(weight_gradient_args) *, ptrdiff_t first, ptrdiff_t last);

@@ -79,6 +79,21 @@ static void FN(softmax_row)(real *a, ptrdiff_t a_panel, const real *z, ptrdiff_t
         UNROLL for (int v = 0; v < VPL; v++) vstore(a + v * VW, vload(a + v * VW) / vset1(sum));
 }
 
+/* softmax_row of L rows at once, one in each lane; the tree of sum_lanes goes over the lines. */
+static void FN(turned_softmax)(real *a, ptrdiff_t panels, ptrdiff_t n)
+{
+    for (ptrdiff_t i = 0; i < panels * L; i += VW) {
+        real *z = a + i / L * n * L + i % L;
+        vec most = vset1(-(real)INFINITY), e[64 / sizeof(real)];
+        for (ptrdiff_t j = 0; j < n; j++) most = vselect(vlt(most, vload(z + j * L)), vload(z + j * L), most);
+        for (ptrdiff_t j = 0; j < L; j++) e[j] = j < n ? FN(vexp)(vload(z + j * L) - most) : vset1(0);
+        for (ptrdiff_t j = 0; j < n; j++) vstore(z + j * L, e[j]);
+        for (ptrdiff_t half = L / 2; half; half /= 2)
+            for (ptrdiff_t j = 0; j < half; j++) e[j] = e[j] + e[j + half];
+        for (ptrdiff_t j = 0; j < n; j++) vstore(z + j * L, vload(z + j * L) / e[0]);
+    }
+}
+
 /* dz = a * (da - sum(a * da)) */
 static void FN(softmax_row_backward)(real *dz, ptrdiff_t dz_panel, const real *da, ptrdiff_t da_panel, const real *a,
                                      ptrdiff_t a_panel, ptrdiff_t n)
