@@ -531,7 +531,7 @@ def test_callers_control_word_is_set_aside_and_restored(isa, dtype, control, wor
 
 
 @pytest.mark.parametrize("output", ["identity", "sigmoid", "softmax", "log_softmax"])
-@pytest.mark.parametrize("hidden", [n for n, (_, kept) in _kernels.activation_names().items() if kept != "row"])
+@pytest.mark.parametrize("hidden", [n for n, (_, of) in _kernels.activation_names().items() if of != "row"])
 def test_rows_of_a_narrow_network_are_the_same_alone(isa, dtype, hidden, output):
     p = _kernels.activation_names()[hidden][0]
     layers = [(4, hidden, p, True, 0.0), (3, hidden, p, False, 0.0), (4, output, 0.0, True, 0.0)]
