@@ -523,6 +523,9 @@ def test_an_interrupt_within_an_epoch_leaves_the_weights_of_that_moment(data, py
 
 
 LONG_FIT = """
+import signal
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job inherits that it is ignored
 import numpy as np
 from fastmlp import Network
 from fastmlp.callbacks import LambdaCallback

@@ -130,7 +130,6 @@ void fm_free(void *);
 /* Completes a plan whose kernels, type, layers (sizes, activations) are set: offsets, size, parameters. */
 int fm_plan_init(fm_plan *);
 void fm_plan_clear(fm_plan *);
-ptrdiff_t fm_lanes(int type);
 
 /* Canonical (n_in, n_out) and (n_out,) arrays to and from a vector laid out like the parameters. */
 void fm_plan_pack(const fm_plan *, void *vector, int layer, const void *w, const void *b);

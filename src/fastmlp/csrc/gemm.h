@@ -4,12 +4,6 @@
 
 static const real FN(zeros)[64 / sizeof(real)] __attribute__((aligned(64))) = {0};
 
-INLINE ptrdiff_t FN(panels)(ptrdiff_t columns) { return (columns + L - 1) / L; }
-
-/* Reals from one panel of weights to the next: an odd number of cache lines, because panels a power of two apart share
-   their cache sets, and a row of W crosses them all. */
-INLINE ptrdiff_t FN(w_panel)(ptrdiff_t k) { return (k | 1) * L; }
-
 INLINE ptrdiff_t FN(smaller)(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
 
 /* The first of the fewest nearly equal parts of `total`, none above `most`: 7 by at most 3 gives 3, 2, 2. */
@@ -76,7 +70,7 @@ static void FN(segmented_tile)(const FN(dense_args) *d, FN(tile_args) *t, int ad
                                ptrdiff_t S)
 {
     real part[4][2 * TILE_ROWS * 64 / sizeof(real)] __attribute__((aligned(64)));
-    const ptrdiff_t panels = FN(panels)(d->n), q = d->k / S, count = rows * L;
+    const ptrdiff_t panels = FN(count_panels)(d->n), q = d->k / S, count = rows * L;
     FN(tile_args) u = *t;
     u.c_panel = count;
     for (ptrdiff_t s = 0; s < S; s++) {
@@ -102,7 +96,7 @@ INLINE void FN(activate)(const FN(dense_args) *d, ptrdiff_t offset, ptrdiff_t co
 
 static void FN(dense_forward_row)(const FN(dense_args) *d)
 {
-    const ptrdiff_t S = FN(segments)(d->k, d->n), panels = FN(panels)(d->n);
+    const ptrdiff_t S = FN(segments)(d->k, d->n), panels = FN(count_panels)(d->n);
     if (S == 4)
         FN(segmented_row)(d, d->x, d->z, 4, 1);
     else if (S == 2)
@@ -125,7 +119,7 @@ static void FN(dense_forward_row)(const FN(dense_args) *d)
 static void FN(dense_forward)(const FN(dense_args) *d)
 {
     const int addressing = d->x_panel == L ? FN(IN_ROWS) : FN(IN_PANELS);
-    const ptrdiff_t S = FN(segments)(d->k, d->n), panels = FN(panels)(d->n);
+    const ptrdiff_t S = FN(segments)(d->k, d->n), panels = FN(count_panels)(d->n);
     if (d->m == 1 && addressing == FN(IN_ROWS)) {
         FN(dense_forward_row)(d);
         return;
@@ -171,7 +165,7 @@ static void FN(turned_forward)(const FN(turned_args) *t)
    the deltas of a chunk stay in the second-level cache. */
 static void FN(input_gradient)(const FN(input_gradient_args) *g)
 {
-    const ptrdiff_t panels = FN(panels)(g->m), most = FN(most_panels)(g->k);
+    const ptrdiff_t panels = FN(count_panels)(g->m), most = FN(most_panels)(g->k);
     for (ptrdiff_t i = 0, rows; i < g->k; i += rows) {
         rows = FN(part)(g->k - i, FN(most_rows)(FN(part)(panels, most), FN(IN_PANELS)));
         for (ptrdiff_t p = 0, np; p < panels; p += np) {
@@ -229,20 +223,15 @@ static void FN(bias_panel)(const FN(weight_gradient_args) *g, ptrdiff_t p)
 
 /* A unit of work is one panel of inputs (L rows of W) by one group of output panels; `first` and `last` select
    units, so that threads can share a layer.  The bias goes with the first panel of inputs. */
-INLINE ptrdiff_t FN(weight_gradient_group)(const FN(weight_gradient_args) *g)
-{
-    return FN(most_panels)(g->k);
-}
-
 static ptrdiff_t FN(weight_gradient_units)(const FN(weight_gradient_args) *g)
 {
-    const ptrdiff_t most = FN(most_panels)(g->k), panels = FN(panels)(g->n);
-    return (panels + most - 1) / most * FN(panels)(g->k);
+    const ptrdiff_t most = FN(most_panels)(g->k), panels = FN(count_panels)(g->n);
+    return (panels + most - 1) / most * FN(count_panels)(g->k);
 }
 
 static void FN(weight_gradient)(const FN(weight_gradient_args) *g, ptrdiff_t first, ptrdiff_t last)
 {
-    const ptrdiff_t panels = FN(panels)(g->n), x_panels = FN(panels)(g->k), most = FN(most_panels)(g->k);
+    const ptrdiff_t panels = FN(count_panels)(g->n), x_panels = FN(count_panels)(g->k), most = FN(most_panels)(g->k);
     ptrdiff_t unit = 0;
     for (ptrdiff_t p = 0, np; p < panels; p += np) {
         np = FN(part)(panels - p, most);

@@ -3,6 +3,13 @@
    "In panels": panel p of a matrix holds columns [L*p, L*p + L) of all its rows, a row of a panel is one
    cache line, and a panel begins `<name>_panel` reals after the one before. */
 
+static inline ptrdiff_t FN(count_panels)(ptrdiff_t columns) { return (columns + L - 1) / L; }
+static inline ptrdiff_t FN(padded)(ptrdiff_t columns) { return FN(count_panels)(columns) * L; }
+
+/* Reals from one panel of weights to the next: an odd number of cache lines, because panels a power of two apart share
+   their cache sets, and a row of W crosses them all. */
+static inline ptrdiff_t FN(w_panel)(ptrdiff_t n_in) { return (n_in | 1) * L; }
+
 /* One optimizer step's constants. */
 typedef struct {
     real learning_rate, momentum, rho, one_minus_rho, beta_1, one_minus_beta_1, beta_2, one_minus_beta_2, epsilon;

@@ -110,8 +110,6 @@ static double fm_seconds(void)
 static size_t real_size(const fm_plan *plan) { return plan->type == FM_FLOAT32 ? sizeof(float) : sizeof(double); }
 static size_t vector_bytes(const fm_plan *plan) { return (size_t)plan->size * real_size(plan); }
 
-ptrdiff_t fm_lanes(int type) { return type == FM_FLOAT32 ? 16 : 8; }
-
 /* Vectors of training's state: the parameters, then the optimizer's slots in use. */
 static int state_vectors(const fm_plan *plan, void *vectors[3])
 {

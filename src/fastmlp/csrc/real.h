@@ -13,7 +13,6 @@
 #define real float
 #define FN(name) CAT2(name, _r32)
 #define RC(x) CAT2(x, f)                 /* a constant of the type: RC(0.5) */
-#define REAL_MAX 3.402823466e+38f
 #define MANTISSA_BITS 23
 #define EXPONENT_BIAS 127
 #define ROUND_MAGIC 12582912.0f          /* 1.5 * 2^23: adding it rounds to an integer, ties to even */
@@ -24,7 +23,6 @@ typedef uint32_t FN(ubits);
 #define real double
 #define FN(name) CAT2(name, _r64)
 #define RC(x) x
-#define REAL_MAX 1.7976931348623157e+308
 #define MANTISSA_BITS 52
 #define EXPONENT_BIAS 1023
 #define ROUND_MAGIC 6755399441055744.0   /* 1.5 * 2^52 */

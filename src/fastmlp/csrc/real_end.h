@@ -2,7 +2,6 @@
 #undef real
 #undef FN
 #undef RC
-#undef REAL_MAX
 #undef MANTISSA_BITS
 #undef EXPONENT_BIAS
 #undef ROUND_MAGIC
@@ -25,9 +24,7 @@
 #undef vlt
 #undef vle
 #undef veq
-#undef vor
 #undef vselect
-#undef vselect_int
 #undef vmin
 #undef vmax
 #undef vround

@@ -84,7 +84,6 @@ typedef ivec FN(vmask);
 #define vlt FN(vlt)
 #define vle FN(vle)
 #define veq FN(veq)
-#define vor FN(vor)
 #define vselect FN(vselect)
 #define vselect_int FN(vselect_int)
 #define vmin FN(vmin)
@@ -117,12 +116,10 @@ INLINE vmask vlt(vec a, vec b) { return MM_CMP(a, b, _CMP_LT_OQ); }
 INLINE vmask vle(vec a, vec b) { return MM_CMP(a, b, _CMP_LE_OQ); }
 INLINE vmask veq(vec a, vec b) { return MM_CMP(a, b, _CMP_EQ_OQ); }
 INLINE vec vselect(vmask m, vec a, vec b) { return MM(mask_blend)(m, b, a); }
-INLINE vmask vor(vmask a, vmask b) { return (vmask)(a | b); }
 #else
 INLINE vmask vlt(vec a, vec b) { return a < b; }
 INLINE vmask vle(vec a, vec b) { return a <= b; }
 INLINE vmask veq(vec a, vec b) { return a == b; }
-INLINE vmask vor(vmask a, vmask b) { return a | b; }
 #if VBYTES == 32
 INLINE vec vselect(vmask m, vec a, vec b) { return MM(blendv)(b, a, (vec)m); }
 #else
