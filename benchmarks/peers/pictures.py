@@ -97,9 +97,8 @@ def _limit_bars(lines: Sequence[Record]) -> Any:
             label = name.replace(" ", "\n")
             rate = line["operations"] / line["times"][name]["median"] / 1e9
             axes.bar(j + shift, rate, 0.38, color=colour)
-            axes.text(
-                j + shift, rate, f"{label}\n{100 * rate / top:.0f} %", ha="center", va="bottom", fontsize=7
-            )
+            text = f"{label}\n{100 * rate / top:.0f} %"
+            axes.text(j + shift, 0.97 * rate, text, ha="center", va="top", fontsize=7, color="white")
         axes.plot([j - 0.45, j + 0.45], [top, top], color="black")
     axes.plot([], [], color="black", label="multiply-add limit")
     labels = [

@@ -105,6 +105,7 @@ typedef struct {
     int layer_count;
     fm_layer *layers;
     ptrdiff_t n_in, n_out, widest; /* widest: reals of the longest padded row of any layer */
+    int narrow;                /* batches go through all layers with their rows in the lanes */
     ptrdiff_t size;            /* reals in the parameter vector */
     void *parameters, *slots[2];
     void *snapshot;            /* parameters and slots at the start of a slice */
