@@ -298,3 +298,18 @@ def test_predictor_takes_ready_arrays_itself_and_hands_on_the_rest(isa, dtype):
 def test_predictor_needs_a_plan():
     with pytest.raises(TypeError):
         Slow(None)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, 1e300])
+def test_out_is_untouched_when_a_late_row_is_not_finite(isa, wrong, threads):
+    plan = network("wide", np.float32, isa)
+    X = inputs(3001, plan).astype(np.float64)
+    out = np.full((3001, plan.n_out), 7, np.float32)
+    X[-1, 2] = wrong
+    with pytest.raises(ValueError):
+        plan.predict(X, out=out, threads=threads)
+    assert np.all(out == 7)
+    X[-1, 2] = 0
+    assert plan.predict(X, out=out, threads=threads) is out
+    assert_same_bits(out, plan.predict(X))

@@ -366,16 +366,18 @@ cdef class Plan:
         cdef cnp.npy_intp shape[2]
         cdef int dimensions = cnp.PyArray_NDIM(x)
         cdef void *memory
-        if out is None:
+        cdef bint short = count * self.c_plan.size < 16384
+        if out is not None and not self.fits(out, x, dimensions, count):
+            return None
+        # Long work is stored block by block, and a later block may hold a NaN: `out` is written when all is well.
+        if out is None or not (short or count == 1):
             shape[0] = count
             shape[dimensions - 1] = self.c_plan.n_out
             result = cnp.PyArray_EMPTY(dimensions, shape, numpy_type(self.c_plan.type), 0)
         else:
-            if not self.fits(out, x, dimensions, count):
-                return None
             result = out
         memory = cnp.PyArray_DATA(result)
-        if count * self.c_plan.size < 16384:
+        if short:
             status = c.fm_plan_predict(&self.c_plan, rows, count, memory, 1)
         else:
             with nogil:
@@ -383,7 +385,9 @@ cdef class Plan:
         if status == c.FM_NOT_FINITE:
             return None
         check(status)
-        return result
+        if out is not None and result is not out:
+            memcpy(cnp.PyArray_DATA(<Array>out), memory, cnp.PyArray_NBYTES(result))
+        return result if out is None else out
 
     cdef bint fits(self, out, Array x, int dimensions, ptrdiff_t count):
         """out can take the predictions of x: shape, dtype, order, writable, and no memory shared with x."""

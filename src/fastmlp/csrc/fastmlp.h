@@ -119,7 +119,6 @@ typedef struct {
     int64_t kept_step;         /* of the snapshot */
     double kept_powers[2];
     void *stage;               /* training's buffers, made for a batch size */
-    ptrdiff_t stage_rows;
 } fm_plan;
 
 enum fm_status { FM_OK, FM_NO_MEMORY, FM_NOT_FINITE };
