@@ -546,3 +546,27 @@ def test_rows_of_a_narrow_network_are_the_same_alone(isa, dtype, hidden, output)
         assert_same_bits(plan.predict(X[-rows:].astype(np.float64)), alone[-rows:])
     with pytest.raises(ValueError):
         plan.predict(np.where(np.arange(101)[:, None] == 100, np.nan, X))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("loss", ["binary_crossentropy", "mse", "mae", "huber", "poisson"])
+def test_rows_of_one_output_lose_as_each_alone(isa, dtype, loss, weighted):
+    """One output puts batch rows in the lanes; the loss of arrays sees each row by itself.
+
+    With the one weight 1 the prediction's logit is the input, so the gradient of the input is the loss's own.
+    """
+    rng = np.random.default_rng(5)
+    z, y = (3 * rng.standard_normal((37, 1)).astype(dtype) for _ in range(2))
+    y = (y > 0).astype(dtype) if loss == "binary_crossentropy" else np.abs(y)
+    weight = rng.random(37).astype(dtype) if weighted else None
+    output = OUTPUT_OF[_kernels.loss_names()[loss][1]]
+    plan = _kernels.Plan(1, [(1, output, 0.0, False, 0.0)], dtype=dtype, isa=isa)
+    plan.set_weights([np.ones((1, 1))])
+    plan.compile(loss, 1.0, "sgd", {})
+    values, d, correct = _kernels.loss_gradient(loss, 1.0, z, y, weight, isa=isa)
+    assert np.any(d > 0) and np.any(d < 0)
+    assert_same_bits(plan.gradients(z, y, weight, input_gradient=True)[2], d)
+    total = 0.0
+    for value in values:
+        total += float(value)
+    assert plan.evaluate(z, y, weight) == (total, correct.sum())
