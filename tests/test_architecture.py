@@ -23,7 +23,7 @@ FLOORS = [
     {"_kernels", "errors", "reference"},
     {"registry", "validation", "config", "datasets", "functional"}
     | {"schedules", "initializers", "optimizers", "layers"},
-    {"metrics", "callbacks", "progress", "training", "serialization", "network"},
+    {"metrics", "callbacks", "progress", "training", "serialization", "folding", "network"},
     {"adapters", "plots", "bench", "cli", "cli_data", "cli_options", "__main__", "__init__"},
 ]
 FLOOR = {module: floor for floor, modules in enumerate(FLOORS) for module in modules}

@@ -8,7 +8,18 @@ import numpy as np
 import pytest
 
 import fastmlp
-from fastmlp import BusyError, Dense, Dropout, Network, NotCompiledError, Rescaling, Standardize
+from fastmlp import (
+    Activation,
+    BatchNormalization,
+    BusyError,
+    Dense,
+    Dropout,
+    LayerNormalization,
+    Network,
+    NotCompiledError,
+    Rescaling,
+    Standardize,
+)
 from fastmlp.optimizers import SGD, Adam
 
 DTYPES = ["float32", "float64"]
@@ -73,8 +84,13 @@ def test_defaults_are_relu_and_identity():
         ([3, 4.5, 2], TypeError, r"layers\[1\] is 4.5, expected a width or one of Dense, Dropout"),
         ([3, None, 2], TypeError, r"layers\[1\] is None"),
         ([Dense(3), 2], TypeError, "layers begins with Dense"),
-        ([3, Dropout(0.5)], ValueError, r"layers ends with \[Dropout"),
+        ([3, Dropout(0.5)], ValueError, r"layers has \[Dropout\(0.5\)\] after the input, expected a width"),
+        ([3, 4, Dropout(0.5)], ValueError, r"layers ends with Dropout\(0.5\)"),
         ([3, 4, Dropout(0.5), Dropout(0.1), 2], ValueError, "second Dropout"),
+        ([3, Dense(4, "relu"), Activation("tanh"), 2], ValueError, r"layers\[2\] is Activation\('tanh'\)"),
+        ([3, Activation("tanh"), 2], ValueError, r"layers\[1\] is Activation"),
+        ([3, BatchNormalization()], ValueError, "expected a width or a Dense layer"),
+        ([3, Dense(4, "softmax"), LayerNormalization()], ValueError, "'softmax' is in a hidden layer"),
         ([3, 4, Rescaling(2.0), 2], ValueError, "directly after the input's width"),
         ([3, Dropout(0.5), Rescaling(2.0), 2], ValueError, "directly after the input's width"),
         ([3, Standardize([1, 2], [1, 2]), 2], ValueError, "Standardize has 2 means, expected 3"),

@@ -262,7 +262,7 @@ def test_flipped_bits_are_noticed_or_harmless(saved, tmp_path):
         (lambda h: h.update(version="1"), "format version '1'"),
         (lambda h: h.update(version=0), "format version 0"),
         (lambda h: h.pop("layers"), "'layers'"),
-        (lambda h: h.update(layers=[]), "layers ends with"),
+        (lambda h: h.update(layers=[]), "expected a width or a Dense layer"),
         (lambda h: h.update(layers=7), "not a readable fastmlp model"),
         (lambda h: h["layers"].append({"type": "Dropout", "rate": 0.1}), "layers ends with"),
         (lambda h: h["layers"][1].update(type="Conv"), "unknown layer 'Conv'"),

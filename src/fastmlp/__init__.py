@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Any
 from . import callbacks, initializers, layers, optimizers, schedules
 from .config import __version__, get_num_threads, set_num_threads, show_config
 from .errors import BusyError, ModelFileError, NotCompiledError
-from .layers import Dense, Dropout, Rescaling, Standardize
+from .layers import (
+    Activation,
+    BatchNormalization,
+    Dense,
+    Dropout,
+    LayerNormalization,
+    Rescaling,
+    Standardize,
+)
 from .network import Network
 from .serialization import load
 from .training import History
@@ -23,10 +31,13 @@ if TYPE_CHECKING:
     from . import datasets, functional, plots, reference
 
 __all__ = [
+    "Activation",
+    "BatchNormalization",
     "BusyError",
     "Dense",
     "Dropout",
     "History",
+    "LayerNormalization",
     "ModelFileError",
     "Network",
     "NotCompiledError",
@@ -49,7 +60,7 @@ __all__ = [
 ]
 
 # Imported when they are first used, so that a script that only predicts does not wait for them.
-_LATER = frozenset({"datasets", "functional", "plots", "reference"})
+_LATER = frozenset({"datasets", "functional", "keras", "onnx", "plots", "reference", "sklearn", "torch"})
 
 
 def __getattr__(name: str) -> Any:

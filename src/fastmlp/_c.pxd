@@ -25,6 +25,8 @@ cdef extern from "fastmlp.h" nogil:
         FM_FLOAT32, FM_FLOAT64, FM_UINT8
     enum:
         FM_OK, FM_NO_MEMORY, FM_NOT_FINITE
+    enum:
+        FM_NO_NORM, FM_BATCH_NORM, FM_LAYER_NORM, FM_MOST_ARRAYS
 
     ctypedef struct fm_activation_info:
         const char *name
@@ -62,7 +64,11 @@ cdef extern from "fastmlp.h" nogil:
         double parameter
         int use_bias
         double dropout
-        ptrdiff_t w, b
+        int norm
+        double epsilon, momentum
+    ctypedef struct fm_array:
+        ptrdiff_t offset, rows, columns
+        int is_matrix
     ctypedef struct fm_plan:
         const fm_kernels *kernels
         int type, layer_count
@@ -91,8 +97,9 @@ cdef extern from "fastmlp.h" nogil:
     void fm_free(void *) noexcept
     int fm_plan_init(fm_plan *) noexcept
     void fm_plan_clear(fm_plan *) noexcept
-    void fm_plan_pack(const fm_plan *, void *vector, int layer, const void *w, const void *b) noexcept
-    void fm_plan_unpack(const fm_plan *, const void *vector, int layer, void *w, void *b) noexcept
+    int fm_layer_arrays(const fm_layer *, fm_array *arrays) noexcept
+    void fm_plan_pack(const fm_plan *, void *vector, const fm_array *, const void *values) noexcept
+    void fm_plan_unpack(const fm_plan *, const void *vector, const fm_array *, void *values) noexcept
     void fm_plan_initialize(fm_plan *, int layer, int normal, double scale, uint64_t seed) noexcept
     int fm_plan_predict(const fm_plan *, const fm_input *, ptrdiff_t rows, void *out, int threads) noexcept
     int fm_plan_forward(const fm_plan *, const fm_input *, ptrdiff_t rows, void *const *outs) noexcept

@@ -15,12 +15,12 @@ def get_num_threads() -> int: ...
 def cpu_count() -> int: ...
 
 class Plan:
-    layers: tuple[tuple[int, str, float, bool, float], ...]
+    layers: tuple[tuple[Any, ...], ...]
     isa: str
     def __init__(
         self,
         n_in: int,
-        layers: Sequence[tuple[int, str, float, bool, float]],
+        layers: Sequence[tuple[Any, ...]],
         *,
         dtype: Any = "float32",
         input_shift: ArrayLike | None = None,

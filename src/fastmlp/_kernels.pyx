@@ -186,11 +186,30 @@ cdef c.fm_hyper hyper_of(values, int type) except *:
 
 # --- the plan
 
+cdef tuple shape_of(const c.fm_array *array):
+    if array.is_matrix:
+        return array.rows, array.columns
+    return (array.columns,)
+
+
+cdef tuple plain_layer(layer):
+    """A layer's tuple with plain values in it."""
+    n_out, activation, parameter, use_bias, dropout, *norm = layer
+    dense = int(n_out), str(activation), float(parameter), bool(use_bias), float(dropout)
+    if not norm:
+        return dense
+    kind, epsilon, momentum = norm
+    if kind not in ("batch", "layer"):
+        raise ValueError(f"a layer normalises by {kind!r}, expected 'batch' or 'layer'")
+    return *dense, kind, float(epsilon), float(momentum)
+
+
 cdef class Plan:
     """A compiled description of a network: its layers, parameters and optimizer state.
 
     `reference.Plan` is its readable twin, with the same methods.  A layer is (n_out, activation, parameter, use_bias,
-    dropout rate of the layer's input).
+    dropout rate of the layer's input), or one that normalises (..., "batch" or "layer", epsilon, momentum), n_out that
+    of the layer before and use_bias true.
     """
     cdef c.fm_plan c_plan
     cdef readonly tuple layers
@@ -208,7 +227,7 @@ cdef class Plan:
             raise ValueError(f"dtype is {kind}, expected float32 or float64")
         number = find_isa(isa)
         self.isa = c.fm_isa_name(number).decode()
-        self.layers = tuple((int(n), str(a), float(p), bool(b), float(d)) for n, a, p, b, d in layers)
+        self.layers = tuple([plain_layer(layer) for layer in layers])
         if n_in < 1 or not self.layers or min([layer[0] for layer in self.layers]) < 1:
             raise ValueError("a network needs an input width and at least one layer, every width at least 1")
         plan.kernels = c.fm_isa_table(number)
@@ -220,7 +239,7 @@ cdef class Plan:
             raise MemoryError("fastmlp could not allocate a plan")
         cells = 0
         for l in range(plan.layer_count):
-            n_out, activation, parameter, use_bias, dropout = self.layers[l]
+            n_out, activation, parameter, use_bias, dropout, *norm = self.layers[l]
             if not 0 <= dropout < 1:
                 raise ValueError(f"dropout is {dropout}, expected at least 0 and below 1")
             plan.layers[l].n_in = width
@@ -231,7 +250,8 @@ cdef class Plan:
             plan.layers[l].dropout = dropout
             if plan.layers[l].activation >= c.FM_ACTIVATIONS and l != plan.layer_count - 1:
                 raise ValueError(f"activation {activation!r} works on whole rows and is for the output layer alone")
-            cells += (width + 1) * (n_out + 16)
+            self._set_norm(&plan.layers[l], norm)
+            cells += 4 * (n_out + 16) if norm else (width + 1) * (n_out + 16)
             width = n_out
         plan.n_out = width
         if cells > 2**48:
@@ -246,6 +266,18 @@ cdef class Plan:
         c.fm_free(self.c_plan.layers)
         c.fm_free(self.c_plan.shift)
         c.fm_free(self.c_plan.divisor)
+
+    cdef int _set_norm(self, c.fm_layer *layer, norm) except -1:
+        layer.norm = c.FM_NO_NORM
+        if not norm:
+            return 0
+        layer.norm = c.FM_BATCH_NORM if norm[0] == "batch" else c.FM_LAYER_NORM
+        layer.epsilon, layer.momentum = norm[1:]
+        if layer.n_out != layer.n_in or not layer.use_bias:
+            raise ValueError(f"a normalisation has {layer.n_out} outputs, expected {layer.n_in}, and use_bias")
+        if not layer.epsilon >= 1e-30 or not 0 <= layer.momentum <= 1:
+            raise ValueError(f"epsilon is {layer.epsilon} and momentum {layer.momentum}, expected at least 1e-30 and 0 to 1")
+        return 0
 
     def _set_input(self, Array values, name):
         cdef size_t bytes = values.nbytes
@@ -281,28 +313,25 @@ cdef class Plan:
 
     @property
     def num_parameters(self):
-        return sum([w.size for w in self._canonical()])
+        return sum([np.prod(shape, dtype=int) for shape in self._shapes()])
 
     def _shapes(self):
+        cdef c.fm_array found[c.FM_MOST_ARRAYS]
         shapes = []
         for l in range(self.c_plan.layer_count):
-            shapes.append((self.c_plan.layers[l].n_in, self.c_plan.layers[l].n_out))
-            if self.c_plan.layers[l].use_bias:
-                shapes.append((self.c_plan.layers[l].n_out,))
+            for i in range(c.fm_layer_arrays(&self.c_plan.layers[l], found)):
+                shapes.append(shape_of(&found[i]))
         return shapes
 
-    def _canonical(self):
-        return [np.empty(shape, self.dtype) for shape in self._shapes()]
-
     cdef list unpack(self, const void *vector):
-        cdef int l, i = 0
-        cdef Array w, b
-        arrays = self._canonical()
+        cdef c.fm_array found[c.FM_MOST_ARRAYS]
+        cdef Array array
+        arrays = []
         for l in range(self.c_plan.layer_count):
-            w = arrays[i]
-            b = arrays[i + 1] if self.c_plan.layers[l].use_bias else w
-            c.fm_plan_unpack(&self.c_plan, vector, l, cnp.PyArray_DATA(w), cnp.PyArray_DATA(b))
-            i += 1 + self.c_plan.layers[l].use_bias
+            for i in range(c.fm_layer_arrays(&self.c_plan.layers[l], found)):
+                array = np.empty(shape_of(&found[i]), self.dtype)
+                c.fm_plan_unpack(&self.c_plan, vector, &found[i], cnp.PyArray_DATA(array))
+                arrays.append(array)
         return arrays
 
     cdef list checked(self, arrays, str name):
@@ -315,16 +344,16 @@ cdef class Plan:
                 for a, shape in zip(arrays, shapes)]
 
     cdef void pack(self, void *vector, list arrays):
-        cdef int l, i = 0
-        cdef Array w, b
+        cdef c.fm_array found[c.FM_MOST_ARRAYS]
+        cdef Array array
+        each = iter(arrays)
         for l in range(self.c_plan.layer_count):
-            w = arrays[i]
-            b = arrays[i + 1] if self.c_plan.layers[l].use_bias else w
-            c.fm_plan_pack(&self.c_plan, vector, l, cnp.PyArray_DATA(w), cnp.PyArray_DATA(b))
-            i += 1 + self.c_plan.layers[l].use_bias
+            for i in range(c.fm_layer_arrays(&self.c_plan.layers[l], found)):
+                array = next(each)
+                c.fm_plan_pack(&self.c_plan, vector, &found[i], cnp.PyArray_DATA(array))
 
     def get_weights(self):
-        """Copies of the parameters: [W1, b1, W2, ...]."""
+        """Copies of the parameters: [W1, b1, W2, ...]; of a normalisation gamma and beta, "batch" also mean and variance."""
         return self.unpack(self.c_plan.parameters)
 
     def set_weights(self, weights):
@@ -338,6 +367,8 @@ cdef class Plan:
             raise ValueError(f"kind is {kind!r}, expected 'uniform' or 'normal'")
         if not 0 <= layer < self.c_plan.layer_count:
             raise IndexError(f"layer is {layer}, expected 0 to {self.c_plan.layer_count - 1}")
+        if self.c_plan.layers[layer].norm:
+            raise ValueError(f"layer {layer} is a normalisation, expected a dense one")
         with nogil:
             c.fm_plan_initialize(&self.c_plan, layer, normal, scale, number)
 

@@ -11,6 +11,7 @@ A network is the width of its input and then layers; a width alone stands for a 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
@@ -22,7 +23,7 @@ from .errors import listed, unknown
 from .initializers import Initializer
 
 Array = np.ndarray[Any, Any]
-Activation = str | tuple[str, float]
+ActivationName = str | tuple[str, float]
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Dense:
     """
 
     units: int
-    activation: Activation | None = None
+    activation: ActivationName | None = None
     _: KW_ONLY
     use_bias: bool = True
     initializer: Initializer | None = None
@@ -57,9 +58,7 @@ class Dense:
     def __post_init__(self) -> None:
         _set(self, "units", validation.integer(self.units, "units", 1, validation.MAX_UNITS))
         if self.activation is not None:
-            name, parameter = registry.resolve_activation(self.activation)
-            plain = parameter == registry.ACTIVATIONS[name][0]
-            _set(self, "activation", name if plain else (name, parameter))
+            _set(self, "activation", _named(self.activation, "activation"))
         _set(self, "use_bias", validation.boolean(self.use_bias, "use_bias"))
         if self.initializer is not None:
             _set(self, "initializer", initializers.resolve(self.initializer))
@@ -72,7 +71,7 @@ class Dense:
 class Dropout:
     """Inverted dropout: training zeroes each value with probability `rate`, and divides the rest by 1 - rate.
 
-    It acts on what the next `Dense` layer takes in, and does nothing outside training.
+    It acts on what the next layer takes in, and does nothing outside training.
 
     Parameters
     ----------
@@ -194,8 +193,103 @@ class Standardize:
         return np.array(self.mean), np.array(self.std)
 
 
-Layer = Dense | Dropout | Rescaling | Standardize
-LAYERS: dict[str, type[Layer]] = {cls.__name__: cls for cls in (Dense, Dropout, Rescaling, Standardize)}
+@dataclass(frozen=True)
+class BatchNormalization:
+    """(x - mean) / sqrt(variance + epsilon) * gamma + beta of each column, as Keras has it.
+
+    Training takes the mean and the variance (divided by the count) of the batch's rows; prediction takes
+    moving averages of them.  `Network.folded` puts the prediction's into the dense layers beside it.
+
+    Parameters
+    ----------
+    momentum : float
+        moving = momentum * moving + (1 - momentum) * batch, 0 <= momentum <= 1; PyTorch's is 1 - momentum.
+    epsilon : float
+        Added to the variance, at least 1e-30.
+
+    References
+    ----------
+    Ioffe and Szegedy, "Batch Normalization", arXiv:1502.03167.
+
+    Examples
+    --------
+    >>> from fastmlp import Activation, BatchNormalization, Dense, Network
+    >>> net = Network([4, Dense(8), BatchNormalization(), Activation("relu"), 2])
+    >>> list(net.state_dict())[2:6]
+    ['layers.1.gamma', 'layers.1.beta', 'layers.1.mean', 'layers.1.variance']
+    """
+
+    momentum: float = 0.99
+    epsilon: float = 1e-3
+
+    def __post_init__(self) -> None:
+        _set(self, "momentum", validation.real(self.momentum, "momentum", minimum=0.0, maximum=1.0))
+        _set(self, "epsilon", validation.real(self.epsilon, "epsilon", minimum=1e-30))
+
+    def __repr__(self) -> str:
+        return _short_repr(self, ())
+
+
+@dataclass(frozen=True)
+class LayerNormalization:
+    """(x - mean) / sqrt(variance + epsilon) * gamma + beta, mean and variance those of each row.
+
+    Parameters
+    ----------
+    epsilon : float
+        Added to the variance, at least 1e-30; PyTorch's default is 1e-5.
+
+    References
+    ----------
+    Ba, Kiros and Hinton, "Layer Normalization", arXiv:1607.06450.
+
+    Examples
+    --------
+    >>> from fastmlp import LayerNormalization, Network
+    >>> net = Network([4, LayerNormalization(), 2], dtype="float64", seed=0)
+    >>> net.forward([1.0, 1.0, 3.0, 3.0])[0].round(3)
+    array([-1., -1.,  1.,  1.])
+    """
+
+    epsilon: float = 1e-3
+
+    def __post_init__(self) -> None:
+        _set(self, "epsilon", validation.real(self.epsilon, "epsilon", minimum=1e-30))
+
+    def __repr__(self) -> str:
+        return _short_repr(self, ())
+
+
+@dataclass(frozen=True)
+class Activation:
+    """The activation of the layer before it, where that has none of its own: a `Dense` or a normalisation.
+
+    Parameters
+    ----------
+    activation : str or (str, float)
+        A name, or a name and its parameter.
+
+    Examples
+    --------
+    >>> from fastmlp import Activation, BatchNormalization, Dense, Network
+    >>> net = Network([4, Dense(8), BatchNormalization(), Activation("relu"), 2])
+    """
+
+    activation: ActivationName
+
+    def __post_init__(self) -> None:
+        _set(self, "activation", _named(self.activation, "activation"))
+
+    def __repr__(self) -> str:
+        return _short_repr(self, ("activation",))
+
+
+Normalization = BatchNormalization | LayerNormalization
+Layer = Dense | Dropout | Rescaling | Standardize | BatchNormalization | LayerNormalization | Activation
+LAYERS: dict[str, type[Layer]] = {
+    cls.__name__: cls
+    for cls in (Dense, Dropout, Rescaling, Standardize, BatchNormalization, LayerNormalization, Activation)
+}
 
 
 def _set(layer: Any, name: str, value: object) -> None:
@@ -239,7 +333,7 @@ def resolve(
 
 
 def _layer(value: object, argument: str) -> Layer:
-    if isinstance(value, (Dense, Dropout, Rescaling, Standardize)):
+    if isinstance(value, Layer):
         return value
     try:
         return Dense(validation.integer(value, argument, 1, validation.MAX_UNITS))
@@ -249,27 +343,50 @@ def _layer(value: object, argument: str) -> Layer:
 
 def _check_order(layers: Sequence[Layer]) -> None:
     for i, layer in enumerate(layers):
+        before = layers[i - 1] if i else None
         if isinstance(layer, (Rescaling, Standardize)) and i > 0:
             raise ValueError(f"layers[{i + 1}] is {layer!r}, which belongs directly after the input's width")
-        if isinstance(layer, Dropout) and i > 0 and isinstance(layers[i - 1], Dropout):
+        if isinstance(layer, Dropout) and isinstance(before, Dropout):
             raise ValueError(f"layers[{i + 1}] is a second Dropout in a row, expected one")
-    if not layers or not isinstance(layers[-1], Dense):
-        raise ValueError(f"layers ends with {layers[-1:]}, expected a width or a Dense layer")
+        if isinstance(layer, Activation) and not _takes_activation(before):
+            raise ValueError(
+                f"layers[{i + 1}] is {layer!r}, expected it after a normalisation or a Dense without one"
+            )
+    if not any(isinstance(layer, Dense) for layer in layers):
+        raise ValueError(f"layers has {list(layers)} after the input, expected a width or a Dense layer")
+    if isinstance(layers[-1], Dropout):
+        raise ValueError(f"layers ends with {layers[-1]!r}, expected a layer that it acts on")
+
+
+def _takes_activation(layer: Layer | None) -> bool:
+    if isinstance(layer, Dense):
+        return layer.activation in (None, "identity")
+    return isinstance(layer, (BatchNormalization, LayerNormalization))
 
 
 def _filled(
     layers: Sequence[Layer], activation: object, output: object, initializer: Initializer
 ) -> tuple[Layer, ...]:
-    hidden = sum(isinstance(layer, Dense) for layer in layers) - 1
-    defaults = [*_hidden_activations(activation, hidden), _named(output, "output")]
-    result: list[Layer] = []
-    for layer in layers:
-        if isinstance(layer, Dense):
-            default = defaults.pop(0)
-            layer = dataclasses.replace(
-                layer, activation=layer.activation or default, initializer=layer.initializer or initializer
-            )
-        result.append(layer)
+    dense = [i for i, layer in enumerate(layers) if isinstance(layer, Dense)]
+    # A Dense whose activation stands apart, after a normalisation say, has none of its own.
+    apart = {
+        i
+        for i, end in zip(dense, [*dense[1:], len(layers)], strict=True)
+        if any(isinstance(layer, Activation) for layer in layers[i + 1 : end])
+    }
+    taking = [i for i in dense if i not in apart]
+    names: dict[int, ActivationName] = dict.fromkeys(apart, "identity")
+    hidden = [i for i in taking if i != dense[-1]]
+    names.update(zip(hidden, _hidden_activations(activation, len(hidden)), strict=True))
+    names.setdefault(dense[-1], _named(output, "output"))
+    result = [
+        dataclasses.replace(
+            layer, activation=layer.activation or names[i], initializer=layer.initializer or initializer
+        )
+        if isinstance(layer, Dense)
+        else layer
+        for i, layer in enumerate(layers)
+    ]
     check(result)
     return tuple(result)
 
@@ -277,14 +394,26 @@ def _filled(
 def check(layers: Sequence[Layer]) -> None:
     """Raises ValueError unless completed layers, in this order, make a network."""
     _check_order(layers)
-    *hidden, _ = dense_layers(layers)
-    for layer in hidden:
-        name = registry.resolve_activation(layer.activation)[0]
+    *hidden, _ = activations(layers)
+    for name, _ in hidden:
         if registry.ACTIVATIONS[name][1] == "row":
             raise ValueError(f"activation {name!r} is in a hidden layer, expected it in the last one alone")
 
 
-def _hidden_activations(activation: object, hidden: int) -> list[Activation]:
+def activations(layers: Sequence[Layer]) -> list[tuple[str, float]]:
+    """The name and the parameter of the activation of every layer with parameters, as a Plan has them."""
+    found: list[tuple[str, float]] = []
+    for layer in layers:
+        if isinstance(layer, Dense):
+            found.append(registry.resolve_activation(layer.activation))
+        elif isinstance(layer, (BatchNormalization, LayerNormalization)):
+            found.append(registry.resolve_activation("identity"))
+        elif isinstance(layer, Activation):
+            found[-1] = registry.resolve_activation(layer.activation)
+    return found
+
+
+def _hidden_activations(activation: object, hidden: int) -> list[ActivationName]:
     """One for each hidden layer, from one for all or a list."""
     if isinstance(activation, list):
         if len(activation) != hidden:
@@ -295,14 +424,29 @@ def _hidden_activations(activation: object, hidden: int) -> list[Activation]:
     return [_named(activation, "activation")] * hidden
 
 
-def _named(value: object, argument: str) -> Activation:
-    name, parameter = registry.resolve_activation(value, argument)
+def _named(value: object, argument: str) -> ActivationName:
+    return short_activation(*registry.resolve_activation(value, argument))
+
+
+def short_activation(name: str, parameter: float) -> ActivationName:
+    """A name alone where the parameter is its default, as layers hold it."""
     return name if parameter == registry.ACTIVATIONS[name][0] else (name, parameter)
 
 
 def dense_layers(layers: Sequence[Layer]) -> list[Dense]:
-    """The layers that have weights."""
+    """The dense layers."""
     return [layer for layer in layers if isinstance(layer, Dense)]
+
+
+def layers_with_parameters(n_in: int, layers: Sequence[Layer]) -> list[tuple[Dense | Normalization, int]]:
+    """The layers of a Plan, in order, with the width of each one's input."""
+    found: list[tuple[Dense | Normalization, int]] = []
+    for layer in layers:
+        if isinstance(layer, (Dense, BatchNormalization, LayerNormalization)):
+            found.append((layer, n_in))
+        if isinstance(layer, Dense):
+            n_in = layer.units
+    return found
 
 
 def sizes(n_in: int, layers: Sequence[Layer]) -> tuple[int, ...]:
@@ -313,12 +457,21 @@ def sizes(n_in: int, layers: Sequence[Layer]) -> tuple[int, ...]:
 def parameter_shapes(n_in: int, layers: Sequence[Layer]) -> dict[str, tuple[int, ...]]:
     """Names and shapes in the order of `Network.get_weights`: "layers.0.W", "layers.0.b", "layers.1.W"..."""
     shapes: dict[str, tuple[int, ...]] = {}
-    for i, layer in enumerate(dense_layers(layers)):
-        shapes[f"layers.{i}.W"] = (n_in, layer.units)
-        if layer.use_bias:
-            shapes[f"layers.{i}.b"] = (layer.units,)
-        n_in = layer.units
+    for i, (layer, width) in enumerate(layers_with_parameters(n_in, layers)):
+        own = own_shapes(layer, width)
+        shapes.update({f"layers.{i}.{name}": shape for name, shape in own.items()})
     return shapes
+
+
+def own_shapes(layer: Dense | Normalization, n_in: int) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of one layer's arrays."""
+    if isinstance(layer, Dense):
+        bias = {"b": (layer.units,)} if layer.use_bias else {}
+        return {"W": (n_in, layer.units), **bias}
+    names = ["gamma", "beta"]
+    if isinstance(layer, BatchNormalization):
+        names += ["mean", "variance"]
+    return dict.fromkeys(names, (n_in,))
 
 
 def table(n_in: int, layers: Sequence[Layer]) -> list[str]:
@@ -327,14 +480,8 @@ def table(n_in: int, layers: Sequence[Layer]) -> list[str]:
     for layer in layers:
         width = rows[-1][1]
         if isinstance(layer, Dense):
-            name, parameter = registry.resolve_activation(layer.activation)
-            suffix = "" if isinstance(layer.activation, str) else f"({parameter:g})"
-            count = (width + layer.use_bias) * layer.units
-            rows.append((f"dense, {name}{suffix}", layer.units, count))
-        elif isinstance(layer, Dropout):
-            rows.append((f"dropout, {layer.rate:g}", width, 0))
-        else:
-            rows.append((type(layer).__name__.lower(), width, 0))
+            width = layer.units
+        rows.append((_described(layer), width, _count(layer, rows[-1][1])))
     cells = [("Layer", "Output shape", "Parameters")]
     cells += [(name, f"(rows, {width})", str(count)) for name, width, count in rows]
     cells += [("Total", "", str(sum(count for *_, count in rows)))]
@@ -344,27 +491,54 @@ def table(n_in: int, layers: Sequence[Layer]) -> list[str]:
     return [lines[0], rule, *lines[1:-1], rule, lines[-1]]
 
 
+def _described(layer: Layer) -> str:
+    """A layer in the table of `Network.summary`: "dense, relu"."""
+    name = type(layer).__name__.lower()
+    if isinstance(layer, Dropout):
+        return f"{name}, {layer.rate:g}"
+    if isinstance(layer, (Dense, Activation)):
+        kind, parameter = registry.resolve_activation(layer.activation)
+        return f"{name}, {kind}" + ("" if isinstance(layer.activation, str) else f"({parameter:g})")
+    return name
+
+
+def _count(layer: Layer, width: int) -> int:
+    if not isinstance(layer, (Dense, BatchNormalization, LayerNormalization)):
+        return 0
+    return sum(math.prod(shape) for shape in own_shapes(layer, width).values())
+
+
 def plan_arguments(
     n_in: int, layers: Sequence[Layer], dtype: np.dtype[Any]
-) -> tuple[list[tuple[int, str, float, bool, float]], Array | None, Array | None]:
+) -> tuple[list[tuple[Any, ...]], Array | None, Array | None]:
     """What a Plan is made of: its layers, the input's shift and its divisor, None where they do nothing."""
-    steps: list[tuple[int, str, float, bool, float]] = []
+    steps: list[tuple[Any, ...]] = []
     shift: Array | None = None
     divisor: Array | None = None
-    rate = 0.0
+    rate, width = 0.0, n_in
+    found = activations(layers)
     for layer in layers:
-        if isinstance(layer, Dense):
-            name, parameter = registry.resolve_activation(layer.activation)
-            steps.append((layer.units, name, parameter, layer.use_bias, rate))
+        if isinstance(layer, (Dense, BatchNormalization, LayerNormalization)):
+            width = layer.units if isinstance(layer, Dense) else width
+            use_bias = layer.use_bias if isinstance(layer, Dense) else True
+            norm = () if isinstance(layer, Dense) else _normalization(layer)
+            steps.append((width, *found[len(steps)], use_bias, rate, *norm))
             rate = 0.0
         elif isinstance(layer, Dropout):
             rate = layer.rate
-        else:
+        elif isinstance(layer, (Rescaling, Standardize)):
             shift, divisor = layer.shift_and_divisor(n_in)
             _check_held(shift, divisor, dtype, type(layer).__name__)
             shift = shift if shift.any() else None
             divisor = divisor if (divisor != 1).any() else None
     return steps, shift, divisor
+
+
+def _normalization(layer: Normalization) -> tuple[str, float, float]:
+    """What a Plan's tuple has more than a dense layer's."""
+    if isinstance(layer, BatchNormalization):
+        return "batch", layer.epsilon, layer.momentum
+    return "layer", layer.epsilon, 0.0
 
 
 def _check_held(shift: Array, divisor: Array, dtype: np.dtype[Any], name: str) -> None:

@@ -15,7 +15,7 @@ from . import layers as descriptions
 from ._kernels import Plan, Predictor
 from .errors import BusyError, NotCompiledError
 from .initializers import Initializer
-from .layers import Activation, Layer
+from .layers import ActivationName, Layer
 from .optimizers import Optimizer
 
 if TYPE_CHECKING:
@@ -33,10 +33,12 @@ class Network(Predictor):
     Parameters
     ----------
     layers : sequence
-        The width of the input, then one element a layer: a width, `Dense` or `Dropout`; `Rescaling` or
-        `Standardize` may stand directly after the input's width.
+        The width of the input, then one element a layer: a width, `Dense`, `Dropout`, `Activation`,
+        `BatchNormalization` or `LayerNormalization`; `Rescaling` or `Standardize` may stand directly after
+        the input's width.
     activation : str, (str, float) or list
-        Of the hidden layers that do not name their own; a list has one for each hidden layer.
+        Of the hidden dense layers that do not name their own and have no `Activation` after them, before the
+        next dense layer; a list has one for each of them.
     output : str or (str, float)
         Activation of the last layer, unless that names its own.
     dtype : {"float32", "float64"}
@@ -87,8 +89,8 @@ class Network(Predictor):
         self,
         layers: Sequence[int | Layer],
         *,
-        activation: Activation | list[Activation] = "relu",
-        output: Activation = "identity",
+        activation: ActivationName | list[ActivationName] = "relu",
+        output: ActivationName = "identity",
         dtype: Any = "float32",
         initializer: Initializer | None = None,
         seed: int | np.random.Generator | None = None,
@@ -96,10 +98,11 @@ class Network(Predictor):
     ) -> None:
         n_in, resolved = descriptions.resolve(layers, activation, output, initializer)
         self._build(n_in, resolved, validation.as_dtype(dtype), validation.as_seed(seed), isa)
-        for i, layer in enumerate(descriptions.dense_layers(self.layers)):
-            assert layer.initializer is not None
-            kind, scale = initializers.distribution(layer.initializer, *self.layer_sizes[i : i + 2])
-            self.plan.initialize(i, kind, scale, self.seed)
+        for i, (layer, width) in enumerate(descriptions.layers_with_parameters(n_in, self.layers)):
+            if isinstance(layer, descriptions.Dense):
+                assert layer.initializer is not None
+                kind, scale = initializers.distribution(layer.initializer, width, layer.units)
+                self.plan.initialize(i, kind, scale, self.seed)
 
     def _build(
         self, n_in: int, layers: tuple[Layer, ...], dtype: np.dtype[Any], seed: int, isa: str | None
@@ -456,7 +459,8 @@ class Network(Predictor):
         Returns
         -------
         list of ndarray
-            One of shape (rows, units) for each dense layer; the last is what `predict` returns.
+            One of shape (rows, units) for each dense or normalisation layer; the last is what `predict`
+            returns.
 
         Examples
         --------
@@ -471,6 +475,8 @@ class Network(Predictor):
     ) -> tuple[Any, ...]:
         """The loss and its gradients with respect to the parameters; without dropout, penalties and clipping.
 
+        Batch normalisation has its moving statistics here, as in `predict`.
+
         Parameters
         ----------
         X, y, sample_weight
@@ -482,7 +488,7 @@ class Network(Predictor):
         -------
         loss : float
         gradients : list of (dW, db)
-            Shaped like `weights` and `biases`; db is None in a layer without a bias.
+            Of each dense layer, db None where there is no bias; (dgamma, dbeta) of a normalisation.
         dX : ndarray of shape (rows, n_in)
             Only on request.
 
@@ -510,25 +516,32 @@ class Network(Predictor):
     # ---- parameters ----
 
     def _paired(self, flat: Sequence[Array]) -> list[tuple[Array, Array | None]]:
-        """[(W, b or None), ...] from a flat list."""
+        """[(W, b or None), ...] from a flat list, (gamma, beta) of a normalisation."""
         arrays = iter(flat)
-        return [
-            (next(arrays), next(arrays) if layer.use_bias else None)
-            for layer in descriptions.dense_layers(self.layers)
-        ]
+        pairs: list[tuple[Array, Array | None]] = []
+        for layer, width in descriptions.layers_with_parameters(self.plan.n_in, self.layers):
+            first, *rest = [next(arrays) for _ in descriptions.own_shapes(layer, width)]
+            pairs.append((first, rest[0] if rest else None))
+        return pairs
+
+    def _dense_pairs(self) -> list[tuple[Array, Array | None]]:
+        return [pair for pair in self._paired(self.plan.get_weights()) if pair[0].ndim == 2]
 
     @property
     def weights(self) -> tuple[Array, ...]:
-        """Read-only copies of every layer's W, shape (n_in, n_out)."""
-        return tuple(_read_only(W) for W, _ in self._paired(self.plan.get_weights()))
+        """Read-only copies of every dense layer's W, shape (n_in, n_out)."""
+        return tuple(_read_only(W) for W, _ in self._dense_pairs())
 
     @property
     def biases(self) -> tuple[Array | None, ...]:
-        """Read-only copies of every layer's b, shape (n_out,), or None where there is none."""
-        return tuple(None if b is None else _read_only(b) for _, b in self._paired(self.plan.get_weights()))
+        """Read-only copies of every dense layer's b, shape (n_out,), or None where there is none."""
+        return tuple(None if b is None else _read_only(b) for _, b in self._dense_pairs())
 
     def get_weights(self) -> list[Array]:
         """Copies of the parameters as a flat list, [W1, b1, W2, ...]; no b in a layer without a bias.
+
+        `LayerNormalization` has gamma and beta there, `BatchNormalization` gamma, beta, and the moving mean
+        and variance.
 
         >>> from fastmlp import Network
         >>> [array.shape for array in Network([4, 3, 1]).get_weights()]
@@ -578,6 +591,28 @@ class Network(Predictor):
         self.set_weights([state[name] for name in names])
 
     # ---- files, pickles, copies ----
+
+    def folded(self) -> Network:
+        """A network without `BatchNormalization` that predicts the same to rounding, not compiled.
+
+        What one does to its input at prediction, x * scale + offset, goes into W and b of the dense layer
+        before it, where nothing stands between, or else of the one after it; between two activations it
+        becomes a dense layer of its own.
+
+        Returns
+        -------
+        Network
+            Its own copy of the weights, computed in float64.
+
+        Examples
+        --------
+        >>> from fastmlp import Activation, BatchNormalization, Dense, Network
+        >>> Network([4, Dense(8), BatchNormalization(), Activation("relu"), 2], seed=0).folded()
+        Network([4, Dense(8, 'relu'), Dense(2, 'identity')], dtype='float32', seed=0)
+        """
+        from . import folding
+
+        return folding.folded(self)
 
     def save(self, path: str | os.PathLike[str], *, include_optimizer: bool = False) -> None:
         """Write the network to a file; a crash leaves an older file of that name whole.

@@ -344,4 +344,6 @@ def as_weights(
         if array.shape != shape:
             raise ValueError(f"{name} has shape {array.shape}, expected {shape}")
         result.append(converted(array, dtype, name))
+        if name.endswith(".variance") and result[-1].min() < 0:
+            raise ValueError(f"{name} contains {result[-1].min():g}, expected numbers of 0 or more")
     return result

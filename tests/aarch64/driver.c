@@ -13,8 +13,10 @@
 #include "fastmlp.h"
 #include "random.h"
 
-enum { ROWS = 301, BATCH = 32, EPOCHS = 4, N_IN = 37, LAYERS = 5 };
-static const ptrdiff_t widths[LAYERS] = {15, 40, 17, 33, 5}; /* 4, 1, 2, 1, 4 segments of inputs, float64 2, 1, 1, 1, 4 */
+enum { ROWS = 301, BATCH = 32, EPOCHS = 4, N_IN = 37, LAYERS = 7 };
+/* The dense ones have 4, 1, 2, 1, 4 segments of inputs, float64 2, 1, 1, 1, 4. */
+static const ptrdiff_t widths[LAYERS] = {15, 40, 40, 17, 33, 33, 5};
+static const int norms[LAYERS] = {0, 0, FM_LAYER_NORM, 0, 0, FM_BATCH_NORM, 0};
 
 /* Knuth's generator: uniform in [-1, 1), exact in float32. */
 static uint64_t state;
@@ -62,17 +64,18 @@ static void hash_reals(const fm_plan *plan, const void *reals, ptrdiff_t count)
 /* Parameters, or anything laid out like them, in their canonical form. */
 static void hash_vector(const fm_plan *plan, const void *vector)
 {
-    double w[40 * 40], b[40];
-    for (int l = 0; l < LAYERS; l++) {
-        fm_plan_unpack(plan, vector, l, w, b);
-        hash_reals(plan, w, plan->layers[l].n_in * plan->layers[l].n_out);
-        hash_reals(plan, b, plan->layers[l].n_out);
-    }
+    double values[40 * 40];
+    fm_array arrays[FM_MOST_ARRAYS];
+    for (int l = 0; l < LAYERS; l++)
+        for (int i = 0, count = fm_layer_arrays(&plan->layers[l], arrays); i < count; i++) {
+            fm_plan_unpack(plan, vector, &arrays[i], values);
+            hash_reals(plan, values, arrays[i].rows * arrays[i].columns);
+        }
 }
 
 static void describe(fm_plan *plan, const fm_kernels *kernels, int type, fm_layer layers[LAYERS])
 {
-    static const int activations[LAYERS] = {FM_tanh, FM_gelu, FM_relu, FM_mish, FM_softmax};
+    static const int activations[LAYERS] = {FM_tanh, FM_gelu, FM_identity, FM_relu, FM_identity, FM_mish, FM_softmax};
     memset(plan, 0, sizeof *plan);
     memset(layers, 0, LAYERS * sizeof *layers);
     for (int l = 0; l < LAYERS; l++) {
@@ -80,6 +83,7 @@ static void describe(fm_plan *plan, const fm_kernels *kernels, int type, fm_laye
         layers[l].n_out = widths[l];
         layers[l].activation = activations[l];
         layers[l].use_bias = 1;
+        layers[l].norm = norms[l], layers[l].epsilon = 1e-3, layers[l].momentum = 0.9;
         layers[l].dropout = l ? 0.25 : 0.1;
     }
     plan->kernels = kernels;
@@ -89,7 +93,8 @@ static void describe(fm_plan *plan, const fm_kernels *kernels, int type, fm_laye
     plan->n_in = N_IN;
     plan->n_out = widths[LAYERS - 1];
     check(fm_plan_init(plan));
-    for (int l = 0; l < LAYERS; l++) fm_plan_initialize(plan, l, l & 1, 0.3, 99);
+    for (int l = 0; l < LAYERS; l++)
+        if (!norms[l]) fm_plan_initialize(plan, l, l & 1, 0.3, 99);
 }
 
 /* One training run of an optimizer, hashed: epoch sums, weights, state, predictions, gradients, one row alone. */

@@ -90,14 +90,24 @@ typedef struct {
     int nesterov;
 } fm_hyper;
 
+/* A layer is dense, or normalises its input: then n_out is n_in, w is gamma and b beta. */
+enum fm_norm { FM_NO_NORM, FM_BATCH_NORM, FM_LAYER_NORM };
+
 typedef struct {
     ptrdiff_t n_in, n_out;
     int activation;
     double parameter;
     int use_bias;
     double dropout;            /* of this layer's input */
+    int norm;
+    double epsilon, momentum;  /* of a normalisation: added to the variance; of the moving statistics */
     ptrdiff_t w, b;            /* offsets in the parameter vector; b is -1 without a bias */
+    ptrdiff_t mean, variance;  /* offsets of the moving statistics, or -1 */
 } fm_layer;
+
+/* One canonical array of a layer, (rows, columns) or with is_matrix 0 (columns,), and its place in a vector. */
+typedef struct { ptrdiff_t offset, rows, columns; int is_matrix; } fm_array;
+enum { FM_MOST_ARRAYS = 4 };
 
 typedef struct {
     const fm_kernels *kernels;
@@ -131,9 +141,11 @@ void fm_free(void *);
 int fm_plan_init(fm_plan *);
 void fm_plan_clear(fm_plan *);
 
-/* Canonical (n_in, n_out) and (n_out,) arrays to and from a vector laid out like the parameters. */
-void fm_plan_pack(const fm_plan *, void *vector, int layer, const void *w, const void *b);
-void fm_plan_unpack(const fm_plan *, const void *vector, int layer, void *w, void *b);
+/* The arrays of a layer, in order: W and b, or gamma and beta and the moving mean and variance; returns how many. */
+int fm_layer_arrays(const fm_layer *, fm_array arrays[FM_MOST_ARRAYS]);
+/* One of them, row-major, to and from a vector laid out like the parameters. */
+void fm_plan_pack(const fm_plan *, void *vector, const fm_array *, const void *values);
+void fm_plan_unpack(const fm_plan *, const void *vector, const fm_array *, void *values);
 /* Weights uniform in [-scale, scale) or normal with that deviation; the bias zero. */
 void fm_plan_initialize(fm_plan *, int layer, int normal, double scale, uint64_t seed);
 

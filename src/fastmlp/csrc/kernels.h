@@ -74,6 +74,27 @@ typedef struct {
     ptrdiff_t m, k, n;
 } FN(weight_gradient_args);
 
+/* Rows of a normalisation layer; matrices (m, n) in panels. */
+typedef struct {
+    int by_row;                   /* layer normalisation: statistics of each row, else of each column */
+    ptrdiff_t batch;              /* rows that the columns' statistics are of; 0 where they are fixed */
+    const real *x;
+    ptrdiff_t x_panel;
+    real *z;
+    ptrdiff_t z_panel;
+    const real *d;                /* the gradient with respect to z, padding zero */
+    ptrdiff_t d_panel;
+    real *dx;                     /* padding zero */
+    ptrdiff_t dx_panel;
+    const real *gamma, *beta;     /* (n,) padded */
+    real *mean;                   /* (n,) padded; by row (m,) */
+    real *variance;               /* by column: (n,) padded */
+    real *inverse;                /* by row: (m,), 1 / deviation; NULL: neither it nor the mean is kept */
+    const real *d_gamma, *d_beta; /* (n,) padded, over the whole batch; by column alone */
+    ptrdiff_t m, n;
+    real epsilon;
+} FN(norm_args);
+
 /* One row of a loss. */
 typedef struct {
     const real *p;                /* logits where the link is fused, else predictions; in panels, as y and d */
@@ -112,6 +133,10 @@ typedef struct {
     void (*input_gradient)(const FN(input_gradient_args) *);
     ptrdiff_t (*weight_gradient_units)(const FN(weight_gradient_args) *);
     void (*weight_gradient)(const FN(weight_gradient_args) *, ptrdiff_t first, ptrdiff_t last);
+    void (*norm_forward)(const FN(norm_args) *);
+    void (*norm_backward)(const FN(norm_args) *);
+    void (*norm_statistics)(const FN(norm_args) *, ptrdiff_t panel); /* of columns */
+    void (*norm_gradient)(const FN(norm_args) *, ptrdiff_t panel, real *d_gamma, real *d_beta); /* (L,) each */
     /* Elementwise, any alignment; out may be an input. */
     struct {
         void (*forward)(real *a, const real *z, ptrdiff_t count, real parameter);

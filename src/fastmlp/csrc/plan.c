@@ -166,7 +166,9 @@ int fm_plan_init(fm_plan *plan)
     plan->size = TYPED(plan, lay_out)(plan);
     plan->loss = -1;
     plan->parameters = fm_alloc(vector_bytes(plan));
-    return plan->parameters ? FM_OK : FM_NO_MEMORY;
+    if (!plan->parameters) return FM_NO_MEMORY;
+    TYPED(plan, initialize_norms)(plan);
+    return FM_OK;
 }
 
 static void drop_training(fm_plan *plan)
@@ -185,14 +187,24 @@ void fm_plan_clear(fm_plan *plan)
     plan->parameters = NULL;
 }
 
-void fm_plan_pack(const fm_plan *plan, void *vector, int layer, const void *w, const void *b)
+int fm_layer_arrays(const fm_layer *layer, fm_array arrays[FM_MOST_ARRAYS])
 {
-    TYPED(plan, pack)(plan, vector, layer, w, b);
+    const ptrdiff_t vectors[] = {layer->b, layer->mean, layer->variance};
+    int count = 0;
+    arrays[count++] = (fm_array){layer->w, layer->norm ? 1 : layer->n_in, layer->n_out, !layer->norm};
+    for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++)
+        if (vectors[i] >= 0) arrays[count++] = (fm_array){vectors[i], 1, layer->n_out, 0};
+    return count;
 }
 
-void fm_plan_unpack(const fm_plan *plan, const void *vector, int layer, void *w, void *b)
+void fm_plan_pack(const fm_plan *plan, void *vector, const fm_array *array, const void *values)
 {
-    TYPED(plan, unpack)(plan, vector, layer, w, b);
+    TYPED(plan, pack)(plan, vector, array, values);
+}
+
+void fm_plan_unpack(const fm_plan *plan, const void *vector, const fm_array *array, void *values)
+{
+    TYPED(plan, unpack)(plan, vector, array, values);
 }
 
 void fm_plan_initialize(fm_plan *plan, int layer, int normal, double scale, uint64_t seed)

@@ -4,6 +4,8 @@ Read the modules in this order to learn how a multi-layer perceptron works:
 
 functions
     Activations, each beside its derivative, and the dense layer beside its gradients.
+normalization
+    Batch and layer normalisation beside their gradients.
 losses
     What a prediction costs, beside the gradient of that cost.
 optimizers
@@ -39,6 +41,7 @@ from .functions import (
     elementary,
 )
 from .losses import LINKS, LOSSES, Loss, loss_gradient
+from .normalization import normalization_backward, normalized, statistics
 from .optimizers import OPTIMIZERS, Optimizer, optimizer_update
 from .plan import Plan
 from .random import cosine, dropout_mask, normal_weights, philox, shuffled, uniform_weights
@@ -62,8 +65,11 @@ __all__ = [
     "elementary",
     "loss_gradient",
     "normal_weights",
+    "normalization_backward",
+    "normalized",
     "optimizer_update",
     "philox",
     "shuffled",
+    "statistics",
     "uniform_weights",
 ]

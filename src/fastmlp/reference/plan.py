@@ -2,7 +2,8 @@
 
 A layer computes x = mask * input, z = x @ w + b, a = activation(z); its outputs are the next layer's input.
 Going backward, the gradient of the loss with respect to z, dz ("delta"), gives the gradients of w and b,
-and through w the gradient of the layer's input; the activation's derivative makes that the dz before.
+and through w the gradient of the layer's input; the activation's derivative makes that the dz before.  A
+normalisation layer stands in for the dense step: z = x_hat * gamma + beta.
 """
 
 from __future__ import annotations
@@ -23,11 +24,12 @@ from .functions import (
     dense_forward,
 )
 from .losses import LINKS, LOSSES, loss_gradient
+from .normalization import normalization_backward, normalized, statistics
 from .optimizers import OPTIMIZERS, apply, flush, global_norm_scale
 from .random import dropout_mask, normal_weights, shuffled, uniform_weights
 
 
-class _Dense(NamedTuple):
+class _Layer(NamedTuple):
     """One layer's description, in the order of `Plan`'s argument."""
 
     n_out: int
@@ -35,6 +37,9 @@ class _Dense(NamedTuple):
     parameter: float
     use_bias: bool
     dropout: float
+    norm: str | None = None  # "batch", "layer", or None: dense
+    epsilon: float = 0.0
+    momentum: float = 0.0
 
 
 class _Trace(NamedTuple):
@@ -44,6 +49,8 @@ class _Trace(NamedTuple):
     mask: Array | None  # (rows, n_in), what dropout multiplied the input by
     z: Array  # (rows, n_out)
     a: Array  # (rows, n_out)
+    mean: Array | None = None  # what a normalisation took, (1, n_out), or by row (rows, 1)
+    variance: Array | None = None
 
 
 class Plan:
@@ -55,7 +62,8 @@ class Plan:
         Width of the input.
     layers : sequence of (n_out, activation, parameter, use_bias, dropout)
         Each layer's width, activation and the activation's parameter, whether it has a bias, and the rate in
-        [0, 1) at which training drops units of the layer's *input*.
+        [0, 1) at which training drops units of the layer's *input*.  A layer that normalises its input has
+        three more, ("batch" or "layer", epsilon, momentum), as many outputs as inputs, and use_bias true.
     dtype : {"float32", "float64"}
     input_shift, input_divisor : array_like of shape (n_in,), optional
         The input is rescaled to (x - shift) / divisor.
@@ -102,7 +110,7 @@ class Plan:
     def __init__(
         self,
         n_in: int,
-        layers: Sequence[tuple[int, str, float, bool, float]],
+        layers: Sequence[tuple[Any, ...]],
         *,
         dtype: str = "float32",
         input_shift: Any = None,
@@ -110,15 +118,17 @@ class Plan:
         isa: str | None = None,
     ) -> None:
         self.n_in = int(n_in)
-        self.layers = tuple(_Dense(int(n), str(a), float(p), bool(b), float(d)) for n, a, p, b, d in layers)
+        self.layers = tuple(layers)
+        self._layers = tuple(_Layer(*layer) for layer in layers)
         self.dtype = np.dtype(dtype)
         self._check()
-        self.n_out = self.layers[-1].n_out
+        self.n_out = self._layers[-1].n_out
         self._shift = self._input_vector("input_shift", input_shift)
         self._divisor = self._input_vector("input_divisor", input_divisor)
-        widths = [self.n_in, *(layer.n_out for layer in self.layers)]
-        self._w = [np.zeros(shape, self.dtype) for shape in zip(widths[:-1], widths[1:], strict=True)]
-        self._b = [np.zeros(d.n_out, self.dtype) if d.use_bias else None for d in self.layers]
+        widths = [self.n_in, *(layer.n_out for layer in self._layers)]
+        self._arrays = [
+            self._begin(layer, width) for layer, width in zip(self._layers, widths[:-1], strict=True)
+        ]
         self.num_parameters = sum(array.size for array in self._parameters())
         self.loss: str | None = None
         self._loss_parameter = 0.0
@@ -133,18 +143,30 @@ class Plan:
         """ValueError unless the description makes a network."""
         if self.dtype not in (np.float32, np.float64):
             raise ValueError(f"dtype must be float32 or float64, got {self.dtype}.")
-        if not self.layers:
+        if not self._layers:
             raise ValueError("layers must hold at least one layer, got none.")
         if self.n_in < 1:
             raise ValueError(f"n_in must be at least 1, got {self.n_in}.")
-        for number, layer in enumerate(self.layers):
+        for number, layer in enumerate(self._layers):
             if layer.n_out < 1:
                 raise ValueError(f"layers[{number}] must have at least 1 output, got {layer.n_out}.")
             _known("activation", layer.activation, ACTIVATIONS)
-            if ACTIVATIONS[layer.activation].saved == "row" and number < len(self.layers) - 1:
+            if ACTIVATIONS[layer.activation].saved == "row" and number < len(self._layers) - 1:
                 raise ValueError(f"layers[{number}] is not the last, so it cannot have {layer.activation!r}.")
+            n_in = self._layers[number - 1].n_out if number else self.n_in
+            if layer.norm is not None and layer.n_out != n_in:
+                raise ValueError(f"layers[{number}] normalises, so it must have as many outputs as inputs.")
             if not 0 <= layer.dropout < 1:
                 raise ValueError(f"layers[{number}] must have a dropout rate in [0, 1), got {layer.dropout}.")
+
+    def _begin(self, layer: _Layer, width: int) -> list[Array]:
+        """A layer's arrays: [W, b], or [gamma, beta] and the moving [mean, variance]."""
+        n = layer.n_out
+        if layer.norm is None:
+            w = np.zeros((width, n), self.dtype)
+            return [w, np.zeros(n, self.dtype)] if layer.use_bias else [w]
+        pair = [np.ones(n, self.dtype), np.zeros(n, self.dtype)]
+        return [*pair, np.zeros(n, self.dtype), np.ones(n, self.dtype)] if layer.norm == "batch" else pair
 
     def _input_vector(self, name: str, values: Any) -> Array | None:
         """values as (n_in,) reals of the plan's type, or None."""
@@ -159,11 +181,13 @@ class Plan:
 
     def _parameters(self) -> list[Array]:
         """The plan's own arrays, [W1, b1, W2, ...]."""
-        pairs = zip(self._w, self._b, strict=True)
-        return [array for pair in pairs for array in pair if array is not None]
+        return [array for arrays in self._arrays for array in arrays]
 
     def get_weights(self) -> list[Array]:
-        """Copies of the parameters, [W1, b1, W2, ...]: W (n_in, n_out), b (n_out,), no b without a bias."""
+        """Copies of the parameters, [W1, b1, W2, ...]: W (n_in, n_out), b (n_out,), no b without a bias.
+
+        A normalisation has gamma and beta, "batch" also its moving mean and variance, (n_out,) each.
+        """
         return [array.copy() for array in self._parameters()]
 
     def set_weights(self, weights: Sequence[Array]) -> None:
@@ -174,9 +198,9 @@ class Plan:
         """Draws a layer's weights, "uniform" in [-scale, scale) or "normal" of that deviation; zeroes b."""
         draw = {"uniform": uniform_weights, "normal": normal_weights}
         _known("kind", kind, draw)
-        w, b = self._w[layer], self._b[layer]
+        w, *bias = self._arrays[layer]
         w[...] = draw[kind](seed, layer, w.shape, scale)
-        if b is not None:
+        for b in bias:
             b[...] = 0
 
     # Forward
@@ -196,15 +220,30 @@ class Plan:
         """The forward pass, with dropout if there is a seed for it."""
         a = self._input(X)
         traces = []
-        for number, layer in enumerate(self.layers):
+        for number, layer in enumerate(self._layers):
             x, mask = a, None
             if dropout_seed is not None and layer.dropout > 0:
                 mask = dropout_mask(dropout_seed, number, self.step, a.shape, layer.dropout, self.dtype)
                 x = a * mask
-            z = dense_forward(x, self._w[number], self._b[number])
+            z, *taken = self._step(number, x, training=dropout_seed is not None)
             a = activation_forward(layer.activation, z, layer.parameter)
-            traces.append(_Trace(x, mask, z, a))
+            traces.append(_Trace(x, mask, z, a, *taken))
         return traces
+
+    def _step(self, number: int, x: Array, *, training: bool) -> list[Array]:
+        """z of a layer; of a normalisation also the mean and the variance that it took."""
+        layer = self._layers[number]
+        first, *rest = self._arrays[number]
+        if layer.norm is None:
+            return [dense_forward(x, first, rest[0] if rest else None)]
+        beta, *moving = rest
+        if layer.norm == "layer":
+            mean, variance = statistics(x, axis=-1)
+        elif training:
+            mean, variance = statistics(x, axis=0)
+        else:
+            mean, variance = moving
+        return [normalized(x, mean, variance, layer.epsilon) * first + beta, mean, variance]
 
     def forward(self, X: Any) -> list[Array]:
         """Every layer's activations [a1, a2, ...], each (rows, n_out) of its layer; no dropout."""
@@ -240,7 +279,7 @@ class Plan:
 
     def _through_activation(self, number: int, trace: _Trace, da: Array) -> Array:
         """dz from da of a layer."""
-        layer = self.layers[number]
+        layer = self._layers[number]
         saved = trace.z if ACTIVATIONS[layer.activation].saved == "z" else trace.a
         return flush(activation_backward(layer.activation, da, saved, layer.parameter))
 
@@ -251,12 +290,25 @@ class Plan:
             raise ValueError(f"output_gradient must have shape {output.a.shape}, got {da.shape}.")
         return self._through_activation(-1, output, da)
 
-    def _backward(self, traces: Sequence[_Trace], dz: Array) -> tuple[list[Array], Array]:
+    def _through_layer(self, number: int, trace: _Trace, dz: Array, *, training: bool) -> list[Array]:
+        """[dx, dW, db], or [dx, d gamma, d beta, and zeros for what no gradient moves]."""
+        layer, arrays = self._layers[number], self._arrays[number]
+        if layer.norm is None:
+            return list(dense_backward(dz, trace.x, arrays[0])[: 1 + len(arrays)])
+        assert trace.mean is not None and trace.variance is not None
+        axis = 1 if layer.norm == "layer" else 0 if training else None
+        x_hat = normalized(trace.x, trace.mean, trace.variance, layer.epsilon)
+        found = normalization_backward(dz, x_hat, arrays[0], trace.variance, layer.epsilon, axis)
+        return [flush(found[0]), *found[1:], *(np.zeros_like(array) for array in arrays[2:])]
+
+    def _backward(
+        self, traces: Sequence[_Trace], dz: Array, *, training: bool = False
+    ) -> tuple[list[Array], Array]:
         """([dW1, db1, dW2, ...], dX) from dz of the last layer."""
         gradients: list[Array] = []
-        for number in reversed(range(len(self.layers))):
-            dx, dw, db = dense_backward(dz, traces[number].x, self._w[number])
-            gradients = [dw, db, *gradients] if self.layers[number].use_bias else [dw, *gradients]
+        for number in reversed(range(len(self._layers))):
+            dx, *of_layer = self._through_layer(number, traces[number], dz, training=training)
+            gradients = [*of_layer, *gradients]
             mask = traces[number].mask
             if mask is not None:
                 dx = dx * mask
@@ -311,12 +363,12 @@ class Plan:
         ValueError
             If a name is unknown, the loss needs another output activation, or an activation is step.
         """
-        if any(layer.activation == "step" for layer in self.layers):
+        if any(layer.activation == "step" for layer in self._layers):
             raise ValueError("activation 'step' has derivative 0, so nothing can be trained through it.")
         _known("optimizer", optimizer, OPTIMIZERS)
         if loss is not None:
             _known("loss", loss, LOSSES)
-            output, link = self.layers[-1].activation, LOSSES[loss].link
+            output, link = self._layers[-1].activation, LOSSES[loss].link
             if output not in LINKS.get(link, (output,)):
                 raise ValueError(f"loss {loss!r} needs an output activation of {link!r}, got {output!r}.")
         self.loss, self._loss_parameter = loss, loss_parameter
@@ -339,6 +391,14 @@ class Plan:
             gradient = scale * gradient
             apply(self._optimizer, array, gradient, slots, h, learning_rate, powers, is_weight=is_weight)
         self.step, self._beta_powers = self.step + 1, powers
+
+    def _move_statistics(self, traces: Sequence[_Trace]) -> None:
+        """moving = momentum * moving + (1 - momentum) * batch"""
+        for layer, arrays, trace in zip(self._layers, self._arrays, traces, strict=True):
+            if layer.norm == "batch":
+                assert trace.mean is not None and trace.variance is not None
+                for moving, batch in zip(arrays[2:], (trace.mean[0], trace.variance[0]), strict=True):
+                    moving[...] = layer.momentum * moving + (1 - layer.momentum) * batch
 
     @np.errstate(over="ignore", invalid="ignore")  # a divergence is told by the loss
     def train(
@@ -410,7 +470,8 @@ class Plan:
                 self.set_weights(before[0])
                 self.set_state(before[1])
                 raise FloatingPointError(f"the loss of batch {batch} is not finite: {_total(row_losses)}.")
-            self._update(self._backward(traces, dz)[0], float(learning_rates[batch]))
+            self._update(self._backward(traces, dz, training=True)[0], float(learning_rates[batch]))
+            self._move_statistics(traces)
             loss, correct = loss + _total(row_losses), correct + _total(row_correct)
             batch += 1
             if time.monotonic() - start >= seconds:
@@ -430,7 +491,8 @@ class Plan:
             raise RuntimeError("train_backward needs a train_forward before it.")
         traces, self._last = self._last, None
         dz = self._from_outside(traces[-1], output_gradient)
-        self._update(self._backward(traces, dz)[0], learning_rate)
+        self._update(self._backward(traces, dz, training=True)[0], learning_rate)
+        self._move_statistics(traces)
 
     def get_state(self) -> dict[str, Any]:
         """The optimizer's memory: step, beta_powers, and slots, each a list like `get_weights`'."""
