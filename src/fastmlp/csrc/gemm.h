@@ -221,6 +221,14 @@ static void FN(bias_panel)(const FN(weight_gradient_args) *g, ptrdiff_t p)
     g->sink->take(g->sink, sums, g->b_offset + p * L, L, 0);
 }
 
+/* Columns of panel q of the next batch's rows, which lie anywhere, into the cache: a unit has time for a line of each. */
+INLINE void FN(prefetch_next)(const FN(weight_gradient_args) *g, ptrdiff_t q)
+{
+    const ptrdiff_t size = g->next->type == FM_UINT8 ? 1 : g->next->type == FM_FLOAT32 ? 4 : 8;
+    const char *column = (const char *)g->next->data + q * L * size;
+    for (ptrdiff_t r = 0; r < g->next_rows; r++) __builtin_prefetch(column + g->next_order[r] * g->next->row_bytes);
+}
+
 /* A unit of work is one panel of inputs (L rows of W) by one group of output panels; `first` and `last` select
    units, so that threads can share a layer.  The bias goes with the first panel of inputs. */
 static ptrdiff_t FN(weight_gradient_units)(const FN(weight_gradient_args) *g)
@@ -238,6 +246,7 @@ static void FN(weight_gradient)(const FN(weight_gradient_args) *g, ptrdiff_t fir
         const ptrdiff_t rows_most = FN(most_rows)(np, FN(IN_COLUMNS));
         for (ptrdiff_t q = 0; q < x_panels; q++, unit++) {
             if (unit < first || unit >= last) continue;
+            if (!p && g->next_rows) FN(prefetch_next)(g, q);
             const ptrdiff_t end = FN(smaller)((q + 1) * L, g->k);
             for (ptrdiff_t i = q * L, rows; i < end; i += rows) {
                 rows = FN(part)(end - i, rows_most);

@@ -72,6 +72,9 @@ typedef struct {
     const real *d;                /* (m, n) in panels, padding zero */
     ptrdiff_t d_panel;
     ptrdiff_t m, k, n;
+    const fm_input *next;         /* rows that come after these: next_order[0], [1], ... are asked for meanwhile */
+    const int64_t *next_order;
+    ptrdiff_t next_rows;          /* 0 for none */
 } FN(weight_gradient_args);
 
 /* Rows of a normalisation layer; matrices (m, n) in panels. */

@@ -18,6 +18,7 @@
 
 #define SCRATCH_BYTES (384 * 1024) /* of a block's activations: within a second-level cache */
 #define CHUNK_BYTES (640 * 1024)   /* of a layer's deltas in training: the same */
+#define NEXT_BYTES (128 * 1024)    /* of the next batch's rows, asked for ahead of time */
 #define STACK_BYTES (16 * 1024)    /* of scratch on the C stack; more is allocated */
 
 const fm_activation_info fm_activations[] = {
