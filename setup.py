@@ -12,6 +12,7 @@ from setuptools.command.build_ext import build_ext
 from setuptools.errors import CompileError, PlatformError
 
 CSRC = "src/fastmlp/csrc"
+INCLUDE = "src/fastmlp/include"
 
 # The numeric contract (docs/design.md): no contraction, no reassociation, on every file, Cython's too.  They
 # stand after the caller's CFLAGS and so win over an -Ofast or -ffast-math in them.
@@ -67,8 +68,8 @@ class BuildKernels(build_ext):
         from numpy import get_include
 
         self.check_compiler()
-        self.include_dirs = [*self.include_dirs, CSRC, get_include()]
-        ext.depends = sorted(map(str, Path(CSRC).iterdir())) + [
+        self.include_dirs = [*self.include_dirs, CSRC, INCLUDE, get_include()]
+        ext.depends = sorted(map(str, [*Path(CSRC).iterdir(), *Path(INCLUDE).iterdir()])) + [
             *map(str, Path("src/fastmlp").glob("*.p[xy]*")), "setup.py"]  # fmt: skip
         self.discard_stale_objects()
         [cythonized] = cythonize(

@@ -21,7 +21,7 @@ CSRC = Path(__file__).parents[1] / "src" / "fastmlp" / "csrc"
 # From the bottom up; a module imports its own floor and those below.  A new module finds its place here.
 FLOORS = [
     {"_kernels", "errors", "reference"},
-    {"registry", "validation", "config", "datasets", "functional"}
+    {"registry", "validation", "config", "datasets", "functional", "native"}
     | {"schedules", "initializers", "optimizers", "layers"},
     {"metrics", "callbacks", "progress", "training", "serialization", "folding", "network"},
     {"adapters", "plots", "bench", "cli", "cli_data", "cli_options", "__main__", "__init__"},

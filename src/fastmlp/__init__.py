@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from . import callbacks, initializers, layers, optimizers, schedules
-from .config import __version__, get_num_threads, set_num_threads, show_config
+from .config import __version__, get_include, get_num_threads, set_num_threads, show_config
 from .errors import BusyError, ModelFileError, NotCompiledError
 from .layers import (
     Activation,
@@ -47,6 +47,7 @@ __all__ = [
     "callbacks",
     "datasets",
     "functional",
+    "get_include",
     "get_num_threads",
     "initializers",
     "layers",

@@ -727,3 +727,4 @@ cdef class Predictor:
 
 
 include "_functions.pxi"
+include "_native.pxi"

@@ -42,6 +42,26 @@ def get_num_threads() -> int:
     return int(_kernels.get_num_threads())
 
 
+def get_include() -> str:
+    """The folder of the C headers, for `include_dirs` of an extension module.
+
+    Returns
+    -------
+    str
+        It holds ``fastmlp_native.h``, for any C code, and ``fastmlp_python.h``, for extension modules; Cython's
+        ``cimport fastmlp`` needs both.
+
+    Examples
+    --------
+    >>> import fastmlp, os
+    >>> sorted(os.listdir(fastmlp.get_include()))
+    ['fastmlp_native.h', 'fastmlp_python.h']
+    """
+    import os
+
+    return os.path.join(os.path.dirname(os.path.abspath(__file__)), "include")
+
+
 def show_config(print_fn: Callable[[str], Any] = print) -> None:
     """Print versions, instruction sets and threads, for a bug report.
 

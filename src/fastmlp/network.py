@@ -20,6 +20,7 @@ from .optimizers import Optimizer
 
 if TYPE_CHECKING:
     from .callbacks import Callback
+    from .native import NativeNetwork
     from .training import History
 
 Array = np.ndarray[Any, Any]
@@ -640,6 +641,26 @@ class Network(Predictor):
         (4, 1)
         """
         serialization.save(self, path, include_optimizer=include_optimizer)
+
+    def native(self) -> NativeNetwork:
+        """The network as a C function and a handle, for loops without Python: ctypes, cffi, Numba.
+
+        Returns
+        -------
+        NativeNetwork
+            Keeps the network's memory alive, and follows its weights.  Cython and C extensions borrow the
+            same from the Network itself: ``cimport fastmlp``, and the headers of `fastmlp.get_include`.
+
+        Examples
+        --------
+        >>> from fastmlp import Network
+        >>> native = Network([4, 8, 3], seed=0).native()
+        >>> native.n_in, native.n_out, native.dtype
+        (4, 3, dtype('float32'))
+        """
+        from . import native
+
+        return native.of(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
         attributes = {name: value for name, value in self.__dict__.items() if name not in ("_flag", "_owner")}
