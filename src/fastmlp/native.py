@@ -11,9 +11,9 @@ import numpy as np
 from . import _kernels
 
 if TYPE_CHECKING:
-    from ctypes import _CFuncPtr
-
     from .network import Network
+
+OK, NO_MEMORY, NOT_FINITE = 0, 1, 2  # what the function returns, as fastmlp_native.h has it
 
 C_TYPE = "int (*)(const void *network, const void *x, ptrdiff_t rows, void *out)"
 
@@ -24,10 +24,10 @@ class NativeNetwork:
 
     `Network.native` makes it.  The function is ``int (*)(const void *network, const void *x, ptrdiff_t rows,
     void *out)``: it predicts `rows` rows of n_in numbers at x, row after row without gaps, into `rows` rows of
-    n_out numbers at out, both of the network's dtype, and x and out share no memory.  It returns 0, 1 where
-    memory could not be allocated, or 2 where x holds NaN or infinity; after 1 and 2 the content of out is
-    unspecified.  It works on the calling thread alone, needs no GIL, and any number of threads may call it at
-    once.  ``fastmlp_native.h`` in `fastmlp.get_include` has the whole contract.
+    n_out numbers at out, both of the network's dtype, and x and out share no memory.  It returns OK, NO_MEMORY or
+    NOT_FINITE, where x holds NaN or infinity: 0, 1, 2; after 1 and 2 the content of out is unspecified.  It
+    works on the calling thread alone, needs no GIL, and any number of threads may call it at once.
+    ``fastmlp_native.h`` in the folder of `fastmlp.get_include` has the whole contract.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ class NativeNetwork:
     def __reduce__(self) -> tuple[Any, ...]:
         raise TypeError("a NativeNetwork holds addresses of this process, expected the Network to be copied")
 
-    def ctypes(self) -> _CFuncPtr:
+    def ctypes(self) -> Any:
         """The function for ctypes, which releases the GIL in every call.
 
         Returns
@@ -153,9 +153,9 @@ class NativeNetwork:
             if x.shape[-1] != n_in or out.shape[-1] != n_out or out.size != rows * n_out:
                 raise ValueError("x or out has another shape, expected (rows, n_in) and (rows, n_out)")
             status = function(handle, x.ctypes, rows, out.ctypes)
-            if status == 2:
+            if status == NOT_FINITE:
                 raise ValueError("x contains NaN or infinity, expected finite values")
-            if status != 0:
+            if status != OK:
                 raise MemoryError("fastmlp could not allocate its buffers")
 
         number = numba.from_dtype(self.dtype)
