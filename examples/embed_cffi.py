@@ -1,4 +1,4 @@
-"""A network in a loop in C, built and called by cffi: a mass on a spring with friction, pushed by the network.
+"""A network in a loop in C, built and called by cffi: a mass on a spring with friction.
 
 python examples/embed_cffi.py [STEPS]              needs a C compiler
 """

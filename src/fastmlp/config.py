@@ -48,8 +48,8 @@ def get_include() -> str:
     Returns
     -------
     str
-        It holds ``fastmlp_native.h``, for any C code, and ``fastmlp_python.h``, for extension modules; Cython's
-        ``cimport fastmlp`` needs both.
+        It holds ``fastmlp_native.h``, for any C code, and ``fastmlp_python.h``, for extension modules and for
+        Cython's ``cimport fastmlp``.
 
     Examples
     --------

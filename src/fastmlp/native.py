@@ -22,12 +22,12 @@ C_TYPE = "int (*)(const void *network, const void *x, ptrdiff_t rows, void *out)
 class NativeNetwork:
     """A network as C sees it: a function, and what it takes as its first argument.
 
-    `Network.native` makes it.  The function is ``int (*)(const void *network, const void *x, ptrdiff_t rows,
-    void *out)``: it predicts `rows` rows of n_in numbers at x, row after row without gaps, into `rows` rows of
-    n_out numbers at out, both of the network's dtype, and x and out share no memory.  It returns OK, NO_MEMORY or
-    NOT_FINITE, where x holds NaN or infinity: 0, 1, 2; after 1 and 2 the content of out is unspecified.  It
-    works on the calling thread alone, needs no GIL, and any number of threads may call it at once.
-    ``fastmlp_native.h`` in the folder of `fastmlp.get_include` has the whole contract.
+    `Network.native` makes it.  The function is ``int (*)(const void *network, const void *x, ptrdiff_t
+    rows, void *out)``: it predicts `rows` rows of n_in numbers at x, row after row without gaps, into `rows` rows of
+    n_out numbers at out, both of the network's dtype; x and out share no memory.  It returns OK, NO_MEMORY
+    or, where x holds NaN or infinity, NOT_FINITE (0, 1, 2); after the last two the content of out is
+    unspecified.  It works on the calling thread alone, needs no GIL, and any number of threads may call it at
+    once.  ``fastmlp_native.h`` in the folder of `fastmlp.get_include` has the whole contract.
 
     Attributes
     ----------

@@ -1,0 +1,194 @@
+"""ctypes, cffi, Numba and Cython call a network in loops without Python, and see the bits of predict."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fastmlp import Network, native
+from helpers import Fence, assert_same_bits
+from test_headers import needs_cc
+from test_native import inputs, network
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def test_cffi(dtype):
+    cffi = pytest.importorskip("cffi")
+    ffi = cffi.FFI()
+    net = network("narrow", dtype)
+    function, handle = net.native().cffi(ffi)
+    x, out = inputs(net, 30), np.full((30, 5), np.nan, dtype)
+    assert function(handle, ffi.from_buffer(x), 30, ffi.from_buffer(out)) == native.OK
+    assert_same_bits(out, net.predict(x))
+    x[0, 0] = np.nan
+    assert function(handle, ffi.from_buffer(x), 30, ffi.from_buffer(out)) == native.NOT_FINITE
+
+
+def test_numba(dtype):
+    numba = pytest.importorskip("numba")
+    net = network("narrow", dtype)
+    of = net.native()
+    predict, by_handle = of.numba(), of.ctypes()
+    assert of.numba() is predict
+
+    @numba.njit
+    def rows_alone(x, out):
+        for r in range(len(x)):
+            predict(x[r], out[r])
+
+    @numba.njit
+    def any_network(handle, x, out):
+        status = 0
+        for r in range(len(x)):
+            status |= by_handle(handle, x[r].ctypes, 1, out[r].ctypes)
+        return status
+
+    x = inputs(net, 30)
+    x.flags.writeable = False
+    for function in (predict, rows_alone):
+        out = Fence((30, 5), dtype)
+        function(x, out.array)
+        out.check()
+        assert_same_bits(out.array, net.predict(x))
+    for other in (net, network("narrow", dtype, isa="baseline")):
+        out = np.full((30, 5), np.nan, dtype)
+        assert any_network(other.native().handle, x, out) == native.OK
+        assert_same_bits(out, other.predict(x))
+    assert len(any_network.signatures) == 1  # another network compiles nothing
+    predict(x[:0], out[:0])
+
+
+def test_numba_refuses_what_does_not_fit(dtype):
+    pytest.importorskip("numba")
+    net = network("narrow", dtype)
+    predict = net.native().numba()
+    x, out = inputs(net, 4), np.full((4, 5), 3, dtype)
+    other = np.float64 if dtype == np.float32 else np.float32
+    long = np.empty((5, 5), dtype)
+    for bad_x, bad_out in [(x[:, :12].copy(), out), (x, out[:3]), (x, long), (x[0], out[0, :4])]:
+        with pytest.raises(ValueError, match="another shape"):
+            predict(bad_x, bad_out)
+    for bad_x, bad_out in [
+        (x.astype(other), out), (x, out.astype(other)), (x[:, ::-1], out), (x, out[:, ::-1]),
+        (x.astype(np.int32), out), (x[0], out), (x, None),
+    ]:  # fmt: skip
+        with pytest.raises(TypeError):
+            predict(bad_x, bad_out)
+    assert np.all(out == 3)
+    x[3, 12] = np.inf
+    with pytest.raises(ValueError, match="x contains NaN or infinity"):
+        predict(x, out)
+
+
+def test_without_numba_the_message_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "numba", None)
+    with pytest.raises(ImportError, match=r'^numba is not installed.*pip install "fastmlp\[native\]"$'):
+        network("tiny", "float32").native().numba()
+
+
+# The examples
+
+
+def spring(net, steps):
+    """What every example computes, by predict."""
+    state = np.array([1.0, 0.0])
+    for _ in range(steps):
+        (force,) = net.predict(state)
+        state[1] += 0.01 * (force - state[0] - state[1])
+        state[0] += 0.01 * state[1]
+    return state
+
+
+def spring_network():
+    return Network([2, 16, 16, 1], activation="tanh", dtype="float64", seed=0)
+
+
+@needs_cc
+@pytest.mark.parametrize("name", ["ctypes", "cffi", "numba"])
+def test_example(name):
+    pytest.importorskip(name)
+    pytest.importorskip("setuptools")  # what cffi builds with
+    spec = importlib.util.spec_from_file_location("example", EXAMPLES / f"embed_{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    state, nanoseconds = module.run(spring_network(), 300)
+    assert_same_bits(state, spring(spring_network(), 300))
+    assert nanoseconds > 0
+
+
+VIEWS = """
+# cython: language_level=3
+cimport fastmlp
+
+def rows(network, const float[:, ::1] x, float[:, ::1] out):
+    cdef fastmlp.NativeNetwork net = fastmlp.borrow(network)
+    return fastmlp.predict(&net, &x[0, 0], x.shape[0], &out[0, 0])
+
+def rows64(network, const double[:, ::1] x, double[:, ::1] out):
+    cdef fastmlp.NativeNetwork net = fastmlp.borrow(network)
+    with nogil:
+        status = fastmlp.predict(&net, &x[0, 0], x.shape[0], &out[0, 0])
+    fastmlp.check(status)
+
+def check(int status):
+    fastmlp.check(status)
+
+def constants():
+    return [fastmlp.FASTMLP_OK, fastmlp.FASTMLP_NO_MEMORY, fastmlp.FASTMLP_NOT_FINITE,
+            fastmlp.FASTMLP_WRONG_TYPE]
+"""
+
+CYTHON = """
+import numpy as np, pytest, run, views
+from fastmlp import Network, native
+state, nanoseconds = run.run(Network([2, 16, 16, 1], activation="tanh", dtype="float64", seed=0), 300)
+assert nanoseconds > 0
+net, x = Network([3, 5, 2], seed=0), np.random.default_rng(0).standard_normal((40, 3)).astype("float32")
+wide = Network([3, 5, 2], dtype="float64", seed=0)
+out, wide_out = np.empty((40, 2), "float32"), np.empty((40, 2))
+assert views.rows(net, x, out) == native.OK and np.all(out == net.predict(x))
+views.rows64(wide, x.astype("float64"), wide_out)
+assert np.all(wide_out == wide.predict(x)) and not np.all(wide_out == out)
+assert views.rows(wide, x, out) == views.constants()[3]
+with pytest.raises(TypeError, match="not the network's"):
+    views.rows64(net, x.astype("float64"), wide_out)
+with pytest.raises(ValueError, match="x contains NaN or infinity"):
+    views.rows64(wide, np.full((1, 3), np.nan), wide_out)
+with pytest.raises(MemoryError):
+    views.check(views.constants()[1])
+with pytest.raises(TypeError, match="network is a int, expected a fastmlp.Network"):
+    views.rows(3, x, out)
+with pytest.raises(ValueError, match="do not fit"):
+    run.swing(net, np.ones(2), 1)
+print(*[value.hex() for value in state])
+"""
+
+
+@needs_cc
+def test_cython(tmp_path):
+    """The example as it is built by hand, and a module of the other functions."""
+    pytest.importorskip("Cython")
+    pytest.importorskip("setuptools")
+    for path in (EXAMPLES / "embed_cython").glob("*.py*"):
+        shutil.copy(path, tmp_path)
+    (tmp_path / "views.pyx").write_text(VIEWS)
+    setup = (tmp_path / "setup.py").read_text()
+    views = setup.replace('"spring"', '"views"').replace("spring.pyx", "views.pyx")
+    (tmp_path / "setup_views.py").write_text(views)
+    environment = {**os.environ, "CFLAGS": "-O0"}
+    steps = [[name, "build_ext", "--inplace"] for name in ("setup.py", "setup_views.py")]
+    for command in (*steps, ["-c", CYTHON]):
+        result = subprocess.run(
+            [sys.executable, *command], cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
+        assert result.returncode == 0, result.stdout + result.stderr
+    state = [float.fromhex(word) for word in result.stdout.split()]
+    assert_same_bits(np.array(state), spring(spring_network(), 300))
