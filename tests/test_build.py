@@ -181,7 +181,7 @@ def test_the_wheel_has_no_sources():
     if not any("_kernels" in file and file.endswith((".so", ".pyd")) for file in files):
         pytest.skip("fastmlp is not installed from a wheel")
     assert "fastmlp/py.typed" in files and "fastmlp/_kernels.pyi" in files
-    for_users = {"fastmlp/__init__.pxd", "fastmlp/include/fastmlp_native.h", "fastmlp/include/fastmlp_python.h"}
+    headers = {"fastmlp/include/fastmlp_native.h", "fastmlp/include/fastmlp_python.h"}
     sources = {file for file in files if file.endswith((".c", ".h", ".inc", ".def", ".pyx", ".pxd", ".pxi"))}
-    assert sources == for_users
+    assert sources == {"fastmlp/__init__.pxd", *headers}
     assert {Path(file).parts[0] for file in files if "dist-info" not in file} - {"..", "fastmlp"} == set()

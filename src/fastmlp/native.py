@@ -23,11 +23,11 @@ class NativeNetwork:
     """A network as C sees it: a function, and what it takes as its first argument.
 
     `Network.native` makes it.  The function is ``int (*)(const void *network, const void *x, ptrdiff_t
-    rows, void *out)``: it predicts `rows` rows of n_in numbers at x, row after row without gaps, into `rows` rows of
-    n_out numbers at out, both of the network's dtype; x and out share no memory.  It returns OK, NO_MEMORY
-    or, where x holds NaN or infinity, NOT_FINITE (0, 1, 2); after the last two the content of out is
-    unspecified.  It works on the calling thread alone, needs no GIL, and any number of threads may call it at
-    once.  ``fastmlp_native.h`` in the folder of `fastmlp.get_include` has the whole contract.
+    rows, void *out)``.  It predicts `rows` rows of n_in numbers at x, row after row without gaps, into as
+    many rows of n_out numbers at out, both of the network's dtype; x and out share no memory.  It returns OK,
+    NO_MEMORY or, where x holds NaN or infinity, NOT_FINITE (0, 1, 2); after the last two the content of out
+    is unspecified.  It works on the calling thread alone, needs no GIL, and any number of threads may call it
+    at once.  ``fastmlp_native.h`` in the folder of `fastmlp.get_include` has the whole contract.
 
     Attributes
     ----------
