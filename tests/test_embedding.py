@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 import shutil
@@ -64,6 +65,18 @@ def test_numba(dtype):
         assert_same_bits(out, other.predict(x))
     assert len(any_network.signatures) == 1  # another network compiles nothing
     predict(x[:0], out[:0])
+
+
+def test_numbas_function_keeps_the_network(dtype):
+    pytest.importorskip("numba")
+    net = network("narrow", dtype)
+    x, out = inputs(net, 1), np.empty((1, 5), dtype)
+    expected, predict = net.predict(x), net.native().numba()
+    assert predict.py_func.plan is net.plan
+    del net
+    gc.collect()
+    predict(x, out)
+    assert_same_bits(out, expected)
 
 
 def test_numba_refuses_what_does_not_fit(dtype):

@@ -120,8 +120,8 @@ class NativeNetwork:
         Returns
         -------
         Numba dispatcher
-            Compiled on the first call of this method.  It raises ValueError, where it is called, if a shape
-            does not fit or x holds NaN or infinity.
+            Compiled on the first call of this method; it keeps the network's memory alive.  It raises
+            ValueError, where it is called, if a shape does not fit or x holds NaN or infinity.
 
         Raises
         ------
@@ -158,6 +158,7 @@ class NativeNetwork:
             if status != OK:
                 raise MemoryError("fastmlp could not allocate its buffers")
 
+        predict.plan = self._plan  # type: ignore[attr-defined] # compiled code holds nothing but an address
         number = numba.from_dtype(self.dtype)
         Array = numba.types.Array
         signatures = [
