@@ -137,18 +137,18 @@ def test_example(name):
     assert nanoseconds > 0
 
 
-VIEWS = """
+POINTERS = """
 # cython: language_level=3
 cimport fastmlp
 
-def rows(network, const float[:, ::1] x, float[:, ::1] out):
+def floats(network, size_t x, Py_ssize_t rows, size_t out):
     cdef fastmlp.NativeNetwork net = fastmlp.borrow(network)
-    return fastmlp.predict(&net, &x[0, 0], x.shape[0], &out[0, 0])
+    return fastmlp.predict(&net, <const float *>x, rows, <float *>out)
 
-def rows64(network, const double[:, ::1] x, double[:, ::1] out):
+def doubles(network, size_t x, Py_ssize_t rows, size_t out):
     cdef fastmlp.NativeNetwork net = fastmlp.borrow(network)
     with nogil:
-        status = fastmlp.predict(&net, &x[0, 0], x.shape[0], &out[0, 0])
+        status = fastmlp.predict(&net, <const double *>x, rows, <double *>out)
     fastmlp.check(status)
 
 def check(int status):
@@ -160,25 +160,27 @@ def constants():
 """
 
 CYTHON = """
-import numpy as np, pytest, run, views
+import numpy as np, pointers, pytest, run
 from fastmlp import Network, native
 state, nanoseconds = run.run(Network([2, 16, 16, 1], activation="tanh", dtype="float64", seed=0), 300)
 assert nanoseconds > 0
-net, x = Network([3, 5, 2], seed=0), np.random.default_rng(0).standard_normal((40, 3)).astype("float32")
-wide = Network([3, 5, 2], dtype="float64", seed=0)
-out, wide_out = np.empty((40, 2), "float32"), np.empty((40, 2))
-assert views.rows(net, x, out) == native.OK and np.all(out == net.predict(x))
-views.rows64(wide, x.astype("float64"), wide_out)
-assert np.all(wide_out == wide.predict(x)) and not np.all(wide_out == out)
-assert views.rows(wide, x, out) == views.constants()[3]
+net, wide = [Network([3, 5, 2], dtype=dtype, seed=0) for dtype in ("float32", "float64")]
+x = np.random.default_rng(0).standard_normal((40, 3)).astype("float32")
+wide_x, out, wide_out = x.astype("float64"), np.empty((40, 2), "float32"), np.empty((40, 2))
+first, second = (x.ctypes.data, 40, out.ctypes.data), (wide_x.ctypes.data, 40, wide_out.ctypes.data)
+assert pointers.floats(net, *first) == native.OK and np.all(out == net.predict(x))
+pointers.doubles(wide, *second)
+assert np.all(wide_out == wide.predict(wide_x)) and not np.all(wide_out == out)
+assert pointers.constants() == [native.OK, native.NO_MEMORY, native.NOT_FINITE, pointers.floats(wide, *first)]
 with pytest.raises(TypeError, match="not the network's"):
-    views.rows64(net, x.astype("float64"), wide_out)
+    pointers.doubles(net, *second)
+wide_x[39, 2] = np.nan
 with pytest.raises(ValueError, match="x contains NaN or infinity"):
-    views.rows64(wide, np.full((1, 3), np.nan), wide_out)
+    pointers.doubles(wide, *second)
 with pytest.raises(MemoryError):
-    views.check(views.constants()[1])
+    pointers.check(native.NO_MEMORY)
 with pytest.raises(TypeError, match="network is a int, expected a fastmlp.Network"):
-    views.rows(3, x, out)
+    pointers.floats(3, *first)
 with pytest.raises(ValueError, match="do not fit"):
     run.swing(net, np.ones(2), 1)
 print(*[value.hex() for value in state])
@@ -192,12 +194,11 @@ def test_cython(tmp_path):
     pytest.importorskip("setuptools")
     for path in (EXAMPLES / "embed_cython").glob("*.py*"):
         shutil.copy(path, tmp_path)
-    (tmp_path / "views.pyx").write_text(VIEWS)
+    (tmp_path / "pointers.pyx").write_text(POINTERS)
     setup = (tmp_path / "setup.py").read_text()
-    views = setup.replace('"spring"', '"views"').replace("spring.pyx", "views.pyx")
-    (tmp_path / "setup_views.py").write_text(views)
+    (tmp_path / "setup_pointers.py").write_text(setup.replace("spring", "pointers"))
     environment = {**os.environ, "CFLAGS": "-O0"}
-    steps = [[name, "build_ext", "--inplace"] for name in ("setup.py", "setup_views.py")]
+    steps = [[name, "build_ext", "--inplace"] for name in ("setup.py", "setup_pointers.py")]
     for command in (*steps, ["-c", CYTHON]):
         result = subprocess.run(
             [sys.executable, *command], cwd=tmp_path, env=environment, capture_output=True, text=True

@@ -187,10 +187,11 @@ int posix_memalign(void **memory, size_t alignment, size_t size)
 
 COUNTED = """
 import ctypes, sys, numpy as np
-from fastmlp import Network, Rescaling
+from fastmlp import LayerNormalization, Network, Rescaling
 counter = ctypes.c_long.in_dll(ctypes.CDLL(sys.argv[1]), "count")
 def allocations(n_in, width, dtype):
-    native = Network([n_in, Rescaling(2.0), width, n_in], dtype=dtype, initializer="zeros").native()
+    layers = [n_in, Rescaling(2.0), LayerNormalization(), width, n_in]
+    native = Network(layers, dtype=dtype, initializer="zeros").native()
     predict, x, out = native.ctypes(), np.ones(n_in, dtype), np.empty(n_in, dtype)
     before = counter.value
     assert predict(native.handle, x.ctypes, 1, out.ctypes) == 0

@@ -10,7 +10,7 @@ import threading
 import numpy as np
 import pytest
 
-from fastmlp import Dense, Network, Rescaling, native
+from fastmlp import Activation, BatchNormalization, Dense, LayerNormalization, Network, Rescaling, native
 from helpers import Fence, assert_same_bits
 
 NETWORKS = {
@@ -18,6 +18,7 @@ NETWORKS = {
     "narrow": [13, Dense(7, "tanh"), Dense(5, "softmax")],
     "wide": [37, Dense(131, "relu", use_bias=False), Dense(19, "log_softmax")],
     "rescaled": [5, Rescaling(0.5, -1.0), Dense(33, "gelu"), Dense(1, "sigmoid")],
+    "normalised": [7, LayerNormalization(), Dense(21), BatchNormalization(), Activation("relu"), Dense(4)],
     "column": [1, Dense(1)],
 }
 
@@ -92,7 +93,8 @@ def test_what_is_not_finite_is_a_status(isa, dtype, name, value):
 
 
 def test_follows_the_weights(dtype):
-    net = Network([3, 17, 2], activation="tanh", dtype=dtype, seed=0)
+    layers = [3, Dense(17), BatchNormalization(), Activation("tanh"), Dense(2)]
+    net = Network(layers, dtype=dtype, seed=0)
     of, x, y = net.native(), inputs(net, 20), np.ones((20, 2))
     seen = [outputs(of, x)]
 
@@ -109,7 +111,7 @@ def test_follows_the_weights(dtype):
     net.compile("sgd", "mae")
     net.train_on_batch(x, y)
     changed()
-    net.load_state_dict(Network([3, 17, 2], dtype=dtype, seed=1).state_dict())
+    net.load_state_dict(Network(layers, dtype=dtype, seed=1).state_dict())
     changed()
     assert len(seen) == 5 and net.native().handle == of.handle
 
