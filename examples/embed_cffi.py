@@ -1,4 +1,4 @@
-"""A network in a loop in C, built and called by cffi: a mass on a spring with friction.
+"""A network in a loop in C, built and called by cffi: a mass hung on a spring.
 
 python examples/embed_cffi.py [STEPS]              needs a C compiler
 """
@@ -32,7 +32,7 @@ static int swing(fastmlp_predict_function *predict, const void *network, double 
     for (ptrdiff_t i = 0; i < steps; i++) {
         const int status = predict(network, state, 1, &force);
         if (status != FASTMLP_OK) return status;
-        state[1] += 0.01 * (force - state[0] - state[1]);
+        state[1] += 0.01 * (force - state[0] - state[1] - 9.81);
         state[0] += 0.01 * state[1];
     }
     return FASTMLP_OK;

@@ -1,4 +1,4 @@
-"""A network in a loop in C, reached through ctypes: a mass on a spring with friction, pushed by the network.
+"""A network in a loop in C, reached through ctypes: a mass hung on a spring, pushed by the network.
 
 python examples/embed_ctypes.py [STEPS]            needs a C compiler
 """
@@ -29,7 +29,7 @@ int swing(fastmlp_predict_function *predict, const void *network, double *state,
     for (ptrdiff_t i = 0; i < steps; i++) {
         const int status = predict(network, state, 1, &force);
         if (status != FASTMLP_OK) return status;
-        state[1] += 0.01 * (force - state[0] - state[1]);
+        state[1] += 0.01 * (force - state[0] - state[1] - 9.81);
         state[0] += 0.01 * state[1];
     }
     return FASTMLP_OK;

@@ -1,4 +1,4 @@
-"""A network in a loop that Numba compiles: a mass on a spring with friction, pushed by the network.
+"""A network in a loop that Numba compiles: a mass hung on a spring, pushed by the network.
 
 python examples/embed_numba.py [STEPS]
 """
@@ -26,7 +26,7 @@ def compiled(net: fastmlp.Network) -> Callable[[np.ndarray, int], None]:
         force = np.empty(1)
         for _ in range(steps):
             predict(state, force)
-            state[1] += 0.01 * (force[0] - state[0] - state[1])
+            state[1] += 0.01 * (force[0] - state[0] - state[1] - 9.81)
             state[0] += 0.01 * state[1]
 
     return swing

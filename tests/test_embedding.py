@@ -115,7 +115,7 @@ def spring(net, steps):
     state = np.array([1.0, 0.0])
     for _ in range(steps):
         (force,) = net.predict(state)
-        state[1] += 0.01 * (force - state[0] - state[1])
+        state[1] += 0.01 * (force - state[0] - state[1] - 9.81)
         state[0] += 0.01 * state[1]
     return state
 

@@ -1,5 +1,5 @@
 # cython: boundscheck=False, wraparound=False
-"""A network in a loop in Cython: a mass on a spring with friction, pushed by the network."""
+"""A network in a loop in Cython: a mass hung on a spring, pushed by the network."""
 cimport fastmlp
 
 
@@ -16,6 +16,6 @@ def swing(network, double[::1] state, Py_ssize_t steps):
             status = fastmlp.predict(&net, &state[0], 1, &force)
             if status != fastmlp.FASTMLP_OK:
                 break
-            state[1] += 0.01 * (force - state[0] - state[1])
+            state[1] += 0.01 * (force - state[0] - state[1] - 9.81)
             state[0] += 0.01 * state[1]
     fastmlp.check(status)
