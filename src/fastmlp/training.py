@@ -270,7 +270,8 @@ class _Run:
     def _one_epoch(self, epoch: int) -> dict[str, float]:
         self._call("on_epoch_begin", epoch, {})
         self.progress.epoch_begin(epoch)
-        self.net._resolve_loss(self.rows.y)  # a callback may have evaluated with targets of another form
+        if self.callbacks:  # one may have evaluated with targets of another form
+            self.net._resolve_loss(self.rows.y)
         try:
             logs = self._trained(epoch)
         except FloatingPointError as error:

@@ -90,6 +90,7 @@ static void FN(segmented_tile)(const FN(dense_args) *d, FN(tile_args) *t, int ad
 
 INLINE void FN(activate)(const FN(dense_args) *d, ptrdiff_t offset, ptrdiff_t count)
 {
+    if (d->finite) *d->finite &= FN(table).all_finite(d->z + offset, count);
     if (d->activation || d->a != d->z)
         FN(table).activations[d->activation].forward(d->a + offset, d->z + offset, count, d->parameter);
 }

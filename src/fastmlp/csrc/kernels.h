@@ -30,6 +30,7 @@ typedef struct {
     ptrdiff_t m, k, n;
     int activation;               /* not a row activation: those are the caller's */
     real parameter;
+    int *finite;                  /* set to 0 if a sum, before its activation, is not finite; or NULL */
 } FN(dense_args);
 
 /* z^T = W^T.x^T + b for a narrow layer, k and n at most L, with batch rows in the lanes: the bits of dense_forward where
