@@ -48,6 +48,11 @@ class Progress:
         self._start = self._epoch_start = self._last_line = time.monotonic()
         self._bar: Any = None
 
+    @property
+    def silent(self) -> bool:
+        """Whether nothing is ever shown."""
+        return self._level == 0
+
     def epoch_begin(self, epoch: int) -> None:
         self._epoch_start = time.monotonic()
 

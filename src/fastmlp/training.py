@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["History", "check_metrics", "evaluate", "fit", "python_loss", "train_on_batch"]
 
 Array = np.ndarray[Any, Any]
-Sums = tuple[float, float]  # of the rows' losses and of correct rows, so far in the epoch
+Sums = Sequence[float]  # of the rows' losses and of correct rows, so far in the epoch
 
 SLICE = 0.05  # seconds of training between two looks at signals and progress
 
@@ -129,8 +130,8 @@ def _check_callbacks(callbacks: Iterable[Callback] | None) -> list[Callback]:
 # ---- one epoch ----
 
 
-class _Epoch:
-    """One pass over the rows."""
+class _Passes:
+    """Passes over the rows, an epoch each."""
 
     def __init__(
         self, net: Network, loss: Any, rows: Rows, batch_size: int, shuffle: bool, threads: int | None
@@ -138,37 +139,43 @@ class _Epoch:
         self.net, self.loss, self.rows = net, loss, rows
         self.batch_size, self.shuffle, self.threads = batch_size, shuffle, threads
         self.batches = -(-len(rows) // batch_size)
-        assert net.optimizer is not None
-        self.rates = net.optimizer.learning_rates(net.plan.step, self.batches)
+        self.rates = np.empty(0)
         self._shuffled: Array | None = None
 
     def run(
         self,
-        report: Callable[[int, dict[str, float]], None] = lambda done, logs: None,
+        report: Callable[[int, dict[str, float]], None] | None = None,
         before: Callable[[int], None] | None = None,
-    ) -> tuple[float, float]:
-        """Sums of the rows' losses and of correct rows; `report` hears after every slice.
+    ) -> Sums:
+        """Sums of the rows' losses and of correct rows in one pass; `report` hears after every slice.
 
         With `before`, which is called ahead of each batch, a slice is one batch.
         """
+        assert self.net.optimizer is not None
+        self.rates = self.net.optimizer.learning_rates(self.net.plan.step, self.batches)
+        self._shuffled = None
         if not isinstance(self.loss, str):
             step = self._python_batch
         else:
             step = self._slice if before is None else self._batch
-        sums = (0.0, 0.0)
+        sums: Sums = (0.0, 0.0)
         done = 0
         while done < self.batches:
             first, old = done, sums
             if before is not None:
                 before(first)
-            done, *new = step(first, sums)
-            sums = (new[0], new[1])
-            rows = min(done * self.batch_size, len(self.rows)) - first * self.batch_size
-            logs = {"loss": (sums[0] - old[0]) / rows}
-            if counts_accuracy(self.net, self.loss):
-                logs["accuracy"] = (sums[1] - old[1]) / rows
-            report(done, logs)
+            done, *sums = step(first, sums)
+            if report is not None:
+                report(done, self._logs(first, done, old, sums))
         return sums
+
+    def _logs(self, first: int, done: int, old: Sums, new: Sums) -> dict[str, float]:
+        """What batches `first` to `done` gave."""
+        rows = min(done * self.batch_size, len(self.rows)) - first * self.batch_size
+        logs = {"loss": (new[0] - old[0]) / rows}
+        if counts_accuracy(self.net, self.loss):
+            logs["accuracy"] = (new[1] - old[1]) / rows
+        return logs
 
     def _slice(self, first: int, sums: Sums) -> tuple[int, float, float]:
         """As many batches as fit in a slice of time."""
@@ -198,7 +205,7 @@ class _Epoch:
             learning_rates=rates,
             seconds=SLICE,
             threads=self.threads,
-            sums=sums,
+            sums=(sums[0], sums[1]),
         )
 
     def _python_batch(self, first: int, sums: Sums) -> tuple[int, float, float]:
@@ -298,18 +305,26 @@ class _Run:
 
         def report(done: int, logs: dict[str, float]) -> None:
             self.progress.batches_done(epoch, done)
-            if by_batch:
+            if self._by_batch:
                 self._call("on_train_batch_end", done - 1, logs)
 
-        hooks = ("on_train_batch_begin", "on_train_batch_end")
-        by_batch = any(overrides(callback, hook) for callback in self.callbacks for hook in hooks)
-        one_pass = _Epoch(self.net, self.loss, self.rows, self.batch_size, self.shuffle, self.threads)
-        total, correct = one_pass.run(report, before if by_batch else None)
+        heard = self._by_batch or not self.progress.silent
+        total, correct = self._passes.run(report if heard else None, before if self._by_batch else None)
         self.net._epochs_done += 1
         return {
             "loss": total / len(self.rows),
             **from_predictions(self.net, self.loss, self.rows, correct, self.threads),
         }
+
+    @cached_property
+    def _passes(self) -> _Passes:
+        return _Passes(self.net, self.loss, self.rows, self.batch_size, self.shuffle, self.threads)
+
+    @cached_property
+    def _by_batch(self) -> bool:
+        """Whether a callback hears of batches."""
+        hooks = ("on_train_batch_begin", "on_train_batch_end")
+        return any(overrides(callback, hook) for callback in self.callbacks for hook in hooks)
 
     def _call(self, hook: str, *arguments: Any) -> None:
         for callback in self.callbacks:
@@ -385,7 +400,7 @@ def train_on_batch(net: Network, X: Any, y: Any, sample_weight: Any = None) -> d
         others = [metric for metric in net.metrics if metric not in counted]
         predictions = net.plan.predict(rows.X) if others else None
         try:
-            total, correct = _Epoch(net, loss, rows, len(rows), False, None).run()
+            total, correct = _Passes(net, loss, rows, len(rows), False, None).run()
         except FloatingPointError:
             raise FloatingPointError(
                 "the loss of the batch is not finite; the step was not made, the weights are as before"
