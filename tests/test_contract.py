@@ -570,3 +570,60 @@ def test_rows_of_one_output_lose_as_each_alone(isa, dtype, loss, weighted):
     for value in values:
         total += float(value)
     assert plan.evaluate(z, y, weight) == (total, correct.sum())
+
+
+NARROW = [
+    (2, [4, 1], ["tanh"], "binary_crossentropy", "sgd"),
+    (3, [4, 3, 1], ["mish", "relu"], "huber", "adam"),
+    (1, [1, 1], ["gelu"], "poisson", "sgd"),
+    (4, [4, 4], ["gelu"], "sparse_categorical_crossentropy", "adam"),
+    (4, [3, 4, 2], ["leaky_relu", "softplus"], "categorical_crossentropy", "adamw"),
+    (2, [4, 3], ["tanh"], "mse", "rmsprop"),
+    (2, [3], [], "binary_crossentropy", "adagrad"),
+]
+
+
+@pytest.mark.parametrize("n_in, widths, hidden, loss, optimizer", NARROW)
+def test_narrow_networks_train_as_wide_ones(isa, dtype, n_in, widths, hidden, loss, optimizer):
+    """A narrow network trains with batch rows in the lanes; inputs that are all 0 make it a wide one.
+
+    Each of those adds 0 to every sum, so the bits must be those of the network without them.
+    """
+    rng = np.random.default_rng(13)
+    layers = layers_of(widths, hidden, OUTPUT_OF[LINKS[loss]])
+    weights = random_weights(rng, n_in, layers, dtype)
+    X = rng.standard_normal((301, n_in)).astype(dtype)
+    y, weight = targets(rng, loss, 301, widths[-1], dtype), rng.random(301).astype(dtype)
+    wide_X = np.zeros((301, 17), dtype)
+    wide_X[:, :n_in] = X
+    for batch_size, threads in ((16, 1), (50, 1), (301, 1), (301, 3)):
+        results = []
+        for inputs in (X, wide_X):
+            rows = np.zeros((inputs.shape[1], widths[0]), dtype)
+            rows[:n_in] = weights[0]
+            plan = make_plan(inputs.shape[1], layers, [rows, *weights[1:]], dtype, isa)
+            plan.compile(loss, 1.0, optimizer, HYPER[optimizer])
+            sums = train(plan, inputs, y, RATES[optimizer], 3, weight, batch_size=batch_size, threads=threads)
+            after = plan.get_weights()
+            results.append(([after[0][:n_in], *after[1:]], sums))
+        assert results[0][1] == results[1][1]
+        assert_same_bits(results[0][0], results[1][0])
+        assert_trained(results[0][0], weights)
+
+
+@pytest.mark.parametrize("kind", ["uint8", "float64", "rescaled", "strided"])
+def test_narrow_networks_read_any_rows(isa, kind):
+    rng = np.random.default_rng(3)
+    X, y = rng.integers(0, 256, (100, 3)), rng.integers(0, 2, (100, 1)).astype("f")
+    inputs = {"uint8": X.astype(np.uint8), "float64": X.astype(float), "rescaled": X.astype(np.uint8)}
+    given = inputs.get(kind, np.repeat(X.astype("f"), 2, axis=0)[::2])
+    shown = (X / np.float32(255)).astype("f") if kind == "rescaled" else X.astype("f")
+    layers = layers_of([4, 1], ["tanh"], "sigmoid")
+    weights = [0.01 * w for w in random_weights(rng, 3, layers, "f")]
+    divisor = {"input_divisor": np.full(3, 255.0)} if kind == "rescaled" else {}
+    plans = [make_plan(3, layers, weights, "f", isa, **more) for more in (divisor, {})]
+    for plan, inputs in zip(plans, (given, shown), strict=True):
+        plan.compile("binary_crossentropy", 0.0, "sgd", {})
+        train(plan, inputs, y, 0.01, 2, batch_size=40)
+    assert_same_bits(plans[0].get_weights(), plans[1].get_weights())
+    assert_trained(plans[0].get_weights(), weights)

@@ -194,11 +194,11 @@ static void FN(weight_tile)(const FN(weight_gradient_args) *g, ptrdiff_t i, ptrd
     real sums[ACCUMULATORS * VBYTES / sizeof(real)] __attribute__((aligned(64)));
     real block[ACCUMULATORS * VBYTES / sizeof(real)] __attribute__((aligned(64)));
     FN(tile_args) t = {
-        .c = sums, .c_panel = rows * L, .a = g->x + (i / L) * g->x_panel + i % L, .a_row = L,
-        .b = g->d + p * g->d_panel, .b_panel = g->d_panel, .start = FN(zeros)};
+        .c = sums, .c_panel = rows * L, .a = g->x + (g->x_in_lines ? i * L : (i / L) * g->x_panel + i % L), .a_row = L,
+        .a_panel = g->k * L, .b = g->d + p * g->d_panel, .b_panel = g->d_panel, .start = FN(zeros)};
     for (t.first = 0; t.first < g->m; t.first = t.last) {
         t.last = FN(smaller)(t.first + BLOCK_ROWS, g->m);
-        FN(run_tile)(&t, FN(IN_COLUMNS), np, rows);
+        FN(run_tile)(&t, g->x_in_lines ? FN(IN_PANELS) : FN(IN_COLUMNS), np, rows);
         if (t.first) FN(add_block)(sums, block, np * rows * L);
         t.c = block;
     }

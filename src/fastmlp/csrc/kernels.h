@@ -68,8 +68,9 @@ struct FN(sink) {
 typedef struct {
     const FN(sink) *sink;
     ptrdiff_t w_offset, b_offset; /* in the parameter vector; b_offset is negative without a bias */
-    const real *x;                /* (m, k) in panels */
+    const real *x;                /* (m, k) in panels, or turned: k lines for each panel of L rows */
     ptrdiff_t x_panel;
+    int x_in_lines;               /* turned; then k is at most L */
     const real *d;                /* (m, n) in panels, padding zero */
     ptrdiff_t d_panel;
     ptrdiff_t m, k, n;
@@ -118,14 +119,16 @@ typedef struct {
 
 /* All rows of a loss with one output. */
 typedef struct {
-    const real *p;                /* of row r at p[r * L] */
+    const real *p;                /* of row r at p[r * p_row] */
+    ptrdiff_t p_row;
     const real *y;                /* at y[r * y_row] */
     ptrdiff_t y_row;
     const real *weights;          /* (rows,) or NULL */
     ptrdiff_t rows;
     real scale;                   /* of the gradients, beside the weights */
     real parameter;
-    real *d;                      /* at d[r * L], padding zero; or NULL */
+    real *d;                      /* at d[r * d_row]; or NULL */
+    ptrdiff_t d_row;              /* 1, or L: then the rest of the line becomes zero */
     real *values;                 /* (rows,) */
     double *correct;              /* (rows,) */
 } FN(loss_column);
@@ -166,6 +169,8 @@ typedef struct {
     /* Rows order[first], order[first + 1], ... (or first, first + 1, ...) to panels; padding zero. */
     void (*gather)(real *out, ptrdiff_t out_panel, const fm_input *, const int64_t *order, ptrdiff_t first,
                    ptrdiff_t rows);
+    /* The same to lines, k of them for each panel of L rows. */
+    void (*gather_lines)(real *out, const fm_input *, const int64_t *order, ptrdiff_t first, ptrdiff_t rows);
     /* Panels to row-major rows of `columns` reals. */
     void (*scatter)(real *out, const real *in, ptrdiff_t in_panel, ptrdiff_t rows, ptrdiff_t columns);
     int (*all_finite)(const real *values, ptrdiff_t count);

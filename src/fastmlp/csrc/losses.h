@@ -83,14 +83,21 @@ INLINE void FN(column_loss)(const FN(loss_column) *c, FN(element_loss) *f, const
         real p[VW] = {0}, y[VW] = {0}, weight[VW], value[VW], d[VW];
         const ptrdiff_t rows = c->rows - first < VW ? c->rows - first : VW;
         vec derivative;
-        for (ptrdiff_t i = 0; i < rows; i++) p[i] = c->p[(first + i) * L], y[i] = c->y[(first + i) * c->y_row];
-        for (ptrdiff_t i = 0; i < VW; i++) weight[i] = c->weights && i < rows ? c->weights[first + i] : 1;
+        if (c->p_row == 1 && c->y_row == 1 && rows == VW) {
+            vstore(p, vload(c->p + first)), vstore(y, vload(c->y + first));
+        } else {
+            for (ptrdiff_t i = 0; i < rows; i++) p[i] = c->p[(first + i) * c->p_row], y[i] = c->y[(first + i) * c->y_row];
+        }
+        vstore(weight, vset1(1));
+        if (c->weights) memcpy(weight, c->weights + first, (size_t)rows * sizeof(real));
         vstore(value, vload(weight) * f(vload(p), vload(y), parameter, &derivative));
         vstore(d, FN(vflush)(derivative * (vload(weight) * scale)));
-        for (ptrdiff_t i = 0; i < rows; i++) {
-            c->values[first + i] = value[i];
-            c->correct[first + i] = classes ? FN(same_side)(p[i], y[i]) : 0;
-            if (c->d) memset(c->d + (first + i) * L, 0, 64), c->d[(first + i) * L] = d[i];
+        memcpy(c->values + first, value, (size_t)rows * sizeof(real));
+        for (ptrdiff_t i = 0; i < rows; i++) c->correct[first + i] = classes ? FN(same_side)(p[i], y[i]) : 0;
+        if (c->d && c->d_row == 1) memcpy(c->d + first, d, (size_t)rows * sizeof(real));
+        for (ptrdiff_t i = 0; c->d && c->d_row != 1 && i < rows; i++) {
+            memset(c->d + (first + i) * c->d_row, 0, 64);
+            c->d[(first + i) * c->d_row] = d[i];
         }
     }
 }

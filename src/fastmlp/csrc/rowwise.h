@@ -217,6 +217,20 @@ static void FN(gather)(real *out, ptrdiff_t out_panel, const fm_input *in, const
     }
 }
 
+/* gather to lines: panel p of L rows is one line for each of at most L columns.  Lanes without a row are left. */
+static void FN(gather_lines)(real *out, const fm_input *in, const int64_t *order, ptrdiff_t first, ptrdiff_t rows)
+{
+    real converted[64 / sizeof(real)];
+    const int plain = in->type == (BITS == 32 ? FM_FLOAT32 : FM_FLOAT64) && !in->shift && !in->divisor;
+    for (ptrdiff_t r = 0; r < rows; r++) {
+        const char *row = (const char *)in->data + (order ? order[first + r] : first + r) * in->row_bytes;
+        const real *x = plain ? (const real *)row : converted;
+        real *lane = out + r / L * in->columns * L + r % L;
+        if (!plain) FN(convert)(converted, in, row, 0, in->columns);
+        for (ptrdiff_t c = 0; c < in->columns; c++) lane[c * L] = x[c];
+    }
+}
+
 /* Dropout's factors of rows of a layer's input: 0 with the probability threshold / 2^32, else `kept`. */
 static void FN(drop)(real *factor, ptrdiff_t panel, const fm_dropout *d, ptrdiff_t first, ptrdiff_t rows)
 {
