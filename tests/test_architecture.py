@@ -23,7 +23,8 @@ FLOORS = [
     {"_kernels", "errors", "reference"},
     {"registry", "validation", "config", "datasets", "functional", "native"}
     | {"schedules", "initializers", "optimizers", "layers"},
-    {"metrics", "callbacks", "progress", "training", "serialization", "folding", "network"},
+    {"metrics", "callbacks", "progress", "training", "folding", "network"}
+    | {"serialization", "serialization_npz", "serialization_safetensors"},
     {"adapters", "plots", "bench", "cli", "cli_data", "cli_options", "__main__", "__init__"},
 ]
 FLOOR = {module: floor for floor, modules in enumerate(FLOORS) for module in modules}

@@ -1,9 +1,12 @@
-"""Model files: a zip of NumPy arrays with a JSON header, which ``numpy.load`` and ``unzip`` can look into.
+"""Model files: named arrays and one JSON header, in a container that the suffix names.
 
-``header.json`` holds the format's name and version, the layers, the dtype, the seed and what
-`Network.compile` was told; the arrays are named as in `Network.state_dict`, and the optimizer's
-"optimizer.0.layers.0.W" and so on. Nothing is pickled.  A reader trusts no size in the file: the arrays'
-shapes follow from the layers, and each must have just the bytes it says, before anything is allocated.
+The header holds the format's name and version, the layers, the dtype, the seed and what `Network.compile`
+was told; the arrays are named as in `Network.state_dict`, and the optimizer's "optimizer.0.layers.0.W" and so
+on.  Nothing is pickled.  A reader trusts no size in the file: the arrays' shapes follow from the layers, and
+each must have just the bytes it says, before anything is allocated.
+
+What a header says and how it is checked stands here; the containers, `serialization_npz` and
+`serialization_safetensors`, write and read bytes.
 """
 
 from __future__ import annotations
@@ -11,8 +14,8 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Any
+from contextlib import AbstractContextManager, contextmanager
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -21,29 +24,63 @@ from . import layers as descriptions
 from .errors import ModelFileError, NotCompiledError, listed
 
 if TYPE_CHECKING:
-    from zipfile import ZipFile
-
     from .network import Network
 
 Array = np.ndarray[Any, Any]
 
 FORMAT = "fastmlp"
 VERSION = 1
-SUFFIXES = (".npz",)
-_HEADER = "header.json"
+SUFFIXES = (".npz", ".safetensors")
 _MAX_HEADER_BYTES = 1 << 24
 _MAX_SLOTS = 2
 
 
+class Reader(Protocol):
+    """An open model file."""
+
+    def header(self, limit: int) -> bytes:
+        """The header's text; ModelFileError if there is none or it has more bytes than `limit`."""
+
+    def arrays(self, shapes: Mapping[str, tuple[int, ...]], dtype: np.dtype[Any]) -> dict[str, Array]:
+        """The arrays; ModelFileError, before any is read, if one is missing or of another shape or dtype."""
+
+
+class Container(Protocol):
+    """A module that writes and reads files of one suffix."""
+
+    INDENT: int | None  # of the header's JSON
+
+    def write(self, file: IO[bytes], header: str, arrays: Mapping[str, Array]) -> None:
+        """The whole file; the same bytes for the same content."""
+
+    def opened(self, path: str) -> AbstractContextManager[Reader]:
+        """OSError if there is no such file, ModelFileError if it is not of this kind."""
+
+
+def _container(path: str) -> Container:
+    """The module for the path's suffix."""
+    from . import serialization_npz, serialization_safetensors
+
+    return serialization_npz if path.endswith(".npz") else serialization_safetensors
+
+
 def save(net: Network, path: str | os.PathLike[str], *, include_optimizer: bool = False) -> None:
     """Write a network to a file; see `Network.save`."""
+    import json
+
     target = _checked_path(path)
     if validation.boolean(include_optimizer, "include_optimizer") and net.optimizer is None:
         raise NotCompiledError("include_optimizer is True, expected a network that was compiled")
+    container = _container(target)
     with net._busy(inside=True):
         header, arrays = _contents(net, include_optimizer)
+    text = json.dumps(header, indent=container.INDENT, allow_nan=False)
+    if len(text) > _MAX_HEADER_BYTES:
+        raise ValueError(
+            f"the network's description has {len(text)} bytes, expected at most {_MAX_HEADER_BYTES}"
+        )
     with _replacing(target) as file:
-        _write(file, header, arrays)
+        container.write(file, text, arrays)
 
 
 def load(path: str | os.PathLike[str]) -> Network:
@@ -52,7 +89,7 @@ def load(path: str | os.PathLike[str]) -> Network:
     Parameters
     ----------
     path : str or path
-        Its suffix is the format: ".npz".
+        Its suffix is the format: ".npz" or ".safetensors".
 
     Returns
     -------
@@ -66,6 +103,8 @@ def load(path: str | os.PathLike[str]) -> Network:
         If the file is not a model, is damaged, or was written by a newer version; it is a ValueError.
     OSError
         If the file cannot be opened.
+    ImportError
+        If the package for the suffix is not installed.
 
     Examples
     --------
@@ -77,23 +116,16 @@ def load(path: str | os.PathLike[str]) -> Network:
     >>> net
     Network([4, Dense(1, 'identity')], dtype='float32', seed=0)
     """
-    import zipfile
-
     target = _checked_path(path)
-    with open(target, "rb") as file:
-        try:
-            with zipfile.ZipFile(file) as archive:
-                return _read(archive, os.fstat(file.fileno()).st_size)
-        except ModelFileError as error:
-            raise ModelFileError(f"{target} {error}") from None
-        except zipfile.BadZipFile:
-            raise ModelFileError(f"{target} is truncated, damaged or not a fastmlp model") from None
-        except MemoryError:
-            raise
-        except (
-            Exception
-        ) as error:  # whatever damage makes zipfile, json and the checks of the description say
-            raise ModelFileError(f"{target} is not a readable fastmlp model: {error}") from None
+    try:
+        with _container(target).opened(target) as reader:
+            return _read(reader)
+    except ModelFileError as error:
+        raise ModelFileError(f"{target} {error}") from None
+    except (OSError, ImportError, MemoryError):
+        raise
+    except Exception as error:  # whatever damage makes the container, json and the description's checks say
+        raise ModelFileError(f"{target} is not a readable fastmlp model: {error}") from None
 
 
 def _checked_path(path: str | os.PathLike[str]) -> str:
@@ -160,27 +192,6 @@ def _compile_config(net: Network) -> dict[str, Any] | None:
     }
 
 
-def _write(file: IO[bytes], header: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
-    import json
-    import zipfile
-
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr(_member(_HEADER), json.dumps(header, indent=1, allow_nan=False))
-        for name, array in arrays.items():
-            little = array.astype(array.dtype.newbyteorder("<"), copy=False)
-            with archive.open(_member(f"{name}.npy"), "w", force_zip64=array.nbytes >= 2**30) as member:
-                np.lib.format.write_array(member, little, version=(1, 0), allow_pickle=False)
-
-
-def _member(name: str) -> Any:
-    """A zip entry without the time of day, so that the same network gives the same file."""
-    import zipfile
-
-    info = zipfile.ZipInfo(name)
-    info.external_attr = 0o644 << 16
-    return info
-
-
 @contextmanager
 def _replacing(path: str) -> Iterator[IO[bytes]]:
     """A new file beside `path` that takes its place once it is on the disk, or goes if anything fails."""
@@ -211,10 +222,10 @@ def _replacing(path: str) -> Iterator[IO[bytes]]:
 # ---- reading ----
 
 
-def _read(archive: ZipFile, file_size: int) -> Network:
+def _read(reader: Reader) -> Network:
     from .network import _restored
 
-    header = _read_header(archive, file_size)
+    header = _parsed_header(reader.header(_MAX_HEADER_BYTES))
     layers = tuple(descriptions.from_config(item) for item in header["layers"])
     n_in = validation.integer(header["n_in"], "n_in", 1, validation.MAX_UNITS)
     descriptions.check(layers)
@@ -228,10 +239,7 @@ def _read(archive: ZipFile, file_size: int) -> Network:
     expected = dict(shapes)
     for k in range(slots):
         expected.update({f"optimizer.{k}.{name}": shape for name, shape in shapes.items()})
-    sizes = {name: _check_member(archive, name, shape, dtype, file_size) for name, shape in expected.items()}
-    arrays = {
-        name: _read_member(archive, name, shape, dtype, sizes[name]) for name, shape in expected.items()
-    }
+    arrays = reader.arrays(expected, dtype)
 
     description = (n_in, layers, dtype.name, seed, None)
     weights = validation.as_weights(
@@ -252,17 +260,10 @@ def _network_class() -> type[Network]:
     return Network
 
 
-def _read_header(archive: ZipFile, file_size: int) -> dict[str, Any]:
+def _parsed_header(text: bytes) -> dict[str, Any]:
     import json
 
-    if _HEADER not in archive.namelist():
-        raise ModelFileError("is a zip file but not a fastmlp model: it has no header.json")
-    info = archive.getinfo(_HEADER)
-    if info.compress_type != 0 or info.file_size > min(file_size, _MAX_HEADER_BYTES):
-        raise ModelFileError(
-            f"has a header of {info.file_size} bytes, expected at most {_MAX_HEADER_BYTES}, uncompressed"
-        )
-    header = json.loads(archive.read(info).decode("utf-8"), parse_constant=_refuse_constant)
+    header = json.loads(text.decode("utf-8"), parse_constant=_refuse_constant)
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise ModelFileError("is not a fastmlp model: its header names another format")
     version = header.get("version")
@@ -277,47 +278,6 @@ def _read_header(archive: ZipFile, file_size: int) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> float:
     raise ValueError(f"the header contains {name}")
-
-
-def _check_member(
-    archive: ZipFile, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], file_size: int
-) -> int:
-    """The bytes of an array's numbers, once the zip's and the array's own headers have said the same."""
-    try:
-        info = archive.getinfo(f"{name}.npy")
-    except KeyError:
-        raise ModelFileError(f"lacks the array {name}") from None
-    size = dtype.itemsize
-    for length in shape:
-        size *= length
-    # Stored, not compressed: then no array can be larger than the file.
-    if info.compress_type != 0 or not size < info.file_size <= min(size + 10_000, file_size):
-        raise ModelFileError(
-            f"has {info.file_size} bytes for {name}, expected {size} and a header, uncompressed"
-        )
-    with archive.open(info) as member:
-        found, fortran_order, kind = _array_header(member)
-        length = member.tell()
-    if found != shape or fortran_order or kind != dtype.newbyteorder("<"):
-        raise ModelFileError(f"holds {name} of shape {found} and dtype {kind}, expected {shape} and {dtype}")
-    if info.file_size != length + size:
-        raise ModelFileError(f"has {info.file_size} bytes for {name}, expected {length + size}")
-    return size
-
-
-def _array_header(member: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    version = np.lib.format.read_magic(member)
-    if version != (1, 0):
-        raise ModelFileError(f"holds an array of .npy version {version}, expected (1, 0)")
-    return np.lib.format.read_array_header_1_0(member)
-
-
-def _read_member(
-    archive: ZipFile, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], size: int
-) -> Array:
-    with archive.open(f"{name}.npy") as member:
-        data = member.read()  # to the end, where the checksum is looked at
-    return np.frombuffer(data, dtype.newbyteorder("<"), offset=len(data) - size).astype(dtype).reshape(shape)
 
 
 def _restore_compile(net: Network, saved: Mapping[str, Any]) -> None:
