@@ -8,6 +8,8 @@ import pytest
 
 from fastmlp import _kernels
 
+os.environ.setdefault("KERAS_BACKEND", "numpy")  # read when Keras is imported, by whatever test comes first
+
 RUNNABLE = _kernels.isas()["runnable"]
 FMA = [name for name in RUNNABLE if name != "baseline"]
 

@@ -1,0 +1,275 @@
+"""`from_keras`: a chain of Keras layers, read one by one into the layers and weights of a network."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from ... import layers as ours
+from ...errors import listed
+from ...network import Network
+from .._optional import require
+from . import activations
+
+Array = np.ndarray[Any, Any]
+_ROW = ("softmax", "log_softmax")
+
+
+def from_keras(model: Any, *, seed: int | np.random.Generator | None = None) -> Network:
+    """A network that predicts what a Keras model does.
+
+    The layers may be Dense, Activation, ReLU, LeakyReLU, ELU, Softmax, Dropout, BatchNormalization,
+    LayerNormalization and Flatten, Rescaling or Normalization first, and Sequential or functional models of
+    these, one after another.  Regularizers, constraints and frozen weights belong to training in Keras and
+    are left behind.
+
+    Parameters
+    ----------
+    model : keras.Sequential or functional keras.Model
+        Built, with one input and one output, all layers of the dtype float32 or all of float64: the
+        network's.
+    seed : int or numpy.random.Generator, optional
+        The network's, for training it on; see `fastmlp.Network`.
+
+    Returns
+    -------
+    Network
+        Its own copy of the weights, bit for bit.
+
+    Raises
+    ------
+    ValueError
+        If a layer or an option of one has no equal; the message names the layer.
+    TypeError
+        If `model` is not a Keras model.
+    ImportError
+        If Keras is not installed: ``pip install "fastmlp[keras]"`` and one of its backends.
+
+    Examples
+    --------
+    >>> import keras
+    >>> from fastmlp.keras import from_keras
+    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(8, "relu"), keras.layers.Dense(3)])
+    >>> from_keras(model, seed=0)
+    Network([4, Dense(8, 'relu'), Dense(3, 'identity')], dtype='float32', seed=0)
+    """
+    keras = require("keras", "keras")
+    if not isinstance(model, keras.Model):
+        raise TypeError(f"model is a {type(model).__name__}, expected a Keras model")
+    chain = list(_chain(keras, model))
+    reader = _Reader(keras, _input_shape(model))
+    for label, layer in chain:
+        try:
+            reader.read(layer)
+        except ValueError as error:
+            raise ValueError(f"{label}: {error}") from None
+    net = Network([math.prod(reader.input_shape), *reader.layers], dtype=reader.dtype or "float32", seed=seed)
+    net.set_weights(reader.weights)
+    return net
+
+
+# ---- the order of the layers ----
+
+
+def _input_shape(model: Any) -> tuple[int, ...]:
+    """The shape of one input, without the batch."""
+    try:
+        shape = model.input_shape
+    except AttributeError:
+        shape = None
+    if shape is None:
+        raise ValueError(
+            f"model {model.name!r} has no input shape, expected keras.Input as its first element"
+        )
+    if not isinstance(shape, tuple) or len(shape) < 2 or not all(isinstance(n, int) for n in shape[1:]):
+        raise ValueError(f"model {model.name!r} has the input shape {shape}, expected one with fixed lengths")
+    return shape[1:]
+
+
+def _chain(keras: Any, model: Any, inside: str = "") -> Iterator[tuple[str, Any]]:
+    """Every layer in the order of calls, with what an error calls it; a model inside a model is entered."""
+    for layer in _in_order(keras, model):
+        place = f"layer {model.layers.index(layer)}, " if layer in model.layers else "operation "
+        label = f"{place}{layer.name!r} ({type(layer).__name__}){inside}"
+        if isinstance(layer, keras.Model):
+            yield from _chain(keras, layer, f" of {layer.name!r}")
+        else:
+            yield label, layer
+
+
+def _in_order(keras: Any, model: Any) -> list[Any]:
+    if isinstance(model, keras.Sequential) and type(model).call is keras.Sequential.call:
+        return list(model.layers)
+    functional: list[Any] = [cls for cls in type(model).__mro__ if cls.__name__ == "Functional"]
+    if functional and type(model).call is functional[0].call:
+        return _functional(model)
+    raise ValueError(
+        f"model {model.name!r} is a {type(model).__name__} with a call of its own, expected a Sequential "
+        "or a functional model"
+    )
+
+
+def _functional(model: Any) -> list[Any]:
+    """The layers from the output back to the input, turned round."""
+    for what, tensors in [("inputs", model.inputs), ("outputs", model.outputs)]:
+        if len(tensors) != 1:
+            raise ValueError(f"model {model.name!r} has {len(tensors)} {what}, expected one")
+    found: list[Any] = []
+    tensor = model.outputs[0]
+    while tensor is not model.inputs[0]:
+        operation, index, _ = tensor._keras_history
+        sources = operation._inbound_nodes[index].input_tensors
+        if len(sources) != 1:
+            raise ValueError(
+                f"layer {operation.name!r} has {len(sources)} inputs, expected a chain of layers"
+            )
+        found.append(operation)
+        tensor = sources[0]
+    return found[::-1]
+
+
+# ---- one layer after the other ----
+
+
+class _Reader:
+    """What was read so far: layers of a network, their weights, and the shape that one row has there."""
+
+    def __init__(self, keras: Any, input_shape: tuple[int, ...]) -> None:
+        self.keras = keras
+        self.input_shape = self.shape = input_shape
+        self.layers: list[ours.Layer] = []
+        self.weights: list[Array] = []
+        self.dtype: str | None = None
+        self._methods: dict[str, Callable[[Any], None]] = {
+            "Dense": self._dense,
+            "Dropout": self._dropout,
+            "BatchNormalization": self._batch_normalization,
+            "LayerNormalization": self._layer_normalization,
+            "Flatten": self._flatten,
+            "Rescaling": self._rescaling,
+            "Normalization": self._normalization,
+            "InputLayer": lambda layer: None,
+        }
+
+    def read(self, layer: Any) -> None:
+        kind = activations.kind(self.keras, layer)
+        if kind not in (*self._methods, "Activation", *activations.LAYERS):
+            known = sorted({*self._methods, "Activation", *activations.LAYERS} - {"InputLayer"})
+            raise ValueError(f"not supported, expected one of {listed(known)}")
+        if kind != "InputLayer":
+            self._check(layer)
+        activation = activations.of_layer(self.keras, layer)
+        if activation is None:
+            self._methods[kind](layer)
+        else:
+            self._activation(activation)
+
+    def _check(self, layer: Any) -> None:
+        if not layer.built:
+            raise ValueError("it is not built, expected a call of model.build() first")
+        policy, dtype = layer.dtype_policy.name, layer.compute_dtype
+        if policy not in ("float32", "float64"):
+            raise ValueError(f"its dtype is {policy!r}, expected float32 or float64")
+        if self.dtype not in (None, dtype):
+            raise ValueError(f"its dtype is {dtype!r}, expected {self.dtype!r} as the layers before it have")
+        self.dtype = dtype
+
+    def _append(self, layer: ours.Layer) -> None:
+        last = self.layers[-1] if self.layers else None
+        if isinstance(last, (ours.Dense, ours.Activation)) and last.activation in _ROW:
+            raise ValueError(f"it stands after a {last.activation}, expected that in the last layer alone")
+        self.layers.append(layer)
+
+    def _numbers(self, *variables: Any) -> list[Array]:
+        return [np.array(self.keras.ops.convert_to_numpy(variable)) for variable in variables]
+
+    def _width(self) -> int:
+        """Of one row, where a layer needs it to be flat."""
+        if len(self.shape) != 1:
+            raise ValueError(f"it is applied to the shape {self.shape}, expected a Flatten before it")
+        return self.shape[0]
+
+    def _dense(self, layer: Any) -> None:
+        self._width()
+        if layer.quantization_mode is not None:
+            raise ValueError(f"it is quantized as {layer.quantization_mode!r}, expected a plain one")
+        self._append(ours.Dense(layer.units, "identity", use_bias=layer.use_bias))
+        self.weights += self._numbers(layer.kernel, *([layer.bias] if layer.use_bias else []))
+        self.shape = (layer.units,)
+        if isinstance(layer.activation, self.keras.layers.Layer):
+            self._check(layer.activation)
+        self._activation(activations.of_function(self.keras, layer.activation))
+
+    def _activation(self, activation: activations.ActivationName) -> None:
+        if activation == "identity":
+            return
+        if activation in _ROW:
+            self._width()
+        last = self.layers[-1] if self.layers else None
+        if isinstance(last, ours.Dense) and last.activation == "identity":
+            self.layers[-1] = ours.Dense(last.units, activation, use_bias=last.use_bias)
+        elif isinstance(last, (ours.BatchNormalization, ours.LayerNormalization)):
+            self._append(ours.Activation(activation))
+        else:
+            after = "the input" if last is None else repr(last)
+            raise ValueError(
+                f"it is an activation after {after}, expected a Dense without one or a normalization there"
+            )
+
+    def _dropout(self, layer: Any) -> None:
+        if layer.noise_shape is not None:
+            raise ValueError(f"its noise_shape is {layer.noise_shape}, expected None")
+        if layer.rate == 0:
+            return
+        if self.layers and isinstance(self.layers[-1], ours.Dropout):
+            raise ValueError("it is a second Dropout in a row, expected one")
+        self._append(ours.Dropout(layer.rate))
+
+    def _flatten(self, layer: Any) -> None:
+        if layer.data_format == "channels_first" and len(self.shape) > 1:
+            raise ValueError("its data_format is 'channels_first', expected 'channels_last'")
+        self.shape = (math.prod(self.shape),)
+
+    def _first(self) -> None:
+        if self.layers:
+            raise ValueError(f"it stands after {self.layers[-1]!r}, expected it directly after the input")
+
+    def _rescaling(self, layer: Any) -> None:
+        self._first()
+        if np.ndim(layer.scale) or np.ndim(layer.offset):
+            raise ValueError("its scale or its offset is an array, expected numbers")
+        self._append(ours.Rescaling(float(layer.scale), float(layer.offset)))
+
+    def _normalization(self, layer: Any) -> None:
+        """(x - mean) / max(sqrt(variance), epsilon), all in the layer's own dtype."""
+        self._first()
+        if layer.invert:
+            raise ValueError("its invert is True, expected False")
+        mean, variance = self._numbers(layer.mean, layer.variance)
+        std = np.maximum(np.sqrt(variance), self.keras.backend.epsilon())
+        rows = (np.broadcast_to(array, (1, *self.shape)).ravel().tolist() for array in (mean, std))
+        self._append(ours.Standardize(*map(tuple, rows)))
+
+    def _gamma_beta(self, layer: Any) -> list[Array]:
+        width = self._width()
+        axis = layer.axis if isinstance(layer.axis, int) else tuple(layer.axis)
+        if axis not in (-1, 1, (-1,), (1,)):
+            raise ValueError(f"its axis is {layer.axis}, expected -1")
+        gamma = self._numbers(layer.gamma)[0] if layer.scale else np.ones(width)
+        beta = self._numbers(layer.beta)[0] if layer.center else np.zeros(width)
+        return [gamma, beta]
+
+    def _batch_normalization(self, layer: Any) -> None:
+        if getattr(layer, "renorm", False):
+            raise ValueError("its renorm is True, expected False")
+        self.weights += self._gamma_beta(layer) + self._numbers(layer.moving_mean, layer.moving_variance)
+        self._append(ours.BatchNormalization(layer.momentum, layer.epsilon))
+
+    def _layer_normalization(self, layer: Any) -> None:
+        if layer.rms_scaling:
+            raise ValueError("its rms_scaling is True, expected False")
+        self.weights += self._gamma_beta(layer)
+        self._append(ours.LayerNormalization(layer.epsilon))

@@ -1,0 +1,103 @@
+"""`to_keras`: the layers of a network as those of a keras.Sequential."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ... import layers as ours
+from ... import registry
+from ...network import Network
+from .._optional import require
+from . import activations
+
+Array = np.ndarray[Any, Any]
+
+
+def to_keras(net: Network) -> Any:
+    """A Keras model that predicts what a network does.
+
+    Some activations are layers of their own there: leaky_relu, whose slope differs, and elu with a parameter.
+    The approximate gelu is a function of fastmlp's, so a saved model with it is read again only by a process
+    that has called `to_keras` for one.  Keras with another backend than TensorFlow rounds much of what a
+    float64 layer computes to float32 (3.15).
+
+    Parameters
+    ----------
+    net : Network
+
+    Returns
+    -------
+    keras.Sequential
+        Not compiled, with its own copy of the weights, bit for bit, and the network's dtype in every layer.
+
+    Raises
+    ------
+    ValueError
+        If an activation has no equal in Keras, as "step", or Keras' backend does not hold float64.
+    TypeError
+        If `net` is not a Network.
+    ImportError
+        If Keras is not installed: ``pip install "fastmlp[keras]"`` and one of its backends.
+
+    Examples
+    --------
+    >>> from fastmlp import Network
+    >>> from fastmlp.keras import to_keras
+    >>> model = to_keras(Network([4, 8, 3], output="softmax", seed=0))
+    >>> [layer.activation.__name__ for layer in model.layers]
+    ['relu', 'softmax']
+    """
+    keras = require("keras", "keras")
+    if not isinstance(net, Network):
+        raise TypeError(f"net is a {type(net).__name__}, expected a Network")
+    dtype = net.dtype.name
+    state = net.state_dict()
+    elements = [keras.Input((net.layer_sizes[0],), dtype=dtype)]
+    filled: list[tuple[Any, list[Array]]] = []
+    for layer in net.layers:
+        made = _made(keras, layer, net.dtype)
+        if isinstance(layer, (ours.Dense, ours.BatchNormalization, ours.LayerNormalization)):
+            prefix = f"layers.{len(filled)}."
+            filled.append((made[0], [array for name, array in state.items() if name.startswith(prefix)]))
+        elements += made
+    model = keras.Sequential(elements)
+    for layer, arrays in filled:
+        layer.set_weights(arrays)
+    _check_held(keras, model, net.dtype)
+    return model
+
+
+def _made(keras: Any, layer: ours.Layer, dtype: np.dtype[Any]) -> list[Any]:
+    """The layers of Keras that one of ours is; the one with weights comes first."""
+    make, name = keras.layers, dtype.name
+    if isinstance(layer, ours.Dense):
+        kind, parameter = registry.resolve_activation(layer.activation)
+        own = activations.to_keras(keras, kind, parameter)
+        dense = make.Dense(layer.units, own, use_bias=layer.use_bias, dtype=name)
+        return [dense] if own is not None else [dense, activations.to_layer(keras, kind, parameter, name)]
+    if isinstance(layer, ours.Activation):
+        return [activations.to_layer(keras, *registry.resolve_activation(layer.activation), name)]
+    if isinstance(layer, ours.Dropout):
+        return [make.Dropout(layer.rate, dtype=name)]
+    if isinstance(layer, ours.BatchNormalization):
+        return [make.BatchNormalization(momentum=layer.momentum, epsilon=layer.epsilon, dtype=name)]
+    if isinstance(layer, ours.LayerNormalization):
+        return [make.LayerNormalization(epsilon=layer.epsilon, dtype=name)]
+    if isinstance(layer, ours.Rescaling):
+        return [make.Rescaling(layer.scale, layer.offset, dtype=name)]
+    # The root of a square, both rounded to the dtype, is the number again, so Keras divides by our deviation.
+    mean, std = np.array(layer.mean).astype(dtype), np.array(layer.std).astype(dtype)
+    return [make.Normalization(mean=mean, variance=std * std, dtype=name)]
+
+
+def _check_held(keras: Any, model: Any, dtype: np.dtype[Any]) -> None:
+    """JAX, unless told otherwise, computes in float32 whatever a layer's dtype says."""
+    for variable in model.weights:
+        held = np.asarray(keras.ops.convert_to_numpy(variable)).dtype
+        if held != dtype:
+            raise ValueError(
+                f"Keras' backend {keras.backend.backend()!r} holds the weights as {held}, expected {dtype}; "
+                "JAX does after jax.config.update('jax_enable_x64', True)"
+            )
