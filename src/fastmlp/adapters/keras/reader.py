@@ -199,9 +199,10 @@ class _Reader:
         self._append(ours.Dense(layer.units, "identity", use_bias=layer.use_bias))
         self.weights += self._numbers(layer.kernel, *([layer.bias] if layer.use_bias else []))
         self.shape = (layer.units,)
+        activation = activations.of_function(self.keras, layer.activation)
         if isinstance(layer.activation, self.keras.layers.Layer):
             self._check(layer.activation)
-        self._activation(activations.of_function(self.keras, layer.activation))
+        self._activation(activation)
 
     def _activation(self, activation: activations.ActivationName) -> None:
         if activation == "identity":
