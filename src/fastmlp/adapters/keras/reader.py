@@ -12,7 +12,7 @@ from ... import layers as ours
 from ...errors import listed
 from ...network import Network
 from .._optional import require
-from . import activations
+from . import activations, training
 
 Array = np.ndarray[Any, Any]
 _ROW = ("softmax", "log_softmax")
@@ -23,8 +23,12 @@ def from_keras(model: Any, *, seed: int | np.random.Generator | None = None) -> 
 
     The layers may be Dense, Activation, ReLU, LeakyReLU, ELU, Softmax, Dropout, BatchNormalization,
     LayerNormalization and Flatten, Rescaling or Normalization first, and Sequential or functional models of
-    these, one after another.  Regularizers, constraints and frozen weights belong to training in Keras and
-    are left behind.
+    these, one after another.
+
+    The network is compiled if the model is and both of these have an equal: the optimizer (SGD, Adam, at a
+    constant rate; Keras adds Adam's epsilon before the correction of the bias, here it is after) and the loss
+    (mse, mae, huber, the cross-entropies of probabilities, poisson).  Regularizers, constraints and frozen
+    layers have none, so a model with them gives the weights alone.
 
     Parameters
     ----------
@@ -68,6 +72,7 @@ def from_keras(model: Any, *, seed: int | np.random.Generator | None = None) -> 
             raise ValueError(f"{label}: {error}") from None
     net = Network([math.prod(reader.input_shape), *reader.layers], dtype=reader.dtype or "float32", seed=seed)
     net.set_weights(reader.weights)
+    training.compile_alike(keras, model, [layer for _, layer in chain], net)
     return net
 
 
