@@ -1,140 +1,33 @@
 """Keras models to networks and back, with Keras itself as the oracle."""
 
 import functools
-import sys
 
 import numpy as np
 import pytest
 
-import fastmlp
-from fastmlp import Dense, Dropout, Network, Rescaling, Standardize
-from fastmlp.keras import from_keras, to_keras
-from fastmlp.optimizers import SGD, Adam
-
-keras = pytest.importorskip("keras")
-special = pytest.importorskip("scipy.special")
-layers = keras.layers
+from fastmlp import BatchNormalization, Dense, Dropout, Network, Rescaling
+from fastmlp.keras import from_keras
+from keras_models import (
+    assert_predict_the_same,
+    assert_same_bits,
+    exact,
+    keep_float64,
+    keras,
+    keras_weights,
+    layers,
+    make,
+    sequential,
+)
 
 
 @pytest.fixture(autouse=True)
 def float64_is_float64(monkeypatch):
-    """On most backends Keras rounds float64 to float32 after every operation, whatever a layer's dtype is."""
-    from keras.src.backend.common import dtypes
-
-    monkeypatch.setitem(dtypes.BIT64_TO_BIT32_DTYPE, "float64", "float64")
+    keep_float64(monkeypatch)
 
 
 @pytest.fixture(params=["float32", "float64"])
 def dtype(request):
     return request.param
-
-
-# ---- the exact values, and how far from them arithmetic in a dtype may end ----
-
-# name -> (the function in float64 of z and the parameter, the largest slope there is)
-EXACT = {
-    "identity": (lambda z, p: z, 1),
-    "sigmoid": (lambda z, p: special.expit(z), 0.25),
-    "tanh": (lambda z, p: np.tanh(z), 1),
-    "relu": (lambda z, p: np.maximum(z, 0), 1),
-    "leaky_relu": (lambda z, p: np.where(z > 0, z, p * z), 1),
-    "elu": (lambda z, p: np.where(z > 0, z, p * np.expm1(z)), 1),
-    "selu": (lambda z, p: 1.0507009873554805 * np.where(z > 0, z, 1.6732632423543772 * np.expm1(z)), 1.76),
-    "gelu": (lambda z, p: z * special.ndtr(z), 1.13),
-    "gelu_tanh": (lambda z, p: z * special.expit(np.sqrt(8 / np.pi) * (z + 0.044715 * z**3)), 1.13),
-    "silu": (lambda z, p: z * special.expit(z), 1.1),
-    "mish": (lambda z, p: z * np.tanh(np.logaddexp(0, z)), 1.09),
-    "softplus": (lambda z, p: np.logaddexp(0, z), 1),
-    "softsign": (lambda z, p: z / (1 + np.abs(z)), 1),
-    "exp": (lambda z, p: np.exp(z), None),
-    "softmax": (lambda z, p: special.softmax(z, axis=1), None),
-    "log_softmax": (lambda z, p: special.log_softmax(z, axis=1), None),
-}
-# What an implementation may lose in an activation, in eps of max(|a|, |z|): the usual form of gelu,
-# x / 2 * (1 + erf(x / sqrt(2))), is the worst; ours are within 5.2.
-OWN = 8
-
-
-def activated(name, parameter, z, error, eps):
-    """The exact activation, and the bound of what one in floating point differs, given that of z."""
-    function, slope = EXACT[name]
-    a = function(z, parameter)
-    if name == "exp":
-        return a, a * (np.expm1(error) + OWN * eps)
-    if name in ("softmax", "log_softmax"):
-        # z - max(z) and the logarithm of a sum of n move by at most this, and softmax by as much, relatively.
-        moved = 2 * error.max(axis=1, keepdims=True)
-        moved = moved + (OWN + z.shape[1] + 2 * np.abs(z).max(axis=1, keepdims=True)) * eps
-        return a, (a * np.expm1(moved) if name == "softmax" else moved + eps * np.abs(a))
-    return a, slope * error + OWN * eps * np.maximum(np.abs(a), np.abs(z))
-
-
-def dense(x, W, b, error, eps):
-    """x @ W + b, in any order of the sum: each of its roundings is within eps of a partial sum."""
-    size = (np.abs(x) + error) @ np.abs(W) + np.abs(b)
-    return x @ W + b, error @ np.abs(W) + (len(W) + 2) * eps * size
-
-
-def exact(net, X):
-    """The float64 prediction of a network's description, and the bound of arithmetic in its own dtype."""
-    x, eps = X.astype(np.float64), np.finfo(net.dtype).eps
-    error, weights = np.zeros_like(x), iter(net.get_weights())
-    for layer in net.layers:
-        if isinstance(layer, (Rescaling, Standardize)):
-            shift, divisor = layer.shift_and_divisor(x.shape[1])
-            error = 4 * eps * (np.abs(x) + np.abs(shift)) / divisor
-            x = (x - shift) / divisor
-        elif isinstance(layer, Dense):
-            W = next(weights).astype(np.float64)
-            b = next(weights).astype(np.float64) if layer.use_bias else np.zeros(layer.units)
-            z, error = dense(x, W, b, error, eps)
-            x, error = activated(*fastmlp.registry.resolve_activation(layer.activation), z, error, eps)
-    return x, error
-
-
-def assert_predict_the_same(model, net, X):
-    """Both are within the bound of the exact values, which are not all alike."""
-    rows = X.reshape(len(X), -1)
-    theirs, mine = np.asarray(keras.ops.convert_to_numpy(model(X))), net.predict(rows)
-    assert mine.dtype == net.dtype and theirs.shape == mine.shape
-    assert theirs.dtype == net.dtype
-    expected, error = exact(net, rows)
-    for who, prediction in [("Keras", theirs), ("fastmlp", mine)]:
-        assert np.abs(expected).max() > 50 * error.max() and len(np.unique(expected)) > 1
-        worst = np.max(np.abs(prediction - expected) / error)
-        assert worst <= 1, f"{who} is off by {worst:.3g} times the bound"
-
-
-def filled(model, rng):
-    """The model, with every weight random, its variances positive."""
-    for layer in model.layers:
-        arrays = [rng.normal(size=array.shape) for array in layer.get_weights()]
-        if isinstance(layer, layers.BatchNormalization):
-            arrays[-1] = rng.uniform(0.5, 2, size=arrays[-1].shape)
-        if isinstance(layer, layers.Dense):
-            arrays[0] /= np.sqrt(len(arrays[0]))
-        layer.set_weights(arrays)
-    return model
-
-
-def sequential(dtype, rng, *elements, shape=(13,)):
-    """Of functions that make a layer when they are told the dtype."""
-    made = [element(dtype=dtype) for element in elements]
-    return filled(keras.Sequential([keras.Input(shape, dtype=dtype), *made]), rng)
-
-
-def make(cls, *arguments, **options):
-    return functools.partial(cls, *arguments, **options)
-
-
-def keras_weights(model):
-    return [np.asarray(keras.ops.convert_to_numpy(variable)) for variable in model.weights]
-
-
-def assert_same_bits(some, others):
-    assert len(some) == len(others)
-    for one, other in zip(some, others, strict=True):
-        assert one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes()
 
 
 def test_the_bound_sees_a_planted_error(dtype, rng):
@@ -327,6 +220,61 @@ def test_the_network_has_its_own_copy(rng):
     assert_same_bits(net.get_weights(), before)
 
 
+# ---- normalisation ----
+
+
+@pytest.mark.parametrize("scale", [True, False])
+@pytest.mark.parametrize("center", [True, False])
+@pytest.mark.parametrize("cls", [layers.BatchNormalization, layers.LayerNormalization])
+def test_normalizations(cls, scale, center, dtype, rng):
+    """After a Dense, without its activation, and directly after the input."""
+    norm = make(cls, scale=scale, center=center, epsilon=0.01)
+    dense = [make(layers.Dense, 37), norm, make(layers.Activation, "gelu"), norm, make(layers.Dense, 3)]
+    X = rng.normal(loc=0.5, size=(9, 13)).astype(dtype)
+    for elements in (dense, [norm, *dense]):
+        model = sequential(dtype, rng, *elements)
+        net = from_keras(model)
+        assert_predict_the_same(model, net, X)
+        name = cls.__name__
+        assert [type(layer).__name__ for layer in net.layers][-5:] == [
+            "Dense",
+            name,
+            "Activation",
+            name,
+            "Dense",
+        ]
+        assert all(layer.epsilon == 0.01 for layer in net.layers if type(layer).__name__ == name)
+
+
+def test_normalizations_keep_their_bits(dtype, rng):
+    elements = [make(layers.Dense, 7), make(layers.BatchNormalization, momentum=0.75)]
+    elements += [make(layers.ReLU), make(layers.LayerNormalization), make(layers.LeakyReLU, 0.1)]
+    model = sequential(dtype, rng, *elements, make(layers.Dense, 1))
+    net = from_keras(model)
+    assert net.layers[1].momentum == 0.75
+    state = net.state_dict()
+    names = ["layers.1.gamma", "layers.1.beta", "layers.1.mean", "layers.1.variance"]
+    assert_same_bits([state[name] for name in names], keras_weights(model.layers[1]))
+    assert_same_bits(
+        [state[name] for name in ("layers.2.gamma", "layers.2.beta")], keras_weights(model.layers[3])
+    )
+
+
+def test_a_folded_model_predicts_the_same(dtype, rng):
+    elements = [make(layers.Dense, 37), make(layers.BatchNormalization), make(layers.ReLU)]
+    model = sequential(dtype, rng, *elements, make(layers.Dense, 3))
+    net = from_keras(model).folded()
+    assert not any(isinstance(layer, BatchNormalization) for layer in net.layers)
+    X = rng.normal(size=(9, 13)).astype(dtype)
+    theirs = keras.ops.convert_to_numpy(model(X))
+    expected, error = exact(net, X)
+    # The folded weights are rounded once more, which moves a sum by no more than its own roundings may.
+    assert np.all(np.abs(theirs - expected) <= 2 * error)
+
+
+# ---- refusals ----
+
+
 class Twice(layers.Dense):
     def call(self, inputs):
         return 2 * super().call(inputs)
@@ -370,6 +318,9 @@ class Own(keras.Model):
         ([layers.Dense(3, dtype="mixed_float16")], "its dtype is 'mixed_float16', expected float32 or"),
         ([layers.Dense(3, dtype="bfloat16")], "its dtype is 'bfloat16'"),
         ([layers.Dense(3, layers.ReLU(dtype="float64"))], "its dtype is 'float64', expected 'float32'"),
+        ([layers.Dense(3), layers.BatchNormalization(renorm=True)], "its renorm is True"),
+        ([layers.Dense(3), layers.LayerNormalization(rms_scaling=True)], "its rms_scaling is True"),
+        ([layers.BatchNormalization(), layers.Dropout(0.1)], "expected a width or a Dense layer"),
         ([layers.Flatten()], "layers has"),
     ],
 )
@@ -391,10 +342,14 @@ def test_other_graphs_are_refused():
         ),
         (keras.Model(one, keras.ops.relu(hidden)), r"operation 'relu\w*' \(Relu\): not supported"),
         (keras.Sequential([keras.Input((4, 3)), layers.Dense(2)]), r"shape \(4, 3\), expected a Flatten"),
+        (keras.Sequential([keras.Input((4, 3)), layers.BatchNormalization()]), "expected a Flatten"),
         (keras.Sequential([keras.Input((None, 3)), layers.Flatten()]), "expected one with fixed lengths"),
     ]:
         with pytest.raises(ValueError, match=message):
             from_keras(model)
+    rows = keras.Input(batch_shape=(5, 3))
+    with pytest.raises(ValueError, match=r"layer 0, .*\(BatchNormalization\): its axis is 0, expected -1"):
+        from_keras(keras.Sequential([rows, layers.BatchNormalization(axis=0), layers.Dense(2)]))
     model = Own()
     model.build((None, 3))
     with pytest.raises(ValueError, match="'own' is a Own with a call of its own|has no input shape"):
@@ -409,186 +364,3 @@ def test_channels_first_is_refused():
     elements = [keras.Input((3, 4)), layers.Flatten(data_format="channels_first"), layers.Dense(2)]
     with pytest.raises(ValueError, match="data_format is 'channels_first'"):
         from_keras(keras.Sequential(elements))
-
-
-# ---- training ----
-
-
-def compiled(optimizer, loss, output=None, dtype="float32", **options):
-    model = keras.Sequential([keras.Input((4,), dtype=dtype), layers.Dense(3, output, dtype=dtype)])
-    model.compile(optimizer, loss, **options)
-    return model
-
-
-CONSTANT_RATES = [
-    (keras.optimizers.SGD(0.1), SGD(0.1)),
-    (keras.optimizers.SGD(0.1, momentum=0.75, nesterov=True), SGD(0.1, momentum=0.75, nesterov=True)),
-    (keras.optimizers.SGD(0.1, clipvalue=0.5), SGD(0.1, clipvalue=0.5)),
-    (keras.optimizers.SGD(0.1, global_clipnorm=0.5), SGD(0.1, global_clipnorm=0.5)),
-    # Without the epsilon, which Keras adds before the root is corrected.
-    (keras.optimizers.Adam(0.01, 0.8, 0.95, 1e-30), Adam(0.01, beta_1=0.8, beta_2=0.95, epsilon=1e-30)),
-]
-
-
-@pytest.mark.parametrize(("theirs", "ours"), CONSTANT_RATES)
-def test_optimizers_take_the_same_steps(theirs, ours, rng):
-    """Keras' optimizer is fed our gradients; both start from the same weights."""
-    theirs = type(theirs).from_config(theirs.get_config())  # its own state
-    net = from_keras(filled(compiled(theirs, "mse"), rng))
-    assert net.optimizer == ours and net.loss == "mse"
-    variables = [keras.Variable(array) for array in net.get_weights()]
-    X, y, eps, path = rng.normal(size=(16, 4)), rng.normal(size=(16, 3)), np.finfo(np.float32).eps, 0.0
-    for step in range(1, 6):
-        before, gradients = net.get_weights(), net.gradients(X, y)[1]
-        theirs.apply([array for pair in gradients for array in pair], variables)
-        net.train_on_batch(X, y)
-        after = net.get_weights()
-        # A step has about ten roundings, each of something no larger than the weight or the whole path.
-        path = path + max(np.abs(a - b).max() for a, b in zip(after, before, strict=True))
-        allowed = step * 10 * eps * (path + max(np.abs(a).max() for a in after))
-        for mine, variable in zip(after, variables, strict=True):
-            assert np.abs(mine - variable.numpy()).max() <= allowed
-    assert path > 0.001
-
-
-@pytest.mark.parametrize(
-    ("loss", "output", "expected"),
-    [
-        ("mse", None, "mse"),
-        ("mean_absolute_error", "tanh", "mae"),
-        (keras.losses.MeanSquaredError(), None, "mse"),
-        (keras.losses.Huber(delta=0.5), None, "huber"),
-        ("huber", None, "huber"),
-        (keras.losses.Poisson(), "exponential", "poisson"),
-        ("binary_crossentropy", "sigmoid", "binary_crossentropy"),
-        (keras.losses.BinaryCrossentropy(), "sigmoid", "binary_crossentropy"),
-        ("categorical_crossentropy", "softmax", "categorical_crossentropy"),
-        (keras.losses.CategoricalCrossentropy(), "softmax", "categorical_crossentropy"),
-        (keras.losses.sparse_categorical_crossentropy, "softmax", "sparse_categorical_crossentropy"),
-        (keras.losses.SparseCategoricalCrossentropy(), "softmax", "sparse_categorical_crossentropy"),
-    ],
-)
-def test_losses_have_the_same_values(loss, output, expected, rng):
-    model = filled(compiled("sgd", loss, output), rng)
-    net = from_keras(model)
-    assert net.loss == expected
-    X = rng.normal(size=(16, 4)).astype("float32")
-    y = rng.integers(0, 3, size=16)
-    if "sparse" not in expected:
-        y = np.eye(3, dtype="float32")[y]
-    function = keras.losses.get(loss)
-    values = keras.ops.convert_to_numpy(function(y, model(X)))
-    # The two predict alike to some eps, and a logarithm adds its own; Keras clips probabilities at 1e-7.
-    mine = net.evaluate(X, y)["loss"]
-    assert mine > 0.01 and abs(mine - np.mean(values)) <= 64 * np.finfo(np.float32).eps * max(1, mine)
-
-
-class Square(keras.losses.Loss):
-    def call(self, y_true, y_pred):
-        return keras.ops.mean((y_true - y_pred) ** 2, axis=-1)
-
-
-@pytest.mark.parametrize(
-    ("optimizer", "loss", "output"),
-    [
-        ("rmsprop", "mse", None),
-        ("adamw", "mse", None),
-        (keras.optimizers.Adam(amsgrad=True), "mse", None),
-        (keras.optimizers.Adam(clipnorm=1.0), "mse", None),
-        (keras.optimizers.SGD(0.1, weight_decay=0.1), "mse", None),
-        (keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.1, 10)), "mse", None),
-        ("sgd", keras.losses.CategoricalCrossentropy(from_logits=True), "softmax"),
-        ("sgd", keras.losses.CategoricalCrossentropy(label_smoothing=0.1), "softmax"),
-        ("sgd", keras.losses.MeanSquaredError(reduction="sum"), None),
-        ("sgd", "binary_crossentropy", "tanh"),
-        ("sgd", "kl_divergence", "softmax"),
-        ("sgd", Square(), None),
-        ("sgd", lambda y_true, y_pred: keras.ops.mean(y_true - y_pred), None),
-    ],
-)
-def test_another_training_is_not_taken_for_ours(optimizer, loss, output):
-    net = from_keras(compiled(optimizer, loss, output))
-    assert net.optimizer is None and net.loss is None
-
-
-def test_what_else_pulls_at_the_weights_is_not_forgotten():
-    for options in [
-        {"kernel_regularizer": "l2"},
-        {"bias_constraint": "non_neg"},
-        {"trainable": False},
-    ]:
-        model = keras.Sequential([keras.Input((4,)), layers.Dense(3, **options)])
-        model.compile("sgd", "mse")
-        assert from_keras(model).optimizer is None
-    assert from_keras(compiled("sgd", "mse", loss_weights=[0.5])).optimizer is None
-    assert from_keras(compiled("sgd", "mse")).optimizer == SGD(0.01)
-    assert from_keras(compiled("adam", "mse")).optimizer == Adam(0.001, epsilon=1e-7)
-
-
-# ---- to Keras ----
-
-NAMES = [name for name in fastmlp.registry.ACTIVATIONS if name != "step"]
-
-
-def reloaded(model, tmp_path):
-    model.save(tmp_path / "model.keras")
-    return keras.saving.load_model(tmp_path / "model.keras")
-
-
-@pytest.mark.parametrize("name", [*NAMES, ("leaky_relu", 0.2), ("elu", 0.5)])
-def test_every_activation_goes_there_and_back(name, dtype, rng, tmp_path):
-    """Also through a file of Keras', where keras.ops.gelu would come back as another function."""
-    net = Network([13, Dense(37, name)], dtype=dtype, seed=1)
-    X = 2 * rng.normal(size=(9, 13)).astype(dtype)
-    model = to_keras(net)
-    for each in (model, reloaded(model, tmp_path)):
-        assert_predict_the_same(each, net, X)
-        back = from_keras(each, seed=1)
-        assert (back.layers, back.dtype) == (net.layers, net.dtype)
-        assert_same_bits(back.get_weights(), net.get_weights())
-        assert back.predict(X).tobytes() == net.predict(X).tobytes()
-
-
-@pytest.mark.parametrize("widths", [(1, 1), (13, 37, 1), (1, 13, 37, 2)])
-def test_networks_go_there_and_back(widths, dtype, rng):
-    n_in, *rest = widths
-    first = Standardize(rng.normal(size=n_in), rng.uniform(0.5, 2, size=n_in))
-    elements = [Dense(width, "tanh", use_bias=width != 37) for width in rest[:-1]]
-    net = Network([n_in, first, *elements, Dropout(0.25), rest[-1]], output="sigmoid", dtype=dtype, seed=2)
-    model = to_keras(net)
-    assert {layer.compute_dtype for layer in model.layers} == {dtype}
-    assert_same_bits(keras_weights(model), net.get_weights())
-    X = rng.normal(size=(9, n_in)).astype(dtype)
-    assert_predict_the_same(model, net, X)
-    back = from_keras(model, seed=2)
-    assert back.layers[1:] == net.layers[1:]
-    assert back.predict(X).tobytes() == net.predict(X).tobytes()
-
-
-def test_rescaling_goes_there_and_back(dtype, rng):
-    net = Network([13, Rescaling(1 / 127.5, -1.0), Dense(5)], dtype=dtype, seed=2)
-    model = to_keras(net)
-    X = rng.integers(0, 256, size=(9, 13)).astype(dtype)
-    assert_predict_the_same(model, net, X)
-    assert from_keras(model).layers == net.layers
-
-
-def test_what_keras_has_not_is_refused():
-    with pytest.raises(ValueError, match="'step' has no equal in Keras"):
-        to_keras(Network([2, Dense(3, "step"), 1]))
-    with pytest.raises(TypeError, match="net is a int, expected a Network"):
-        to_keras(3)
-
-
-def test_a_backend_that_rounds_to_float32_is_refused(monkeypatch):
-    convert = keras.ops.convert_to_numpy
-    monkeypatch.setattr(keras.ops, "convert_to_numpy", lambda x: convert(x).astype(np.float32))
-    with pytest.raises(ValueError, match=r"holds the weights as float32, expected float64; JAX .*enable_x64"):
-        to_keras(Network([2, 1], dtype="float64"))
-
-
-def test_without_keras_the_group_is_named(monkeypatch):
-    monkeypatch.setitem(sys.modules, "keras", None)
-    for call in (lambda: from_keras(None), lambda: to_keras(None)):
-        with pytest.raises(ImportError, match=r'keras is not installed.*pip install "fastmlp\[keras\]"'):
-            call()
