@@ -11,7 +11,15 @@ import numpy as np
 import pytest
 
 import fastmlp
-from fastmlp import ModelFileError, Network, Rescaling
+from fastmlp import (
+    Activation,
+    BatchNormalization,
+    Dense,
+    LayerNormalization,
+    ModelFileError,
+    Network,
+    Rescaling,
+)
 from fastmlp.optimizers import SGD, Adam
 from test_serialization import BAD_HEADERS, HUGE_CLAIMS, bits, network
 
@@ -128,6 +136,20 @@ def test_a_resumed_training_ends_with_the_same_bits(optimizer, tmp_path, dtype, 
     second = fastmlp.load(tmp_path / "net.safetensors")
     second.fit(*data, epochs=3, batch_size=16)
     assert bits(second) == bits(whole)
+
+
+def test_normalizations_and_their_statistics(tmp_path, dtype, data):
+    elements = [BatchNormalization(0.75), Activation("gelu"), LayerNormalization(0.01)]
+    net = Network([4, Dense(13), *elements, Dense(3, "softmax")], dtype=dtype, seed=1)
+    net.compile("adam")
+    net.fit(*data, epochs=2, batch_size=16)
+    net.save(tmp_path / "net.safetensors", include_optimizer=True)
+    other = fastmlp.load(tmp_path / "net.safetensors")
+    assert other.layers == net.layers and bits(other) == bits(net)
+    assert not np.array_equal(other.state_dict()["layers.1.mean"], np.zeros(13))
+    for each in (net, other):
+        each.fit(*data, epochs=2, batch_size=16)
+    assert bits(other) == bits(net)
 
 
 def test_both_suffixes_hold_the_same(saved, tmp_path):
