@@ -46,7 +46,7 @@ def of_function(keras: Any, function: Any) -> ActivationName:
     if isinstance(function, functools.partial) and not function.args:
         function, given = function.func, function.keywords
     name = getattr(function, "__name__", repr(function))
-    if keras.saving.get_registered_name(function) == GELU_TANH:
+    if function is keras.saving.get_registered_object(GELU_TANH):
         return "gelu_tanh"
     if function not in (getattr(keras.activations, name, None), getattr(keras.ops, name, None)):
         raise ValueError(_refused(name))

@@ -199,7 +199,7 @@ class _Reader:
 
     def _dense(self, layer: Any) -> None:
         self._width()
-        if layer.quantization_mode is not None:
+        if getattr(layer, "quantization_mode", None) is not None:
             raise ValueError(f"it is quantized as {layer.quantization_mode!r}, expected a plain one")
         self._append(ours.Dense(layer.units, "identity", use_bias=layer.use_bias))
         self.weights += self._numbers(layer.kernel, *([layer.bias] if layer.use_bias else []))
@@ -275,7 +275,7 @@ class _Reader:
         self._append(ours.BatchNormalization(layer.momentum, layer.epsilon))
 
     def _layer_normalization(self, layer: Any) -> None:
-        if layer.rms_scaling:
+        if getattr(layer, "rms_scaling", False):
             raise ValueError("its rms_scaling is True, expected False")
         self.weights += self._gamma_beta(layer)
         self._append(ours.LayerNormalization(layer.epsilon))

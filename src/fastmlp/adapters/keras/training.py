@@ -13,16 +13,19 @@ from ...network import Network
 # Functions and classes of keras.losses: ours.
 _LOSSES = {
     "mean_squared_error": "mse",
-    "mean_absolute_error": "mae",
     "MeanSquaredError": "mse",
+    "mean_absolute_error": "mae",
     "MeanAbsoluteError": "mae",
+    "binary_crossentropy": "binary_crossentropy",
     "BinaryCrossentropy": "binary_crossentropy",
+    "categorical_crossentropy": "categorical_crossentropy",
     "CategoricalCrossentropy": "categorical_crossentropy",
-    "SparseCategoricalCrossentropy": "sparse_categorical_crossentropy",
-    "Huber": "huber",
-    "Poisson": "poisson",
-    **{name: name for name in ("binary_crossentropy", "categorical_crossentropy", "huber", "poisson")},
     "sparse_categorical_crossentropy": "sparse_categorical_crossentropy",
+    "SparseCategoricalCrossentropy": "sparse_categorical_crossentropy",
+    "huber": "huber",
+    "Huber": "huber",
+    "poisson": "poisson",
+    "Poisson": "poisson",
 }
 # Options that change a loss or a step and that fastmlp has not, with the value that leaves it as it is.
 _LOSS_OPTIONS: dict[str, Any] = {
