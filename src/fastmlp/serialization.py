@@ -59,9 +59,13 @@ class Container(Protocol):
 
 def _container(path: str) -> Container:
     """The module for the path's suffix."""
-    from . import serialization_npz, serialization_safetensors
+    if path.endswith(".npz"):
+        from . import serialization_npz
 
-    return serialization_npz if path.endswith(".npz") else serialization_safetensors
+        return serialization_npz
+    from . import serialization_safetensors
+
+    return serialization_safetensors
 
 
 def save(net: Network, path: str | os.PathLike[str], *, include_optimizer: bool = False) -> None:
