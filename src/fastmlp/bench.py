@@ -358,7 +358,7 @@ def _sklearn(shape: Shape, weights: list[Array], X: Array) -> Call:
 def _jax(shape: Shape, weights: list[Array], X: Array) -> Call:
     import jax
 
-    kinds = {
+    kinds: dict[str, Any] = {
         "sigmoid": jax.nn.sigmoid,
         "tanh": jax.numpy.tanh,
         "relu": jax.nn.relu,

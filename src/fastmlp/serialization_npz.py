@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, Any]
 
-INDENT = 1
+INDENT: int | None = 1
 _HEADER = "header.json"
 
 

@@ -21,7 +21,7 @@ from .errors import ModelFileError
 
 Array = np.ndarray[Any, Any]
 
-INDENT = None
+INDENT: int | None = None
 _KINDS = {"float32": "F32", "float64": "F64"}
 
 
