@@ -121,3 +121,11 @@ def test_without_keras_the_group_is_named(monkeypatch):
     for call in (lambda: from_keras(None), lambda: to_keras(None)):
         with pytest.raises(ImportError, match=r'keras is not installed.*pip install "fastmlp\[keras\]"'):
             call()
+
+
+def test_without_a_backend_it_is_named(monkeypatch, tmp_path):
+    (tmp_path / "keras.py").write_text("import tensorflow_of_nobody")
+    monkeypatch.delitem(sys.modules, "keras")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ImportError, match="its backend tensorflow_of_nobody is not, .*KERAS_BACKEND"):
+        to_keras(Network([2, 1]))

@@ -11,8 +11,8 @@ import numpy as np
 from ... import layers as ours
 from ...errors import listed
 from ...network import Network
-from .._optional import require
 from . import activations, training
+from ._module import keras_module
 
 Array = np.ndarray[Any, Any]
 _ROW = ("softmax", "log_softmax")
@@ -60,7 +60,7 @@ def from_keras(model: Any, *, seed: int | np.random.Generator | None = None) -> 
     >>> from_keras(model, seed=0)
     Network([4, Dense(8, 'relu'), Dense(3, 'identity')], dtype='float32', seed=0)
     """
-    keras = require("keras", "keras")
+    keras = keras_module()
     if not isinstance(model, keras.Model):
         raise TypeError(f"model is a {type(model).__name__}, expected a Keras model")
     chain = list(_chain(keras, model))

@@ -9,8 +9,8 @@ import numpy as np
 from ... import layers as ours
 from ... import registry
 from ...network import Network
-from .._optional import require
 from . import activations
+from ._module import keras_module
 
 Array = np.ndarray[Any, Any]
 
@@ -49,7 +49,7 @@ def to_keras(net: Network) -> Any:
     >>> [layer.activation.__name__ for layer in model.layers]
     ['relu', 'softmax']
     """
-    keras = require("keras", "keras")
+    keras = keras_module()
     if not isinstance(net, Network):
         raise TypeError(f"net is a {type(net).__name__}, expected a Network")
     dtype = net.dtype.name
