@@ -311,3 +311,75 @@ def test_all_reals_are_welcome(value):
 def test_reals_out_of_range_of_a_float():
     with pytest.raises(ValueError, match="rate is 1"):
         validation.real(10**400, "rate")
+
+
+# Arrays of other packages, read where they lie
+
+
+class Exported:
+    """An object that exports its memory in one way alone."""
+
+    def __init__(self, array, device=None):
+        self.array, self.device_pair = array, device
+
+    def __dlpack_device__(self):
+        return self.device_pair or self.array.__dlpack_device__()
+
+    def __dlpack__(self, **arguments):
+        if self.device_pair:
+            raise BufferError("no kernel can be launched")
+        return self.array.__dlpack__(**arguments)
+
+
+class Interface:
+    def __init__(self, array):
+        self.array = array  # keeps the memory that the interface's address leads to
+        self.__array_interface__ = array.__array_interface__
+
+
+def read_only(array):
+    array.flags.writeable = False
+    return array
+
+
+@pytest.mark.parametrize("export", [Exported, Interface])
+@pytest.mark.parametrize("ready", [lambda a: a, read_only], ids=["writable", "read-only"])
+def test_exported_memory_is_read_where_it_lies(export, ready, net, dtype, rng):
+    array = ready(rng.standard_normal((5, 3)).astype(dtype))
+    X = export(array)
+    assert np.shares_memory(validation.as_inputs(X, 3, dtype), array)
+    assert not np.shares_memory(validation.as_inputs(X, 3, dtype), array.copy())
+    y = np.array([0, 1, 1, 0, 1])
+    assert (net.predict(X) == net.predict(array)).all()
+    assert (net.predict(export(array[0])) == net.predict(array[0])).all()
+    assert (net.predict_classes(X) == net.predict_classes(array)).all()
+    assert net.evaluate(X, export(y)) == net.evaluate(array, y)
+    assert net.fit(X, export(y), sample_weight=export(np.ones(5))).history["loss"][0] > 0
+
+
+class ManyDevices:
+    """What a tensor shows to those who do not know its package."""
+
+    def __init__(self, dtype="float32", device="cpu", requires_grad=False):
+        self.dtype, self.requires_grad = dtype, requires_grad
+        self.device = type("device", (), {"type": device})()
+
+    def __array__(self, dtype=None, copy=None):
+        raise ValueError("no.")
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        (ManyDevices(), "X cannot be read as an array: no"),
+        (ManyDevices(requires_grad=True), r"requires grad, expected what X.detach\(\) gives"),
+        (ManyDevices(device="cuda"), r"ManyDevices that lies on device cuda, expected what X.cpu\(\) gives"),
+        (ManyDevices("package.bfloat16"), r"holds package.bfloat16.*expected what X.float\(\) gives"),
+        (ManyDevices("x.bfloat16", "cuda", True), r"lies .* holds .*X.detach\(\).cpu\(\).float\(\) gives"),
+        (Exported(np.ones((2, 3)), device=(2, 0)), r"device 2:0 of DLPack, expected what X.cpu\(\) gives"),
+        (np.zeros((2, 3), "V2"), r"X holds \|V2, expected real numbers"),
+    ],
+    ids=lambda value: None,
+)
+def test_unreadable_tensors(X, message, net):
+    assert_refused(lambda: net.predict(X), TypeError, message, net)

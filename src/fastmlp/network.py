@@ -291,7 +291,8 @@ class Network(Predictor):
         Parameters
         ----------
         X : array-like of shape (rows, n_in)
-            Floats, integers, bool, a list or a data frame; finite.  uint8 is read as it is.
+            Floats, integers, bool, a list, a data frame, a tensor in main memory or anything that exports its
+            memory by DLPack or `__array_interface__`; finite.  uint8 is read as it is.
         y : array-like
             Class indices of shape (rows,), or one row of n_out numbers for each row of X.  (rows,) and (rows,
             1) are the same where n_out is 1.

@@ -30,6 +30,8 @@ _KINDS = {
     "M": "dates",
     "m": "durations",
 }
+_NUMPY_EXPORTS = ("__array__", "__array_interface__", "__array_struct__")
+_DLPACK_CPU = 1  # kDLCPU of dlpack.h
 SUM_TOLERANCE = 1e-3  # of one-hot and soft rows
 
 
@@ -124,24 +126,61 @@ def _shown(value: object) -> str:
 
 
 def numeric(value: object, argument: str) -> Array:
-    """A real, numeric array from an array, a list or a data frame; its dtype is what came."""
+    """A real, numeric array from an array, a tensor, a list or a data frame; its dtype is what came.
+
+    What exports its memory (NumPy's interfaces, DLPack) is read where it lies.
+    """
     if hasattr(value, "toarray"):
         raise TypeError(f"{argument} is a sparse matrix, expected a dense array such as {argument}.toarray()")
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         raise ValueError(f"{argument} is a masked array with masked elements, expected every value")
+    only_dlpack = hasattr(value, "__dlpack__") and not any(hasattr(value, name) for name in _NUMPY_EXPORTS)
     try:
-        array = np.asarray(value)
-    except ValueError:
-        raise ValueError(f"{argument} has rows of different lengths, expected a rectangular array") from None
-    except Exception as error:  # whatever the __array__ of a foreign object raises
-        raise TypeError(f"{argument} cannot be read as an array: {error}") from None
+        array = np.from_dlpack(value) if only_dlpack else np.asarray(value)  # type: ignore[arg-type]
+    except Exception as error:  # whatever the export of a foreign object raises
+        if isinstance(error, ValueError) and isinstance(value, Sequence):
+            what = "has rows of different lengths, expected a rectangular array"
+            raise ValueError(f"{argument} {what}") from None
+        raise TypeError(_unreadable(value, argument, error)) from None
     if array.dtype.kind == "O":
         array = _from_objects(array, argument)
     if array.dtype.kind not in "biuf":
-        raise TypeError(
-            f"{argument} holds {_KINDS.get(array.dtype.kind, array.dtype)}, expected real numbers"
-        )
+        plain = array.dtype.kind == "V" and not array.dtype.names  # another package's bfloat16, for one
+        what = array.dtype if plain else _KINDS.get(array.dtype.kind, array.dtype)
+        raise TypeError(f"{argument} holds {what}, expected real numbers")
     return array
+
+
+def _unreadable(value: object, argument: str, error: Exception) -> str:
+    """The sentence on an object whose export failed; a tensor's names the calls that make it readable."""
+    facts, calls = [], []
+    if getattr(value, "requires_grad", False) is True:
+        facts, calls = ["requires grad"], ["detach()"]
+    place = _foreign_device(value)
+    if place is not None:
+        facts.append(f"lies on device {place}")
+        calls.append("cpu()")
+    dtype = str(getattr(value, "dtype", ""))
+    if "bfloat16" in dtype or "float8" in dtype:
+        facts.append(f"holds {dtype}, which NumPy lacks")
+        calls.append("float()")
+    if not facts:
+        return f"{argument} cannot be read as an array: {str(error).rstrip('.')}"
+    return f"{argument} is a {type(value).__name__} that {' and '.join(facts)}, " + (
+        f"expected what {argument}.{'.'.join(calls)} gives"
+    )
+
+
+def _foreign_device(value: object) -> str | None:
+    """Where a tensor lies, unless that is the CPU's memory."""
+    name = getattr(getattr(value, "device", None), "type", None)
+    if isinstance(name, str):
+        return None if name == "cpu" else name
+    try:
+        kind, number = value.__dlpack_device__()  # type: ignore[attr-defined]
+    except Exception:  # there is none, or it has no number in DLPack
+        return None
+    return None if int(kind) == _DLPACK_CPU else f"{int(kind)}:{number} of DLPack"
 
 
 def _from_objects(array: Array, argument: str) -> Array:
