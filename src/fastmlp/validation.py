@@ -146,7 +146,8 @@ def numeric(value: object, argument: str) -> Array:
         array = _from_objects(array, argument)
     if array.dtype.kind not in "biuf":
         plain = array.dtype.kind == "V" and not array.dtype.names  # another package's bfloat16, for one
-        what = array.dtype if plain else _KINDS.get(array.dtype.kind, array.dtype)
+        name = str(array.dtype)
+        what = name if plain else _KINDS.get(array.dtype.kind, name)
         raise TypeError(f"{argument} holds {what}, expected real numbers")
     return array
 

@@ -1,0 +1,265 @@
+"""`from_torch`: a module of PyTorch, taken apart into layers and arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...layers import (
+    Activation,
+    BatchNormalization,
+    Dense,
+    Dropout,
+    Layer,
+    LayerNormalization,
+    Rescaling,
+    Standardize,
+)
+from .._optional import require
+from . import modules
+from .parts import Part, network
+
+if TYPE_CHECKING:
+    from ...network import Network
+
+Array = np.ndarray[Any, Any]
+
+_PLAIN = {
+    "ReLU": "relu",
+    "SELU": "selu",
+    "SiLU": "silu",
+    "Mish": "mish",
+    "Softsign": "softsign",
+    "Tanh": "tanh",
+    "Sigmoid": "sigmoid",
+}
+_WITH_SETTINGS = ("LeakyReLU", "ELU", "GELU", "Softplus", "Softmax", "LogSoftmax")
+_KNOWN = "Sequential, Linear, BatchNorm1d, LayerNorm, Dropout, Flatten, Identity or an activation"
+_UNORDERED = ("ModuleList", "ModuleDict", "ParameterList", "ParameterDict")
+
+
+def from_torch(
+    module: Any,
+    *,
+    n_in: int | None = None,
+    dtype: str | None = None,
+    fold: bool | None = None,
+    seed: int | None = None,
+) -> Network:
+    """The network of a module of PyTorch: its own copy of the weights, not compiled.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        `Sequential`, at any depth, of `Linear`, `BatchNorm1d`, `LayerNorm` over the last axis, `Dropout`,
+        `Flatten`, `Identity` and activations: `ReLU`, `LeakyReLU`, `ELU`, `SELU`, `GELU`, `SiLU`, `Mish`,
+        `Softplus`, `Softsign`, `Tanh`, `Sigmoid`, and at the end `Softmax` or `LogSoftmax`; and what
+        `to_torch` makes.  A class of one's own that computes in its ``forward`` is not read: make a
+        ``Sequential`` of its parts.
+    n_in : int, optional
+        The width of the input, to check; it follows from the first layer with weights.
+    dtype : {"float32", "float64"}, optional
+        None takes that of the module's parameters.
+    fold : bool, optional
+        Whether `BatchNorm1d` goes into the weights beside it (see `Network.folded`), for prediction; else it
+        stays a layer that can be trained.  None folds in a module that is in eval mode.
+    seed : int, optional
+        Of shuffling and dropout, if the network is trained on.
+
+    Returns
+    -------
+    Network
+        Predicts what ``module.eval()`` does, to rounding; but `Softplus` is exact above PyTorch's threshold
+        too, where that is off by up to log(1 + exp(-20)) = 2.1e-9.  After `LogSoftmax` it predicts
+        logarithms, as the module does.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a part has no equivalent; the message names where it stands.
+    ImportError
+        Without torch.
+
+    Notes
+    -----
+    W is the transpose of ``Linear.weight``.  PyTorch's ``momentum`` m of `BatchNorm1d` is 1 - m here.  In
+    training the moving variance follows the batch's divided by the count, as in Keras; PyTorch divides by one
+    less.
+
+    Examples
+    --------
+    >>> import fastmlp
+    >>> from torch import nn
+    >>> module = nn.Sequential(nn.Linear(4, 8, bias=False), nn.Tanh(), nn.Linear(8, 2))
+    >>> fastmlp.torch.from_torch(module, seed=0)
+    Network([4, Dense(8, 'tanh', use_bias=False), Dense(2, 'identity')], dtype='float32', seed=0)
+    """
+    nn = require("torch", "torch").nn
+    if not isinstance(module, nn.Module):
+        raise TypeError(f"module is a {type(module).__name__}, expected a torch.nn.Module")
+    if fold is not None and not isinstance(fold, bool):
+        raise TypeError(f"fold is {fold!r}, expected True, False or None")
+    fold = not module.training if fold is None else fold
+    dtype = _dtype(module) if dtype is None else dtype
+    parts = list(_Reader(nn, fold).parts(module, "module"))
+    return network(parts, n_in=n_in, dtype=dtype, fold=fold, seed=seed, argument="module")
+
+
+def _dtype(module: Any) -> str:
+    """The dtype that all parameters have."""
+    names = {name: str(p.dtype).removeprefix("torch.") for name, p in module.named_parameters()}
+    found = set(names.values()) or {"float32"}
+    for name, dtype in names.items():
+        if dtype not in ("float32", "float64") or len(found) > 1:
+            raise TypeError(f"module.{name} is {dtype}, expected float32 or float64 in all, or dtype=")
+    return found.pop()
+
+
+class _Reader:
+    """Walks modules and turns each into parts."""
+
+    def __init__(self, nn: Any, fold: bool) -> None:
+        self.nn, self.fold = nn, fold
+        self.readers: list[tuple[Any, Callable[[Any, str], Iterator[Part]]]] = [
+            (nn.Sequential, self.sequential),
+            (nn.Linear, self.linear),
+            (nn.BatchNorm1d, self.batch_norm),
+            (nn.LayerNorm, self.layer_norm),
+            (nn.Dropout, self.dropout),
+            (nn.Flatten, self.flatten),
+            (nn.Identity, self.identity),
+            (modules.Rescaling, self.rescaling),
+            (modules.Standardize, self.standardize),
+            (modules.Exp, partial(self.plain, "exp")),
+            (modules.Step, partial(self.plain, "step")),
+        ]
+        self.readers += [(getattr(nn, name), partial(self.plain, ours)) for name, ours in _PLAIN.items()]
+        self.readers += [(getattr(nn, name), self.with_settings) for name in _WITH_SETTINGS]
+
+    def parts(self, module: Any, path: str) -> Iterator[Part]:
+        for cls, read in self.readers:
+            if isinstance(module, cls) and _computes_as(module, cls):
+                if module._forward_hooks or module._forward_pre_hooks:
+                    raise ValueError(f"{path} is {type(module).__name__} with forward hooks, expected none")
+                yield from read(module, path)
+                return
+        raise TypeError(self.unknown(module, path))
+
+    def unknown(self, module: Any, path: str) -> str:
+        name = type(module).__name__
+        if name in _UNORDERED:
+            return f"{path} is {name}, which says nothing of the order, expected Sequential"
+        children = [child for child in module._modules if module._modules[child] is not None]
+        if not children:
+            return f"{path} is {name}, expected {_KNOWN}"
+        listed = ", ".join(f"{path}.{child}" for child in children[:3]) + ", ..." * (len(children) > 3)
+        return f"{path} is {name}, whose forward() is not read, expected one such as Sequential({listed})"
+
+    # ---- one method a class ----
+
+    def sequential(self, module: Any, path: str) -> Iterator[Part]:
+        for name, child in module._modules.items():  # named_children() leaves out the second use of a module
+            yield from self.parts(child, f"{path}.{name}")
+
+    def linear(self, module: Any, path: str) -> Iterator[Part]:
+        arrays = [_array(module.weight, f"{path}.weight").T]
+        if module.bias is not None:
+            arrays.append(_array(module.bias, f"{path}.bias"))
+        layer = Dense(module.out_features, "identity", use_bias=module.bias is not None)
+        yield Part(path, layer, tuple(arrays))
+
+    def batch_norm(self, module: Any, path: str) -> Iterator[Part]:
+        if module.running_mean is None:
+            raise ValueError(f"{path} is BatchNorm1d without running statistics, expected some")
+        if module.momentum is None and not self.fold:
+            raise ValueError(f"{path} has momentum=None, expected a number, or fold=True")
+        affine = self.affine(module, module.num_features, path)
+        statistics = [
+            _array(getattr(module, name), f"{path}.{name}") for name in ("running_mean", "running_var")
+        ]
+        momentum = 0.0 if module.momentum is None else round(1 - module.momentum, 15)
+        yield Part(path, _made(path, BatchNormalization, momentum, module.eps), (*affine, *statistics))
+
+    def layer_norm(self, module: Any, path: str) -> Iterator[Part]:
+        if len(module.normalized_shape) != 1:
+            shape = tuple(module.normalized_shape)
+            raise ValueError(f"{path} is LayerNorm over {shape}, expected the last axis alone")
+        arrays = self.affine(module, module.normalized_shape[0], path)
+        yield Part(path, _made(path, LayerNormalization, module.eps), arrays)
+
+    def affine(self, module: Any, width: int, path: str) -> tuple[Array, Array]:
+        """gamma and beta, (width,) each; 1 and 0 where the module has none."""
+        gamma, beta = np.ones(width), np.zeros(width)
+        if module.weight is not None:
+            gamma = _array(module.weight, f"{path}.weight")
+        if module.bias is not None:
+            beta = _array(module.bias, f"{path}.bias")
+        return gamma, beta
+
+    def dropout(self, module: Any, path: str) -> Iterator[Part]:
+        yield Part(path, _made(path, Dropout, module.p))
+
+    def flatten(self, module: Any, path: str) -> Iterator[Part]:
+        axes = (module.start_dim, module.end_dim)
+        if axes != (1, -1):
+            raise ValueError(f"{path} is Flatten{axes}, expected Flatten(1, -1), which keeps the rows")
+        yield from ()
+
+    def identity(self, module: Any, path: str) -> Iterator[Part]:
+        yield from ()
+
+    def rescaling(self, module: Any, path: str) -> Iterator[Part]:
+        yield Part(path, Rescaling(module.scale, module.offset))
+
+    def standardize(self, module: Any, path: str) -> Iterator[Part]:
+        mean, std = _array(module.mean, f"{path}.mean"), _array(module.std, f"{path}.std")
+        yield Part(path, Standardize(tuple(mean.tolist()), tuple(std.tolist())))
+
+    def activation(self, ours: str | tuple[str, float], path: str) -> Iterator[Part]:
+        yield Part(path, _made(path, Activation, ours))
+
+    def plain(self, ours: str, module: Any, path: str) -> Iterator[Part]:
+        return self.activation(ours, path)
+
+    def with_settings(self, module: Any, path: str) -> Iterator[Part]:
+        nn = self.nn
+        if isinstance(module, nn.LeakyReLU):
+            return self.activation(("leaky_relu", module.negative_slope), path)
+        if isinstance(module, nn.ELU):
+            return self.activation(("elu", module.alpha), path)
+        if isinstance(module, nn.GELU):
+            return self.activation("gelu" if module.approximate == "none" else "gelu_tanh", path)
+        if isinstance(module, nn.Softplus):
+            if module.beta != 1 or module.threshold < 20:
+                came = f"Softplus(beta={module.beta}, threshold={module.threshold})"
+                raise ValueError(f"{path} is {came}, expected beta=1 and a threshold of at least 20")
+            return self.activation("softplus", path)
+        if module.dim not in (-1, 1, None):  # None means 1 for rows in a batch
+            raise ValueError(f"{path} is {type(module).__name__}(dim={module.dim}), expected dim=-1 or dim=1")
+        return self.activation("softmax" if isinstance(module, nn.Softmax) else "log_softmax", path)
+
+
+def _computes_as(module: Any, cls: Any) -> bool:
+    """Whether an instance of the class or of a subclass has the class's own forward()."""
+    return type(module).forward is cls.forward and "forward" not in vars(module)
+
+
+def _array(tensor: Any, path: str) -> Array:
+    """The tensor's numbers; half precision becomes float32, which holds it."""
+    if tensor.device.type == "meta":
+        raise ValueError(f"{path} has no numbers, expected a tensor with memory of its own")
+    if not tensor.dtype.is_floating_point:
+        raise TypeError(f"{path} is {tensor.dtype}, expected real numbers")
+    tensor = tensor.detach().cpu()
+    return np.asarray(tensor if tensor.dtype.itemsize >= 4 else tensor.float())
+
+
+def _made(path: str, cls: Callable[..., Layer], *arguments: Any) -> Layer:
+    """A layer; what its own check says begins with the path."""
+    try:
+        return cls(*arguments)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{path}: {error}") from None

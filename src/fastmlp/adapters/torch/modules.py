@@ -1,0 +1,66 @@
+"""Modules that PyTorch lacks and `to_torch` needs: `Rescaling`, `Standardize`, `Exp`, `Step`.
+
+The classes are made when they are first asked for, as their base needs torch; they are found here by name, so
+that whole modules pickle.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ... import layers
+from .._optional import require
+
+NAMES = ("Rescaling", "Standardize", "Exp", "Step")
+
+
+def __getattr__(name: str) -> Any:
+    if name not in NAMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    for cls in _define(require("torch", "torch")):
+        cls.__module__, cls.__qualname__ = __name__, cls.__name__
+        globals()[cls.__name__] = cls
+    return globals()[name]
+
+
+def _define(torch: Any) -> list[type]:
+    class Scaling(torch.nn.Module):  # type: ignore[misc]
+        """x * scale + offset, computed as `fastmlp.Rescaling` does."""
+
+        def __init__(self, scale: float, offset: float = 0.0) -> None:
+            super().__init__()
+            shift, divisor = layers.Rescaling(scale, offset).shift_and_divisor(1)
+            self.scale, self.offset = scale, offset
+            self.shift, self.divisor = float(shift[0]), float(divisor[0])
+
+        def forward(self, x: Any) -> Any:
+            return (x - self.shift) / self.divisor
+
+        def extra_repr(self) -> str:
+            return f"scale={self.scale}, offset={self.offset}"
+
+    class Standardize(torch.nn.Module):  # type: ignore[misc]
+        """(x - mean) / std; both are buffers of shape (n_in,)."""
+
+        def __init__(self, mean: Any, std: Any) -> None:
+            super().__init__()
+            self.register_buffer("mean", mean)
+            self.register_buffer("std", std)
+
+        def forward(self, x: Any) -> Any:
+            return (x - self.mean) / self.std
+
+    class Exp(torch.nn.Module):  # type: ignore[misc]
+        """exp(x)"""
+
+        def forward(self, x: Any) -> Any:
+            return torch.exp(x)
+
+    class Step(torch.nn.Module):  # type: ignore[misc]
+        """1 where x > 0, else 0"""
+
+        def forward(self, x: Any) -> Any:
+            return (x > 0).to(x.dtype)
+
+    Scaling.__name__ = "Rescaling"
+    return [Scaling, Standardize, Exp, Step]
