@@ -25,7 +25,8 @@ FLOORS = [
     | {"schedules", "initializers", "optimizers", "layers"},
     {"metrics", "callbacks", "progress", "training", "folding", "network"}
     | {"serialization", "serialization_npz", "serialization_safetensors"},
-    {"adapters", "keras", "plots", "bench", "cli", "cli_data", "cli_options", "__main__", "__init__"},
+    {"adapters", "keras", "onnx", "sklearn", "torch"}
+    | {"plots", "bench", "cli", "cli_data", "cli_options", "__main__", "__init__"},
 ]
 FLOOR = {module: floor for floor, modules in enumerate(FLOORS) for module in modules}
 
@@ -208,8 +209,8 @@ MODULES = [
 def test_every_module_says_what_it_is_and_its_examples_run(name):
     if name.endswith("plots"):
         pytest.importorskip("matplotlib").use("agg")
-    if "keras" in name.split("."):
-        pytest.importorskip("keras")
+    for package in {"keras", "onnx", "sklearn", "torch"} & {*name.split(".")}:
+        pytest.importorskip(package)
     module = importlib.import_module(name)
     assert module.__doc__ and len(module.__doc__.splitlines()[0]) > 20
     before = fastmlp.get_num_threads()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import pickle
 from copy import deepcopy
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -566,3 +568,34 @@ def test_unreadable_tensors(make, message):
     ):
         with pytest.raises(TypeError, match=message):
             call(make())
+
+
+# ---- the example ----
+
+
+def test_the_example_acts_as_its_module_does(capsys):
+    path = Path(__file__).resolve().parents[1] / "examples" / "reinforcement_learning_policy.py"
+    spec = importlib.util.spec_from_file_location("policy_example", path)
+    example = importlib.util.module_from_spec(spec)
+    threads = torch.get_num_threads()
+    try:
+        spec.loader.exec_module(example)
+        example.main(["--steps", "200"])
+        assert "200 observations, the same actions" in capsys.readouterr().out
+        torch.manual_seed(1)
+        policy = example.Policy().eval()
+        net = example.converted(policy)
+        X = rows(np.dtype("float32"), 4, 50)
+        actor = nn.Sequential(policy.mlp_extractor.policy_net, policy.action_net)
+        assert_predicts(net, actor, X, np.float32)
+        act = example.fastmlp_actor(net)
+        with torch.no_grad():
+            logits = actor(torch.from_numpy(X)).numpy()
+        actions = [act(x) for x in X]
+        assert actions == logits.argmax(axis=1).tolist() and set(actions) == {0, 1}
+        # Another network's actions are found to differ.
+        example.converted = lambda policy: from_torch(nn.Sequential(nn.Linear(4, 64), nn.Linear(64, 2)))
+        with pytest.raises(SystemExit, match="actions differ"):
+            example.main(["--steps", "200"])
+    finally:
+        torch.set_num_threads(threads)
