@@ -383,3 +383,14 @@ class ManyDevices:
 )
 def test_unreadable_tensors(X, message, net):
     assert_refused(lambda: net.predict(X), TypeError, message, net)
+
+
+def test_a_subclass_prepares_its_input_once(net):
+    class Halving(Network):
+        def predict(self, X, out=None, threads=None):
+            return super().predict([[x / 2 for x in row] for row in X], out, threads)
+
+    halving = Halving([3, 4, 2], output="softmax", dtype=net.dtype, seed=1)
+    halving.set_weights(net.get_weights())
+    X = [[1.0, 2.0, 3.0]]
+    assert (halving.predict(X) == net.predict([[0.5, 1.0, 1.5]])).all()

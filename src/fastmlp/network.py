@@ -413,6 +413,8 @@ class Network(Predictor):
 
     def _predict(self, X: Any, out: Array | None, threads: int | None) -> Array:
         """What `predict` does with anything but a ready array: converts it, or says what is wrong with it."""
+        if type(X) is not np.ndarray:  # what a tensor exports may be ready as it lies
+            return super().predict(validation.numeric(X, "X"), out, threads)
         inputs = validation.as_inputs(X, self.plan.n_in, self.plan.dtype, single=True)
         if out is not None:
             validation.as_out(out, (*inputs.shape[:-1], self.plan.n_out), self.plan.dtype, X)

@@ -152,7 +152,7 @@ class _Reader:
         name = type(module).__name__
         if name in _UNORDERED:
             return f"{path} is {name}, which says nothing of the order, expected Sequential"
-        children = [child for child in module._modules if module._modules[child] is not None]
+        children = [child for child, _ in module.named_children()]
         if not children:
             return f"{path} is {name}, expected {_KNOWN}"
         listed = ", ".join(f"{path}.{child}" for child in children[:3]) + ", ..." * (len(children) > 3)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from ...network import Network
 
 Array = np.ndarray[Any, Any]
-Group = dict[str, Any]  # the tensors of one module: "weight" and so on
-
 _STATISTICS = ("running_mean", "running_var")
 _LEAVES = ("weight", "bias", *_STATISTICS, "num_batches_tracked")
 _READ = ("F16", "F32", "F64")
@@ -84,8 +82,9 @@ def from_state_dict(
     >>> fastmlp.torch.from_state_dict(state, activation="tanh", output="softmax", seed=0)
     Network([4, Dense(8, 'tanh'), Dense(3, 'softmax', use_bias=False)], dtype='float64', seed=0)
     """
-    groups = _chosen(_groups(_tensors(state)), layers)
-    parts = [_part(prefix, group, epsilon) for prefix, group in groups.items()]
+    tensors = _tensors(state)
+    groups = _chosen(_groups(tensors), layers)
+    parts = [_part(prefix, leaves, tensors, epsilon) for prefix, leaves in groups.items()]
     dtype = _dtype(parts) if dtype is None else dtype
     complete = list(_with_activations(parts, activation, output))
     return network(complete, n_in=None, dtype=dtype, fold=fold, seed=seed, argument="state")
@@ -99,46 +98,62 @@ def _tensors(state: object) -> Mapping[str, Any]:
         return state
     if not isinstance(state, (str, os.PathLike)):
         raise TypeError(f"state is a {type(state).__name__}, expected a path or names with their tensors")
-    return _file(os.fspath(state))
+    return _File(os.fspath(state))
 
 
-def _file(path: str) -> dict[str, Any]:
-    """The tensors by name; the library checks all sizes against the file's before one is read."""
-    safetensors = require("safetensors", "safetensors")
-    with open(path, "rb") as file:  # for the system's own errors
-        beginning = file.read(4)
-    if beginning[:2] in (b"PK", b"\x80\x02"):
-        came = f"{path} is a file of torch.save, a pickle, which is not read"
-        raise ModelFileError(f"{came}, expected safetensors: safetensors.torch.save_file(state_dict, path)")
-    try:
-        with safetensors.safe_open(path, framework="numpy") as file:
-            kinds = {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118
-            return {name: file.get_tensor(name) if kind in _READ else kind for name, kind in kinds.items()}
-    except safetensors.SafetensorError as error:
-        raise ModelFileError(f"{path} is not a readable safetensors file: {error}") from None
+class _File(Mapping[str, Any]):
+    """A safetensors file: each tensor is read when it is asked for, or its kind given where NumPy lacks that.
+
+    The library holds all sizes against the file's when it opens it.
+    """
+
+    def __init__(self, path: str) -> None:
+        safetensors = require("safetensors", "safetensors")
+        with open(path, "rb") as file:  # for the system's own errors
+            beginning = file.read(4)
+        if beginning[:2] in (b"PK", b"\x80\x02"):
+            came = f"{path} is a file of torch.save, a pickle, which is not read"
+            raise ModelFileError(
+                f"{came}, expected safetensors: safetensors.torch.save_file(state_dict, path)"
+            )
+        try:
+            self._file = safetensors.safe_open(path, framework="numpy")
+        except safetensors.SafetensorError as error:
+            raise ModelFileError(f"{path} is not a readable safetensors file: {error}") from None
+        self._names = list(self._file.keys())
+
+    def __getitem__(self, name: str) -> Any:
+        kind = self._file.get_slice(name).get_dtype()
+        return self._file.get_tensor(name) if kind in _READ else kind
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
-def _groups(state: Mapping[str, Any]) -> dict[str, Group]:
-    """The tensors of each module, by its name."""
-    groups: dict[str, Group] = {}
-    for name, value in state.items():
+def _groups(names: Iterable[str]) -> dict[str, list[str]]:
+    """What each module has, by its name: {"0": ["weight", "bias"]}."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
         if not isinstance(name, str):
             raise TypeError(f"state has the name {name!r}, expected strings")
         prefix, _, leaf = name.rpartition(".")
-        groups.setdefault(prefix, {})[leaf] = value
+        groups.setdefault(prefix, []).append(leaf)
     return groups
 
 
 # ---- order ----
 
 
-def _chosen(groups: dict[str, Group], layers: Sequence[str] | None) -> dict[str, Group]:
+def _chosen(groups: dict[str, list[str]], layers: Sequence[str] | None) -> dict[str, list[str]]:
     """The groups of the modules that `layers` names, in order."""
     if layers is None:
         return {prefix: groups[prefix] for prefix in _ordered(list(groups), "layers=[...] in order")}
     if isinstance(layers, str) or not all(isinstance(item, str) for item in layers):
         raise TypeError(f"layers is {layers!r}, expected a list of names of modules")
-    found: dict[str, Group] = {}
+    found: dict[str, list[str]] = {}
     for item in layers:
         under = [prefix for prefix in groups if prefix == item or prefix.startswith(f"{item}.")]
         if not under:
@@ -175,12 +190,12 @@ def _few(names: list[str]) -> str:
 # ---- parts ----
 
 
-def _part(prefix: str, group: Group, epsilon: float) -> Part:
-    for leaf in group:
+def _part(prefix: str, leaves: Sequence[str], tensors: Mapping[str, Any], epsilon: float) -> Part:
+    for leaf in leaves:
         if leaf not in _LEAVES:
             raise ValueError(f"state has {_name(prefix, leaf)!r}, expected {listed(_LEAVES)} of each module")
-    present = [leaf for leaf in _LEAVES[:-1] if group.get(leaf) is not None]
-    arrays = {leaf: _numbers(group[leaf], _name(prefix, leaf)) for leaf in present}
+    names = {leaf: _name(prefix, leaf) for leaf in leaves if leaf != "num_batches_tracked"}
+    arrays = {leaf: _numbers(tensors[name], name) for leaf, name in names.items()}
     weight = arrays.get("weight")
     if "running_mean" in arrays:
         arrays.setdefault("weight", np.ones_like(arrays["running_mean"]))  # affine=False
