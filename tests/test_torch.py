@@ -211,6 +211,13 @@ def test_nested_with_a_module_in_two_places(dtype):
     assert_predicts(net, module, rows(dtype, 13), dtype)
 
 
+def test_a_module_twice_in_one_sequence(dtype):
+    square, tanh = nn.Linear(5, 5), nn.Tanh()
+    module = made(dtype, square, tanh, square, tanh, nn.Linear(5, 2))
+    assert from_torch(module).layer_sizes == (5, 5, 5, 2)
+    assert_predicts(from_torch(module), module, rows(dtype, 5), dtype)
+
+
 def test_a_single_linear_and_a_subclass_of_sequential(dtype):
     class Perceptron(nn.Sequential):
         pass
