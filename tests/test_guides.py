@@ -1,12 +1,13 @@
 """The guides' Python runs as it stands: block after block, in a process of its own, in an empty folder.
 
-A block whose first line is ``# needs: onnx, gcc`` is left out where one of these, a module or a command, is
-missing; a page of which all blocks need something says ``<!-- needs: torch -->`` once, above them.  Then the
-test ends as skipped, after the other blocks have passed.
+A block is left out where it imports an optional package that is missing, begins with ``# needs: gcc`` (a module
+or a command) that is missing, or uses a name that only such a block has made.  Then the test ends as skipped,
+after the other blocks have passed.
 """
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import os
 import re
@@ -20,29 +21,57 @@ import pytest
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGES = sorted([*DOCS.glob("coming-from-*.md"), *DOCS.glob("deploying.md")])
 
+# What a guide may import beside the standard library, NumPy and what it builds itself.
+OPTIONAL = {"Cython", "cffi", "joblib", "keras", "matplotlib", "numba", "onnx", "onnxruntime", "pandas"}
+OPTIONAL |= {"safetensors", "scipy", "skl2onnx", "sklearn", "torch"}
+
 FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-PAGE_NEEDS = re.compile(r"^<!-- needs: (.+) -->$", re.MULTILINE)
-BLOCK_NEEDS = re.compile(r"# needs: (.+)")
+NEEDS = re.compile(r"# needs: (.+)")
 
 
-def missing(names: str) -> list[str]:
-    """Those of "onnx, gcc" that are neither modules nor commands here."""
-    wanted = [name.strip() for name in names.split(",")]
-    return [name for name in wanted if not (importlib.util.find_spec(name) or shutil.which(name))]
+def missing(names: set[str]) -> set[str]:
+    """Those that are neither modules nor commands here."""
+    return {name for name in names if not (importlib.util.find_spec(name) or shutil.which(name))}
 
 
-def script(page: str) -> tuple[str, int, list[str]]:
+def facts(code: str) -> tuple[set[str], set[str], set[str]]:
+    """What a block needs, the names it makes, and those it uses without making them."""
+    listed = NEEDS.match(code)
+    needs = {name.strip() for name in listed[1].split(",")} if listed else set()
+    made, used = set(), set()
+    try:
+        nodes = list(ast.walk(ast.parse(code)))
+    except SyntaxError:  # shows when it runs
+        return needs, made, used
+    for node in nodes:
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            origins = (
+                [node.module or ""] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names]
+            )
+            needs |= OPTIONAL & {origin.partition(".")[0] for origin in origins}
+            made |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
+        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            made.add(node.name)
+        elif isinstance(node, ast.Name):
+            (used if isinstance(node.ctx, ast.Load) else made).add(node.id)
+    return needs, made, used - made
+
+
+def script(page: str) -> tuple[str, int, set[str]]:
     """A page's Python, with every line where it stands there; how many blocks; what is missing for others."""
     lines = [""] * (page.count("\n") + 1)
-    whole = PAGE_NEEDS.search(page)
-    lacking = missing(whole[1]) if whole else []
-    left_out, count = list(lacking), 0
+    known: set[str] = set()
+    lacking: dict[str, set[str]] = {}  # names that blocks left out would have made, and what these lacked
+    count, left_out = 0, set()
     for block in FENCE.finditer(page):
-        own = BLOCK_NEEDS.match(block[1])
-        absent = lacking or (missing(own[1]) if own else [])
+        needs, made, used = facts(block[1])
+        absent = missing(needs).union(*(lacking[name] for name in used if name in lacking))
         if absent:
-            left_out += [name for name in absent if name not in left_out]
+            left_out |= absent
+            lacking |= dict.fromkeys(made - known, absent)
             continue
+        known |= made
+        lacking = {name: what for name, what in lacking.items() if name not in made}
         first = page.count("\n", 0, block.start(1))
         code = block[1].splitlines()
         lines[first : first + len(code)] = code
@@ -63,7 +92,7 @@ def run(page: Path, folder: Path) -> subprocess.CompletedProcess[str]:
     result = subprocess.run(command, cwd=empty, env=environment, capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, f"{page.name}:\n{result.stdout}{result.stderr}"
     if left_out:
-        pytest.skip(f"{page.name}: {count} blocks passed, others need {', '.join(left_out)}")
+        pytest.skip(f"{page.name}: {count} blocks passed, others need {', '.join(sorted(left_out))}")
     return result
 
 
@@ -140,8 +169,25 @@ def test_a_failing_page_is_not_skipped(tmp_path: Path) -> None:
         run(written(tmp_path, GOOD + planted), tmp_path)
 
 
-def test_a_page_may_need_something_as_a_whole(tmp_path: Path) -> None:
-    with pytest.raises(pytest.skip.Exception, match="0 blocks passed, others need no_such_thing"):
-        run(written(tmp_path, "<!-- needs: no_such_thing -->\n" + GOOD), tmp_path)
-    (tmp_path / "empty").rmdir()
-    assert run(written(tmp_path, "<!-- needs: sys -->\n" + GOOD), tmp_path).stdout == "2 __main__\n"
+def test_what_comes_after_a_block_left_out_follows_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"{__name__}.OPTIONAL", {"no_such_thing"})
+    blocks = [
+        "import no_such_thing as other\nvalue = 1\nx = 3",
+        "print(value)",  # only a block left out has made it
+        "other.do()",
+        "print(x)",  # another block has made it, too
+        "value = 2\nprint(value)",
+    ]
+    page = written(tmp_path, GOOD + "".join(f"\n```python\n{block}\n```\n" for block in blocks))
+    code, count, left_out = script(page.read_text())
+    assert (count, left_out) == (4, {"no_such_thing"})
+    assert [line for line in code.splitlines() if line][-3:] == ["print(x)", "value = 2", "print(value)"]
+    with pytest.raises(pytest.skip.Exception, match="4 blocks passed, others need no_such_thing"):
+        run(page, tmp_path)
+
+
+def test_an_unknown_package_is_not_an_excuse(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match="ModuleNotFoundError"):
+        run(written(tmp_path, GOOD + "\n```python\nimport no_such_thing\n```\n"), tmp_path)
