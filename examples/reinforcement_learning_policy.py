@@ -55,7 +55,7 @@ def taught_policy(steps: int = 300) -> Policy:
     """A policy that does what a linear controller does in random states."""
     torch.manual_seed(0)
     policy = Policy()
-    states = torch.randn(4096, OBSERVATIONS) * torch.tensor([1.0, 1.0, 0.15, 0.8])
+    states = torch.randn(1024, OBSERVATIONS) * torch.tensor([1.0, 1.0, 0.15, 0.8])
     actions = (states @ torch.tensor([0.3, 0.5, 6.0, 1.2]) > 0).long()
     optimizer = torch.optim.Adam(policy.parameters(), lr=3e-3)
     for _ in range(steps):

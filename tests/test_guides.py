@@ -1,8 +1,8 @@
 """The guides' Python runs as it stands: block after block, in a process of its own, in an empty folder.
 
-A block is left out where it imports an optional package that is missing, begins with ``# needs: gcc`` (a module
-or a command) that is missing, or uses a name that only such a block has made.  Then the test ends as skipped,
-after the other blocks have passed.
+A block is left out where it imports an optional package that is missing, begins with ``# needs: gcc`` (a
+command or a module) that is missing, or uses a name that only such a block has made.  Then the test ends as
+skipped, after the other blocks have passed.
 """
 
 from __future__ import annotations
