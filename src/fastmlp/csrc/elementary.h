@@ -24,7 +24,8 @@ static const real FN(ln2_high) = 0.693145751953125f; /* 15 bits: its product wit
 static const real FN(ln2_low) = 1.428606765330187e-06f;
 static const real FN(exp_zero) = 88.0f;      /* the scale of exp(-88) is 2^-127, whose bits are those of 0, */
 static const real FN(exp_infinite) = 88.8f;  /* and that of exp(88.8) 2^128, whose bits are those of infinity */
-static const real FN(exp_lowest) = -104.5f, FN(exp_highest) = 89.0f; /* 0 and infinity from here on */
+static const real FN(exp_lowest) = -104.5f;  /* 0 and */
+static const real FN(exp_highest) = 89.0f;   /* infinity from here on */
 static const real FN(erf_one) = 3.95f;       /* erf is 1 from here on */
 static const real FN(smallest_normal) = 1.17549435e-38f;
 static const ubits FN(root_half_bits) = 0x3f3504f3; /* sqrt(1/2) */
@@ -49,14 +50,14 @@ static const real FN(erf_table)[] = { /* on [0, 5.95]: 2^-56.1 */
     7.834108374246666e-16};
 static const real FN(ln2_high) = 0.6931471805601177; /* 41 bits */
 static const real FN(ln2_low) = -1.7239444525614835e-13;
-static const real FN(exp_zero) = 709.0, FN(exp_infinite) = 709.9;
-static const real FN(exp_lowest) = -746.0, FN(exp_highest) = 710.0;
+static const real FN(exp_zero) = 709.0;
+static const real FN(exp_infinite) = 709.9;
+static const real FN(exp_lowest) = -746.0;
+static const real FN(exp_highest) = 710.0;
 static const real FN(erf_one) = 5.95;
 static const real FN(smallest_normal) = 2.2250738585072014e-308;
 static const ubits FN(root_half_bits) = 0x3fe6a09e667f3bcd;
 #endif
-
-typedef ubits FN(uivec) __attribute__((vector_size(VBYTES))); /* >> fills with zeros: AVX2 has no other for 64 */
 
 #define SIGN_BIT ((ubits)1 << (BITS - 1))
 #define POLY(x, x2, table) FN(poly)(x, x2, table, (int)(sizeof(table) / sizeof(*table)))
@@ -76,7 +77,7 @@ INLINE vec FN(poly)(vec x, vec x2, const real *c, const int n)
 
 INLINE vec FN(copy_sign)(vec size, vec sign)
 {
-    return (vec)(((FN(uivec))size & ~SIGN_BIT) | ((FN(uivec))sign & SIGN_BIT));
+    return vreal((vbits(size) & ~SIGN_BIT) | (vbits(sign) & SIGN_BIT));
 }
 
 /* max(x, 0), and 0 for NaN: its other addend carries the NaN. */
@@ -85,32 +86,32 @@ INLINE vec FN(positive_part)(vec x) { return vselect(vlt(vset1(0), x), x, vset1(
 /* Cody and Waite's reduction: x = n ln2 + r, |r| <= ln(2)/2; gives expm1(r), and exp(x) = (expm1(r) + 1) 2^n.
    The low bits of *shifted are n + bias, so shifted << MANTISSA_BITS is 2^(n + bias - EXPONENT_BIAS): `bias` is part of
    the constant whose addition rounds. */
-INLINE vec FN(exp_reduce)(vec x, int bias, vec *shifted)
+INLINE vec FN(exp_reduce)(vec x, int bias, uivec *shifted)
 {
-    const vec magic = vset1(ROUND_MAGIC + (real)bias);
-    *shifted = vfma(x, vset1(RC(1.4426950408889634)), magic);
-    const vec n = *shifted - magic;
+    const vec magic = vset1(ROUND_MAGIC + (real)bias), sum = vfma(x, vset1(RC(1.4426950408889634)), magic);
+    const vec n = sum - magic;
+    *shifted = vbits(sum);
     const vec r = vfma(n, vset1(-FN(ln2_low)), vfma(n, vset1(-FN(ln2_high)), x)), r2 = r * r;
     return vfma(r2, POLY(r, r2, FN(expm1_table)), r);
 }
 
-INLINE vec FN(scale_of)(vec shifted) { return (vec)((FN(uivec))shifted << MANTISSA_BITS); }
+INLINE vec FN(scale_of)(uivec shifted) { return vreal(shifted << MANTISSA_BITS); }
 
 /* exp: 1.08 / 1.03 ulp.  The scale is two factors, as 2^128 and 2^-150 are no normal numbers: underflow is gradual. */
 INLINE vec FN(vexp)(vec x)
 {
-    vec shifted;
+    uivec shifted;
     const vec limited = vmax(vmin(x, vset1(FN(exp_highest))), vset1(FN(exp_lowest)));
     const vec q = FN(exp_reduce)(limited, 2 * EXPONENT_BIAS, &shifted);
-    const FN(uivec) both = (FN(uivec))shifted, half = both >> 1;
-    const vec s = FN(scale_of)((vec)half);
-    return vfma(q, s, s) * FN(scale_of)((vec)(both - half));
+    const uivec half = shifted >> 1;
+    const vec s = FN(scale_of)(half);
+    return vfma(q, s, s) * FN(scale_of)(shifted - half);
 }
 
 /* exp of x <= 0 in fewer operations: 1.08 / 1.03 ulp; 0 from -88 / -709 down, NaN or nonsense above 0. */
 INLINE vec FN(vexp_nonpositive)(vec x)
 {
-    vec shifted;
+    uivec shifted;
     const vec q = FN(exp_reduce)(vmax(x, vset1(-FN(exp_zero))), EXPONENT_BIAS, &shifted), s = FN(scale_of)(shifted);
     return vfma(q, s, s);
 }
@@ -118,7 +119,7 @@ INLINE vec FN(vexp_nonpositive)(vec x)
 /* 1 + exp(-x) */
 INLINE vec FN(one_plus_exp_of_minus)(vec x)
 {
-    vec shifted;
+    uivec shifted;
     const vec limited = vmax(vmin(x, vset1(FN(exp_zero))), vset1(-FN(exp_infinite)));
     const vec q = FN(exp_reduce)(-limited, EXPONENT_BIAS, &shifted);
     return vfma(q + vset1(1), FN(scale_of)(shifted), vset1(1));
@@ -130,7 +131,7 @@ INLINE vec FN(vsigmoid)(vec x) { return vset1(1) / FN(one_plus_exp_of_minus)(x);
 /* expm1: 1.70 / 1.95 ulp.  2^n - 1 is exact where it matters, so one fma joins it; by halves, as 2^128 is no number. */
 INLINE vec FN(vexpm1)(vec x)
 {
-    vec shifted;
+    uivec shifted;
     const vec limited = vmax(vmin(x, vset1(FN(exp_highest))), vset1(-40));
     const vec q = FN(exp_reduce)(limited, EXPONENT_BIAS - 1, &shifted), s = FN(scale_of)(shifted);
     return vfma(q, s, s - vset1(RC(0.5))) * vset1(2);
@@ -139,7 +140,7 @@ INLINE vec FN(vexpm1)(vec x)
 /* expm1 of x <= 0 in fewer operations, nonsense above 0 */
 INLINE vec FN(vexpm1_nonpositive)(vec x)
 {
-    vec shifted;
+    uivec shifted;
     const vec q = FN(exp_reduce)(vmax(x, vset1(-40)), EXPONENT_BIAS, &shifted), s = FN(scale_of)(shifted);
     return vfma(q, s, s - vset1(1));
 }
@@ -149,13 +150,16 @@ INLINE vec FN(vexpm1_nonpositive)(vec x)
    from d, and what is left of n after t d goes over d too, as (1 + |t|)/2 is 1/d. */
 INLINE vec FN(vtanh)(vec x)
 {
-    vec shifted;
+    uivec shifted;
     const vec q = FN(exp_reduce)(vmax(vabs(x) * vset1(-2), vset1(-40)), EXPONENT_BIAS, &shifted);
-    const vec s = FN(scale_of)(shifted), one = vset1(1), half = vset1(RC(0.5));
+    const vec s = FN(scale_of)(shifted), one = vset1(1);
     const vec n = vfma(q, s, s - one), d = vfma(q, s, s + one), t = n / d;
-    if (BITS == 32) return FN(copy_sign)(t, x);
-    const vec rest = vfma(q, s, (s + one) - d), left = vfma(-t, rest, vfma(-t, d, n));
+#if BITS == 32
+    return FN(copy_sign)(t, x);
+#else
+    const vec rest = vfma(q, s, (s + one) - d), left = vfma(-t, rest, vfma(-t, d, n)), half = vset1(RC(0.5));
     return FN(copy_sign)(vfma(left, vfma(-half, t, half), t), x);
+#endif
 }
 
 /* erf: 1.96 / 1.55 ulp.  erf(|x|) = -expm1(-Q), Q = -log(erfc(|x|)): Q is smooth, so that one polynomial serves all x,
@@ -176,25 +180,25 @@ INLINE vec FN(log_series)(vec f, const real *table, const int n)
 #define LOG_SERIES(f, table) FN(log_series)(f, table, (int)(sizeof(table) / sizeof(*table)))
 
 /* The exponent field k + EXPONENT_BIAS of x = 2^k m, and m in [sqrt(1/2), sqrt(2)); x is positive and normal. */
-INLINE FN(uivec) FN(log_reduce)(vec x, vec *m)
+INLINE uivec FN(log_reduce)(vec x, vec *m)
 {
-    const FN(uivec) one = (FN(uivec))vset1(1), i = (FN(uivec))x + (one - FN(root_half_bits));
-    *m = (vec)((i & (((ubits)1 << MANTISSA_BITS) - 1)) + FN(root_half_bits));
+    const uivec i = vbits(x) + (vbits(vset1(1)) - FN(root_half_bits));
+    *m = vreal((i & (((ubits)1 << MANTISSA_BITS) - 1)) + FN(root_half_bits));
     return i >> MANTISSA_BITS;
 }
 
 /* field - offset as a number, for a small field: its bits are or'ed into those of a constant. */
-INLINE vec FN(field_minus)(FN(uivec) field, vec offset)
+INLINE vec FN(field_minus)(uivec field, vec offset)
 {
-    return (vec)(field | (FN(uivec))vset1(ROUND_MAGIC)) - (offset + vset1(ROUND_MAGIC));
+    return vreal(field | vbits(vset1(ROUND_MAGIC))) - (offset + vset1(ROUND_MAGIC));
 }
 
 /* y where the argument x of a logarithm is positive and finite, the limits elsewhere. */
 INLINE vec FN(log_limits)(vec y, vec x)
 {
-    const vec infinity = vset1((real)__builtin_inf()), zero = vset1(0);
+    const vec infinity = vset1((real)INFINITY), zero = vset1(0);
     y = vselect(vlt(x, infinity), y, x);
-    return vselect(vle(x, zero), vselect(veq(x, zero), -infinity, vset1((real)__builtin_nan(""))), y);
+    return vselect(vle(x, zero), vselect(veq(x, zero), -infinity, vset1((real)NAN)), y);
 }
 
 /* log: 0.96 / 1.29 ulp.  Denormals are scaled by 2^54 first. */
@@ -203,7 +207,7 @@ INLINE vec FN(vlog)(vec x)
     const vmask small = vlt(x, vset1(FN(smallest_normal)));
     const vec offset = vselect(small, vset1(EXPONENT_BIAS + 54), vset1(EXPONENT_BIAS));
     vec m;
-    const FN(uivec) field = FN(log_reduce)(vselect(small, x * vset1(RC(18014398509481984.0)), x), &m);
+    const uivec field = FN(log_reduce)(vselect(small, x * vset1(RC(18014398509481984.0)), x), &m);
     const vec y = LOG_SERIES(m - vset1(1), FN(log_table));
     return FN(log_limits)(vfma(FN(field_minus)(field, offset), vset1(RC(0.6931471805599453)), y), x);
 }
@@ -216,8 +220,8 @@ INLINE vec FN(vlog1p)(vec x)
     const vec offset = vselect(large, vset1(EXPONENT_BIAS - 60), vset1(EXPONENT_BIAS));
     const vec scaled = vselect(large, x * vset1(RC(8.673617379884035e-19)), x);
     vec m;
-    const FN(uivec) field = FN(log_reduce)(scaled + vset1(1), &m);
-    const vec s = (vec)((2 * EXPONENT_BIAS - field) << MANTISSA_BITS);
+    const uivec field = FN(log_reduce)(scaled + vset1(1), &m);
+    const vec s = vreal((2 * EXPONENT_BIAS - field) << MANTISSA_BITS);
     const vec y = LOG_SERIES(vfma(scaled, s, s - vset1(1)), FN(log_table));
     return FN(log_limits)(vfma(FN(field_minus)(field, offset), vset1(RC(0.6931471805599453)), y), x + vset1(1));
 }

@@ -11,6 +11,7 @@
 #undef ubits
 #undef vec
 #undef ivec
+#undef uivec
 #undef vmask
 #undef MM
 #undef VW
@@ -21,6 +22,8 @@
 #undef vfma
 #undef vsqrt
 #undef vabs
+#undef vbits
+#undef vreal
 #undef vlt
 #undef vle
 #undef veq

@@ -2,6 +2,7 @@
 
    vec      VW reals, the native width; + - * / work on it, as GNU C vectors do
    ivec     integers of the same width and count; + - & | ^ << >> work; casts keep the bits
+   uivec    without a sign; vbits(vec) and vreal(uivec) keep the bits
    vmask    the answer of a comparison; vselect(m, a, b) is m ? a : b by lane
    VPL      vectors per cache line (L reals)
 
@@ -62,8 +63,10 @@
 typedef real FN(vec) __attribute__((vector_size(VBYTES)));
 typedef bits FN(ivec) __attribute__((vector_size(VBYTES)));
 typedef real FN(uvec) __attribute__((vector_size(VBYTES), aligned(sizeof(real)), may_alias));
+typedef ubits FN(uivec) __attribute__((vector_size(VBYTES))); /* >> fills with zeros: AVX2 has no other for 64 */
 #define vec FN(vec)
 #define ivec FN(ivec)
+#define uivec FN(uivec)
 #define VW (VBYTES * 8 / BITS)
 
 #define VPL (64 / VBYTES)
@@ -81,6 +84,8 @@ typedef ivec FN(vmask);
 #define vfma FN(vfma)
 #define vsqrt FN(vsqrt)
 #define vabs FN(vabs)
+#define vbits FN(vbits)
+#define vreal FN(vreal)
 #define vlt FN(vlt)
 #define vle FN(vle)
 #define veq FN(veq)
@@ -110,6 +115,9 @@ INLINE vec vfma(vec a, vec b, vec c) { return a * b + c; }
 INLINE vec vfma(vec a, vec b, vec c) { return MM(fmadd)(a, b, c); }
 #endif
 #endif
+
+INLINE uivec vbits(vec a) { return (uivec)a; }
+INLINE vec vreal(uivec a) { return (vec)a; }
 
 #if VBYTES == 64
 INLINE vmask vlt(vec a, vec b) { return MM_CMP(a, b, _CMP_LT_OQ); }
