@@ -24,7 +24,7 @@ FLOORS = [
     {"registry", "validation", "config", "datasets", "functional", "native"}
     | {"schedules", "initializers", "optimizers", "layers"},
     {"metrics", "callbacks", "progress", "training", "folding", "network"}
-    | {"serialization", "serialization_npz", "serialization_safetensors"},
+    | {"serialization", "serialization_npz", "serialization_safetensors", "export_c"},
     {"adapters", "keras", "onnx", "sklearn", "torch"}
     | {"plots", "bench", "cli", "cli_data", "cli_options", "__main__", "__init__"},
 ]

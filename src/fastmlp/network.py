@@ -669,6 +669,54 @@ class Network(Predictor):
 
         return native.of(self)
 
+    def export_c(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        name: str | None = None,
+        int8: bool = False,
+        X: Any = None,
+    ) -> None:
+        """Write the network as one C99 file without dependencies, for programs and microcontrollers.
+
+        The file defines ``void NAME_predict(const float *x, float *out)`` (double for float64) and
+        ``NAME_predict_rows``.  With fused multiply-add it gives the bits of `predict`; its header comment
+        says what it needs of ROM and RAM, how to compile it, and how accurate it is without.
+        ``-DNAME_TEST`` adds a `main` that compares it with predictions of a few rows in Python.
+
+        Parameters
+        ----------
+        path : str or path
+            Its suffix is ".c".
+        name : str, optional
+            What every name in the file begins with, a C identifier; None takes the file's name.
+        int8 : bool
+            Store weights in 8 bits, with one scale an output: a quarter of the size of float32.  The error is
+            measured and stands in the header comment.
+        X : array-like of shape (rows, n_in), optional
+            Rows to measure int8's error on, the first three of which become the test vector; None takes rows
+            that are standard normal behind `Rescaling` or `Standardize`.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the suffix is another one, the name is no C identifier, or X does not fit.
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> from fastmlp import Network
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = os.path.join(folder, "model.c")
+        ...     Network([4, 8, 1], seed=0).export_c(path)
+        ...     text = open(path).read()
+        >>> "void model_predict(const float *restrict x, float *restrict out)" in text
+        True
+        """
+        from . import export_c
+
+        export_c.export(self, path, name=name, int8=int8, X=X)
+
     def __reduce__(self) -> tuple[Any, ...]:
         attributes = {name: value for name, value in self.__dict__.items() if name not in ("_flag", "_owner")}
         description = (self.plan.n_in, self.layers, self.dtype.name, self.seed, self._isa)

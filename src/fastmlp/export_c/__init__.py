@@ -1,0 +1,133 @@
+"""A network as one C file that depends on nothing: see `Network.export_c`.
+
+>>> import fastmlp, os, tempfile
+>>> net = fastmlp.Network([4, 8, 3], output="softmax", seed=0)
+>>> with tempfile.TemporaryDirectory() as folder:
+...     path = os.path.join(folder, "model.c")
+...     net.export_c(path)
+...     with open(path) as file:
+...         "void model_predict(const float *restrict x, float *restrict out);" in file.read()
+True
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import _kernels, config, validation
+from .. import layers as descriptions
+from ..serialization import _replacing
+from . import writer
+from .rounding import allowed_difference
+from .steps import Array, Product, Step, quantized, steps_of, used_weights
+
+if TYPE_CHECKING:
+    from ..network import Network
+
+TEST_ROWS = 3
+MEASURED_ROWS = 1000  # that int8's error is measured on, where none are given
+
+
+def export(net: Network, path: str | os.PathLike[str], *, name: str | None, int8: bool, X: Any) -> None:
+    """Write the file; see `Network.export_c`."""
+    target = _checked_path(path)
+    name = _checked_name(name, target)
+    int8 = validation.boolean(int8, "int8")
+    rows = _rows(net, X)
+    text = _text(net, name, int8, rows, given=X is not None)
+    with _replacing(target) as file:
+        file.write(text.encode("ascii"))
+
+
+def _checked_path(path: str | os.PathLike[str]) -> str:
+    try:
+        text = os.fspath(path)
+    except TypeError:
+        raise TypeError(f"path is a {type(path).__name__}, expected a str or a path") from None
+    if isinstance(text, bytes):
+        text = os.fsdecode(text)
+    if not text.endswith(".c"):
+        raise ValueError(f"path is {text!r}, expected a name that ends with .c")
+    return text
+
+
+def _checked_name(name: object, path: str) -> str:
+    """The prefix of every name in the file: given, or the file's."""
+    came = f"name is {name!r}"
+    if name is None:
+        name = os.path.basename(path)[: -len(".c")]
+        came = f"the file's name is {name!r} and no name is given"
+    elif not isinstance(name, str):
+        raise TypeError(f"name is a {type(name).__name__}, expected a str")
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name, re.ASCII):
+        raise ValueError(f"{came}, expected a C identifier: letters, digits and _, a letter first")
+    return name
+
+
+def _rows(net: Network, X: Any) -> Array:
+    """The rows of X as the network's dtype, or rows that are standard normal to the first layer."""
+    if X is not None:
+        return validation.as_inputs(X, net.plan.n_in, net.dtype).astype(net.dtype)
+    plan = _kernels.Plan(MEASURED_ROWS, [(net.plan.n_in, "identity", 0.0, False, 0.0)], dtype="float64")
+    plan.initialize(0, "normal", 1.0, 0)
+    rows = np.round(plan.get_weights()[0] * 256) / 256  # short in hexadecimal
+    _, shift, divisor = descriptions.plan_arguments(net.plan.n_in, net.layers, net.dtype)
+    rows = rows if divisor is None else rows * divisor
+    rows = rows if shift is None else rows + shift
+    return rows.astype(net.dtype)
+
+
+def _text(net: Network, name: str, int8: bool, rows: Array, given: bool) -> str:
+    with net._busy(inside=True):
+        float_steps = steps_of(net)
+    steps = quantized(float_steps) if int8 else float_steps
+    X = rows[:TEST_ROWS]
+    body = writer.Body(name, net.plan.n_in, net.plan.n_out, net.dtype)
+    body.add(steps)
+    allowed = allowed_difference(steps, X)
+    functions = writer.functions_text(body, int8)
+    error = _int8_error(net, float_steps, steps, rows, given) if int8 else None
+    head = writer.header(body, _summary(net), config.__version__, allowed, int8, error)
+    parts = [head, writer.preface(body), "\n".join(body.constants), functions, writer.predict_text(body)]
+    test = writer.test_text(body, X, _plan_of(net, steps).predict(X), allowed, fused=_fused(net.dtype))
+    return "\n".join(parts) + test
+
+
+def _summary(net: Network) -> list[str]:
+    lines: list[str] = []
+    net.summary(lines.append)
+    return lines
+
+
+def _plan_of(net: Network, steps: list[Step]) -> _kernels.Plan:
+    """The network with its matrices as the steps see them, on this machine's best instruction set."""
+    described, shift, divisor = descriptions.plan_arguments(net.plan.n_in, net.layers, net.dtype)
+    plan = _kernels.Plan(
+        net.plan.n_in, described, dtype=net.dtype.name, input_shift=shift, input_divisor=divisor
+    )
+    products = (step for step in steps if isinstance(step, Product))
+    plan.set_weights([used_weights(next(products)) if w.ndim == 2 else w for w in net.get_weights()])
+    return plan
+
+
+def _int8_error(net: Network, steps: list[Step], rounded: list[Step], rows: Array, given: bool) -> str:
+    """What rounding the weights costs, measured."""
+    exact = _plan_of(net, steps).predict(rows).astype(np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):
+        error = np.abs(_plan_of(net, rounded).predict(rows) - exact)
+    which = "rows that were given" if given else "standard normal rows"
+    return (
+        f"on {len(rows)} {which}, where outputs have a size of up to {np.abs(exact).max():.3g},\n"
+        f"they differ by at most {error.max():.3g} and by {error.mean():.3g} on average"
+    )
+
+
+def _fused(dtype: np.dtype[Any]) -> bool:
+    """Whether this machine's best instruction set has fma: (1 + e)(1 - e) - 1 is not 0 then."""
+    e = np.finfo(dtype).eps
+    x, W, b = (np.array(value, dtype) for value in ([[1 + e]], [[1 - e]], [-1]))
+    return bool(_kernels.dense_forward(x, W, b)[0, 0] != 0)

@@ -1,0 +1,119 @@
+"""What a network does to one row, as a list of steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import layers as descriptions
+from ..layers import BatchNormalization, Dense, LayerNormalization
+
+if TYPE_CHECKING:
+    from ..network import Network
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Rescale:
+    """(x - shift) / divisor, either of shape (n,) or None."""
+
+    shift: Array | None
+    divisor: Array | None
+
+
+@dataclass(frozen=True)
+class Product:
+    """x @ W + b, W (k, n), b (n,) or None; with `scale` (n,), W is int8 and stands for W * scale."""
+
+    W: Array
+    b: Array | None
+    scale: Array | None = None
+
+    @property
+    def segments(self) -> int:
+        """How many runs of the inputs are summed apart: the numeric contract's rule."""
+        k, n = self.W.shape
+        lanes = 64 // (self.W.dtype if self.scale is None else self.scale.dtype).itemsize
+        return 1 if k < 32 or n > 2 * lanes else 4 if n <= lanes else 2
+
+
+@dataclass(frozen=True)
+class Activate:
+    """An activation by name, of each element or (softmax, log_softmax) of the row."""
+
+    name: str
+    parameter: float
+
+
+@dataclass(frozen=True)
+class BatchNormalize:
+    """(x - mean) * inverse * gamma + beta, all of shape (n,); inverse is 1 / sqrt(variance + epsilon)."""
+
+    mean: Array
+    inverse: Array
+    gamma: Array
+    beta: Array
+
+
+@dataclass(frozen=True)
+class LayerNormalize:
+    """The same with the mean and the variance of the row's n numbers."""
+
+    gamma: Array
+    beta: Array
+    epsilon: float
+
+
+Step = Rescale | Product | Activate | BatchNormalize | LayerNormalize
+
+
+def steps_of(net: Network) -> list[Step]:
+    """The steps of a network's prediction."""
+    n_in, dtype = net.plan.n_in, net.dtype
+    _, shift, divisor = descriptions.plan_arguments(n_in, net.layers, dtype)
+    steps: list[Step] = []
+    if shift is not None or divisor is not None:
+        steps.append(Rescale(_of_type(shift, dtype), _of_type(divisor, dtype)))
+    arrays = iter(net.get_weights())
+    layers = descriptions.layers_with_parameters(n_in, net.layers)
+    activations = descriptions.activations(net.layers)
+    for (layer, width), (name, parameter) in zip(layers, activations, strict=True):
+        steps.append(_step(layer, [next(arrays) for _ in descriptions.own_shapes(layer, width)]))
+        if name != "identity":
+            steps.append(Activate(name, float(dtype.type(parameter))))
+    return steps
+
+
+def _step(layer: Dense | BatchNormalization | LayerNormalization, arrays: list[Array]) -> Step:
+    if isinstance(layer, Dense):
+        return Product(arrays[0], arrays[1] if layer.use_bias else None)
+    epsilon = arrays[0].dtype.type(layer.epsilon)
+    if isinstance(layer, LayerNormalization):
+        return LayerNormalize(arrays[0], arrays[1], float(epsilon))
+    gamma, beta, mean, variance = arrays
+    return BatchNormalize(mean, 1 / np.sqrt(variance + epsilon), gamma, beta)
+
+
+def _of_type(array: Array | None, dtype: np.dtype[Any]) -> Array | None:
+    return None if array is None else array.astype(dtype)
+
+
+def quantized(steps: Sequence[Step]) -> list[Step]:
+    """The steps with int8 weights: in each column, the one of largest size becomes 127 or -127."""
+    return [_quantized(step) if isinstance(step, Product) else step for step in steps]
+
+
+def _quantized(step: Product) -> Product:
+    W = step.W.astype(np.float64)
+    dtype = step.W.dtype
+    scale = np.maximum(np.abs(W).max(axis=0) / 127, np.finfo(dtype).tiny).astype(dtype)
+    return Product(np.clip(np.rint(W / scale), -127, 127).astype(np.int8), step.b, scale)
+
+
+def used_weights(step: Product) -> Array:
+    """W as the arithmetic sees it, of the network's dtype."""
+    return step.W if step.scale is None else step.W.astype(step.scale.dtype) * step.scale

@@ -1,0 +1,344 @@
+"""The text of an exported file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+
+from .. import registry
+from .steps import Activate, Array, BatchNormalize, LayerNormalize, Product, Rescale, Step
+from .typed import TypedSource
+
+# Each after those that it needs.
+_SOURCES = (
+    "csrc/real.h",
+    "export_c/scalar.h",
+    "csrc/elementary.h",
+    "csrc/activations.h",
+    "export_c/kernels.h",
+)
+
+_HEADER = """\
+/* {name}: a multi-layer perceptron, written by fastmlp {version}.
+
+{table}
+
+   Call     void {name}_predict(const {real} *x, {real} *out);
+            void {name}_predict_rows(const {real} *x, {real} *out, size_t rows);
+            x has {n_in} numbers a row, finite ones, out {n_out}, and they do not overlap.  Nothing is kept
+            between calls: any thread may call at any time.
+   ROM      {rom} bytes of {weights}; {tables} bytes of tables; the code
+   RAM      {ram} bytes of arrays on the stack
+   Compile  cc -std=c99 -O3 -c {name}.c, with -mfma or a -march= that has it on x86-64; link with -lm
+   Test     cc -std=c99 -O3 -D{macro}_TEST {name}.c -o {name}_test -lm && ./{name}_test
+{notes}*/
+"""
+
+_ACCURACY = """\
+   Accuracy With fma, outputs have the bits that fastmlp gives in Python.  It is used where the compiler says
+            that the machine has it; -DFASTMLP_FMA=1 takes it from the C library elsewhere, which is slow,
+            and -DFASTMLP_FMA=0 goes without: then the outputs of the test differ by less than {allowed},
+            eight standard deviations of rounding.
+            The compiler may not contract a*b+c by itself: gcc and clang obey the pragmas below, others may
+            need an option like gcc's -ffp-contract=off; -ffast-math is refused.
+"""
+
+_INT8 = """\
+   int8     Weights are integers times one scale an output, all else is {dtype}.  Against unrounded weights,
+            {error}.
+            "In Python" below means a network with the integers times the scales as its weights.
+"""
+
+_PREFACE = """\
+#if defined(__FAST_MATH__)
+#error "this file rounds by adding and subtracting a constant, which -ffast-math removes"
+#endif
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("fp-contract=off") /* gcc's word for the next line's, which it does not know */
+#else
+#pragma STDC FP_CONTRACT OFF
+#endif
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#ifndef FASTMLP_FMA /* 1: a fused multiply-add wherever the engine has one; 0: a product and a sum */
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined({fast_fma})
+#define FASTMLP_FMA 1
+#else
+#define FASTMLP_FMA 0
+#endif
+#endif
+
+void {name}_predict(const {real} *restrict x, {real} *restrict out);
+void {name}_predict_rows(const {real} *restrict x, {real} *restrict out, size_t rows);
+"""
+
+_TEST = """
+#ifdef {macro}
+#include <stdio.h>
+
+/* Inputs, and what Python gives for them. */
+{inputs}
+{outputs}
+
+int main(void)
+{{
+    const double allowed = {allowed};
+    double largest = 0;
+    for (size_t row = 0; row < {rows}; row++) {{
+        {real} out[{n_out}];
+        {name}_predict({name}_test_x + row * {n_in}, out);
+        for (size_t j = 0; j < {n_out}; j++) {{
+            const double wanted = {name}_test_out[row * {n_out} + j], got = out[j];
+            if (got != wanted && !(fabs(got - wanted) <= largest)) largest = fabs(got - wanted);
+        }}
+    }}
+    printf("largest difference from Python: %g, allowed: %g\\n", largest, allowed);
+    return !(largest <= allowed);
+}}
+#endif
+"""
+
+
+@dataclass
+class Body:
+    """The constants and statements of a forward pass, as steps are added."""
+
+    name: str
+    n_in: int
+    n_out: int
+    dtype: np.dtype[Any]
+    constants: list[str] = field(default_factory=list)
+    constant_bytes: int = 0
+    statements: list[str] = field(default_factory=list)
+    functions: set[str] = field(default_factory=set)
+    buffers: dict[str, int] = field(default_factory=dict)
+    kernel_bytes: int = 0  # the most that a kernel has on the stack
+    products: int = 0
+    normalizations: int = 0
+    at: str = "x"  # where the row is,
+    width: int = 0  # and how wide
+
+    def __post_init__(self) -> None:
+        self.width = self.n_in
+
+    @property
+    def real(self) -> str:
+        return "float" if self.dtype == np.float32 else "double"
+
+    @property
+    def ram_bytes(self) -> int:
+        """Arrays on the stack."""
+        return sum(self.buffers.values()) * self.dtype.itemsize + self.kernel_bytes
+
+    def constant(self, name: str, array: Array, comment: str = "") -> str:
+        """Adds an array of constants; its name in C."""
+        name = f"{self.name}_{name}"
+        self.constants.append(comment + c_array(name, array))
+        self.constant_bytes += array.nbytes
+        return name
+
+    def add(self, steps: Sequence[Step]) -> None:
+        last = max(i for i, step in enumerate(steps) if isinstance(step, Product))
+        for i, step in enumerate(steps):
+            if isinstance(step, Product):
+                self._product(step, to_out=i == last)
+            elif isinstance(step, Rescale):
+                self._rescale(step)
+            elif isinstance(step, BatchNormalize):
+                self._batch_normalize(step)
+            elif isinstance(step, LayerNormalize):
+                self._layer_normalize(step)
+            else:
+                self._activate(step)
+
+    def _target(self, width: int, to_out: bool) -> str:
+        """Another array than the one the row is in."""
+        if to_out:
+            return "out"
+        target = "b" if self.at == "a" else "a"
+        self.buffers[target] = max(self.buffers.get(target, 0), width)
+        return target
+
+    def _each(self, target: str, value: str) -> None:
+        self.statements.append(f"for (size_t j = 0; j < {self.width}; j++) {target}[j] = {value};")
+
+    def _rescale(self, step: Rescale) -> None:
+        target = self._target(self.width, False)
+        value = f"{self.at}[j]"
+        if step.shift is not None:
+            value += f" - {self._scalar_or_array('shift', step.shift)}"
+        if step.divisor is not None:
+            value = f"({value})" if step.shift is not None else value
+            value += f" / {self._scalar_or_array('divisor', step.divisor)}"
+        self._each(target, value)
+        self.at = target
+
+    def _scalar_or_array(self, name: str, array: Array) -> str:
+        if (array == array[0]).all():
+            return c_number(array[0])
+        return self.constant(name, array) + "[j]"
+
+    def _product(self, step: Product, to_out: bool) -> None:
+        k, n = step.W.shape
+        i = self.products
+        self.products += 1
+        comment = f"/* ({k}, {n}): a row for each input */\n"
+        weights = self.constant(f"W{i}", step.W, comment)
+        if step.scale is not None:
+            weights += ", " + self.constant(f"scale{i}", step.scale)
+        b = "NULL" if step.b is None else self.constant(f"b{i}", step.b)
+        target = self._target(n, to_out)
+        kernel = {1: "dense", 2: "dense_in_2", 4: "dense_in_4"}[step.segments]
+        self.kernel_bytes = max(self.kernel_bytes, {1: 0, 2: 128, 4: 192}[step.segments])
+        self.functions.add(kernel)
+        self.statements.append(f"{self.name}_{kernel}({target}, {self.at}, {weights}, {b}, {k}, {n});")
+        self.at, self.width = target, n
+
+    def _batch_normalize(self, step: BatchNormalize) -> None:
+        arrays = {"mean": step.mean, "inverse": step.inverse, "gamma": step.gamma, "beta": step.beta}
+        self._normalize("batch_norm", arrays, "")
+
+    def _layer_normalize(self, step: LayerNormalize) -> None:
+        epsilon = c_number(self.dtype.type(step.epsilon))
+        self._normalize("layer_norm", {"gamma": step.gamma, "beta": step.beta}, f", {epsilon}")
+        self.kernel_bytes = max(self.kernel_bytes, 128)
+
+    def _normalize(self, kernel: str, arrays: Mapping[str, Array], more: str) -> None:
+        i = self.normalizations
+        self.normalizations += 1
+        names = ", ".join(self.constant(f"{name}{i}", array) for name, array in arrays.items())
+        target = self._target(self.width, False) if self.at == "x" else self.at
+        self.functions.add(kernel)
+        call = f"{self.name}_{kernel}({target}, {self.at}, {names}{more}, {self.width});"
+        self.statements.append(call)
+        self.at = target
+
+    def _activate(self, step: Activate) -> None:
+        if registry.ACTIVATIONS[step.name][1] == "row":
+            self.functions.add(step.name)
+            self.kernel_bytes = max(self.kernel_bytes, 64)
+            self.statements.append(f"{self.name}_{step.name}({self.at}, {self.width});")
+            return
+        self.functions.add(f"{step.name}_forward")
+        parameter = c_number(self.dtype.type(step.parameter))
+        self._each(self.at, f"{self.name}_{step.name}_forward({self.at}[j], {parameter})")
+
+
+@cache
+def typed_source(bits: int, int8: bool) -> TypedSource:
+    package = files(__package__.rpartition(".")[0])
+    texts = [package.joinpath(name).read_text(encoding="utf-8") for name in _SOURCES]
+    return TypedSource(texts, {"BITS": bits, "INT8": int8})
+
+
+def functions_text(body: Body, int8: bool) -> str:
+    source = typed_source(8 * body.dtype.itemsize, int8)
+    return source.cut(body.functions, body.name)
+
+
+def header(
+    body: Body, summary: Sequence[str], version: str, allowed: float, int8: bool, error: str | None
+) -> str:
+    """The comment that says what the file is and what it costs."""
+    tables = typed_source(8 * body.dtype.itemsize, int8).table_bytes(body.functions)
+    notes = _ACCURACY.format(allowed=f"{allowed:.1e}")
+    if error is not None:
+        notes = _INT8.format(dtype=body.dtype.name, error=error.replace("\n", "\n            ")) + notes
+    return _HEADER.format(
+        name=body.name,
+        macro=body.name.upper(),
+        real=body.real,
+        version=version,
+        table="\n".join(f"   {line}" for line in summary),
+        n_in=body.n_in,
+        n_out=body.n_out,
+        rom=body.constant_bytes,
+        weights="int8 weights, their scales and other parameters"
+        if int8
+        else f"parameters, {body.dtype.name}",
+        tables=tables,
+        ram=body.ram_bytes,
+        notes=notes,
+    )
+
+
+def preface(body: Body) -> str:
+    fast = "FP_FAST_FMAF" if body.dtype == np.float32 else "FP_FAST_FMA"
+    text = _PREFACE
+    for word, value in {"{fast_fma}": fast, "{name}": body.name, "{real}": body.real}.items():
+        text = text.replace(word, value)
+    return text
+
+
+def predict_text(body: Body) -> str:
+    """The two functions for callers."""
+    declared = [f"    {body.real} {name}[{size}];\n" for name, size in sorted(body.buffers.items())]
+    statements = [f"    {statement}\n" for statement in body.statements]
+    return f"""\
+void {body.name}_predict(const {body.real} *restrict x, {body.real} *restrict out)
+{{
+{"".join(declared)}{"".join(statements)}}}
+
+void {body.name}_predict_rows(const {body.real} *restrict x, {body.real} *restrict out, size_t rows)
+{{
+    for (; rows; rows--, x += {body.n_in}, out += {body.n_out}) {body.name}_predict(x, out);
+}}
+"""
+
+
+def test_text(body: Body, X: Array, predicted: Array, allowed: float, fused: bool) -> str:
+    """A main that compares the C with what Python gave; `fused`: with fma."""
+    bound = f"{allowed:.1e}" if np.isfinite(allowed) else "INFINITY"
+    return _TEST.format(
+        macro=f"{body.name.upper()}_TEST",
+        name=body.name,
+        real=body.real,
+        n_in=body.n_in,
+        n_out=body.n_out,
+        rows=len(X),
+        inputs=c_array(f"{body.name}_test_x", X).rstrip(),
+        outputs=c_array(f"{body.name}_test_out", predicted).rstrip(),
+        allowed=f"FASTMLP_FMA ? 0 : {bound}" if fused else bound,
+    )
+
+
+# ---- numbers ----
+
+
+def c_number(value: Any) -> str:
+    """A number exactly: hexadecimal, or an integer of int8."""
+    if isinstance(value, np.integer):
+        return str(int(value))
+    suffix = "f" if value.dtype == np.float32 else ""
+    if not np.isfinite(value):
+        return "NAN" if np.isnan(value) else "-INFINITY" if value < 0 else "INFINITY"
+    mantissa, exponent = float(value).hex().split("p")
+    if "." in mantissa:
+        mantissa = mantissa.rstrip("0").rstrip(".")
+    return f"{mantissa}p{exponent}{suffix}"
+
+
+def c_array(name: str, array: Array) -> str:
+    """A definition with all elements, row by row."""
+    kind = {"float32": "float", "float64": "double", "int8": "int8_t"}[array.dtype.name]
+    numbers = map(c_number, array.ravel())
+    sizes = " * ".join(map(str, array.shape))
+    return f"static const {kind} {name}[{sizes}] = {{\n{_wrapped(numbers)}}};\n"
+
+
+def _wrapped(words: Iterable[str], width: int = 100) -> str:
+    lines, line = [], "   "
+    for word in words:
+        if len(line) + len(word) + 2 > width:
+            lines.append(line + "\n")
+            line = "   "
+        line += f" {word},"
+    return "".join([*lines, line + "\n"])
