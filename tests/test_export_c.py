@@ -292,11 +292,26 @@ def test_contraction_is_off_without_any_option(cc, flags, policy, tmp_path):
     assert "difference from Python: 0, allowed: 0" in run(tmp_path / "main")
 
 
-def test_fast_math_is_refused(cc, policy, tmp_path):
+@pytest.mark.parametrize(
+    ("flag", "message"), [("-ffast-math", "-ffast-math"), ("-D__FLT_EVAL_METHOD__=2", "-mfpmath=sse")]
+)
+def test_other_arithmetic_is_refused(flag, message, cc, policy, tmp_path):
     policy.export_c(tmp_path / "policy.c")
-    command = [cc, "-ffast-math", "-fsyntax-only", tmp_path / "policy.c"]
+    command = [cc, flag, "-fsyntax-only", tmp_path / "policy.c"]
     result = subprocess.run(command, capture_output=True, text=True)
-    assert result.returncode and "-ffast-math" in result.stderr
+    assert result.returncode and '#error "this file' in result.stderr and message in result.stderr
+
+
+def test_another_architecture_has_the_same_bits(dtype, rng, tmp_path):
+    compiler, emulator = map(shutil.which, ("aarch64-linux-gnu-gcc", "qemu-aarch64"))
+    if not compiler or not emulator:
+        pytest.skip("needs a cross compiler and an emulator")
+    for name, net in {**normalized_nets(dtype, rng), "deep": Network([100, 100, 16, 3], dtype=dtype)}.items():
+        net.export_c(tmp_path / f"{name}.c", X=rng.standard_normal((3, net.plan.n_in)))
+    for name in ("wide", "deep"):
+        flags = [*STRICT, "-static", f"-D{name.upper()}_TEST", "-o", tmp_path / "main"]
+        run(compiler, *flags, tmp_path / f"{name}.c", "-lm")
+        assert "difference from Python: 0, allowed: 0" in run(emulator, tmp_path / "main")
 
 
 @pytest.mark.parametrize("int8", [False, True])

@@ -25,8 +25,8 @@ from .steps import (
     used_weights,
 )
 
-DEVIATIONS = 8  # by Hoeffding's inequality 2 exp(-32), or 3e-14, of the outputs differ by more
-ACTIVATION_ERROR = 4  # in u a deviation: 8 of them are more than twice the errors that activations.h states
+DEVIATIONS = 6  # by Hoeffding's inequality 2 exp(-18), or 3e-8, of the outputs differ by more
+ACTIVATION_ERROR = 2  # in u a deviation: 6 of them are more than the errors that activations.h states
 
 
 def allowed_difference(steps: Sequence[Step], X: Array) -> float:

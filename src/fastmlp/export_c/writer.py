@@ -43,7 +43,7 @@ _ACCURACY = """\
    Accuracy With fma, outputs have the bits that fastmlp gives in Python.  It is used where the compiler says
             that the machine has it; -DFASTMLP_FMA=1 takes it from the C library elsewhere, which is slow,
             and -DFASTMLP_FMA=0 goes without: then the outputs of the test differ by less than {allowed},
-            eight standard deviations of rounding.
+            six standard deviations of rounding.
             The compiler may not contract a*b+c by itself: gcc and clang obey the pragmas below, others may
             need an option like gcc's -ffp-contract=off; -ffast-math is refused.
 """
@@ -57,6 +57,9 @@ _INT8 = """\
 _PREFACE = """\
 #if defined(__FAST_MATH__)
 #error "this file rounds by adding and subtracting a constant, which -ffast-math removes"
+#endif
+#if defined(__FLT_EVAL_METHOD__) && (__FLT_EVAL_METHOD__ == 1 || __FLT_EVAL_METHOD__ == 2)
+#error "this file needs arithmetic in its own type: on 32-bit x86, -msse2 -mfpmath=sse"
 #endif
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC optimize("fp-contract=off") /* gcc's word for the next line's, which it does not know */
