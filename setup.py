@@ -24,11 +24,12 @@ PROCESS_WIDE = {"-Ofast", "-ffast-math", "-funsafe-math-optimizations"}
 # Flags of each instruction set's file on x86-64; every other file runs anywhere.  Each list begins from the
 # architecture's first processor, so that a -march=native in CFLAGS cannot put wider instructions into a file.
 # On other architectures the files of foreign instruction sets are empty, and the baseline needs no flag.
-X86_BASELINE = ["-march=x86-64", "-mno-avx"]
+# gcc moves eight bytes through MMX registers, which are those of long double, and does not free them.
+X86_BASELINE = ["-march=x86-64", "-mno-avx", "-mno-mmx"]
 X86_FLAGS = {
-    "isa_avx2.c": ["-march=x86-64", "-mno-avx512f", "-mavx2", "-mfma"],
+    "isa_avx2.c": ["-march=x86-64", "-mno-avx512f", "-mavx2", "-mfma", "-mno-mmx"],
     "isa_avx512.c": ["-march=x86-64", "-mfma", "-mavx512f", "-mavx512dq", "-mavx512vl", "-mavx512bw",
-                     "-mprefer-vector-width=512"],
+                     "-mprefer-vector-width=512", "-mno-mmx"],
 }  # fmt: skip
 
 # Cython's file: callbacks of fixed signature leave parameters unused, and type slots are set by position.

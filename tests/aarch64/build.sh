@@ -10,9 +10,9 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 case $($compiler -dumpmachine) in
 x86_64*)
-    base="-march=x86-64 -mno-avx"
-    avx2="-march=x86-64 -mno-avx512f -mavx2 -mfma"
-    avx512="-march=x86-64 -mfma -mavx512f -mavx512dq -mavx512vl -mavx512bw -mprefer-vector-width=512"
+    base="-march=x86-64 -mno-avx -mno-mmx"
+    avx2="-march=x86-64 -mno-avx512f -mavx2 -mfma -mno-mmx"
+    avx512="-march=x86-64 -mfma -mavx512f -mavx512dq -mavx512vl -mavx512bw -mprefer-vector-width=512 -mno-mmx"
     ;;
 *) base="" avx2="" avx512="" ;;
 esac
