@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 
 from fastmlp import _kernels
-from helpers import HYPER, LINKS, LOSSES, OUTPUT_OF, assert_close, assert_same_bits, assert_within, lanes, targets
+from helpers import (
+    HYPER,
+    LINKS,
+    LOSSES,
+    OUTPUT_OF,
+    assert_close,
+    assert_same_bits,
+    assert_within,
+    lanes,
+    targets,
+)
 
 ROWS = [name for name in LOSSES if name != "sparse_categorical_crossentropy"]  # those whose targets are rows
 MEANS = [name for name in ROWS if name != "categorical_crossentropy"]
@@ -313,7 +323,7 @@ def test_labels_out_of_range_are_refused(isa, dtype, label):
 
 @pytest.mark.parametrize("name", ["mse", "mae", "huber", "poisson", "binary_crossentropy"])
 def test_long_double_works_afterwards(isa, dtype, name):
-    """x86's MMX registers are those of long double: a kernel that uses one and leaves it so makes NaN of them."""
+    """x86's MMX registers are those of long double: a kernel that leaves one in use makes NaN of them."""
     plan = _kernels.Plan(1, [(1, OUTPUT_OF[LINKS[name]], 0.0, True, 0.0)], dtype=dtype.name, isa=isa)
     plan.compile(name, 1.0, "sgd", HYPER["sgd"])
     plan.evaluate(np.ones((40, 1), dtype), np.ones((40, 1), dtype))

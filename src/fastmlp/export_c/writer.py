@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import registry
+from . import templates
 from .steps import Activate, Array, BatchNormalize, LayerNormalize, Product, Rescale, Step
 from .typed import TypedSource
 
@@ -22,92 +23,6 @@ _SOURCES = (
     "csrc/activations.h",
     "export_c/kernels.h",
 )
-
-_HEADER = """\
-/* {name}: a multi-layer perceptron, written by fastmlp {version}.
-
-{table}
-
-   Call     void {name}_predict(const {real} *x, {real} *out);
-            void {name}_predict_rows(const {real} *x, {real} *out, size_t rows);
-            x has {n_in} numbers a row, finite ones, out {n_out}, and they do not overlap.  Nothing is kept
-            between calls: any thread may call at any time.
-   ROM      {rom} bytes of {weights}; {tables} bytes of tables; the code
-   RAM      {ram} bytes of arrays on the stack
-   Compile  cc -std=c99 -O3 -c {name}.c, with -mfma or a -march= that has it on x86-64; link with -lm
-   Test     cc -std=c99 -O3 -D{macro}_TEST {name}.c -o {name}_test -lm && ./{name}_test
-{notes}*/
-"""
-
-_ACCURACY = """\
-   Accuracy With fma, outputs have the bits that fastmlp gives in Python.  It is used where the compiler says
-            that the machine has it; -DFASTMLP_FMA=1 takes it from the C library elsewhere, which is slow,
-            and -DFASTMLP_FMA=0 goes without: then the outputs of the test differ by less than {allowed},
-            six standard deviations of rounding.
-            The compiler may not contract a*b+c by itself: gcc and clang obey the pragmas below, others may
-            need an option like gcc's -ffp-contract=off; -ffast-math is refused.
-"""
-
-_INT8 = """\
-   int8     Weights are integers times one scale an output, all else is {dtype}.  Against unrounded weights,
-            {error}.
-            "In Python" below means a network with the integers times the scales as its weights.
-"""
-
-_PREFACE = """\
-#if defined(__FAST_MATH__)
-#error "this file rounds by adding and subtracting a constant, which -ffast-math removes"
-#endif
-#if defined(__FLT_EVAL_METHOD__) && (__FLT_EVAL_METHOD__ == 1 || __FLT_EVAL_METHOD__ == 2)
-#error "this file needs arithmetic in its own type: on 32-bit x86, -msse2 -mfpmath=sse"
-#endif
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC optimize("fp-contract=off") /* gcc's word for the next line's, which it does not know */
-#else
-#pragma STDC FP_CONTRACT OFF
-#endif
-#include <math.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#ifndef FASTMLP_FMA /* 1: a fused multiply-add wherever the engine has one; 0: a product and a sum */
-#if defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined({fast_fma})
-#define FASTMLP_FMA 1
-#else
-#define FASTMLP_FMA 0
-#endif
-#endif
-
-void {name}_predict(const {real} *restrict x, {real} *restrict out);
-void {name}_predict_rows(const {real} *restrict x, {real} *restrict out, size_t rows);
-"""
-
-_TEST = """
-#ifdef {macro}
-#include <stdio.h>
-
-/* Inputs, and what Python gives for them. */
-{inputs}
-{outputs}
-
-int main(void)
-{{
-    const double allowed = {allowed};
-    double largest = 0;
-    for (size_t row = 0; row < {rows}; row++) {{
-        {real} out[{n_out}];
-        {name}_predict({name}_test_x + row * {n_in}, out);
-        for (size_t j = 0; j < {n_out}; j++) {{
-            const double wanted = {name}_test_out[row * {n_out} + j], got = out[j];
-            if (got != wanted && !(fabs(got - wanted) <= largest)) largest = fabs(got - wanted);
-        }}
-    }}
-    printf("largest difference from Python: %g, allowed: %g\\n", largest, allowed);
-    return !(largest <= allowed);
-}}
-#endif
-"""
 
 
 @dataclass
@@ -252,10 +167,12 @@ def header(
 ) -> str:
     """The comment that says what the file is and what it costs."""
     tables = typed_source(8 * body.dtype.itemsize, int8).table_bytes(body.functions)
-    notes = _ACCURACY.format(allowed=f"{allowed:.1e}")
+    weights = "int8 weights, their scales and other parameters" if int8 else f"parameters, {body.dtype.name}"
+    notes = templates.ACCURACY.format(allowed=f"{allowed:.1e}")
     if error is not None:
-        notes = _INT8.format(dtype=body.dtype.name, error=error.replace("\n", "\n            ")) + notes
-    return _HEADER.format(
+        error = error.replace("\n", "\n            ")
+        notes = templates.INT8.format(dtype=body.dtype.name, error=error) + notes
+    return templates.HEADER.format(
         name=body.name,
         macro=body.name.upper(),
         real=body.real,
@@ -264,9 +181,7 @@ def header(
         n_in=body.n_in,
         n_out=body.n_out,
         rom=body.constant_bytes,
-        weights="int8 weights, their scales and other parameters"
-        if int8
-        else f"parameters, {body.dtype.name}",
+        weights=weights,
         tables=tables,
         ram=body.ram_bytes,
         notes=notes,
@@ -275,7 +190,7 @@ def header(
 
 def preface(body: Body) -> str:
     fast = "FP_FAST_FMAF" if body.dtype == np.float32 else "FP_FAST_FMA"
-    text = _PREFACE
+    text = templates.PREFACE
     for word, value in {"{fast_fma}": fast, "{name}": body.name, "{real}": body.real}.items():
         text = text.replace(word, value)
     return text
@@ -300,7 +215,7 @@ void {body.name}_predict_rows(const {body.real} *restrict x, {body.real} *restri
 def test_text(body: Body, X: Array, predicted: Array, allowed: float, fused: bool) -> str:
     """A main that compares the C with what Python gave; `fused`: with fma."""
     bound = f"{allowed:.1e}" if np.isfinite(allowed) else "INFINITY"
-    return _TEST.format(
+    return templates.TEST.format(
         macro=f"{body.name.upper()}_TEST",
         name=body.name,
         real=body.real,
