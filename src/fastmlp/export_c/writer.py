@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -232,24 +233,31 @@ def test_text(body: Body, X: Array, predicted: Array, allowed: float, fused: boo
 
 
 def c_number(value: Any) -> str:
-    """A number exactly: hexadecimal, or an integer of int8."""
-    if isinstance(value, np.integer):
-        return str(int(value))
-    suffix = "f" if value.dtype == np.float32 else ""
-    if not np.isfinite(value):
-        return "NAN" if np.isnan(value) else "-INFINITY" if value < 0 else "INFINITY"
-    mantissa, exponent = float(value).hex().split("p")
-    if "." in mantissa:
-        mantissa = mantissa.rstrip("0").rstrip(".")
-    return f"{mantissa}p{exponent}{suffix}"
+    """A number of NumPy's, exactly."""
+    return next(_words(np.asarray(value)))
+
+
+def _words(array: Array) -> Iterator[str]:
+    """The elements in C: integers, or hexadecimal numbers of the array's dtype."""
+    if array.dtype.kind == "i":
+        yield from map(str, array.ravel().tolist())
+        return
+    suffix = "f" if array.dtype == np.float32 else ""
+    for value in array.ravel().tolist():
+        if not math.isfinite(value):
+            yield "NAN" if math.isnan(value) else "-INFINITY" if value < 0 else "INFINITY"
+            continue
+        mantissa, _, exponent = value.hex().partition("p")
+        if "." in mantissa:
+            mantissa = mantissa.rstrip("0").rstrip(".")
+        yield f"{mantissa}p{exponent}{suffix}"
 
 
 def c_array(name: str, array: Array) -> str:
     """A definition with all elements, row by row."""
     kind = {"float32": "float", "float64": "double", "int8": "int8_t"}[array.dtype.name]
-    numbers = map(c_number, array.ravel())
     sizes = " * ".join(map(str, array.shape))
-    return f"static const {kind} {name}[{sizes}] = {{\n{_wrapped(numbers)}}};\n"
+    return f"static const {kind} {name}[{sizes}] = {{\n{_wrapped(_words(array))}}};\n"
 
 
 def _wrapped(words: Iterable[str], width: int = 100) -> str:
