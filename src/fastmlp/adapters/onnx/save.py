@@ -1,0 +1,189 @@
+"""Writing: a network's layers as nodes of ONNX operators."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+
+from ... import registry, validation
+from ...config import __version__
+from ...layers import Dense, Dropout
+from ...network import Network
+from ...serialization import _replacing
+from .._optional import require
+from . import description, operators
+from .expressions import Tree
+
+Array = np.ndarray[Any, Any]
+
+DEFAULT_OPSET = 17  # read by ONNX Runtime 1.12 and what came after it
+INPUT, OUTPUT = "X", "output"
+_MAX_BYTES = 2**31 - 2**20  # a message of protocol buffers, less what is not weights
+
+
+def save(
+    net: Network, path: str | os.PathLike[str], *, opset: int | None = None, batch: int | None = None
+) -> None:
+    """Write a network as an ONNX file, which other programs can run.
+
+    The graph's input is "X" of shape (rows, n_in), its output "output" of shape (rows, n_out), both of the
+    network's dtype.  Preprocessing and activations are part of it, dropout is not.
+
+    Parameters
+    ----------
+    net : Network
+    path : str or path
+        An older file there is replaced once the new one is complete.
+    opset : int, optional
+        Version of the operators, from 13 to the newest the installed onnx knows; 17 by default, which runs
+        wherever ONNX Runtime 1.12 or newer does.
+    batch : int, optional
+        The number of rows, for programs that want it fixed; by default any.
+
+    Raises
+    ------
+    ValueError
+        If the opset is not supported, or the weights take 2 GB and more, which no ONNX file can hold.
+    ImportError
+        Without the package onnx.
+
+    Notes
+    -----
+    Before anything is written onnx's checker looks at the model, with its inference of types and shapes.
+    Runtimes round differently: predictions agree to a few units in the last place of the sums they are made
+    of.  float64 activations are composed of operators that ONNX Runtime has in float64; the one that it lacks
+    is Erf, so it cannot run a float64 network with "gelu".
+
+    Examples
+    --------
+    >>> import fastmlp.onnx, os, tempfile
+    >>> net = fastmlp.Network([4, 3], output="softmax", seed=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "net.onnx")
+    ...     fastmlp.onnx.save(net, path, opset=21)
+    ...     os.listdir(folder)
+    ['net.onnx']
+    """
+    data = to_model(net, opset=opset, batch=batch).SerializeToString()
+    with _replacing(os.fsdecode(path)) as file:
+        file.write(data)
+
+
+def to_model(net: Network, *, opset: int | None = None, batch: int | None = None) -> Any:
+    """The network as an ``onnx.ModelProto``, checked; see `save`.
+
+    Examples
+    --------
+    >>> import fastmlp.onnx
+    >>> model = fastmlp.onnx.to_model(fastmlp.Network([4, 3], output="softmax", seed=0))
+    >>> [node.op_type for node in model.graph.node]
+    ['Gemm', 'Softmax']
+    """
+    onnx = require("onnx", "onnx")
+    if not isinstance(net, Network):
+        raise TypeError(f"net is a {type(net).__name__}, expected a Network")
+    newest = onnx.defs.onnx_opset_version()
+    opset = (
+        DEFAULT_OPSET if opset is None else validation.integer(opset, "opset", operators.OLDEST_OPSET, newest)
+    )
+    rows = "rows" if batch is None else validation.integer(batch, "batch", 1, validation.MAX_UNITS)
+    weights = net.state_dict()
+    if sum(array.nbytes for array in weights.values()) > _MAX_BYTES:
+        raise ValueError(
+            f"net has more than {_MAX_BYTES} bytes of weights, expected what an ONNX file can hold"
+        )
+    nodes, constants = _Writer(onnx, net, opset).written(weights)
+    element = onnx.helper.np_dtype_to_tensor_dtype(net.dtype)
+    value = onnx.helper.make_tensor_value_info
+    graph = onnx.helper.make_graph(
+        nodes,
+        "fastmlp",
+        [value(INPUT, element, [rows, net.layer_sizes[0]])],
+        [value(OUTPUT, element, [rows, net.layer_sizes[-1]])],
+        constants,
+    )
+    imports = [onnx.helper.make_opsetid("", opset)]
+    model = onnx.helper.make_model(
+        graph,
+        opset_imports=imports,
+        ir_version=onnx.helper.find_min_ir_version_for(imports),
+        producer_name="fastmlp",
+        producer_version=__version__,
+    )
+    onnx.helper.set_model_props(model, {description.KEY: description.text(net)})
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+class _Writer:
+    """Nodes and constants, layer by layer; tensors are named after the layer they belong to."""
+
+    def __init__(self, onnx: Any, net: Network, opset: int) -> None:
+        self._helper, self._numpy = onnx.helper, onnx.numpy_helper
+        self._net, self._opset = net, opset
+        self._nodes: list[Any] = []
+        self._constants: list[Any] = []
+        self._prefix = ""
+
+    def written(self, weights: dict[str, Array]) -> tuple[list[Any], list[Any]]:
+        """All nodes and constants."""
+        tensor, count = INPUT, 0
+        for layer in self._net.layers:
+            if isinstance(layer, Dense):
+                self._prefix = f"layers.{count}"
+                tensor = self._dense(tensor, layer, weights)
+                count += 1
+            elif not isinstance(layer, Dropout):
+                self._prefix = "input"
+                tensor = self._rescaling(tensor, *layer.shift_and_divisor(self._net.layer_sizes[0]))
+        self._end(tensor)
+        return self._nodes, self._constants
+
+    def _dense(self, tensor: str, layer: Dense, weights: dict[str, Array]) -> str:
+        names = [f"{self._prefix}.{name}" for name in ("W", "b") if f"{self._prefix}.{name}" in weights]
+        for name in names:
+            self._constant(name, weights[name])
+        tensor = self._node("Gemm", [tensor, *names])
+        return self._activation(tensor, *registry.resolve_activation(layer.activation))
+
+    def _rescaling(self, tensor: str, shift: Array, divisor: Array) -> str:
+        """(x - shift) / divisor, which are the engine's two operations; numbers alone where all are equal."""
+        for op, name, values, neutral in (("Sub", "shift", shift, 0.0), ("Div", "divisor", divisor, 1.0)):
+            if (values != neutral).any():
+                alike = (values == values[0]).all()
+                tensor = self._node(
+                    op, [tensor, self._constant(f"input.{name}", values[0] if alike else values)]
+                )
+        return tensor
+
+    def _activation(self, tensor: str, name: str, parameter: float) -> str:
+        tree = operators.written(name, parameter, self._net.dtype.name, self._opset)
+        return self._tree(tree, {"x": tensor})
+
+    def _tree(self, tree: Tree, done: dict[Tree, str]) -> str:
+        """The tensor of a tree; what stands in it twice is computed once."""
+        if tree not in done:
+            if isinstance(tree, tuple):
+                op, operands, attributes = tree
+                done[tree] = self._node(
+                    op, [self._tree(operand, done) for operand in operands], **dict(attributes)
+                )
+            else:
+                done[tree] = self._constant(f"{self._prefix}.constant_{len(self._constants)}", np.array(tree))
+        return done[tree]
+
+    def _constant(self, name: str, value: Array) -> str:
+        self._constants.append(self._numpy.from_array(np.asarray(value, self._net.dtype), name))
+        return name
+
+    def _node(self, op: str, operands: list[str], **attributes: Any) -> str:
+        name = f"{self._prefix}.{op}_{len(self._nodes)}"
+        self._nodes.append(self._helper.make_node(op, operands, [name], name=name, **attributes))
+        return name
+
+    def _end(self, tensor: str) -> None:
+        """Names the last node's result as the graph's."""
+        assert self._nodes and self._nodes[-1].output[0] == tensor
+        self._nodes[-1].output[0] = OUTPUT
