@@ -134,12 +134,12 @@ class Graph:
         self.width: int | None = None
         self._rows = 0
         self.nodes: list[Node] = []
-        target = self._chosen(graph, output)
-        for node in self._ancestors(target):
+        self._target = self._chosen(graph, output)
+        for node in self._ancestors(self._target):
             self._take(node)
-        self.output = self._aliases.get(target, target)
+        self.output = self._aliases.get(self._target, self._target)
         if not self.input:
-            raise ModelFileError(f"computes its output {target!r} from no input")
+            raise ModelFileError(f"computes its output {self._target!r} from no input")
 
     def _check_opset(self, model: Any) -> None:
         versions = {text(item.domain): item.version for item in model.opset_import}
@@ -238,7 +238,7 @@ class Graph:
             self._constants[node.output] = _shape(node, lengths)
         elif node.op in SHAPES:
             self._aliases[node.output] = data[0]
-            self._know(node, _row_shape(node, lengths, self._rows))
+            self._know(node, _row_shape(node, lengths, self._rows, last=node.output == self._target))
         elif node.op == "Identity" or (node.op == "Cast" and node.integer("to", 0) in FLOATS):
             self._aliases[node.output] = data[0]
             self._know(node, lengths)
@@ -354,21 +354,25 @@ def _shape(node: Node, lengths: list[int] | None) -> Array:
     return np.array(shape[node.integer("start", 0) : node.integer("end", len(shape))])
 
 
-def _row_shape(node: Node, lengths: list[int] | None, rows: int) -> list[int] | None:
-    """The lengths after a node that must leave rows as they are, or make one of all that belongs to it."""
+def _row_shape(node: Node, lengths: list[int] | None, rows: int, *, last: bool) -> list[int] | None:
+    """The lengths after a node that must leave rows as they are, or make one of all that belongs to it.
+
+    The last node may also put all numbers in one column, as skl2onnx does with those of several outputs.
+    """
     width = math.prod(lengths) if lengths is not None else None
+    known = None if width is None else [width]
     if node.op == "Flatten" and node.integer("axis", 1) == 1:
-        return None if width is None else [width]
+        return known
     if node.op == "Squeeze" and lengths == [1] and _axes(node, node.constant(1)) in ([1], [-1], None):
-        return [1]
+        return known
     target = node.constant(1) if node.op == "Reshape" else None
     if target is not None and target.size <= 2 and target.dtype.kind == "i":
-        *first, last = target.ravel().tolist() or [0]
-        whole = first in ([-1], [0], [rows]) and (
-            last == width or (last == -1 and first != [-1]) or width is None
-        )
-        if whole or (not first and width == 1 and last == -1):
-            return [last] if last > 0 else None if width is None else [width]
+        shape = target.ravel().tolist()
+        if (last or width == 1) and shape in ([-1], [-1, 1]):
+            return known
+        if len(shape) == 2 and shape[0] in (-1, 0, rows) and (shape[1] == width or sum(shape) != -2):
+            if shape[1] in (-1, width) or width is None:
+                return known or ([shape[1]] if shape[1] > 0 else None)
     came = "" if lengths is None else f" of shape (rows, {listed(map(str, lengths))})"
     to = "" if target is None else f" to {target.ravel()[:_SMALL].tolist()}"
     raise ModelFileError(f"{node}{came}{to}: expected Flatten, or Reshape to (-1, columns)")

@@ -1,0 +1,304 @@
+"""ONNX files that PyTorch, scikit-learn (skl2onnx) and Keras write: they load, with equal predictions.
+
+"Equal" is within the rounding that `onnx_helpers.oracle` derives from the loaded weights.
+"""
+
+import importlib.util
+import os
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+
+import fastmlp
+from fastmlp import Dense, Dropout, ModelFileError, Rescaling, Standardize
+from helpers import assert_same_bits, assert_within
+from onnx_helpers import oracle, run
+
+onnx = pytest.importorskip("onnx")
+import fastmlp.onnx  # noqa: E402
+
+
+def assert_equal_predictions(net, X, expected, rounded=1):
+    """Ours and theirs are both within the bound around the oracle."""
+    exact, bound = oracle(net, X, rounded=rounded)
+    assert_within(net.predict(X), exact, bound)
+    assert_within(np.asarray(expected), exact, bound)
+
+
+# ---- PyTorch ----
+
+
+@pytest.fixture(scope="module")
+def torch():
+    module = pytest.importorskip("torch")
+    module.set_num_threads(1)
+    return module
+
+
+def exported(torch, module, X, path, dynamo, **options):
+    """The module's predictions, and its file by one of PyTorch's two exporters."""
+    example = torch.from_numpy(X)
+    if dynamo:
+        pytest.importorskip("onnxscript")
+        options = {"dynamic_shapes": ({0: "batch"},), "verbose": False, **options}
+    else:
+        options = {"input_names": ["x"], "dynamic_axes": {"x": {0: "batch"}}, **options}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(module.eval(), (example,), path, dynamo=dynamo, **options)
+    return module(example).detach().numpy()
+
+
+def torch_activations(torch):
+    nn = torch.nn
+    return {
+        "relu": nn.ReLU(), "leaky_relu": nn.LeakyReLU(0.2), "elu": nn.ELU(0.5), "selu": nn.SELU(),
+        "gelu": nn.GELU(), "gelu_tanh": nn.GELU(approximate="tanh"), "silu": nn.SiLU(), "mish": nn.Mish(),
+        "softplus": nn.Softplus(), "softsign": nn.Softsign(), "sigmoid": nn.Sigmoid(), "tanh": nn.Tanh(),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "dynamo, opset, dtype",
+    [(False, 13, "float32"), (False, 20, "float64"), (True, 18, "float64"), (True, 20, "float32")],
+)
+def test_every_activation_of_pytorch(torch, dynamo, opset, dtype, tmp_path):
+    torch.manual_seed(0)
+    activations = torch_activations(torch)
+    parts = [m for a in activations.values() for m in (torch.nn.Linear(5, 5), a)]
+    module = torch.nn.Sequential(*parts, torch.nn.Linear(5, 3), torch.nn.LogSoftmax(-1)).to(
+        getattr(torch, dtype)
+    )
+    X = np.random.default_rng(0).normal(size=(7, 5)).astype(dtype)
+    expected = exported(torch, module, X, tmp_path / "net.onnx", dynamo, opset_version=opset)
+    net = fastmlp.onnx.load(tmp_path / "net.onnx")
+    names = [
+        layer.activation if isinstance(layer.activation, str) else layer.activation[0] for layer in net.layers
+    ]
+    assert names == [*activations, "log_softmax"] and net.dtype == dtype
+    assert_same_bits(net.weights[0], module[0].weight.detach().numpy().T)
+    assert_equal_predictions(net, X, expected)
+
+
+@pytest.mark.parametrize("dynamo", [False, True])
+def test_a_classifier_of_images_from_pytorch(torch, dynamo, tmp_path):
+    """Flatten, no bias, dropout, softmax, and weights in a second file, as PyTorch does by default."""
+    nn = torch.nn
+    torch.manual_seed(1)
+    hidden = nn.Sequential(nn.Linear(48, 37, bias=False), nn.ReLU(), nn.Dropout(0.3))
+    module = nn.Sequential(nn.Flatten(), hidden, nn.Linear(37, 10), nn.Softmax(1))
+    X = np.random.default_rng(1).normal(size=(7, 6, 8)).astype("float32")
+    expected = exported(torch, module, X, tmp_path / "net.onnx", dynamo)
+    assert (tmp_path / "net.onnx.data").exists() == dynamo
+    net = fastmlp.onnx.load(tmp_path / "net.onnx")
+    assert net.layers == (
+        Dense(37, "relu", use_bias=False, initializer="glorot_uniform"),
+        Dense(10, "softmax", initializer="glorot_uniform"),
+    )
+    assert_equal_predictions(net, X.reshape(7, -1), expected)
+
+
+def test_dropout_that_was_exported_stays(torch, tmp_path):
+    nn = torch.nn
+    module = nn.Sequential(nn.Linear(4, 4), nn.Tanh(), nn.Dropout(0.25), nn.Linear(4, 2))
+    X = np.ones((2, 4), np.float32)
+    options = {"training": torch.onnx.TrainingMode.PRESERVE, "do_constant_folding": False}
+    exported(torch, module, X, tmp_path / "net.onnx", False, **options)
+    model = onnx.load(tmp_path / "net.onnx")
+    # In evaluation PyTorch leaves dropout out; it is put in as its exporter for training does.
+    at = [node.op_type for node in model.graph.node].index("Tanh") + 1
+    before, after = model.graph.node[at - 1], model.graph.node[at]
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array(0.25, np.float32), "ratio"))
+    model.graph.node.insert(at, onnx.helper.make_node("Dropout", [before.output[0], "ratio"], ["dropped"]))
+    after = model.graph.node[at + 1]
+    after.input[0] = "dropped"
+    net = fastmlp.onnx.from_model(model)
+    assert net.layers[1] == Dropout(0.25) and net.layer_sizes == (4, 4, 2)
+
+
+def test_what_has_no_layer_here_is_named(torch, tmp_path):
+    module = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Hardswish(), torch.nn.Linear(4, 2))
+    exported(torch, module, np.zeros((2, 4), np.float32), tmp_path / "net.onnx", False)
+    with pytest.raises(ModelFileError, match=r"node 1, '.*' \(HardSwish\), takes '.*': expected one of"):
+        fastmlp.onnx.load(tmp_path / "net.onnx")
+
+
+def test_a_residual_connection_is_refused(torch, tmp_path):
+    class Residual(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = torch.nn.Linear(4, 4)
+
+        def forward(self, x):
+            return x + torch.tanh(self.inner(x))
+
+    exported(torch, Residual(), np.zeros((2, 4), np.float32), tmp_path / "net.onnx", False)
+    with pytest.raises(
+        ModelFileError, match=r"\(Add\), takes 'x': .* meet there, expected a chain of layers"
+    ):
+        fastmlp.onnx.load(tmp_path / "net.onnx")
+
+
+# ---- scikit-learn ----
+
+
+@pytest.fixture(scope="module")
+def sklearn():
+    pytest.importorskip("skl2onnx")
+    return pytest.importorskip("sklearn")
+
+
+def fitted(estimator, kind, X):
+    """The estimator after a few epochs on targets of a kind."""
+    rng = np.random.default_rng(3)
+    y = {
+        "three": rng.integers(0, 3, len(X)),
+        "two": rng.integers(0, 2, len(X)),
+        "words": np.array(["a", "b", "c"])[rng.integers(0, 3, len(X))],
+        "labels": rng.integers(0, 2, (len(X), 3)),
+        "one": rng.normal(size=len(X)),
+        "columns": rng.normal(size=(len(X), 2)),
+    }[kind]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it has not converged
+        return estimator.fit(X, y)
+
+
+def pipelines(kind, activation):
+    from sklearn.neural_network import MLPClassifier, MLPRegressor
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import MinMaxScaler, StandardScaler
+
+    regression = kind in ("one", "columns")
+    options = {"hidden_layer_sizes": (13, 5), "activation": activation, "max_iter": 5, "random_state": 0}
+    mlp = (MLPRegressor if regression else MLPClassifier)(**options)
+    return {
+        "alone": mlp,
+        "standard": make_pipeline(StandardScaler(), mlp),
+        "minmax": make_pipeline(MinMaxScaler((-1, 1)), mlp),
+        "scale": make_pipeline(StandardScaler(with_mean=False), mlp),
+    }
+
+
+KINDS = ["three", "two", "words", "labels", "one", "columns"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("pipeline", ["alone", "standard", "minmax", "scale"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_scikit_learn(sklearn, kind, pipeline, dtype):
+    from skl2onnx import to_onnx
+
+    X = (np.random.default_rng(4).normal(size=(60, 4)) * [1, 10, 0.1, 1] + [0, 5, 1, -2]).astype(dtype)
+    estimator = fitted(pipelines(kind, "tanh" if pipeline == "alone" else "logistic")[pipeline], kind, X)
+    regression = kind in ("one", "columns")
+    if dtype == "float64" and pipeline in ("standard", "scale"):
+        pytest.skip("Scaler of ai.onnx.ml is float32, whatever it is given")
+    model = to_onnx(estimator, X[:1], options=None if regression else {"zipmap": False})
+    net = fastmlp.onnx.from_model(model)
+    last = {"three": "softmax", "words": "softmax", "two": "sigmoid", "labels": "sigmoid"}.get(
+        kind, "identity"
+    )
+    assert net.layers[-1].activation == last and net.dtype == dtype
+    assert isinstance(net.layers[0], Dense if pipeline == "alone" else Standardize)
+    results = [estimator.predict(X[:7]) if regression else estimator.predict_proba(X[:7])]
+    if (kind, dtype) != ("labels", "float64"):  # ONNX Runtime has no Binarizer of float64
+        results.append(run(model, X[:7], None if regression else "probabilities"))
+    exact, bound = oracle(net, X[:7], rounded=2)
+    assert_within(net.predict(X[:7]), exact, bound)
+    for theirs in results:
+        if kind == "two":  # 1 - p, p
+            assert net.layer_sizes[-1] == 1 and theirs.shape == (7, 2)
+            theirs = theirs[:, 1:]
+        assert_within(theirs.reshape(exact.shape), exact, bound)
+
+
+@pytest.mark.parametrize("kind", ["three", "two", "words", "labels"])
+def test_tables_of_probabilities_and_labels_are_left_out(sklearn, kind):
+    from skl2onnx import to_onnx
+
+    X = np.random.default_rng(5).normal(size=(40, 4)).astype(np.float32)
+    estimator = fitted(pipelines(kind, "relu")["standard"], kind, X)
+    plain = fastmlp.onnx.from_model(to_onnx(estimator, X[:1], options={"zipmap": False}))
+    if kind != "labels":  # skl2onnx has none of several labels
+        table = fastmlp.onnx.from_model(to_onnx(estimator, X[:1]))
+        assert_same_bits(table.predict(X), plain.predict(X))
+    labels = to_onnx(estimator, X[:1], options={"zipmap": False})
+    del labels.graph.output[1]
+    assert_same_bits(fastmlp.onnx.from_model(labels).predict(X), plain.predict(X))
+    if kind in ("three", "two"):
+        assert np.array_equal(plain.predict_classes(X), estimator.predict(X))
+
+
+def test_what_a_scaler_clips_is_named(sklearn):
+    from skl2onnx import to_onnx
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import MinMaxScaler
+
+    X = np.random.default_rng(5).normal(size=(40, 4)).astype(np.float32)
+    mlp = pipelines("one", "relu")["alone"]
+    model = to_onnx(fitted(make_pipeline(MinMaxScaler(clip=True), mlp), "one", X), X[:1])
+    with pytest.raises(ModelFileError, match=r"\(Clip\), takes"):
+        fastmlp.onnx.from_model(model)
+
+
+def test_whole_numbers_go_in_as_they_are(sklearn):
+    from skl2onnx import to_onnx
+
+    X = np.random.default_rng(5).integers(0, 9, (40, 4))
+    estimator = fitted(pipelines("one", "relu")["standard"], "one", X)
+    model = to_onnx(estimator, X[:1])
+    net = fastmlp.onnx.from_model(model)
+    assert_equal_predictions(net, X, run(model, X), rounded=2)
+
+
+# ---- Keras, in a process of its own because its backend is chosen when it is imported ----
+
+KERAS = """
+import sys, warnings
+warnings.filterwarnings("ignore")
+import keras, numpy as np
+L = keras.layers
+keras.utils.set_random_seed(0)
+names = "relu leaky_relu elu selu gelu silu mish softplus softsign exponential sigmoid tanh linear".split()
+normalization = L.Normalization()
+normalization.adapt(np.random.default_rng(0).normal(3, 2, size=(50, 5)).astype("float32"))
+models = {
+    "activations": [keras.Input((5,)), *(L.Dense(5, name) for name in names), L.Dense(3, "softmax")],
+    "image": [keras.Input((3, 4)), L.Rescaling(1 / 255), L.Flatten(), L.Dense(7, use_bias=False), L.ReLU(),
+        L.Dropout(0.3), L.Dense(3), L.LeakyReLU(0.3), L.Dense(2), L.Softmax()],
+    "normalization": [keras.Input((5,)), normalization, L.Dense(7, "tanh"), L.Dense(1, "sigmoid")],
+}
+for name, layers in models.items():
+    model = keras.Sequential(layers)
+    X = np.random.default_rng(1).normal(size=(7, *model.input_shape[1:])).astype("float32")
+    y = model.predict(X, verbose=0)
+    model.export(f"{name}.onnx", format="onnx", verbose=False)
+    np.savez(f"{name}.npz", X=X, y=y)
+"""
+
+
+@pytest.fixture(scope="module")
+def keras_files(tmp_path_factory):
+    for name in ("keras", "torch", "onnxscript"):
+        if importlib.util.find_spec(name) is None:
+            pytest.skip(f"{name} is not installed")
+    folder = tmp_path_factory.mktemp("keras")
+    environment = {**os.environ, "KERAS_BACKEND": "torch", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", KERAS]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return folder
+
+
+@pytest.mark.parametrize("name", ["activations", "image", "normalization"])
+def test_keras(keras_files, name):
+    net = fastmlp.onnx.load(keras_files / f"{name}.onnx")
+    first = {"activations": Dense, "image": Rescaling, "normalization": Standardize}[name]
+    assert isinstance(net.layers[0], first)
+    with np.load(keras_files / f"{name}.npz") as saved:
+        X, y = saved["X"], saved["y"]
+    assert_equal_predictions(net, X.reshape(len(X), -1), y)
