@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from fastmlp import Dense, Rescaling, Standardize, reference, registry
+from fastmlp import BatchNormalization, Dense, Rescaling, Standardize, reference
+from fastmlp import layers as descriptions
 
 # |f(z + d) - f(z)| <= SLOPE |d|; of exp the slope is the value, softmax and log_softmax are below.
 SLOPE = {
@@ -36,15 +37,41 @@ def oracle(net, X, *, rounded=1):
             shift, divisor = layer.shift_and_divisor(a.shape[1])
             error = (error + 4 * eps * (abs(a) + abs(shift))) / abs(divisor)
             a = (a - shift) / divisor
-    for i, layer in enumerate(layer for layer in net.layers if isinstance(layer, Dense)):
-        W = weights[f"layers.{i}.W"].astype(np.float64)
-        b = weights.get(f"layers.{i}.b", np.zeros(layer.units)).astype(np.float64)
-        error = error @ abs(W) + (len(W) + 2 + 2 * rounded) * eps * (abs(a) @ abs(W) + abs(b))
-        name, parameter = registry.resolve_activation(layer.activation)
-        z, a = a @ W + b, reference.activation_forward(name, a @ W + b, parameter)
+    steps = [layer for layer, _ in descriptions.layers_with_parameters(a.shape[1], net.layers)]
+    for i, (layer, (name, parameter)) in enumerate(
+        zip(steps, descriptions.activations(net.layers), strict=True)
+    ):
+        own = {key.rsplit(".")[-1]: w.astype(np.float64) for key, w in weights.items() if f".{i}." in key}
+        if isinstance(layer, Dense):
+            W, b = own["W"], own.get("b", np.zeros(layer.units))
+            error = error @ abs(W) + (len(W) + 2 + 2 * rounded) * eps * (abs(a) @ abs(W) + abs(b))
+            z = a @ W + b
+        else:
+            z, error = normalized(layer, own, a, error, eps)
+        a = reference.activation_forward(name, z, parameter)
         assert name != "step" or (abs(z) > error).all()
         error = after(name, parameter, z, a, error, eps)
     return a, error
+
+
+def normalized(layer, own, x, error, eps):
+    """z = (x - mean) / deviation * gamma + beta, and its error: of difference, deviation and rest."""
+    n = x.shape[1]
+    if isinstance(layer, BatchNormalization):
+        mean, variance = own["mean"], own["variance"] + layer.epsilon
+        d_error = error + 2 * eps * (abs(x) + abs(mean))
+        ratio = 4 * eps  # relative, of the deviation
+    else:
+        mean = x.mean(axis=1, keepdims=True)
+        variance = x.var(axis=1, keepdims=True) + layer.epsilon
+        d_error = error + (error + (n + 4) * eps * abs(x)).mean(axis=1, keepdims=True) + 2 * eps * abs(x)
+        square = (2 * abs(x - mean) * d_error + d_error**2).mean(axis=1, keepdims=True)
+        ratio = square / variance + (n + 6) * eps  # twice what the root makes of it
+    deviation = np.sqrt(variance)
+    scaled = (x - mean) / deviation
+    s_error = d_error / deviation + abs(scaled) * ratio
+    z = scaled * own["gamma"] + own["beta"]
+    return z, abs(own["gamma"]) * s_error + 8 * eps * (abs(scaled * own["gamma"]) + abs(own["beta"]))
 
 
 def after(name, parameter, z, a, error, eps):

@@ -13,7 +13,15 @@ import numpy as np
 import pytest
 
 import fastmlp
-from fastmlp import Dense, Dropout, ModelFileError, Rescaling, Standardize
+from fastmlp import (
+    BatchNormalization,
+    Dense,
+    Dropout,
+    LayerNormalization,
+    ModelFileError,
+    Rescaling,
+    Standardize,
+)
 from helpers import assert_same_bits, assert_within
 from onnx_helpers import oracle, run
 
@@ -99,6 +107,38 @@ def test_a_classifier_of_images_from_pytorch(torch, dynamo, tmp_path):
         Dense(10, "softmax", initializer="glorot_uniform"),
     )
     assert_equal_predictions(net, X.reshape(7, -1), expected)
+
+
+def normalized_module(nn):
+    """Both normalisations, the statistics not those they begin with, and a scaling after an activation."""
+    hidden = nn.Sequential(nn.Linear(6, 13, bias=False), nn.BatchNorm1d(13), nn.ReLU(), nn.LayerNorm(13))
+    module = nn.Sequential(hidden, nn.Linear(13, 5), nn.Tanh(), nn.BatchNorm1d(5), nn.Linear(5, 3))
+    for part in module.modules():
+        if isinstance(part, (nn.BatchNorm1d, nn.LayerNorm)):
+            nn.init.uniform_(part.weight, 0.5, 2)
+            nn.init.normal_(part.bias)
+        if isinstance(part, nn.BatchNorm1d):
+            nn.init.normal_(part.running_mean)
+            nn.init.uniform_(part.running_var, 0.5, 2)
+    return module
+
+
+@pytest.mark.parametrize("dynamo, opset", [(False, 13), (False, 20), (True, 20)])
+@pytest.mark.parametrize("fold", [True, False])
+def test_normalizations_of_pytorch(torch, dynamo, opset, fold, tmp_path):
+    torch.manual_seed(2)
+    module = normalized_module(torch.nn)
+    X = np.random.default_rng(2).normal(size=(7, 6)).astype("float32")
+    options = {} if dynamo else {"do_constant_folding": fold}
+    if dynamo and not fold:
+        pytest.skip("this exporter has no such option")
+    if not dynamo and not fold:
+        options["training"] = torch.onnx.TrainingMode.PRESERVE  # or it folds what follows a product
+    expected = exported(torch, module, X, tmp_path / "net.onnx", dynamo, opset_version=opset, **options)
+    net = fastmlp.onnx.load(tmp_path / "net.onnx")
+    assert LayerNormalization(1e-5) in net.layers
+    assert BatchNormalization(0.9, 1e-5) in net.layers
+    assert_equal_predictions(net, X, expected, rounded=2)
 
 
 def test_dropout_that_was_exported_stays(torch, tmp_path):
@@ -268,15 +308,23 @@ normalization = L.Normalization()
 normalization.adapt(np.random.default_rng(0).normal(3, 2, size=(50, 5)).astype("float32"))
 models = {
     "activations": [keras.Input((5,)), *(L.Dense(5, name) for name in names), L.Dense(3, "softmax")],
-    "image": [keras.Input((3, 4)), L.Rescaling(1 / 255), L.Flatten(), L.Dense(7, use_bias=False), L.ReLU(),
-        L.Dropout(0.3), L.Dense(3), L.LeakyReLU(0.3), L.Dense(2), L.Softmax()],
+    "image": [keras.Input((3, 4)), L.Rescaling(1 / 255), L.Flatten(), L.Dense(7, use_bias=False),
+        L.BatchNormalization(), L.ReLU(), L.Dropout(0.3), L.Dense(3), L.LeakyReLU(0.3),
+        L.BatchNormalization(), L.Dense(2), L.Softmax()],
+    "rows": [keras.Input((5,)), L.Dense(7), L.LayerNormalization(), L.ReLU(), L.Dense(2)],
     "normalization": [keras.Input((5,)), normalization, L.Dense(7, "tanh"), L.Dense(1, "sigmoid")],
 }
 for name, layers in models.items():
     model = keras.Sequential(layers)
     X = np.random.default_rng(1).normal(size=(7, *model.input_shape[1:])).astype("float32")
+    for layer in model.layers:
+        if "normalization" in layer.name and name != "normalization":
+            rng = np.random.default_rng(2)
+            layer.set_weights([w + rng.uniform(0.1, 1, w.shape) for w in layer.get_weights()])
     y = model.predict(X, verbose=0)
-    model.export(f"{name}.onnx", format="onnx", verbose=False)
+    # Keras cannot export this layer for any number of rows.
+    fixed = [keras.InputSpec(shape=X.shape, dtype="float32")] if name == "rows" else None
+    model.export(f"{name}.onnx", format="onnx", verbose=False, input_signature=fixed)
     np.savez(f"{name}.npz", X=X, y=y)
 """
 
@@ -294,11 +342,12 @@ def keras_files(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("name", ["activations", "image", "normalization"])
+@pytest.mark.parametrize("name", ["activations", "image", "rows", "normalization"])
 def test_keras(keras_files, name):
     net = fastmlp.onnx.load(keras_files / f"{name}.onnx")
-    first = {"activations": Dense, "image": Rescaling, "normalization": Standardize}[name]
+    first = {"image": Rescaling, "normalization": Standardize}.get(name, Dense)
     assert isinstance(net.layers[0], first)
+    assert (LayerNormalization(1e-3) in net.layers) == (name == "rows")
     with np.load(keras_files / f"{name}.npz") as saved:
         X, y = saved["X"], saved["y"]
-    assert_equal_predictions(net, X.reshape(len(X), -1), y)
+    assert_equal_predictions(net, X.reshape(len(X), -1), y, rounded=2)

@@ -5,17 +5,28 @@ What is folded is computed in float64 and rounded once; weights that nothing is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ... import layers as descriptions
 from ... import registry
 from ...errors import ModelFileError
-from ...layers import Dense, Dropout, Layer, Rescaling, Standardize
-from .chain import Affine, Drop, Function, Normalization, Product, Step
+from ...layers import (
+    Activation,
+    ActivationName,
+    BatchNormalization,
+    Dense,
+    Dropout,
+    Layer,
+    LayerNormalization,
+    Rescaling,
+    Standardize,
+    short_activation,
+)
+from . import operators
+from .chain import Affine, Drop, Function, Normalization, Product, Step, shortest
 
 Array = np.ndarray[Any, Any]
 
@@ -32,23 +43,30 @@ class Item:
     after: list[Affine] = field(default_factory=list)
 
 
-def assemble(
-    steps: Sequence[Step], n_in: int | None
-) -> tuple[int, list[Layer], list[dict[str, Array]], np.dtype[Any]]:
-    """The input's width, the layers, the parameters of each that has some, and their dtype."""
+class Assembled(NamedTuple):
+    """What a Network is made of: the parameters are those of each layer that has some."""
+
+    n_in: int
+    layers: list[Layer]
+    parameters: list[dict[str, Array]]
+    dtype: np.dtype[Any]
+
+
+def assemble(steps: Sequence[Step], n_in: int | None, use: Callable[[int], None]) -> Assembled:
+    """The layers of the steps; `use` is told of bytes that the file does not have."""
     dtype = _dtype(steps)
     items = _joined(steps, n_in)
-    first = next(item.step for item in items if isinstance(item.step, Product))
-    width = n_in = n_in or len(first.W)
+    width = n_in or next(len(step.W) for step in steps if isinstance(step, Product))
     rescaling = _rescaling(items[0].after, width) if items[0].step is None else None
-    layers: list[Layer] = [] if rescaling is None else [rescaling]
-    parameters: list[dict[str, Array]] = []
-    for item in _settled(items[rescaling is not None :], width):
-        layer, arrays = _layer(item, dtype)
-        layers.append(layer)
+    result = Assembled(width, [] if rescaling is None else [rescaling], [], dtype)
+    for item in _settled(items[rescaling is not None :], width, use):
+        layers, arrays = _layers(item, width, dtype)
+        result.layers.extend(layers)
         if arrays:
-            parameters.append(arrays)
-    return n_in, layers, parameters, dtype
+            result.parameters.append({name: np.asarray(array, dtype) for name, array in arrays.items()})
+        if isinstance(item.step, Product):
+            width = item.step.W.shape[1]
+    return result
 
 
 def _dtype(steps: Sequence[Step]) -> np.dtype[Any]:
@@ -70,18 +88,17 @@ def _joined(steps: Sequence[Step], n_in: int | None) -> list[Item]:
     width = n_in
     for i, step in enumerate(steps):
         last = items[-1] if items else Item(None)
-        free = last.activation is None and isinstance(last.step, Product)
-        if isinstance(step, Function) and step.name == "two columns":
+        free = last.activation is None and isinstance(last.step, (Product, Normalization))
+        if isinstance(step, Function) and step.name == operators.TWO_COLUMNS:
             _check_two_columns(step, items, last=i == len(steps) - 1)
         elif isinstance(step, Function) and step.name in registry.ACTIVATIONS:
             _check_row_activation(step, steps[i + 1 :])
-            if free:
-                last.activation = (step.name, step.parameter)
-            else:
-                items.append(Item(step, (step.name, step.parameter)))
+            if not free:
+                items.append(Item(step))
+            items[-1].activation = (step.name, step.parameter)
         elif isinstance(step, Affine):
             width = _checked_width(step, [step.value], width)
-            if not items or not (free or isinstance(last.step, Normalization) or last.step is None):
+            if not items or not (free or last.step is None):
                 items.append(Item(None))
             items[-1].after.append(step)
         else:
@@ -168,58 +185,83 @@ def _rescaling(steps: Sequence[Affine], n_in: int) -> Layer | None:
     return Standardize(*both)
 
 
-def _settled(items: Sequence[Item], width: int) -> list[Item]:
-    """Products, normalizations and activations: what stood alone is part of the next product, or is one."""
+def _settled(items: Sequence[Item], width: int, use: Callable[[int], None]) -> list[Item]:
+    """Items with a step each: what stood alone is part of the next product, or a product of its own."""
     result: list[Item] = []
     waiting: list[Affine] = []
     rate: Drop | None = None
     for item in [*items, Item(None)]:
         if isinstance(item.step, Drop):
             rate = item.step
-        elif item.step is None and item.after:
+            continue
+        if item.step is None and item.after:
             waiting = item.after
-        else:
-            if waiting and isinstance(item.step, Product):
-                item.before = waiting
-            elif waiting:
-                result.append(_diagonal(waiting, width))
-            if rate is not None and isinstance(item.step, Product):
-                result.append(Item(rate))
-            waiting, rate = [], None
-            if item.step is not None:
-                result.append(item)
+            continue
+        if waiting and isinstance(item.step, Product):
+            item.before = waiting
+        elif waiting:
+            result.append(_diagonal(waiting[0], width, use, after=waiting))
+        if isinstance(item.step, Function):
+            item = _diagonal(item.step, width, use, activation=item.activation)
+        if item.step is not None:
+            result += [Item(rate), item] if rate is not None else [item]
         if isinstance(item.step, Product):
             width = item.step.W.shape[1]
+        waiting, rate = [], None
     return result
 
 
-def _diagonal(steps: list[Affine], width: int) -> Item:
+def _diagonal(step: Step, width: int, use: Callable[[int], None], **fields: Any) -> Item:
+    """A product that does nothing, for an activation or factors where no layer is that can take them."""
     if width > _WIDEST_DIAGONAL:
-        came = f"{width} columns are scaled where no layer can take it"
-        raise ModelFileError(f"{steps[0].node}: {came}, expected at most {_WIDEST_DIAGONAL}")
-    return Item(Product(steps[0].node, np.eye(width), None), after=steps)
+        came = f"it stands apart from every layer, with {width} columns"
+        raise ModelFileError(f"{step.node}: {came}, expected at most {_WIDEST_DIAGONAL}")
+    use(8 * width * width)
+    return Item(Product(step.node, np.eye(width), None), **fields)
 
 
 # ---- layers ----
 
 
-def _layer(item: Item, dtype: np.dtype[Any]) -> tuple[Layer, dict[str, Array]]:
-    """The layer, and its parameters by name."""
+def _layers(item: Item, width: int, dtype: np.dtype[Any]) -> tuple[list[Layer], dict[str, Array]]:
+    """The item's layer, an activation after it if it has none itself, and its parameters by name."""
+    if isinstance(item.step, Drop):
+        return [Dropout(item.step.rate)], {}
+    name = activation(item.activation, dtype)
     if isinstance(item.step, Product):
         W, b = _folded(item, item.step, dtype)
-        layer: Layer = Dense(W.shape[1], activation(item.activation), use_bias=b is not None)
-        return layer, {"W": W} if b is None else {"W": W, "b": b}
-    if isinstance(item.step, Drop):
-        return Dropout(item.step.rate), {}
-    assert item.step is not None
-    raise ModelFileError(f"{item.step.node}: it stands alone, expected a product before it")
+        bias = {} if b is None else {"b": b}
+        return [Dense(W.shape[1], name, use_bias=b is not None)], {"W": W, **bias}
+    assert isinstance(item.step, Normalization)
+    apart = [] if item.activation is None else [Activation(name)]
+    return [_normalization(item.step, dtype), *apart], _normalization_arrays(item, item.step, width)
 
 
-def activation(value: tuple[str, float] | None) -> descriptions.Activation:
-    """What Dense takes: the name, and the parameter where it is not the default."""
+def _normalization(step: Normalization, dtype: np.dtype[Any]) -> Layer:
+    epsilon, momentum = (_short(value, dtype) for value in (step.epsilon, step.momentum))
+    return LayerNormalization(epsilon) if step.mean is None else BatchNormalization(momentum, epsilon)
+
+
+def _normalization_arrays(item: Item, step: Normalization, width: int) -> dict[str, Array]:
+    scale, offset = _scale_and_offset(item.after)
+    arrays = {"gamma": step.gamma, "beta": step.beta}
+    if item.after:
+        arrays = {"gamma": step.gamma * scale, "beta": step.beta * scale + offset}
+    if step.mean is not None and step.variance is not None:
+        arrays |= {"mean": step.mean, "variance": step.variance}
+    return {name: np.broadcast_to(array, width) for name, array in arrays.items()}
+
+
+def _short(value: float, dtype: np.dtype[Any]) -> float:
+    """A FLOAT attribute as a person would write it, where that is the same number to the network."""
+    return shortest(value) if dtype == np.float32 else value
+
+
+def activation(value: tuple[str, float] | None, dtype: np.dtype[Any]) -> ActivationName:
+    """What a layer takes: the name, and the parameter where it is not the default."""
     if value is None:
         return "identity"
-    return value[0] if registry.ACTIVATIONS[value[0]][0] in (0.0, value[1]) else value
+    return short_activation(value[0], _short(value[1], dtype))
 
 
 def _folded(item: Item, step: Product, dtype: np.dtype[Any]) -> tuple[Array, Array | None]:

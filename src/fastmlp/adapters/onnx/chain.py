@@ -77,7 +77,7 @@ def steps(graph: Graph, reader: Reader) -> list[Step]:
     blocks = graph.blocks()
     start, at = graph.input, 0
     while at < len(blocks):
-        count, found = _next(blocks, at, start)
+        count, found = _batch_normalized(graph, blocks[at : at + 4]) or _next(blocks, at, start)
         for step in found:
             _count(step, reader)
         result += found
@@ -261,6 +261,23 @@ def _batch_normalization(node: Node) -> list[Step]:
     return [Normalization(node, gamma, beta, epsilon, mean, variance, momentum)]
 
 
+def _batch_normalized(graph: Graph, blocks: Sequence[list[Node]]) -> tuple[int, list[Step]] | None:
+    """(x - mean) / Sqrt(variance + epsilon) * gamma + beta, as `save` writes it in float64, or None."""
+    nodes = [block[0] for block in blocks if len(block) == 1]
+    if [node.op for node in nodes] != ["Sub", "Div", "Mul", "Add"] or any(
+        len(node.operands) != 2 or isinstance(node.operands[1], str) for node in nodes
+    ):
+        return None
+    known = graph.deviation(nodes[1].constant(1))
+    if known is None or known[1].size != 1:
+        return None
+    constants = (node.constant(1) for node in nodes)
+    mean, _, gamma, beta = (_vector(nodes[1], _present(nodes[1], array)) for array in constants)
+    epsilon = float(known[1].reshape(-1)[0])
+    variance = _vector(nodes[1], known[0])
+    return 4, [Normalization(nodes[1], gamma, beta, epsilon, mean, variance)]
+
+
 def _layer_normalization(node: Node) -> list[Step]:
     if node.integer("axis", -1) not in (-1, 1):
         raise ModelFileError(f"{node}: its axis is {node.integer('axis', -1)}, expected -1")
@@ -276,6 +293,11 @@ def _present(node: Node, array: Array | None) -> Array:
     return array
 
 
+def shortest(value: float) -> float:
+    """The shortest decimal of a FLOAT attribute: 0.1 of 0.10000000149."""
+    return float(str(np.float32(value)))
+
+
 def _dropout(node: Node) -> list[Step]:
     mode = node.constant(2)
     if mode is not None and mode.any():
@@ -288,6 +310,7 @@ def _dropout(node: Node) -> list[Step]:
         if ratio.size == 1
         else math.nan
     )
+    rate = shortest(rate)
     if not 0 <= rate < 1:
         raise ModelFileError(f"{node}: its ratio is {rate}, expected 0 <= ratio < 1")
     return [Drop(node, rate)]

@@ -130,6 +130,8 @@ class Graph:
         self._constants: dict[str, Array] = {}
         self._aliases: dict[str, str] = {}
         self._lengths: dict[str, list[int]] = {}
+        self._sums: dict[str, tuple[Any, Any]] = {}
+        self._deviations: list[tuple[Array, Any, Any]] = []
         self.input = ""
         self.width: int | None = None
         self._rows = 0
@@ -304,7 +306,15 @@ class Graph:
             raise ModelFileError(f"{node}, of constants: expected one of {listed(_FOLDED)}")
         if result.base is None:
             self._reader.use(result.nbytes)
+        if node.op == "Sqrt" and node.source in self._sums:
+            self._deviations.append((result, *self._sums[node.source]))
+        if node.op == "Add":
+            self._sums[node.output] = (first, arrays[1])
         return result
+
+    def deviation(self, array: Array | None) -> tuple[Array, Array] | None:
+        """The variance and the epsilon that a constant is the root of the sum of, or None."""
+        return next(((v, e) for root, v, e in self._deviations if root is array), None)
 
     def _constant(self, node: Node) -> Array:
         for key, kind, member, dtype in (
@@ -438,7 +448,21 @@ def _concat(node: Node, *arrays: Array | None) -> Array:
     return np.concatenate(parts, axis=node.integer("axis", 0))
 
 
+def _add(node: Node, x: Array, y: Array) -> Array:
+    if x.size > 1 and y.size > 1:
+        raise ValueError("of two tensors, expected a tensor and a number")
+    return np.asarray(x + y)
+
+
+def _sqrt(node: Node, x: Array) -> Array:
+    if not (x >= 0).all():
+        raise ValueError("of negative numbers")
+    return np.asarray(np.sqrt(x))
+
+
 _FOLDED: dict[str, Any] = {
+    "Add": _add,
+    "Sqrt": _sqrt,
     "Identity": lambda node, x: x,
     "Cast": _cast,
     "Transpose": _transpose,

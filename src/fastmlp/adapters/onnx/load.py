@@ -107,17 +107,16 @@ def _parsed(onnx: Any, data: bytes) -> Any:
 
 def _network(model: Any, reader: Reader, output: str | None) -> Network:
     graph = Graph(model, reader, output)
-    n_in, layers, parameters, dtype = assemble(steps(graph, reader), graph.width)
+    found = assemble(steps(graph, reader), graph.width, reader.use)
+    state = {
+        f"layers.{i}.{name}": array
+        for i, arrays in enumerate(found.parameters)
+        for name, array in arrays.items()
+    }
     try:
-        layers, seed = description.restored(model, n_in, layers, dtype)
-        net = Network([n_in, *layers], dtype=dtype, seed=seed)
-        net.load_state_dict(
-            {
-                f"layers.{i}.{name}": array
-                for i, group in enumerate(parameters)
-                for name, array in group.items()
-            }
-        )
+        layers, seed = description.restored(model, found)
+        net = Network([found.n_in, *layers], dtype=found.dtype, seed=seed)
+        net.load_state_dict(state)
     except (ValueError, TypeError) as error:
         raise ModelFileError(f"is no network: {error}") from None
     return net

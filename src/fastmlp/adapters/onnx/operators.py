@@ -37,6 +37,10 @@ class Form:
     dtypes: tuple[str, ...] = ()
 
 
+# Rows of the table that are no activations.
+NORMALIZED, TWO_COLUMNS = "normalized", "two columns"
+
+_CENTRED = "(x - ReduceMean(x))"
 _BOTH = ("float32", "float64")
 _SINGLE = ("float32",)
 _DOUBLE = ("float64",)
@@ -109,10 +113,10 @@ FORMS = (
     Form("softmax", "Exp(x - ReduceMax(x)) / ReduceSum(Exp(x - ReduceMax(x)))"),
     Form("log_softmax", "LogSoftmax(x, axis=-1)", dtypes=_BOTH),
     Form("log_softmax", "Log(Softmax(x, axis=-1))"),
-    # p is epsilon, the other factors follow
-    Form("LayerNormalization", "(x - ReduceMean(x)) / Sqrt(ReduceMean((x - ReduceMean(x)) ** 2) + p)"),
+    # p is epsilon; gamma and beta follow
+    Form(NORMALIZED, f"{_CENTRED} / Sqrt(ReduceMean({_CENTRED} * {_CENTRED}) + p)", dtypes=_BOTH),
     # the two columns that scikit-learn's binary classifiers end with
-    Form("two columns", "Concat(1 - x, x, axis=1)"),
+    Form(TWO_COLUMNS, "Concat(1 - x, x, axis=1)"),
 )
 
 OPERATORS = frozenset(

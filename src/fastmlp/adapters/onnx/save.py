@@ -9,7 +9,16 @@ import numpy as np
 
 from ... import registry, validation
 from ...config import __version__
-from ...layers import Dense, Dropout
+from ...layers import (
+    Activation,
+    ActivationName,
+    BatchNormalization,
+    Dense,
+    Dropout,
+    Normalization,
+    Rescaling,
+    Standardize,
+)
 from ...network import Network
 from ...serialization import _replacing
 from .._optional import require
@@ -131,22 +140,42 @@ class _Writer:
         """All nodes and constants."""
         tensor, count = INPUT, 0
         for layer in self._net.layers:
-            if isinstance(layer, Dense):
-                self._prefix = f"layers.{count}"
-                tensor = self._dense(tensor, layer, weights)
-                count += 1
-            elif not isinstance(layer, Dropout):
+            if isinstance(layer, (Rescaling, Standardize)):
                 self._prefix = "input"
                 tensor = self._rescaling(tensor, *layer.shift_and_divisor(self._net.layer_sizes[0]))
+            elif isinstance(layer, Activation):
+                tensor = self._activation(tensor, layer.activation)
+            elif not isinstance(layer, Dropout):
+                self._prefix = f"layers.{count}"
+                own = f"{self._prefix}."
+                arrays = {name: array for name, array in weights.items() if name.startswith(own)}
+                for name, array in arrays.items():
+                    self._constant(name, array)
+                tensor = self._layer(tensor, layer, list(arrays))
+                count += 1
         self._end(tensor)
         return self._nodes, self._constants
 
-    def _dense(self, tensor: str, layer: Dense, weights: dict[str, Array]) -> str:
-        names = [f"{self._prefix}.{name}" for name in ("W", "b") if f"{self._prefix}.{name}" in weights]
-        for name in names:
-            self._constant(name, weights[name])
-        tensor = self._node("Gemm", [tensor, *names])
-        return self._activation(tensor, *registry.resolve_activation(layer.activation))
+    def _layer(self, tensor: str, layer: Dense | Normalization, names: list[str]) -> str:
+        """A layer with parameters, which go by their names."""
+        if isinstance(layer, Dense):
+            return self._activation(self._node("Gemm", [tensor, *names]), layer.activation)
+        # An attribute is float32, and so is not the epsilon of a float64 network.
+        single = self._net.dtype == np.float32
+        if isinstance(layer, BatchNormalization):
+            if single and self._opset >= 14:  # before, programs differ on whether this is training
+                attributes = {"epsilon": layer.epsilon, "momentum": layer.momentum}
+                return self._node("BatchNormalization", [tensor, *names], **attributes)
+            gamma, beta, mean, variance = names
+            epsilon = self._constant(f"{self._prefix}.epsilon", np.array(layer.epsilon))
+            deviation = self._node("Sqrt", [self._node("Add", [variance, epsilon])])
+            tensor = self._node("Div", [self._node("Sub", [tensor, mean]), deviation])
+            return self._node("Add", [self._node("Mul", [tensor, gamma]), beta])
+        if single and self._opset >= 17:
+            return self._node("LayerNormalization", [tensor, *names], axis=-1, epsilon=layer.epsilon)
+        tree = operators.written(operators.NORMALIZED, layer.epsilon, self._net.dtype.name, self._opset)
+        tensor = self._node("Mul", [self._tree(tree, {"x": tensor}), names[0]])
+        return self._node("Add", [tensor, names[1]])
 
     def _rescaling(self, tensor: str, shift: Array, divisor: Array) -> str:
         """(x - shift) / divisor, which are the engine's two operations; numbers alone where all are equal."""
@@ -158,21 +187,34 @@ class _Writer:
                 )
         return tensor
 
-    def _activation(self, tensor: str, name: str, parameter: float) -> str:
+    def _activation(self, tensor: str, activation: ActivationName | None) -> str:
+        name, parameter = registry.resolve_activation(activation)
         tree = operators.written(name, parameter, self._net.dtype.name, self._opset)
         return self._tree(tree, {"x": tensor})
 
     def _tree(self, tree: Tree, done: dict[Tree, str]) -> str:
         """The tensor of a tree; what stands in it twice is computed once."""
-        if tree not in done:
-            if isinstance(tree, tuple):
-                op, operands, attributes = tree
-                done[tree] = self._node(
-                    op, [self._tree(operand, done) for operand in operands], **dict(attributes)
-                )
-            else:
-                done[tree] = self._constant(f"{self._prefix}.constant_{len(self._constants)}", np.array(tree))
+        if tree in done:
+            return done[tree]
+        if isinstance(tree, tuple):
+            op, operands, attributes = tree
+            names = [self._tree(operand, done) for operand in operands]
+            done[tree] = self._node(op, names, **dict(attributes), **self._axes(op, names))
+        else:
+            name = f"{self._prefix}.constant_{len(self._constants)}"
+            done[tree] = self._constant(name, np.array(tree))
         return done[tree]
+
+    def _axes(self, op: str, operands: list[str]) -> dict[str, list[int]]:
+        """The axes of ReduceMean: an attribute, from opset 18 on an operand."""
+        if op != "ReduceMean":
+            return {}
+        if self._opset < 18:
+            return {"axes": [-1]}
+        name = f"{self._prefix}.axes_{len(self._constants)}"
+        self._constants.append(self._numpy.from_array(np.array([-1]), name))
+        operands.append(name)
+        return {}
 
     def _constant(self, name: str, value: Array) -> str:
         self._constants.append(self._numpy.from_array(np.asarray(value, self._net.dtype), name))
