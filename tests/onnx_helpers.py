@@ -93,5 +93,6 @@ def run(model, X, output=None):
     runtime = pytest.importorskip("onnxruntime")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = 1
+    options.log_severity_level = 3  # errors
     session = runtime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     return session.run(output and [output], {session.get_inputs()[0].name: X})[0]

@@ -18,6 +18,7 @@ from .tensors import Reader
 Array = np.ndarray[Any, Any]
 
 _RUN = 8  # blocks that may be one activation: 1 / (1 + exp(-x)) has four
+_ARITY = dict.fromkeys(("Add", "Sub", "Mul", "Div", "Pow"), 2) | {"Neg": 1, "Reciprocal": 1}
 _REDUCTIONS = frozenset({"ReduceMean", "ReduceSum", "ReduceMax"})
 
 
@@ -141,7 +142,7 @@ def _function(nodes: Sequence[Node], start: str) -> Function | None:
             if tree is not None:
                 operands.append(tree)
         attributes = _attributes(node)
-        if attributes is None:
+        if attributes is None or len(operands) != _ARITY.get(node.op, len(operands)):
             return None
         trees[node.output] = (node.op, tuple(operands), attributes)
     found = operators.found(trees[nodes[-1].output])

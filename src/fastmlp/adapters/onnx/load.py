@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from ...errors import ModelFileError
 from ...network import Network
@@ -106,17 +109,21 @@ def _parsed(onnx: Any, data: bytes) -> Any:
 
 
 def _network(model: Any, reader: Reader, output: str | None) -> Network:
-    graph = Graph(model, reader, output)
-    found = assemble(steps(graph, reader), graph.width, reader.use)
-    state = {
-        f"layers.{i}.{name}": array
-        for i, arrays in enumerate(found.parameters)
-        for name, array in arrays.items()
-    }
     try:
+        with np.errstate(all="ignore"):  # what is not finite is refused with the weights
+            graph = Graph(model, reader, output)
+            found = assemble(steps(graph, reader), graph.width, reader.use)
         layers, seed = description.restored(model, found)
         net = Network([found.n_in, *layers], dtype=found.dtype, seed=seed)
-        net.load_state_dict(state)
+        net.load_state_dict(_state(found.parameters))
+    except ModelFileError:
+        raise
     except (ValueError, TypeError) as error:
         raise ModelFileError(f"is no network: {error}") from None
     return net
+
+
+def _state(parameters: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Arrays by the names of `Network.state_dict`."""
+    layers = enumerate(parameters)
+    return {f"layers.{i}.{name}": array for i, arrays in layers for name, array in arrays.items()}
