@@ -229,6 +229,12 @@ def test_arguments_are_checked(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_no_file_can_hold_is_refused(monkeypatch):
+    monkeypatch.setattr("fastmlp.adapters.onnx.save._MAX_BYTES", 100)
+    with pytest.raises(ValueError, match="net has more than 100 bytes of weights"):
+        fastmlp.onnx.to_model(Network([5, 5]))
+
+
 def test_an_older_file_survives_a_failure(tmp_path, monkeypatch):
     path = tmp_path / "net.onnx"
     fastmlp.onnx.save(Network([2, 1], seed=0), path)
@@ -345,6 +351,10 @@ def test_a_plain_graph_is_read():
         ),
         ([("MatMul", "x W"), ("Clip", "$ zero"), ("Cast", "$")], ["Dense(3, 'relu'"]),
         ([("MatMul", "x W"), ("PRelu", "$ S")], ["Dense(3, ('leaky_relu', 3.0)"]),
+        (
+            [("MatMul", "x W"), ("LeakyRelu", "$"), ("Gemm", "$ E"), ("Elu", "$")],
+            ["Dense(3, 'leaky_relu'", "Dense(3, 'elu'"],
+        ),
     ],
 )
 def test_what_no_layer_is_alone_becomes_part_of_one(nodes, expected):

@@ -161,16 +161,18 @@ def found(tree: Tree) -> tuple[str, float] | None:
     if expressions.size(tree) > expressions.MAX_SIZE:
         return None
     kinds = _functions(tree)
+    numbers = dict.fromkeys(filter(math.isfinite, expressions.numbers(tree)))
     try:
         wanted = expressions.normal(tree)
         for form, pattern in _TREES.items():
             if _FUNCTIONS[form] != kinds:
                 continue
+            default = registry.ACTIVATIONS.get(form.name, (0.0,))[0]
             if not expressions.has_parameter(pattern):
                 if expressions.same(_normal(form), wanted):
-                    return form.name, registry.ACTIVATIONS.get(form.name, (0.0,))[0]
+                    return form.name, default
                 continue
-            for parameter in dict.fromkeys(filter(math.isfinite, expressions.numbers(tree))):
+            for parameter in (*numbers, default):  # an attribute may be left out
                 if expressions.same(
                     expressions.normal(expressions.with_parameter(pattern, parameter)), wanted
                 ):
