@@ -230,7 +230,7 @@ def test_arguments_are_checked(tmp_path):
 
 
 def test_what_no_file_can_hold_is_refused(monkeypatch):
-    monkeypatch.setattr("fastmlp.adapters.onnx.save._MAX_BYTES", 100)
+    monkeypatch.setattr("fastmlp.adapters.onnx.writing._MAX_BYTES", 100)
     with pytest.raises(ValueError, match="net has more than 100 bytes of weights"):
         fastmlp.onnx.to_model(Network([5, 5]))
 

@@ -4,7 +4,7 @@
 operators, which the writer turns into nodes and the reader finds among nodes.
 """
 
-from .load import from_model, load
-from .save import save, to_model
+from .reading import from_model, load
+from .writing import save, to_model
 
 __all__ = ["from_model", "load", "save", "to_model"]
