@@ -106,9 +106,10 @@ def test_large_and_small_arguments_survive(name, dtype):
     for opset in (17, 20):
         for result in ways(net, fastmlp.onnx.to_model(net, opset=opset), X):
             exact, bound = oracle(net, X)
-            small = abs(X) < 1e-2
+            small = abs(X) < 1e-2  # where float64's composed forms keep all digits
+            size = abs(exact) if dtype == "float64" else 1
             assert np.isfinite(result).all()
-            assert np.all(abs(result - exact) <= np.where(small, ULPS * np.finfo(dtype).eps, bound))
+            assert np.all(abs(result - exact) <= np.where(small, ULPS * np.finfo(dtype).eps * size, bound))
 
 
 @pytest.mark.parametrize("opset", range(13, NEWEST + 1))
