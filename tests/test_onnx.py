@@ -568,6 +568,22 @@ def test_a_tree_that_grows_with_every_node_is_refused(tmp_path):
         fastmlp.onnx.from_model(graph_of(*nodes))
 
 
+def test_a_chain_of_hundreds_beside_another_is_refused():
+    nodes = [node("Sigmoid", ["x"], "h0")]
+    nodes += [node("Sqrt" if i % 2 else "Abs", [f"h{i}"], f"h{i + 1}") for i in range(5000)]
+    nodes += [node("Neg", [f"n{i}" if i else "x"], f"n{i + 1}") for i in range(480)]
+    for end in ("h5000", "n480"):
+        model = graph_of(*nodes, node("Mul", ["x", end], "y"))
+        with pytest.raises(ModelFileError, match="meet there"):
+            fastmlp.onnx.from_model(model)
+
+
+def test_an_output_that_is_rounded_is_not_taken_for_what_it_is_made_of():
+    nodes = [node("MatMul", ["x", "W"], "h"), node("Identity", ["h"], "i"), node("Cast", ["i"], "y", to=7)]
+    with pytest.raises(ModelFileError, match=r"node 2 \(Cast\), takes 'i'"):
+        fastmlp.onnx.from_model(graph_of(*nodes, constants=[W]))
+
+
 # ---- weights in a second file ----
 
 

@@ -12,7 +12,8 @@ import numpy as np
 from ...errors import ModelFileError, listed
 from . import operators
 from .expressions import Tree
-from .graph import LAYERS, SHAPES, Graph, Node
+from .graph import Graph
+from .nodes import LAYERS, SHAPES, Node
 from .tensors import Reader
 
 Array = np.ndarray[Any, Any]

@@ -160,25 +160,27 @@ def found(tree: Tree) -> tuple[str, float] | None:
     """The name and parameter of what the tree computes, or None."""
     if expressions.size(tree) > expressions.MAX_SIZE:
         return None
+    try:
+        return _matching(tree)
+    except (OverflowError, RecursionError):  # of constants that are no activation's, or a chain of hundreds
+        return None
+
+
+def _matching(tree: Tree) -> tuple[str, float] | None:
     kinds = _functions(tree)
     numbers = dict.fromkeys(filter(math.isfinite, expressions.numbers(tree)))
-    try:
-        wanted = expressions.normal(tree)
-        for form, pattern in _TREES.items():
-            if _FUNCTIONS[form] != kinds:
-                continue
-            default = registry.ACTIVATIONS.get(form.name, (0.0,))[0]
-            if not expressions.has_parameter(pattern):
-                if expressions.same(_normal(form), wanted):
-                    return form.name, default
-                continue
-            for parameter in (*numbers, default):  # an attribute may be left out
-                if expressions.same(
-                    expressions.normal(expressions.with_parameter(pattern, parameter)), wanted
-                ):
-                    return form.name, parameter
-    except OverflowError:  # of constants that are no activation's
-        pass
+    wanted = expressions.normal(tree)
+    for form, pattern in _TREES.items():
+        if _FUNCTIONS[form] != kinds:
+            continue
+        default = registry.ACTIVATIONS.get(form.name, (0.0,))[0]
+        if not expressions.has_parameter(pattern):
+            if expressions.same(_normal(form), wanted):
+                return form.name, default
+            continue
+        for parameter in (*numbers, default):  # an attribute may be left out
+            if expressions.same(expressions.normal(expressions.with_parameter(pattern, parameter)), wanted):
+                return form.name, parameter
     return None
 
 
