@@ -61,9 +61,9 @@ def save(
     Notes
     -----
     Before anything is written onnx's checker looks at the model, with its inference of types and shapes.
-    Runtimes round differently: predictions agree to a few units in the last place of the sums they are made
-    of.  float64 activations are composed of operators that ONNX Runtime has in float64; the one that it lacks
-    is Erf, so it cannot run a float64 network with "gelu".
+    Programs round differently: predictions agree to a few units in the last place of the sums they are made
+    of.  Where ONNX Runtime has an operator in float32 alone, float64 networks have a composition of operators
+    that it does have; `load` recognises it.
 
     Examples
     --------
