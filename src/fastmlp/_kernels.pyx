@@ -100,7 +100,8 @@ cdef Array plain(x, dtype=None):
 cdef Array ready(x, int type_number, shape, str name):
     """x as a C-contiguous array of that type and shape; nothing is converted silently but the memory order."""
     cdef Array array
-    if cnp.PyArray_Check(x) and cnp.PyArray_TYPE(<Array>x) == type_number and cnp.PyArray_ISCARRAY_RO(<Array>x):
+    if (cnp.PyArray_Check(x) and cnp.PyArray_TYPE(<Array>x) == type_number and cnp.PyArray_ISCARRAY_RO(<Array>x)
+            and cnp.PyArray_NDIM(<Array>x) > 0):
         array = x # the long way takes two microseconds
     else:
         array = plain(x)

@@ -83,7 +83,7 @@ def save(net: Network, path: str | os.PathLike[str], *, include_optimizer: bool 
         raise ValueError(
             f"the network's description has {len(text)} bytes, expected at most {_MAX_HEADER_BYTES}"
         )
-    with _replacing(target) as file:
+    with replacing(target) as file:
         container.write(file, text, arrays)
 
 
@@ -197,7 +197,7 @@ def _compile_config(net: Network) -> dict[str, Any] | None:
 
 
 @contextmanager
-def _replacing(path: str) -> Iterator[IO[bytes]]:
+def replacing(path: str) -> Iterator[IO[bytes]]:
     """A new file beside `path` that takes its place once it is on the disk, or goes if anything fails."""
     path = os.path.realpath(path)  # a link stays a link
     folder, name = os.path.split(path)

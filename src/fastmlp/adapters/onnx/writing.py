@@ -20,7 +20,7 @@ from ...layers import (
     Standardize,
 )
 from ...network import Network
-from ...serialization import _replacing
+from ...serialization import replacing
 from .._optional import require
 from . import description, operators
 from .expressions import Tree
@@ -76,7 +76,7 @@ def save(
     ['net.onnx']
     """
     data = to_model(net, opset=opset, batch=batch).SerializeToString()
-    with _replacing(os.fsdecode(path)) as file:
+    with replacing(os.fsdecode(path)) as file:
         file.write(data)
 
 
