@@ -1,0 +1,196 @@
+"""Between a fitted scikit-learn MLP and a Network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...layers import Dense, Dropout, Rescaling, Standardize
+from ...network import Network
+from .._optional import require
+from .describe import WORDS, Shape, engine_activation, per_layer
+from .engine import _GROUP, Engine
+
+Array = np.ndarray[Any, Any]
+
+_THEIR_WORDS = ("identity", "logistic", "tanh", "relu")
+
+
+def from_sklearn(estimator: Any) -> Network:
+    """A Network with the weights of a fitted `MLPClassifier` or `MLPRegressor`, scikit-learn's or this package's.
+
+    Parameters
+    ----------
+    estimator : estimator or Pipeline
+        Fitted.  A Pipeline may have a `StandardScaler` before the MLP, which becomes a `Standardize` layer.
+
+    Returns
+    -------
+    Network
+        Its `predict` gives (rows, n_outputs): what `predict_proba` gives of several classes or labels, the probability
+        of the second class alone where there are two, the numbers of a regressor.  `predict_classes` gives indices into
+        the estimator's `classes_`.
+
+    Raises
+    ------
+    TypeError
+        If it is another estimator.
+    sklearn.exceptions.NotFittedError
+        If it is not fitted.
+
+    Examples
+    --------
+    >>> from sklearn.neural_network import MLPRegressor
+    >>> from fastmlp.sklearn import from_sklearn
+    >>> X = [[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]]
+    >>> model = MLPRegressor((8,), solver="lbfgs", random_state=0).fit(X, [1.0, 2.0, 3.0])
+    >>> net = from_sklearn(model)
+    >>> net.layer_sizes
+    (2, 8, 1)
+    >>> abs(net.predict(X)[:, 0] - model.predict(X)).max() < 1e-12
+    True
+    """
+    neural = require("sklearn.neural_network", _GROUP)
+    scaler = None
+    if isinstance(estimator, require("sklearn.pipeline", _GROUP).Pipeline):
+        *before, estimator = (step for _, step in estimator.steps if step not in (None, "passthrough"))
+        scaler = _scaler(before)
+    if not isinstance(estimator, (neural.MLPClassifier, neural.MLPRegressor)):
+        kind = type(estimator).__name__
+        raise TypeError(f"estimator is a {kind}, expected a fitted MLPClassifier or MLPRegressor")
+    require("sklearn.utils.validation", _GROUP).check_is_fitted(estimator)
+    if isinstance(estimator, Engine):
+        estimator._current()
+    weights = [array for pair in zip(estimator.coefs_, estimator.intercepts_, strict=True) for array in pair]
+    units = (weights[0].shape[0], *(b.shape[0] for b in weights[1::2]))
+    words = per_layer(estimator.activation, len(units) - 2, "activation", (str, tuple))
+    shape = Shape(
+        units, tuple(engine_activation(word) for word in words), str(engine_activation(estimator.out_activation_)),
+        (0.0,) * len(words), weights[0].dtype.name,
+    )  # fmt: skip
+    net = shape.network(0)
+    if scaler is not None:
+        net = Network([units[0], scaler, *net.layers], dtype=net.dtype, seed=0)
+    net.set_weights(weights)
+    return net
+
+
+def _scaler(steps: list[Any]) -> Standardize | None:
+    """The layer of what stands before the MLP in a Pipeline."""
+    if not steps:
+        return None
+    standard = require("sklearn.preprocessing", _GROUP).StandardScaler
+    if len(steps) > 1 or not isinstance(steps[0], standard):
+        kinds = ", ".join(type(step).__name__ for step in steps)
+        raise TypeError(f"the pipeline has {kinds} before the MLP, expected nothing or one StandardScaler")
+    width = steps[0].n_features_in_
+    mean = steps[0].mean_ if steps[0].with_mean else np.zeros(width)
+    deviation = steps[0].scale_ if steps[0].with_std else np.ones(width)
+    return Standardize(tuple(mean.tolist()), tuple(deviation.tolist()))
+
+
+def to_sklearn(net: Network, *, classes: Any = None, estimator: Any = None) -> Any:
+    """A fitted `MLPClassifier` or `MLPRegressor` with the weights of a Network.
+
+    Parameters
+    ----------
+    net : Network
+        Dense layers; dropout is left out, and a `Rescaling`, `Standardize` or batch normalisation goes into the
+        weights of a layer beside it.
+    classes : array-like, optional
+        Labels of a classifier, sorted.  None is 0, 1, 2, ... for a softmax output, and 0 and 1 for one sigmoid output; a
+        sigmoid output of several is of as many labels a row.
+    estimator : class, optional
+        What to make; None is scikit-learn's own classifier for a softmax or sigmoid output, else its regressor.  This
+        package's take every activation, scikit-learn's the same of its four in every hidden layer.
+
+    Returns
+    -------
+    estimator
+        Fitted; `partial_fit` goes on from the weights.
+
+    Raises
+    ------
+    ValueError
+        If the estimator cannot have such layers.
+
+    Examples
+    --------
+    >>> from fastmlp import Network
+    >>> from fastmlp.sklearn import to_sklearn
+    >>> model = to_sklearn(Network([2, 8, 3], output="softmax", dtype="float64", seed=0), classes=["a", "b", "c"])
+    >>> model
+    MLPClassifier(hidden_layer_sizes=(8,))
+    >>> model.predict([[1.0, -1.0]]).shape
+    (1,)
+    """
+    if hasattr(net, "folded"):
+        net = net.folded()
+    others = [type(layer).__name__ for layer in net.layers if not isinstance(layer, _KNOWN)]
+    if others:
+        raise ValueError(f"the network has a {others[0]} layer, which scikit-learn's MLP cannot have")
+    dense = [layer for layer in net.layers if isinstance(layer, Dense)]
+    output = WORDS.get(str(dense[-1].activation), str(dense[-1].activation))
+    classifies = output in ("softmax", "logistic")
+    if estimator is None:
+        neural = require("sklearn.neural_network", _GROUP)
+        estimator = neural.MLPClassifier if classifies else neural.MLPRegressor
+    model = estimator(
+        hidden_layer_sizes=tuple(layer.units for layer in dense[:-1]),
+        activation=_activation([layer.activation for layer in dense[:-1]], issubclass(estimator, Engine)),
+    )
+    if output == "exp" and not classifies:
+        model.set_params(loss="poisson")
+    elif output not in ("softmax", "logistic", "identity"):
+        raise ValueError(f"the output activation is {output!r}, expected softmax, sigmoid, identity or exp")
+    _set_fitted(model, net, output)
+    if classifies:
+        _set_classes(model, classes, output, dense[-1].units)
+    return model
+
+
+_KNOWN = (Dense, Dropout, Rescaling, Standardize)
+
+
+def _activation(names: list[Any], ours: bool) -> Any:
+    """The parameter: one name where all are equal, else a list."""
+    words = [WORDS.get(name, name) if isinstance(name, str) else name for name in names]
+    same = all(word == words[0] for word in words)
+    if not ours and not (same and all(word in _THEIR_WORDS for word in words)):
+        raise ValueError(
+            f"the hidden activations are {words}, expected one of {', '.join(_THEIR_WORDS)} in all of them for "
+            "scikit-learn's own class; estimator=fastmlp.sklearn.MLPClassifier takes any"
+        )
+    return words[0] if words and same else words or "relu"
+
+
+def _set_fitted(model: Any, net: Network, output: str) -> None:
+    """The attributes of a fitted estimator but its classes."""
+    weights, biases = [W.copy() for W in net.weights], list(net.biases)
+    filled = [np.zeros(W.shape[1], W.dtype) if b is None else b.copy() for W, b in zip(weights, biases, strict=True)]
+    for layer in net.layers:
+        if isinstance(layer, (Rescaling, Standardize)):
+            shift, divisor = layer.shift_and_divisor(net.layer_sizes[0])
+            first = weights[0] / divisor[:, None]
+            filled[0] = (filled[0] - shift @ first).astype(net.dtype)
+            weights[0] = first.astype(net.dtype)
+    model.n_features_in_, *_, model.n_outputs_ = net.layer_sizes
+    model.n_layers_, model.out_activation_ = len(weights) + 1, output
+    model.coefs_, model.intercepts_ = weights, filled
+    model.n_iter_ = model.t_ = model._no_improvement_count = 0
+    model.loss_curve_, model.best_loss_, model.loss_ = [], np.inf, np.inf
+    model.validation_scores_ = model.best_validation_score_ = None
+
+
+def _set_classes(model: Any, classes: Any, output: str, n_out: int) -> None:
+    binarizer = require("sklearn.preprocessing", _GROUP).LabelBinarizer()
+    several = output == "logistic" and n_out > 1
+    count = n_out if n_out > 1 else 2
+    labels = np.arange(count) if classes is None else np.asarray(classes)
+    if labels.shape != (count,) or not (labels[:-1] < labels[1:]).all():
+        raise ValueError(f"classes is {classes!r}, expected {count} different labels in ascending order")
+    if several and (labels != np.arange(count)).any():
+        raise ValueError(f"classes is {classes!r} for {count} sigmoid outputs, expected None")
+    binarizer.fit(np.eye(count, dtype=int) if several else labels)
+    model._label_binarizer, model.classes_ = binarizer, binarizer.classes_

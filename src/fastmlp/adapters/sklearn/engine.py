@@ -1,0 +1,402 @@
+"""What both estimators are: scikit-learn's, with the work done by a Network.
+
+They derive from scikit-learn's own classes and replace how those fit and predict.  So `isinstance` holds, tags,
+`partial_fit`'s bookkeeping of classes and the messages of a wrong input are scikit-learn's at whatever version is
+installed, and a parameter keeps its check; what is replaced are `_fit` and `_forward_pass_fast`, through which all of
+its public methods go.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ...network import Network
+from .._optional import require
+from .describe import Goal, Shape, engine_activation, goal, initial_weights, output_activation, per_layer
+from .fitting import NOT_FINITE, Descending, HeldOut
+from .lbfgs import Objective, minimize, unpacked
+from .solvers import solver_of
+from .stochastic import Rows, Trainer, outputs
+
+Array = np.ndarray[Any, Any]
+Arrays = list[Array]
+
+_GROUP = "sklearn"
+_validation = require("sklearn.utils.validation", _GROUP)
+
+
+def _references(objects: Sequence[object]) -> int:
+    """The most references that one of the objects has, those of this function and of `objects` among them."""
+    return max(sys.getrefcount(item) for item in objects)
+
+
+_ALONE = _references([[]])  # differs between versions of Python
+
+
+def _held_here_alone(objects: Sequence[object]) -> bool:
+    return _references(objects) <= _ALONE
+
+
+class Engine:
+    """The work of an estimator.
+
+    The weights live in a Network, `_net`; `coefs_` and `intercepts_` are lists of copies that are made when somebody
+    asks for them.  Arrays that were handed out may be written to, as those of scikit-learn; so from then on and as
+    long as anybody holds them, predictions begin with a comparison, `_current`.
+    """
+
+    _net: Network | None = None
+    _shape: Shape | None = None
+    _lists: list[Any] | None = None  # [coefs_, intercepts_] as handed out
+    _fast: tuple[Any, ...] | None = None  # (Network.predict, n_features, dtype): the way past all checks
+
+    # ---- parameters ----
+
+    @property
+    def coefs_(self) -> Arrays:
+        """Weights (n_in, n_out) of each layer."""
+        return self._handed_out("coefs_", 0)
+
+    @coefs_.setter
+    def coefs_(self, value: Arrays) -> None:
+        self._replace(0, value)
+
+    @property
+    def intercepts_(self) -> Arrays:
+        """Biases (n_out,) of each layer."""
+        return self._handed_out("intercepts_", 1)
+
+    @intercepts_.setter
+    def intercepts_(self, value: Arrays) -> None:
+        self._replace(1, value)
+
+    def _handed_out(self, name: str, which: int) -> Any:
+        if self._lists is None and self._net is not None:
+            weights = self._net.get_weights()
+            self._lists = [weights[::2], weights[1::2]]
+        if self._lists is None or self._lists[which] is None:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return self._lists[which]
+
+    def _replace(self, which: int, value: Any) -> None:
+        if self._lists is None:
+            self._lists = [None, None] if self._net is None else [self.coefs_, self.intercepts_]
+        self._lists[which] = value
+
+    def _is_begun(self) -> bool:
+        """Whether there are weights to go on from."""
+        return self._net is not None or (self._lists is not None and self._lists[0] is not None)
+
+    def _current(self) -> Network:
+        """The network, after what was written into the lists that were handed out."""
+        if self._lists is not None:
+            self._take_over(self._lists)
+            if _held_here_alone(self._lists) and all(map(_held_here_alone, self._lists)):
+                self._lists = None
+        assert self._net is not None
+        return self._net
+
+    def _take_over(self, lists: list[Any]) -> None:
+        weights = [np.asarray(array) for pair in zip(*lists, strict=True) for array in pair]
+        units = [*(W.shape[0] for W in weights[::2]), weights[-1].shape[0]]
+        shape = self._described(units, weights[0].dtype)
+        if self._net is None or shape != self._shape:
+            self._adopt(shape.network(0 if self._net is None else self._net.seed), shape)
+        assert self._net is not None
+        held = self._net.get_weights()
+        if not all(np.array_equal(mine, theirs) for mine, theirs in zip(weights, held, strict=True)):
+            self._net.set_weights(weights)
+
+    def _described(self, units: Sequence[int], dtype: Any) -> Shape:
+        model: Any = self
+        hidden = len(units) - 2
+        words = per_layer(model.activation, hidden, "activation", (str, tuple))
+        rates = per_layer(model.dropout, hidden, "dropout", (int, float, np.number))
+        kept = np.dtype(dtype) if np.dtype(dtype) in (np.float32, np.float64) else np.dtype(np.float64)
+        return Shape(
+            tuple(int(n) for n in units), tuple(engine_activation(word) for word in words),
+            str(engine_activation(model.out_activation_)), tuple(float(rate) for rate in rates), kept.name,
+        )  # fmt: skip
+
+    def _adopt(self, net: Network, shape: Shape) -> None:
+        """Predict with a network from now on."""
+        self._net, self._shape = net, shape
+        plain = "feature_names_in_" not in vars(self)  # names have to be compared
+        self._fast = (net.predict, shape.units[0], net.dtype) if plain else None
+
+    # ---- prediction ----
+
+    def _ready_outputs(self, X: Any) -> Array | None:
+        """(rows, n_out) of what needs no check but the engine's own, which is for NaN; None for the rest."""
+        fast = self._fast
+        if fast is None or self._lists is not None or type(X) is not np.ndarray or X.ndim != 2:
+            return None
+        if X.shape[1] != fast[1] or X.dtype != fast[2] or not len(X):
+            return None
+        try:
+            return fast[0](X, None, self.threads)  # type: ignore[attr-defined]
+        except (TypeError, ValueError):
+            return None  # scikit-learn says what is wrong
+
+    def _forward_pass_fast(self, X: Any, check_input: bool = True) -> Array:
+        """The outputs (rows, n_out) of whatever scikit-learn takes as X."""
+        if check_input:
+            X = _validation.validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
+        if hasattr(X, "tocsr"):
+            X = X.tocsr()
+        net = self._current()
+        found = outputs(net, X, self.threads)  # type: ignore[attr-defined]
+        return found.astype(np.result_type(X.dtype, net.dtype), copy=False)
+
+    # ---- fit ----
+
+    def _fit(
+        self, X: Any, y: Any, sample_weight: Any = None, incremental: bool = False, validation_data: Any = None
+    ) -> Any:
+        model: Any = self
+        hidden = self._hidden_sizes()
+        self._check_options(incremental)
+        first = not self._is_begun() or not (model.warm_start or incremental)
+        X, targets = model._validate_input(X, y, incremental, reset=first)
+        X = X.tocsr() if hasattr(X, "tocsr") else X
+        weights = self._row_weights(X, y, sample_weight, incremental)
+        targets = targets.reshape(len(targets), -1)
+        model.n_outputs_ = targets.shape[1]
+        model._random_state = draws = require("sklearn.utils", _GROUP).check_random_state(model.random_state)
+        if first:
+            self._reset(hidden)
+        units = [X.shape[1], *hidden, model.n_outputs_]
+        net = self._begun(units, X.dtype, draws, first)
+        rows = Rows(X, targets, weights)
+        if model.solver == "lbfgs":
+            self._fit_all_rows(net, self._prepared(rows))
+        else:
+            self._fit_batches(net, rows, draws, incremental, validation_data)
+        self._lists = None
+        return self
+
+    def _hidden_sizes(self) -> list[int]:
+        given = self.hidden_layer_sizes  # type: ignore[attr-defined]
+        sizes = list(given) if hasattr(given, "__iter__") else [given]
+        if np.any(np.array(sizes) <= 0):
+            raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
+        return sizes
+
+    def _check_options(self, incremental: bool) -> None:
+        """What goes together."""
+        model: Any = self
+        if incremental and model.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        if model.solver == "lbfgs":
+            for name in ("optimizer", "callbacks"):
+                if getattr(model, name) is not None:
+                    raise ValueError(f"{name} came with solver='lbfgs', expected 'sgd' or 'adam'")
+            if np.any(np.asarray(model.dropout) > 0):
+                raise ValueError(f"dropout is {model.dropout} with solver='lbfgs', expected 'sgd' or 'adam'")
+
+    def _row_weights(self, X: Any, y: Any, sample_weight: Any, incremental: bool) -> Array | None:
+        """Sample weights, multiplied by the classes'."""
+        if sample_weight is not None:
+            sample_weight = np.asarray(_validation._check_sample_weight(sample_weight, X), np.float64)
+        class_weight = getattr(self, "class_weight", None)
+        if class_weight is None:
+            return sample_weight
+        if incremental and class_weight == "balanced":
+            raise ValueError("class_weight is 'balanced' in partial_fit, expected a dict: one part cannot tell")
+        labels = np.asarray(y)
+        labels = labels.ravel() if labels.ndim == 2 and labels.shape[1] == 1 else labels
+        factors = require("sklearn.utils.class_weight", _GROUP).compute_sample_weight(class_weight, labels)
+        return np.asarray(factors if sample_weight is None else factors * sample_weight, np.float64)
+
+    def _reset(self, hidden: list[int]) -> None:
+        """The attributes of a fit that begins anew."""
+        model: Any = self
+        model.n_iter_ = model.t_ = 0
+        model.n_layers_ = len(hidden) + 2
+        model.out_activation_ = output_activation(model.loss, self._default_output())
+        if model.solver != "lbfgs":
+            model.loss_curve_, model._no_improvement_count = [], 0
+            self._forget_progress()
+
+    def _forget_progress(self) -> None:
+        model: Any = self
+        model._best_weights = None
+        model.best_loss_ = None if model.early_stopping else np.inf
+        model.validation_scores_ = [] if model.early_stopping else None
+        model.best_validation_score_ = -np.inf if model.early_stopping else None
+
+    def _default_output(self) -> str:
+        """scikit-learn's word for the output activation that the task has."""
+        raise NotImplementedError
+
+    def _begun(self, units: list[int], dtype: Any, draws: Any, first: bool) -> Network:
+        """The network to train: new, or the one there is."""
+        if first:
+            shape = self._described(units, dtype)
+            words = per_layer(self.activation, len(units) - 2, "activation", (str, tuple))  # type: ignore[attr-defined]
+            words = [*words, words[-1] if words else self.activation]  # type: ignore[attr-defined]
+            weights = initial_weights(units, words, draws, shape.dtype)
+            net = shape.network(int(draws.randint(2**31 - 1)) if any(shape.rates) else 0)
+        else:
+            net = self._current()
+            shape = self._described(units, net.dtype)
+            if shape == self._shape:
+                return net
+            weights, seed = net.get_weights(), net.seed
+            if [array.shape for array in weights] != shape.parameter_shapes:
+                came = "-".join(map(str, net.layer_sizes))
+                raise ValueError(f"the fitted network is {came}, expected {'-'.join(map(str, units))} to go on from")
+            net = shape.network(seed)
+        net.set_weights(weights)
+        self._adopt(net, shape)
+        return net
+
+    def _goal(self) -> Goal:
+        model: Any = self
+        return goal(model.loss, model.out_activation_, model.n_outputs_)
+
+    def _prepared(self, rows: Rows) -> Rows:
+        """Targets as the engine takes them."""
+        assert self._net is not None
+        found = self._goal()
+        if found.name == "sparse_categorical_crossentropy":
+            return Rows(rows.X, rows.y.argmax(axis=1).astype(np.int64), rows.weights)
+        y = np.ascontiguousarray(rows.y, self._net.dtype)
+        if found.name == "poisson" and y.min() < 0:
+            raise ValueError(f"y contains {y.min():g}, expected 0 or more for loss='poisson'")
+        return Rows(rows.X, y, rows.weights)
+
+    def _fit_all_rows(self, net: Network, rows: Rows) -> None:
+        model: Any = self
+
+        def heard(iteration: int, loss: float) -> None:
+            if model.verbose:
+                print(f"Iteration {iteration}, loss = {loss:.8f}")
+
+        objective = Objective(net, self._goal(), rows, model.alpha)
+        model.loss_, model.n_iter_ = minimize(
+            objective, tol=model.tol, max_iter=model.max_iter, max_fun=model.max_fun, heard=heard
+        )
+        if not all(np.isfinite(array).all() for array in net.get_weights()):
+            raise ValueError(NOT_FINITE)
+
+    def _fit_batches(
+        self, net: Network, rows: Rows, draws: Any, incremental: bool, validation_data: Any
+    ) -> None:
+        model: Any = self
+        held_out = None
+        if validation_data is not None:
+            held_out = self._own_held_out(validation_data)
+        elif model.early_stopping:
+            rows, held_out = self._split(rows, draws)
+        rows = self._prepared(rows)
+        self._expect_scores(held_out, net)
+        if not incremental or not hasattr(self, "_optimizer"):
+            model._optimizer = solver_of(model)
+        trainer = Trainer(
+            net, self._goal(), model._optimizer, float(model.alpha), self._batch_size(len(rows)), model.threads,
+            draws if model.shuffle else None,
+        )  # fmt: skip
+        Descending(model, trainer, rows, held_out, incremental=incremental).run()
+
+    def _expect_scores(self, held_out: HeldOut | None, net: Network) -> None:
+        """Attributes of held-out rows, also where an earlier fit had none and this one goes on from it."""
+        model: Any = self
+        if not hasattr(self, "loss_curve_"):
+            model.loss_curve_, model._no_improvement_count = [], 0
+        if not hasattr(self, "best_loss_") or (not model.early_stopping and model.best_loss_ is None):
+            self._forget_progress()
+        if held_out is not None and getattr(self, "validation_scores_", None) is None:
+            model.validation_scores_, model.best_validation_score_ = [], -np.inf
+        if model.early_stopping and getattr(self, "_best_weights", None) is None:
+            model._best_weights = net.get_weights()
+
+    def _batch_size(self, count: int) -> int:
+        size = self.batch_size  # type: ignore[attr-defined]
+        if size == "auto":
+            return min(200, count)
+        if size > count:
+            warnings.warn(
+                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=2
+            )
+        return min(int(size), count)
+
+    # ---- held-out rows ----
+
+    def _kind(self) -> str:
+        """What `HeldOut` scores."""
+        raise NotImplementedError
+
+    def _split(self, rows: Rows, draws: Any) -> tuple[Rows, HeldOut]:
+        """Training and held-out rows as scikit-learn draws them."""
+        model: Any = self
+        split = require("sklearn.model_selection", _GROUP).train_test_split
+        arrays = [rows.X, rows.y] if rows.weights is None else [rows.X, rows.y, rows.weights]
+        stratify = rows.y if self._kind() == "classes" and model.n_outputs_ == 1 else None
+        parts = split(*arrays, random_state=draws, test_size=model.validation_fraction, stratify=stratify)
+        train, held = Rows(*parts[::2]), Rows(*parts[1::2])
+        if len(held) < 2:
+            raise ValueError(
+                "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
+            )
+        return train, HeldOut(self._prepared(held), self._kind())
+
+    def _own_held_out(self, data: Any) -> HeldOut:
+        """Held-out rows from `validation_data`."""
+        if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
+            raise ValueError("validation_data is not (X, y) or (X, y, sample_weight), expected one of them")
+        assert self._net is not None
+        X = _validation.validate_data(
+            self, data[0], accept_sparse=["csr", "csc"], reset=False, dtype=self._net.dtype
+        )
+        X = X.tocsr() if hasattr(X, "tocsr") else X
+        y = self._held_out_targets(data[1])
+        y = y.reshape(len(y), -1)
+        if y.shape != (X.shape[0], self._net.plan.n_out):
+            raise ValueError(f"validation_data has {len(y)} targets of {y.shape[1]} numbers for {X.shape[0]} rows")
+        weights = None if len(data) == 2 else np.asarray(_validation._check_sample_weight(data[2], X), np.float64)
+        return HeldOut(self._prepared(Rows(X, y, weights)), self._kind())
+
+    def _held_out_targets(self, y: Any) -> Array:
+        """Targets in the form that `_validate_input` gives."""
+        raise NotImplementedError
+
+    # ---- what scikit-learn's users reach for ----
+
+    def _loss_grad_lbfgs(
+        self, packed_coef_inter: Array, X: Any, y: Any, sample_weight: Any = None, *unused: Any
+    ) -> tuple[float, Array]:
+        """Loss and packed gradient of packed parameters; y has a row of numbers for each of X."""
+        model: Any = self
+        net = self._current()
+        rows = self._prepared(Rows(X, np.asarray(y).reshape(len(y), -1), sample_weight))
+        value, gradient = Objective(net, self._goal(), rows, model.alpha)(packed_coef_inter)
+        self._lists = None
+        return value, gradient
+
+    def _unpack(self, packed_parameters: Array) -> None:
+        """Take over parameters from scikit-learn's vector."""
+        net = self._current()
+        net.set_weights(unpacked(packed_parameters, [array.shape for array in net.get_weights()]))
+        self._lists = None
+
+    # ---- pickles ----
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self._net is not None:
+            self._current()
+        state = dict(super().__getstate__())  # type: ignore[misc]
+        state.pop("_fast", None)
+        if self._net is not None:
+            state.pop("_lists", None)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)  # type: ignore[misc]
+        if self._net is not None and self._shape is not None:
+            self._adopt(self._net, self._shape)

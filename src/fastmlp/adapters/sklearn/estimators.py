@@ -1,0 +1,355 @@
+"""`MLPClassifier` and `MLPRegressor`: scikit-learn's parameters, and the engine's beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+from ... import registry
+from ...callbacks import Callback
+from ...optimizers import Optimizer
+from ...schedules import Schedule
+from .._optional import require
+from .engine import _GROUP, Engine, _validation
+
+Array = np.ndarray[Any, Any]
+
+_base = require("sklearn.base", _GROUP)
+_checks = require("sklearn.utils._param_validation", _GROUP)
+_neural = require("sklearn.neural_network", _GROUP)
+
+_HIDDEN = {"logistic", *(name for name, (_, saved) in registry.ACTIVATIONS.items() if saved != "row")} - {"step"}
+_LINKS = ("any", "sigmoid", "exp")
+_OF_NUMBERS = {"squared_error", *(name for name, link in registry.LOSSES.items() if link in _LINKS)}
+_OF_CLASSES = {"log_loss", *(name for name, link in registry.LOSSES.items() if link == "any")}
+
+_fits = _base._fit_context(prefer_skip_nested_validation=True)
+
+
+def _constraints(parent: Any, losses: set[str], **more: Any) -> dict[str, Any]:
+    """Checks of all parameters: scikit-learn's, what those take besides, and those of our own."""
+    options, interval = _checks.StrOptions, _checks.Interval
+    ours = {
+        "loss": [options(losses), tuple, callable],
+        "activation": [options(_HIDDEN), tuple, list],
+        "learning_rate": [*parent._parameter_constraints["learning_rate"], Schedule],
+        "verbose": [*parent._parameter_constraints["verbose"], options({"progress"})],
+        "dropout": [interval(Real, 0, 1, closed="left"), list, tuple],
+        "optimizer": [Optimizer, None],
+        "callbacks": [Callback, list, tuple, None],
+        "threads": [interval(Integral, 1, None, closed="left"), None],
+    }
+    return {**parent._parameter_constraints, **ours, **more}
+
+
+def _keep(model: Any, given: Mapping[str, Any]) -> None:
+    """The constructor's arguments as attributes."""
+    for name, value in given.items():
+        if name not in ("self", "__class__"):
+            setattr(model, name, value)
+
+
+class MLPClassifier(Engine, _neural.MLPClassifier):  # type: ignore[misc]
+    """scikit-learn's `MLPClassifier` on this engine: its parameters, attributes and methods, and some more.
+
+    A given `random_state` draws scikit-learn's numbers, so a fit has the weights that scikit-learn's would have, up
+    to rounding.  Losses are not clipped at the machine's epsilon, which scikit-learn does; `loss_curve_` takes |W|^2
+    of the penalty as linear in the batches of an epoch.
+
+    Parameters
+    ----------
+    hidden_layer_sizes, solver, alpha, ..., max_fun
+        As in `sklearn.neural_network.MLPClassifier`, with the same defaults.
+    activation : str, (str, float) or list
+        Of the hidden layers: scikit-learn's "identity", "logistic", "tanh" and "relu", or any name of this
+        package's, ("leaky_relu", 0.2) with its parameter; a list has one for each hidden layer.
+    learning_rate : {"constant", "invscaling", "adaptive"} or Schedule
+        An object of `fastmlp.schedules` replaces `learning_rate_init`.
+    verbose : bool, int or "progress"
+        True prints lines as scikit-learn does; "progress" shows those of `Network.fit`.
+    loss : str, (str, float) or callable
+        "log_loss" is scikit-learn's.  Others are this package's: "mse", "mae" or ("huber", 0.5) of the
+        probabilities, or a function as in `Network.compile`.
+    class_weight : dict, "balanced" or None
+        Label to factor; multiplies with `sample_weight`.
+    dropout : float or list of float
+        0 <= rate < 1, behind every hidden layer, or one for each.  Not for "lbfgs".
+    optimizer : Optimizer, optional
+        An object of `fastmlp.optimizers`, in place of what `solver` and its parameters say; `alpha` stays.
+    callbacks : Callback or list of Callback, optional
+        See `fastmlp.callbacks`; the logs hold "loss" and, with held-out rows, "val_score".  Not for "lbfgs".
+    threads : int, optional
+        At most this many threads.
+
+    Attributes
+    ----------
+    coefs_, intercepts_ : list of ndarray
+        Writing to them changes the predictions, as in scikit-learn.
+    classes_, loss_, best_loss_, loss_curve_, validation_scores_, best_validation_score_, t_, n_iter_, ...
+        As in scikit-learn.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from fastmlp.sklearn import MLPClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = MLPClassifier((16,), solver="lbfgs", random_state=0).fit(X, y)
+    >>> model.score(X, y) > 0.95
+    True
+    >>> MLPClassifier((32, 16), activation=["gelu", "tanh"], dropout=0.1, class_weight="balanced", max_iter=5)
+    MLPClassifier(activation=['gelu', 'tanh'], class_weight='balanced', dropout=0.1,
+                  hidden_layer_sizes=(32, 16), max_iter=5)
+    """
+
+    _parameter_constraints: dict[str, Any] = _constraints(
+        _neural.MLPClassifier, _OF_CLASSES, class_weight=[dict, _checks.StrOptions({"balanced"}), None]
+    )
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = (100,),
+        activation: Any = "relu",
+        *,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate: str | Schedule = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: bool | int | str = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        loss: str | tuple[str, float] | Callable[..., Any] = "log_loss",
+        class_weight: Mapping[Any, float] | str | None = None,
+        dropout: float | Sequence[float] = 0.0,
+        optimizer: Optimizer | None = None,
+        callbacks: Callback | Sequence[Callback] | None = None,
+        threads: int | None = None,
+    ) -> None:
+        _keep(self, locals())
+
+    def _default_output(self) -> str:
+        return "softmax" if self._label_binarizer.y_type_ == "multiclass" else "logistic"
+
+    def _kind(self) -> str:
+        return "labels" if self._label_binarizer.y_type_.startswith("multilabel") else "classes"
+
+    def _held_out_targets(self, y: Any) -> Array:
+        if self._kind() == "classes":
+            y = _validation.column_or_1d(y)
+            for label in np.unique(y):
+                if label not in self.classes_:
+                    raise ValueError(f"validation_data has the class {label!r}, expected one of {self.classes_}")
+        return np.asarray(self._label_binarizer.transform(y)).astype(bool)
+
+    @_fits  # type: ignore[untyped-decorator]
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, validation_data: tuple[Any, ...] | None = None
+    ) -> MLPClassifier:
+        """Fit the network to rows and their classes.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (rows, n_features)
+            float32 stays float32, everything else becomes float64.  CSR is made dense a few megabytes at a time.
+        y : array-like of shape (rows,) or (rows, n_labels)
+            Classes, or 0 and 1 for each of several labels.
+        sample_weight : array-like of shape (rows,), optional
+            Factors of the rows' losses.
+        validation_data : (X, y) or (X, y, sample_weight), optional
+            Held-out rows of one's own: `validation_scores_` has their score after each epoch, and `early_stopping`
+            goes by it instead of a part of X.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If an argument does not fit, or the weights do not stay finite.
+        """
+        return self._fit(X, y, sample_weight=sample_weight, validation_data=validation_data)
+
+    def predict(self, X: Any) -> Array:
+        """The class of every row, or 0 and 1 for each of several labels.
+
+        The short way, of microseconds, is a C-contiguous array of the dtype that X had in `fit`.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (rows, n_features)
+
+        Returns
+        -------
+        ndarray of shape (rows,) or (rows, n_labels)
+        """
+        found = self._ready_outputs(X)
+        if found is not None:
+            if self.out_activation_ == "softmax":
+                return self.classes_.take(found.argmax(axis=1))
+            if len(self.classes_) == 2 and found.shape[1] == 1:
+                return self.classes_.take(found.ravel() > 0.5)
+        return np.asarray(super().predict(X))
+
+    def predict_proba(self, X: Any) -> Array:
+        """The probability of each class, or of each of several labels.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (rows, n_features)
+            As in `predict`.
+
+        Returns
+        -------
+        ndarray of shape (rows, n_classes)
+        """
+        found = self._ready_outputs(X)
+        if found is None:
+            return np.asarray(super().predict_proba(X))
+        if found.shape[1] > 1:
+            return found
+        both = np.empty((len(found), 2), found.dtype)
+        both[:, 1:] = found
+        np.subtract(1, found, out=both[:, :1])
+        return both
+
+
+class MLPRegressor(Engine, _neural.MLPRegressor):  # type: ignore[misc]
+    """scikit-learn's `MLPRegressor` on this engine: its parameters, attributes and methods, and some more.
+
+    A given `random_state` draws scikit-learn's numbers, so a fit has the weights that scikit-learn's would have, up
+    to rounding.
+
+    Parameters
+    ----------
+    loss : str, (str, float) or callable
+        "squared_error" and "poisson" are scikit-learn's.  Others are this package's: "mse", "mae", ("huber", 0.5),
+        "binary_crossentropy" with a sigmoid output, or a function as in `Network.compile`.
+    hidden_layer_sizes, solver, alpha, ..., max_fun
+        As in `sklearn.neural_network.MLPRegressor`, with the same defaults.
+    activation, learning_rate, verbose, dropout, optimizer, callbacks, threads
+        As in `MLPClassifier`.
+
+    Attributes
+    ----------
+    coefs_, intercepts_ : list of ndarray
+        Writing to them changes the predictions, as in scikit-learn.
+    loss_, best_loss_, loss_curve_, validation_scores_, best_validation_score_, t_, n_iter_, ...
+        As in scikit-learn.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp.sklearn import MLPRegressor
+    >>> X = np.linspace(-1, 1, 50).reshape(-1, 1)
+    >>> model = MLPRegressor((16,), activation="tanh", solver="lbfgs", random_state=0).fit(X, X[:, 0] ** 2)
+    >>> abs(model.predict([[0.5]])[0] - 0.25) < 0.05
+    True
+    """
+
+    _parameter_constraints: dict[str, Any] = _constraints(_neural.MLPRegressor, _OF_NUMBERS)
+
+    def __init__(
+        self,
+        loss: str | tuple[str, float] | Callable[..., Any] = "squared_error",
+        hidden_layer_sizes: Any = (100,),
+        activation: Any = "relu",
+        *,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate: str | Schedule = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: bool | int | str = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        dropout: float | Sequence[float] = 0.0,
+        optimizer: Optimizer | None = None,
+        callbacks: Callback | Sequence[Callback] | None = None,
+        threads: int | None = None,
+    ) -> None:
+        _keep(self, locals())
+
+    def _default_output(self) -> str:
+        return "identity"
+
+    def _kind(self) -> str:
+        return "numbers"
+
+    def _held_out_targets(self, y: Any) -> Array:
+        return np.asarray(
+            _validation.check_array(y, ensure_2d=False, dtype=(np.float64, np.float32), input_name="y")
+        )
+
+    @_fits  # type: ignore[untyped-decorator]
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, validation_data: tuple[Any, ...] | None = None
+    ) -> MLPRegressor:
+        """Fit the network to rows and their numbers.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (rows, n_features)
+            As in `MLPClassifier.fit`.
+        y : array-like of shape (rows,) or (rows, n_outputs)
+            Finite numbers.
+        sample_weight, validation_data
+            As in `MLPClassifier.fit`.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If an argument does not fit, or the weights do not stay finite.
+        """
+        return self._fit(X, y, sample_weight=sample_weight, validation_data=validation_data)
+
+    def predict(self, X: Any) -> Array:
+        """The numbers of every row.
+
+        The short way, of microseconds, is a C-contiguous array of the dtype that X had in `fit`.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (rows, n_features)
+
+        Returns
+        -------
+        ndarray of shape (rows,) or (rows, n_outputs)
+        """
+        found = self._ready_outputs(X)
+        if found is None:
+            return np.asarray(super().predict(X))
+        return found.ravel() if found.shape[1] == 1 else found

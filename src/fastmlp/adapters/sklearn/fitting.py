@@ -1,0 +1,246 @@
+"""What a stochastic fit does between epochs: scores, stopping, callbacks, what is printed."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...callbacks import Callback, overrides
+from ...network import Network
+from ...progress import Progress
+from .._optional import require
+from .solvers import described
+from .stochastic import Rows, Trainer, outputs
+
+Array = np.ndarray[Any, Any]
+
+NOT_FINITE = (
+    "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
+    "preprocessed."
+)
+
+
+# ---- scores ----
+
+
+def accuracy(y: Array, predictions: Array, weights: Array | None, *, multilabel: bool) -> float:
+    """The share of rows whose every label is right; y holds class indices (rows,), or a row of 0 and 1."""
+    if multilabel or predictions.shape[1] == 1:
+        right = ((predictions > 0.5) == (y > 0.5)).all(axis=1)
+    else:
+        right = predictions.argmax(axis=1) == (y if y.ndim == 1 else y.argmax(axis=1))
+    return float(np.average(right, weights=weights))
+
+
+def r2(y: Array, predictions: Array, weights: Array | None) -> float:
+    """1 - (residual sum of squares) / (total sum of squares), the mean over the outputs.
+
+    An output without any spread scores 1 if it is met and 0 if not, as in scikit-learn.
+    """
+    factors = np.ones((len(y), 1)) if weights is None else weights[:, None]
+    residual = (factors * (y - predictions.astype(np.float64)) ** 2).sum(axis=0)
+    mean = (factors * y).sum(axis=0) / factors.sum()
+    total = (factors * (y - mean) ** 2).sum(axis=0)
+    scores = np.where(residual == 0, 1.0, 0.0)
+    np.subtract(1, residual / np.where(total == 0, 1, total), out=scores, where=total != 0)
+    return float(scores.mean())
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Rows that are not trained on.  `kind` is "classes", "labels" (several a row) or "numbers"."""
+
+    rows: Rows
+    kind: str
+
+    def score(self, trainer: Trainer) -> float:
+        """Accuracy or R^2; NaN where a prediction is not finite."""
+        if trainer.diverged:
+            return float("nan")
+        predictions = outputs(trainer.net, self.rows.X, trainer.threads)
+        if not np.isfinite(predictions).all():
+            return float("nan")
+        if self.kind == "numbers":
+            return r2(self.rows.y, predictions, self.rows.weights)
+        return accuracy(self.rows.y, predictions, self.rows.weights, multilabel=self.kind == "labels")
+
+
+# ---- callbacks ----
+
+
+def checked_callbacks(callbacks: Iterable[Callback] | Callback | None) -> list[Callback]:
+    """A list of callbacks from what the parameter may be."""
+    found = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or ())
+    for callback in found:
+        if not isinstance(callback, Callback):
+            kind = type(callback).__name__
+            raise TypeError(f"callbacks holds a {kind}, expected objects of fastmlp.callbacks")
+    return found
+
+
+class Watchers:
+    """The callbacks of a fit; the network that they see carries the solver's description as its optimizer."""
+
+    def __init__(self, callbacks: list[Callback], trainer: Trainer, epochs: int, rows: int, held_out: bool) -> None:
+        self.callbacks, self.trainer = callbacks, trainer
+        names = ["loss", "val_score"] if held_out else ["loss"]
+        steps = -(-rows // trainer.batch_size)
+        params = {"epochs": epochs, "steps": steps, "batch_size": trainer.batch_size, "metrics": names}
+        net = trainer.net
+        net.compile(described(trainer.solver), trainer.goal.function or trainer.goal.name, metrics=[])
+        net.stop_training = False
+        for callback in callbacks:
+            callback.network, callback.params = net, params
+        hooks = ("on_train_batch_begin", "on_train_batch_end")
+        if any(overrides(callback, hook) for callback in callbacks for hook in hooks):
+            trainer.watcher = self
+        self._call("on_train_begin", {})
+
+    @property
+    def net(self) -> Network:
+        """The network in training."""
+        return self.trainer.net
+
+    def epoch_begins(self, epoch: int) -> None:
+        self.net.optimizer = described(self.trainer.solver)
+        known = self.net.optimizer
+        self._call("on_epoch_begin", epoch, {})
+        self._rate_after(known)
+
+    def epoch_ends(self, epoch: int, logs: dict[str, float]) -> bool:
+        """Whether a callback wants the fit to end."""
+        known = self.net.optimizer
+        self._call("on_epoch_end", epoch, logs)
+        self._rate_after(known)
+        return self.net.stop_training
+
+    def train_ends(self, logs: dict[str, float]) -> None:
+        self._call("on_train_end", logs)
+
+    def batch_begins(self, batch: int) -> None:
+        known = self.net.optimizer
+        self._call("on_train_batch_begin", batch, {})
+        self._rate_after(known)
+
+    def batch_ends(self, batch: int, loss: float) -> None:
+        self._call("on_train_batch_end", batch, {"loss": loss})
+
+    def _rate_after(self, known: Any) -> None:
+        """Take over the learning rate, if a callback has put another optimizer in the network."""
+        if self.net.optimizer is not known and self.net.optimizer is not None:
+            self.trainer.take(self.net.optimizer)
+
+    def _call(self, hook: str, *arguments: Any) -> None:
+        for callback in self.callbacks:
+            getattr(callback, hook)(*arguments)
+
+
+# ---- the loop ----
+
+
+class Descending:
+    """One call of an estimator's fit or partial_fit with a stochastic solver.
+
+    `model` is the estimator, whose public attributes of the course of training are written as it goes.
+    """
+
+    def __init__(
+        self, model: Any, trainer: Trainer, rows: Rows, held_out: HeldOut | None, *, incremental: bool
+    ) -> None:
+        self.model, self.trainer, self.rows, self.held_out = model, trainer, rows, held_out
+        self.incremental = incremental
+        self.epochs = 1 if incremental else model.max_iter
+        self.prints = model.verbose not in (False, 0, "progress")
+        self.progress = Progress(int(model.verbose == "progress"), self.epochs, 1)
+        callbacks = checked_callbacks(model.callbacks)
+        watched = held_out is not None
+        self.watchers = Watchers(callbacks, trainer, self.epochs, len(rows), watched) if callbacks else None
+
+    def run(self) -> None:
+        model = self.model
+        model.n_iter_ = 0
+        logs: dict[str, float] = {}
+        try:
+            for epoch in range(self.epochs):
+                logs = self._epoch(epoch)
+                if self._ends(epoch, logs):
+                    break
+        except KeyboardInterrupt:
+            warnings.warn("Training interrupted by user.", stacklevel=2)
+        finally:
+            self.progress.close()
+        self.trainer.finish()
+        if model.early_stopping:
+            self.trainer.net.plan.set_weights(model._best_weights)
+        elif self.trainer.diverged:
+            raise ValueError(NOT_FINITE)
+        if self.watchers is not None:
+            self.watchers.train_ends(logs)
+
+    def _epoch(self, epoch: int) -> dict[str, float]:
+        """Train on all rows, score the held-out ones; what there is to tell."""
+        model = self.model
+        self.progress.epoch_begin(epoch)
+        if self.watchers is not None:
+            self.watchers.epoch_begins(epoch)
+        model.loss_ = self.trainer.epoch(self.rows)
+        model.n_iter_ += 1
+        model.t_ += len(self.rows)
+        model.loss_curve_.append(model.loss_)
+        logs = {"loss": model.loss_}
+        if self.prints:
+            print(f"Iteration {model.n_iter_}, loss = {model.loss_:.8f}")
+        if self.held_out is not None:
+            logs["val_score"] = self.held_out.score(self.trainer)
+            model.validation_scores_.append(logs["val_score"])
+            if self.prints:
+                print(f"Validation score: {logs['val_score']:f}")
+        self.progress.epoch_end(epoch, logs)
+        return logs
+
+    def _ends(self, epoch: int, logs: dict[str, float]) -> bool:
+        """Whether this epoch was the last one."""
+        model, trainer = self.model, self.trainer
+        self._count_improvement(logs)
+        trainer.solver.epoch_ends(model.t_, trainer.net.plan)
+        stopping = False
+        if model._no_improvement_count > model.n_iter_no_change:
+            stopping = trainer.solver.stops(self._message(), self.prints, trainer.net.plan)
+            if not stopping:
+                model._no_improvement_count = 0
+        if self.watchers is not None:
+            stopping = self.watchers.epoch_ends(epoch, logs) or stopping
+        if not stopping and not self.incremental and model.n_iter_ == model.max_iter:
+            warnings.warn(
+                f"Stochastic Optimizer: Maximum iterations ({model.max_iter}) reached and the optimization "
+                "hasn't converged yet.",
+                require("sklearn.exceptions", "sklearn").ConvergenceWarning,
+                stacklevel=2,
+            )
+        return stopping
+
+    def _count_improvement(self, logs: dict[str, float]) -> None:
+        """Epochs without progress of `tol`, of the loss or, with early stopping, of the held-out score."""
+        model = self.model
+        if self.held_out is not None:
+            score, before = logs["val_score"], model.best_validation_score_
+            if score > before:
+                model.best_validation_score_ = score
+                model._best_weights = self.trainer.net.get_weights() if model.early_stopping else None
+        if model.early_stopping:
+            stuck = score < before + model.tol
+        else:
+            stuck = model.loss_ > model.best_loss_ - model.tol
+            model.best_loss_ = min(model.best_loss_, model.loss_) if model.loss_ == model.loss_ else model.best_loss_
+        model._no_improvement_count = model._no_improvement_count + 1 if stuck else 0
+
+    def _message(self) -> str:
+        what = "Validation score did" if self.model.early_stopping else "Training loss did"
+        return (
+            f"{what} not improve more than tol={self.model.tol:f} for {self.model.n_iter_no_change:d} "
+            "consecutive epochs."
+        )

@@ -1,0 +1,111 @@
+"""The solver "lbfgs": scipy's L-BFGS-B on the engine's loss and gradient of all rows."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ...network import Network
+from .._optional import require
+from .describe import Goal
+from .stochastic import Rows, chunk_rows, dense
+
+Array = np.ndarray[Any, Any]
+
+MOST_ROWS = 4096  # of one pass: the engine keeps every layer's activations of them
+
+
+def packed(weights: list[Array]) -> Array:
+    """scikit-learn's vector of parameters, float64: every W, then every b, from [W1, b1, W2, ...]."""
+    return np.concatenate([array.ravel() for array in weights[::2] + weights[1::2]], dtype=np.float64)
+
+
+def unpacked(vector: Array, shapes: list[tuple[int, ...]]) -> list[Array]:
+    """[W1, b1, W2, ...] from scikit-learn's vector."""
+    order = [*range(0, len(shapes), 2), *range(1, len(shapes), 2)]
+    ends = np.cumsum([int(np.prod(shapes[i])) for i in order])[:-1]
+    found: list[Any] = [None] * len(shapes)
+    for i, part in zip(order, np.split(vector, ends), strict=True):
+        found[i] = part.reshape(shapes[i])
+    return found
+
+
+class Objective:
+    """scikit-learn's loss of all rows as a function of the packed parameters.
+
+    loss = sum(w_r * loss_r) / sum(w) + alpha / 2 * |W|^2 / sum(w), and its gradient, in float64 sums of parts of
+    `MOST_ROWS` rows.
+    """
+
+    def __init__(self, net: Network, goal: Goal, rows: Rows, alpha: float) -> None:
+        if goal.name is None:
+            raise ValueError("loss is a function in Python, expected a name for solver='lbfgs'")
+        self.net, self.goal, self.rows, self.alpha = net, goal, rows, alpha
+        count, dtype = len(rows), net.dtype
+        if rows.weights is None:
+            self.divisor = float(count)
+            self.weights = None if goal.factor == 1 else np.full(count, goal.factor, dtype)
+        else:
+            self.divisor = float(rows.weights.sum(dtype=np.float64))
+            self.weights = (rows.weights * (goal.factor * count / self.divisor)).astype(dtype)
+        self.constant = self._constant()
+        net.plan.compile(goal.name, goal.parameter, "sgd", {})
+
+    def _constant(self) -> float:
+        values = self.goal.constants(self.rows.y)
+        if values is None:
+            return 0.0
+        return float(np.average(values, weights=self.rows.weights))
+
+    def __call__(self, vector: Array) -> tuple[float, Array]:
+        """The loss and its gradient."""
+        plan, count = self.net.plan, len(self.rows)
+        weights = unpacked(vector, [array.shape for array in plan.get_weights()])
+        plan.set_weights(weights)
+        step = min(chunk_rows(self.rows.X), MOST_ROWS)
+        total, gradient = 0.0, np.zeros(len(vector))
+        for first in range(0, count, step):
+            part = slice(first, first + step)
+            X = dense(self.rows.X, part)
+            weights_of = None if self.weights is None else self.weights[part]
+            value, arrays, _ = plan.gradients(X, self.rows.y[part], weights_of)
+            total += value * len(X)
+            gradient += packed(arrays) * (len(X) / count)
+        matrices = packed(weights)
+        matrices[sum(W.size for W in weights[::2]) :] = 0  # biases are not penalized
+        gradient += matrices * (self.alpha / self.divisor)
+        penalty = 0.5 * self.alpha * float(matrices @ matrices) / self.divisor
+        return total / count * self.goal.scale + self.constant + penalty, gradient
+
+
+def minimize(
+    objective: Objective, *, tol: float, max_iter: int, max_fun: int, heard: Callable[[int, float], None]
+) -> tuple[float, int]:
+    """Run L-BFGS-B from the network's weights and leave it with the result; (loss, iterations).
+
+    `heard` is told of each iteration and its loss.
+    """
+    optimize = require("scipy.optimize", "sklearn")
+    warning = require("sklearn.exceptions", "sklearn").ConvergenceWarning
+    iterations = 0
+
+    def callback(intermediate_result: Any) -> None:
+        nonlocal iterations
+        iterations += 1
+        heard(iterations, float(intermediate_result.fun))
+
+    plan = objective.net.plan
+    shapes = [array.shape for array in plan.get_weights()]
+    result = optimize.minimize(
+        objective, packed(plan.get_weights()), method="L-BFGS-B", jac=True, callback=callback,
+        options={"maxfun": max_fun, "maxiter": max_iter, "gtol": tol},
+    )  # fmt: skip
+    plan.set_weights(unpacked(result.x, shapes))
+    if result.status != 0:
+        message = f"lbfgs failed to converge after {result.nit} iteration(s) (status={result.status}): "
+        advice = "increase max_iter or max_fun, or scale the data (sklearn.preprocessing.StandardScaler)"
+        warnings.warn(f"{message}{result.message}; {advice}", warning, stacklevel=2)
+    return float(result.fun), min(int(result.nit), max_iter)
