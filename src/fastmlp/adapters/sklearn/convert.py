@@ -10,7 +10,8 @@ from ...layers import Dense, Dropout, Rescaling, Standardize
 from ...network import Network
 from .._optional import require
 from .describe import WORDS, Shape, engine_activation, per_layer
-from .engine import _GROUP, Engine
+from .engine import Engine
+from .fitted import GROUP
 
 Array = np.ndarray[Any, Any]
 
@@ -18,7 +19,8 @@ _THEIR_WORDS = ("identity", "logistic", "tanh", "relu")
 
 
 def from_sklearn(estimator: Any) -> Network:
-    """A Network with the weights of a fitted `MLPClassifier` or `MLPRegressor`, scikit-learn's or this package's.
+    """A Network with the weights of a fitted `MLPClassifier` or `MLPRegressor`, scikit-learn's or this
+    package's.
 
     Parameters
     ----------
@@ -28,9 +30,9 @@ def from_sklearn(estimator: Any) -> Network:
     Returns
     -------
     Network
-        Its `predict` gives (rows, n_outputs): what `predict_proba` gives of several classes or labels, the probability
-        of the second class alone where there are two, the numbers of a regressor.  `predict_classes` gives indices into
-        the estimator's `classes_`.
+        Its `predict` gives (rows, n_outputs): what `predict_proba` gives of several classes or labels, the
+        probability of the second class alone where there are two, the numbers of a regressor.
+        `predict_classes` gives indices into the estimator's `classes_`.
 
     Raises
     ------
@@ -51,24 +53,25 @@ def from_sklearn(estimator: Any) -> Network:
     >>> abs(net.predict(X)[:, 0] - model.predict(X)).max() < 1e-12
     True
     """
-    neural = require("sklearn.neural_network", _GROUP)
+    neural = require("sklearn.neural_network", GROUP)
     scaler = None
-    if isinstance(estimator, require("sklearn.pipeline", _GROUP).Pipeline):
+    if isinstance(estimator, require("sklearn.pipeline", GROUP).Pipeline):
         *before, estimator = (step for _, step in estimator.steps if step not in (None, "passthrough"))
         scaler = _scaler(before)
     if not isinstance(estimator, (neural.MLPClassifier, neural.MLPRegressor)):
         kind = type(estimator).__name__
         raise TypeError(f"estimator is a {kind}, expected a fitted MLPClassifier or MLPRegressor")
-    require("sklearn.utils.validation", _GROUP).check_is_fitted(estimator)
+    require("sklearn.utils.validation", GROUP).check_is_fitted(estimator)
     if isinstance(estimator, Engine):
         estimator._current()
     weights = [array for pair in zip(estimator.coefs_, estimator.intercepts_, strict=True) for array in pair]
     units = (weights[0].shape[0], *(b.shape[0] for b in weights[1::2]))
     words = per_layer(estimator.activation, len(units) - 2, "activation", (str, tuple))
-    shape = Shape(
-        units, tuple(engine_activation(word) for word in words), str(engine_activation(estimator.out_activation_)),
-        (0.0,) * len(words), weights[0].dtype.name,
-    )  # fmt: skip
+    activations, output = (
+        tuple(map(engine_activation, words)),
+        str(engine_activation(estimator.out_activation_)),
+    )
+    shape = Shape(units, activations, output, (0.0,) * len(words), weights[0].dtype.name)
     net = shape.network(0)
     if scaler is not None:
         net = Network([units[0], scaler, *net.layers], dtype=net.dtype, seed=0)
@@ -80,7 +83,7 @@ def _scaler(steps: list[Any]) -> Standardize | None:
     """The layer of what stands before the MLP in a Pipeline."""
     if not steps:
         return None
-    standard = require("sklearn.preprocessing", _GROUP).StandardScaler
+    standard = require("sklearn.preprocessing", GROUP).StandardScaler
     if len(steps) > 1 or not isinstance(steps[0], standard):
         kinds = ", ".join(type(step).__name__ for step in steps)
         raise TypeError(f"the pipeline has {kinds} before the MLP, expected nothing or one StandardScaler")
@@ -96,14 +99,15 @@ def to_sklearn(net: Network, *, classes: Any = None, estimator: Any = None) -> A
     Parameters
     ----------
     net : Network
-        Dense layers; dropout is left out, and a `Rescaling`, `Standardize` or batch normalisation goes into the
-        weights of a layer beside it.
+        Dense layers; dropout is left out, and a `Rescaling`, `Standardize` or batch normalisation goes into
+        the weights of a layer beside it.
     classes : array-like, optional
-        Labels of a classifier, sorted.  None is 0, 1, 2, ... for a softmax output, and 0 and 1 for one sigmoid output; a
-        sigmoid output of several is of as many labels a row.
+        Labels of a classifier, sorted.  None is 0, 1, 2, ... for a softmax output, and 0 and 1 for one
+        sigmoid output; a sigmoid output of several is of as many labels a row.
     estimator : class, optional
-        What to make; None is scikit-learn's own classifier for a softmax or sigmoid output, else its regressor.  This
-        package's take every activation, scikit-learn's the same of its four in every hidden layer.
+        What to make; None is scikit-learn's own classifier for a softmax or sigmoid output, else its
+        regressor.  This package's take every activation, scikit-learn's the same of its four in every hidden
+        layer.
 
     Returns
     -------
@@ -119,7 +123,8 @@ def to_sklearn(net: Network, *, classes: Any = None, estimator: Any = None) -> A
     --------
     >>> from fastmlp import Network
     >>> from fastmlp.sklearn import to_sklearn
-    >>> model = to_sklearn(Network([2, 8, 3], output="softmax", dtype="float64", seed=0), classes=["a", "b", "c"])
+    >>> net = Network([2, 8, 3], output="softmax", seed=0)
+    >>> model = to_sklearn(net, classes=["a", "b", "c"])
     >>> model
     MLPClassifier(hidden_layer_sizes=(8,))
     >>> model.predict([[1.0, -1.0]]).shape
@@ -134,7 +139,7 @@ def to_sklearn(net: Network, *, classes: Any = None, estimator: Any = None) -> A
     output = WORDS.get(str(dense[-1].activation), str(dense[-1].activation))
     classifies = output in ("softmax", "logistic")
     if estimator is None:
-        neural = require("sklearn.neural_network", _GROUP)
+        neural = require("sklearn.neural_network", GROUP)
         estimator = neural.MLPClassifier if classifies else neural.MLPRegressor
     model = estimator(
         hidden_layer_sizes=tuple(layer.units for layer in dense[:-1]),
@@ -159,16 +164,17 @@ def _activation(names: list[Any], ours: bool) -> Any:
     same = all(word == words[0] for word in words)
     if not ours and not (same and all(word in _THEIR_WORDS for word in words)):
         raise ValueError(
-            f"the hidden activations are {words}, expected one of {', '.join(_THEIR_WORDS)} in all of them for "
-            "scikit-learn's own class; estimator=fastmlp.sklearn.MLPClassifier takes any"
+            f"the hidden activations are {words}, expected one of {', '.join(_THEIR_WORDS)} everywhere "
+            "for scikit-learn's own class; estimator=fastmlp.sklearn.MLPClassifier takes any"
         )
     return words[0] if words and same else words or "relu"
 
 
 def _set_fitted(model: Any, net: Network, output: str) -> None:
     """The attributes of a fitted estimator but its classes."""
-    weights, biases = [W.copy() for W in net.weights], list(net.biases)
-    filled = [np.zeros(W.shape[1], W.dtype) if b is None else b.copy() for W, b in zip(weights, biases, strict=True)]
+    weights = [W.copy() for W in net.weights]
+    pairs = zip(weights, net.biases, strict=True)
+    filled = [np.zeros(W.shape[1], W.dtype) if b is None else b.copy() for W, b in pairs]
     for layer in net.layers:
         if isinstance(layer, (Rescaling, Standardize)):
             shift, divisor = layer.shift_and_divisor(net.layer_sizes[0])
@@ -184,7 +190,7 @@ def _set_fitted(model: Any, net: Network, output: str) -> None:
 
 
 def _set_classes(model: Any, classes: Any, output: str, n_out: int) -> None:
-    binarizer = require("sklearn.preprocessing", _GROUP).LabelBinarizer()
+    binarizer = require("sklearn.preprocessing", GROUP).LabelBinarizer()
     several = output == "logistic" and n_out > 1
     count = n_out if n_out > 1 else 2
     labels = np.arange(count) if classes is None else np.asarray(classes)

@@ -80,7 +80,8 @@ class Shape:
 def initial_weights(units: Sequence[int], words: Sequence[Any], draws: Any, dtype: Any) -> list[Array]:
     """scikit-learn's first weights and biases from its generator: uniform, limit sqrt(6 / (n_in + n_out)).
 
-    The 6 is a 2 where the activation is the logistic function (Glorot and Bengio 2010); `words` has one a layer.
+    The 6 is a 2 where the activation is the logistic function (Glorot and Bengio 2010); `words` has one a
+    layer.
     """
     found = []
     for n_in, n_out, word in zip(units, units[1:], words, strict=False):
@@ -93,8 +94,8 @@ def initial_weights(units: Sequence[int], words: Sequence[Any], draws: Any, dtyp
 class Goal:
     """A loss: the engine's, and what brings its gradient and its value to scikit-learn's.
 
-    The engine averages over the outputs; scikit-learn adds, and its squared error is half.  Its loss of several
-    outputs is the mean over them nevertheless, while its gradient is that of the sum.
+    The engine averages over the outputs; scikit-learn adds, and its squared error is half.  Its loss of
+    several outputs is the mean over them nevertheless, while its gradient is that of the sum.
     """
 
     name: str | None  # None: `function` computes it

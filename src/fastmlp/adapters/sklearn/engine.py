@@ -1,162 +1,42 @@
 """What both estimators are: scikit-learn's, with the work done by a Network.
 
-They derive from scikit-learn's own classes and replace how those fit and predict.  So `isinstance` holds, tags,
-`partial_fit`'s bookkeeping of classes and the messages of a wrong input are scikit-learn's at whatever version is
-installed, and a parameter keeps its check; what is replaced are `_fit` and `_forward_pass_fast`, through which all of
-its public methods go.
+They derive from scikit-learn's own classes and replace how those fit and predict.  So `isinstance` holds,
+tags, `partial_fit`'s bookkeeping of classes and the messages of a wrong input are scikit-learn's at whatever
+version is installed, and a parameter keeps its check; what is replaced are `_fit` and `_forward_pass_fast`,
+through which all of its public methods go.
 """
 
 from __future__ import annotations
 
-import sys
 import warnings
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ...network import Network
 from .._optional import require
-from .describe import Goal, Shape, engine_activation, goal, initial_weights, output_activation, per_layer
+from .describe import Goal, goal, initial_weights, output_activation, per_layer
+from .fitted import GROUP, Fitted, checks
 from .fitting import NOT_FINITE, Descending, HeldOut
 from .lbfgs import Objective, minimize, unpacked
 from .solvers import solver_of
-from .stochastic import Rows, Trainer, outputs
+from .stochastic import Rows, Trainer
 
 Array = np.ndarray[Any, Any]
-Arrays = list[Array]
-
-_GROUP = "sklearn"
-_validation = require("sklearn.utils.validation", _GROUP)
 
 
-def _references(objects: Sequence[object]) -> int:
-    """The most references that one of the objects has, those of this function and of `objects` among them."""
-    return max(sys.getrefcount(item) for item in objects)
-
-
-_ALONE = _references([[]])  # differs between versions of Python
-
-
-def _held_here_alone(objects: Sequence[object]) -> bool:
-    return _references(objects) <= _ALONE
-
-
-class Engine:
-    """The work of an estimator.
-
-    The weights live in a Network, `_net`; `coefs_` and `intercepts_` are lists of copies that are made when somebody
-    asks for them.  Arrays that were handed out may be written to, as those of scikit-learn; so from then on and as
-    long as anybody holds them, predictions begin with a comparison, `_current`.
-    """
-
-    _net: Network | None = None
-    _shape: Shape | None = None
-    _lists: list[Any] | None = None  # [coefs_, intercepts_] as handed out
-    _fast: tuple[Any, ...] | None = None  # (Network.predict, n_features, dtype): the way past all checks
-
-    # ---- parameters ----
-
-    @property
-    def coefs_(self) -> Arrays:
-        """Weights (n_in, n_out) of each layer."""
-        return self._handed_out("coefs_", 0)
-
-    @coefs_.setter
-    def coefs_(self, value: Arrays) -> None:
-        self._replace(0, value)
-
-    @property
-    def intercepts_(self) -> Arrays:
-        """Biases (n_out,) of each layer."""
-        return self._handed_out("intercepts_", 1)
-
-    @intercepts_.setter
-    def intercepts_(self, value: Arrays) -> None:
-        self._replace(1, value)
-
-    def _handed_out(self, name: str, which: int) -> Any:
-        if self._lists is None and self._net is not None:
-            weights = self._net.get_weights()
-            self._lists = [weights[::2], weights[1::2]]
-        if self._lists is None or self._lists[which] is None:
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        return self._lists[which]
-
-    def _replace(self, which: int, value: Any) -> None:
-        if self._lists is None:
-            self._lists = [None, None] if self._net is None else [self.coefs_, self.intercepts_]
-        self._lists[which] = value
-
-    def _is_begun(self) -> bool:
-        """Whether there are weights to go on from."""
-        return self._net is not None or (self._lists is not None and self._lists[0] is not None)
-
-    def _current(self) -> Network:
-        """The network, after what was written into the lists that were handed out."""
-        if self._lists is not None:
-            self._take_over(self._lists)
-            if _held_here_alone(self._lists) and all(map(_held_here_alone, self._lists)):
-                self._lists = None
-        assert self._net is not None
-        return self._net
-
-    def _take_over(self, lists: list[Any]) -> None:
-        weights = [np.asarray(array) for pair in zip(*lists, strict=True) for array in pair]
-        units = [*(W.shape[0] for W in weights[::2]), weights[-1].shape[0]]
-        shape = self._described(units, weights[0].dtype)
-        if self._net is None or shape != self._shape:
-            self._adopt(shape.network(0 if self._net is None else self._net.seed), shape)
-        assert self._net is not None
-        held = self._net.get_weights()
-        if not all(np.array_equal(mine, theirs) for mine, theirs in zip(weights, held, strict=True)):
-            self._net.set_weights(weights)
-
-    def _described(self, units: Sequence[int], dtype: Any) -> Shape:
-        model: Any = self
-        hidden = len(units) - 2
-        words = per_layer(model.activation, hidden, "activation", (str, tuple))
-        rates = per_layer(model.dropout, hidden, "dropout", (int, float, np.number))
-        kept = np.dtype(dtype) if np.dtype(dtype) in (np.float32, np.float64) else np.dtype(np.float64)
-        return Shape(
-            tuple(int(n) for n in units), tuple(engine_activation(word) for word in words),
-            str(engine_activation(model.out_activation_)), tuple(float(rate) for rate in rates), kept.name,
-        )  # fmt: skip
-
-    def _adopt(self, net: Network, shape: Shape) -> None:
-        """Predict with a network from now on."""
-        self._net, self._shape = net, shape
-        plain = "feature_names_in_" not in vars(self)  # names have to be compared
-        self._fast = (net.predict, shape.units[0], net.dtype) if plain else None
-
-    # ---- prediction ----
-
-    def _ready_outputs(self, X: Any) -> Array | None:
-        """(rows, n_out) of what needs no check but the engine's own, which is for NaN; None for the rest."""
-        fast = self._fast
-        if fast is None or self._lists is not None or type(X) is not np.ndarray or X.ndim != 2:
-            return None
-        if X.shape[1] != fast[1] or X.dtype != fast[2] or not len(X):
-            return None
-        try:
-            return fast[0](X, None, self.threads)  # type: ignore[attr-defined]
-        except (TypeError, ValueError):
-            return None  # scikit-learn says what is wrong
-
-    def _forward_pass_fast(self, X: Any, check_input: bool = True) -> Array:
-        """The outputs (rows, n_out) of whatever scikit-learn takes as X."""
-        if check_input:
-            X = _validation.validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
-        if hasattr(X, "tocsr"):
-            X = X.tocsr()
-        net = self._current()
-        found = outputs(net, X, self.threads)  # type: ignore[attr-defined]
-        return found.astype(np.result_type(X.dtype, net.dtype), copy=False)
+class Engine(Fitted):
+    """The work of an estimator."""
 
     # ---- fit ----
 
     def _fit(
-        self, X: Any, y: Any, sample_weight: Any = None, incremental: bool = False, validation_data: Any = None
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        incremental: bool = False,
+        validation_data: Any = None,
     ) -> Any:
         model: Any = self
         hidden = self._hidden_sizes()
@@ -167,7 +47,7 @@ class Engine:
         weights = self._row_weights(X, y, sample_weight, incremental)
         targets = targets.reshape(len(targets), -1)
         model.n_outputs_ = targets.shape[1]
-        model._random_state = draws = require("sklearn.utils", _GROUP).check_random_state(model.random_state)
+        model._random_state = draws = require("sklearn.utils", GROUP).check_random_state(model.random_state)
         if first:
             self._reset(hidden)
         units = [X.shape[1], *hidden, model.n_outputs_]
@@ -199,18 +79,22 @@ class Engine:
             if np.any(np.asarray(model.dropout) > 0):
                 raise ValueError(f"dropout is {model.dropout} with solver='lbfgs', expected 'sgd' or 'adam'")
 
+    @staticmethod
+    def _checked_weights(sample_weight: Any, X: Any) -> Array:
+        return np.asarray(checks._check_sample_weight(sample_weight, X), np.float64)
+
     def _row_weights(self, X: Any, y: Any, sample_weight: Any, incremental: bool) -> Array | None:
         """Sample weights, multiplied by the classes'."""
         if sample_weight is not None:
-            sample_weight = np.asarray(_validation._check_sample_weight(sample_weight, X), np.float64)
+            sample_weight = self._checked_weights(sample_weight, X)
         class_weight = getattr(self, "class_weight", None)
         if class_weight is None:
             return sample_weight
         if incremental and class_weight == "balanced":
-            raise ValueError("class_weight is 'balanced' in partial_fit, expected a dict: one part cannot tell")
+            raise ValueError("class_weight is 'balanced' in partial_fit, expected a dict")
         labels = np.asarray(y)
         labels = labels.ravel() if labels.ndim == 2 and labels.shape[1] == 1 else labels
-        factors = require("sklearn.utils.class_weight", _GROUP).compute_sample_weight(class_weight, labels)
+        factors = require("sklearn.utils.class_weight", GROUP).compute_sample_weight(class_weight, labels)
         return np.asarray(factors if sample_weight is None else factors * sample_weight, np.float64)
 
     def _reset(self, hidden: list[int]) -> None:
@@ -249,8 +133,8 @@ class Engine:
                 return net
             weights, seed = net.get_weights(), net.seed
             if [array.shape for array in weights] != shape.parameter_shapes:
-                came = "-".join(map(str, net.layer_sizes))
-                raise ValueError(f"the fitted network is {came}, expected {'-'.join(map(str, units))} to go on from")
+                came, wanted = ("-".join(map(str, sizes)) for sizes in (net.layer_sizes, units))
+                raise ValueError(f"the fitted network is {came}, expected {wanted} to go on from")
             net = shape.network(seed)
         net.set_weights(weights)
         self._adopt(net, shape)
@@ -298,10 +182,10 @@ class Engine:
         self._expect_scores(held_out, net)
         if not incremental or not hasattr(self, "_optimizer"):
             model._optimizer = solver_of(model)
+        batch_size, shuffles = self._batch_size(len(rows)), draws if model.shuffle else None
         trainer = Trainer(
-            net, self._goal(), model._optimizer, float(model.alpha), self._batch_size(len(rows)), model.threads,
-            draws if model.shuffle else None,
-        )  # fmt: skip
+            net, self._goal(), model._optimizer, float(model.alpha), batch_size, model.threads, shuffles
+        )
         Descending(model, trainer, rows, held_out, incremental=incremental).run()
 
     def _expect_scores(self, held_out: HeldOut | None, net: Network) -> None:
@@ -322,7 +206,8 @@ class Engine:
             return min(200, count)
         if size > count:
             warnings.warn(
-                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=2
+                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
+                stacklevel=2,
             )
         return min(int(size), count)
 
@@ -335,7 +220,7 @@ class Engine:
     def _split(self, rows: Rows, draws: Any) -> tuple[Rows, HeldOut]:
         """Training and held-out rows as scikit-learn draws them."""
         model: Any = self
-        split = require("sklearn.model_selection", _GROUP).train_test_split
+        split = require("sklearn.model_selection", GROUP).train_test_split
         arrays = [rows.X, rows.y] if rows.weights is None else [rows.X, rows.y, rows.weights]
         stratify = rows.y if self._kind() == "classes" and model.n_outputs_ == 1 else None
         parts = split(*arrays, random_state=draws, test_size=model.validation_fraction, stratify=stratify)
@@ -351,15 +236,16 @@ class Engine:
         if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
             raise ValueError("validation_data is not (X, y) or (X, y, sample_weight), expected one of them")
         assert self._net is not None
-        X = _validation.validate_data(
+        X = checks.validate_data(
             self, data[0], accept_sparse=["csr", "csc"], reset=False, dtype=self._net.dtype
         )
         X = X.tocsr() if hasattr(X, "tocsr") else X
         y = self._held_out_targets(data[1])
         y = y.reshape(len(y), -1)
         if y.shape != (X.shape[0], self._net.plan.n_out):
-            raise ValueError(f"validation_data has {len(y)} targets of {y.shape[1]} numbers for {X.shape[0]} rows")
-        weights = None if len(data) == 2 else np.asarray(_validation._check_sample_weight(data[2], X), np.float64)
+            came, wanted = y.shape, (X.shape[0], self._net.plan.n_out)
+            raise ValueError(f"validation_data has targets of shape {came}, expected {wanted}")
+        weights = None if len(data) == 2 else self._checked_weights(data[2], X)
         return HeldOut(self._prepared(Rows(X, y, weights)), self._kind())
 
     def _held_out_targets(self, y: Any) -> Array:
@@ -384,19 +270,3 @@ class Engine:
         net = self._current()
         net.set_weights(unpacked(packed_parameters, [array.shape for array in net.get_weights()]))
         self._lists = None
-
-    # ---- pickles ----
-
-    def __getstate__(self) -> dict[str, Any]:
-        if self._net is not None:
-            self._current()
-        state = dict(super().__getstate__())  # type: ignore[misc]
-        state.pop("_fast", None)
-        if self._net is not None:
-            state.pop("_lists", None)
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)  # type: ignore[misc]
-        if self._net is not None and self._shape is not None:
-            self._adopt(self._net, self._shape)

@@ -13,19 +13,23 @@ from ...callbacks import Callback
 from ...optimizers import Optimizer
 from ...schedules import Schedule
 from .._optional import require
-from .engine import _GROUP, Engine, _validation
+from . import fitted
+from .engine import Engine
+from .fitted import GROUP
 
 Array = np.ndarray[Any, Any]
 
-_base = require("sklearn.base", _GROUP)
-_checks = require("sklearn.utils._param_validation", _GROUP)
-_neural = require("sklearn.neural_network", _GROUP)
+_base = require("sklearn.base", GROUP)
+_checks = require("sklearn.utils._param_validation", GROUP)
+_neural = require("sklearn.neural_network", GROUP)
 
-_HIDDEN = {"logistic", *(name for name, (_, saved) in registry.ACTIVATIONS.items() if saved != "row")} - {"step"}
+_TRAINED = {name for name, (_, saved) in registry.ACTIVATIONS.items() if saved != "row"} - {"step"}
 _LINKS = ("any", "sigmoid", "exp")
 _OF_NUMBERS = {"squared_error", *(name for name, link in registry.LOSSES.items() if link in _LINKS)}
 _OF_CLASSES = {"log_loss", *(name for name, link in registry.LOSSES.items() if link == "any")}
 
+_Classifier: Any = _neural.MLPClassifier
+_Regressor: Any = _neural.MLPRegressor
 _fits = _base._fit_context(prefer_skip_nested_validation=True)
 
 
@@ -34,7 +38,7 @@ def _constraints(parent: Any, losses: set[str], **more: Any) -> dict[str, Any]:
     options, interval = _checks.StrOptions, _checks.Interval
     ours = {
         "loss": [options(losses), tuple, callable],
-        "activation": [options(_HIDDEN), tuple, list],
+        "activation": [options({"logistic", *_TRAINED}), tuple, list],
         "learning_rate": [*parent._parameter_constraints["learning_rate"], Schedule],
         "verbose": [*parent._parameter_constraints["verbose"], options({"progress"})],
         "dropout": [interval(Real, 0, 1, closed="left"), list, tuple],
@@ -52,12 +56,12 @@ def _keep(model: Any, given: Mapping[str, Any]) -> None:
             setattr(model, name, value)
 
 
-class MLPClassifier(Engine, _neural.MLPClassifier):  # type: ignore[misc]
+class MLPClassifier(Engine, _Classifier):  # type: ignore[misc]
     """scikit-learn's `MLPClassifier` on this engine: its parameters, attributes and methods, and some more.
 
-    A given `random_state` draws scikit-learn's numbers, so a fit has the weights that scikit-learn's would have, up
-    to rounding.  Losses are not clipped at the machine's epsilon, which scikit-learn does; `loss_curve_` takes |W|^2
-    of the penalty as linear in the batches of an epoch.
+    A given `random_state` draws scikit-learn's numbers, so a fit has the weights that scikit-learn's would
+    have, up to rounding.  Losses are not clipped at the machine's epsilon, which scikit-learn does;
+    `loss_curve_` takes |W|^2 of the penalty as linear in the batches of an epoch.
 
     Parameters
     ----------
@@ -151,10 +155,11 @@ class MLPClassifier(Engine, _neural.MLPClassifier):  # type: ignore[misc]
 
     def _held_out_targets(self, y: Any) -> Array:
         if self._kind() == "classes":
-            y = _validation.column_or_1d(y)
+            y = fitted.checks.column_or_1d(y)
             for label in np.unique(y):
                 if label not in self.classes_:
-                    raise ValueError(f"validation_data has the class {label!r}, expected one of {self.classes_}")
+                    known = ", ".join(map(repr, self.classes_.tolist()))
+                    raise ValueError(f"validation_data has the class {label!r}, expected one of {known}")
         return np.asarray(self._label_binarizer.transform(y)).astype(bool)
 
     @_fits  # type: ignore[untyped-decorator]
@@ -166,14 +171,15 @@ class MLPClassifier(Engine, _neural.MLPClassifier):  # type: ignore[misc]
         Parameters
         ----------
         X : array-like or sparse matrix of shape (rows, n_features)
-            float32 stays float32, everything else becomes float64.  CSR is made dense a few megabytes at a time.
+            float32 stays float32, everything else becomes float64.  CSR is made dense a few megabytes at a
+            time.
         y : array-like of shape (rows,) or (rows, n_labels)
             Classes, or 0 and 1 for each of several labels.
         sample_weight : array-like of shape (rows,), optional
             Factors of the rows' losses.
         validation_data : (X, y) or (X, y, sample_weight), optional
-            Held-out rows of one's own: `validation_scores_` has their score after each epoch, and `early_stopping`
-            goes by it instead of a part of X.
+            Held-out rows of one's own: `validation_scores_` has their score after each epoch, and
+            `early_stopping` goes by it instead of a part of X.
 
         Returns
         -------
@@ -230,17 +236,17 @@ class MLPClassifier(Engine, _neural.MLPClassifier):  # type: ignore[misc]
         return both
 
 
-class MLPRegressor(Engine, _neural.MLPRegressor):  # type: ignore[misc]
+class MLPRegressor(Engine, _Regressor):  # type: ignore[misc]
     """scikit-learn's `MLPRegressor` on this engine: its parameters, attributes and methods, and some more.
 
-    A given `random_state` draws scikit-learn's numbers, so a fit has the weights that scikit-learn's would have, up
-    to rounding.
+    A given `random_state` draws scikit-learn's numbers, so a fit has the weights that scikit-learn's would
+    have, up to rounding.
 
     Parameters
     ----------
     loss : str, (str, float) or callable
-        "squared_error" and "poisson" are scikit-learn's.  Others are this package's: "mse", "mae", ("huber", 0.5),
-        "binary_crossentropy" with a sigmoid output, or a function as in `Network.compile`.
+        "squared_error" and "poisson" are scikit-learn's.  Others are this package's: "mse", "mae", ("huber",
+        0.5), "binary_crossentropy" with a sigmoid output, or a function as in `Network.compile`.
     hidden_layer_sizes, solver, alpha, ..., max_fun
         As in `sklearn.neural_network.MLPRegressor`, with the same defaults.
     activation, learning_rate, verbose, dropout, optimizer, callbacks, threads
@@ -307,7 +313,7 @@ class MLPRegressor(Engine, _neural.MLPRegressor):  # type: ignore[misc]
 
     def _held_out_targets(self, y: Any) -> Array:
         return np.asarray(
-            _validation.check_array(y, ensure_2d=False, dtype=(np.float64, np.float32), input_name="y")
+            fitted.checks.check_array(y, ensure_2d=False, dtype=(np.float64, np.float32), input_name="y")
         )
 
     @_fits  # type: ignore[untyped-decorator]

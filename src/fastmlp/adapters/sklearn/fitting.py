@@ -85,7 +85,9 @@ def checked_callbacks(callbacks: Iterable[Callback] | Callback | None) -> list[C
 class Watchers:
     """The callbacks of a fit; the network that they see carries the solver's description as its optimizer."""
 
-    def __init__(self, callbacks: list[Callback], trainer: Trainer, epochs: int, rows: int, held_out: bool) -> None:
+    def __init__(
+        self, callbacks: list[Callback], trainer: Trainer, epochs: int, rows: int, held_out: bool
+    ) -> None:
         self.callbacks, self.trainer = callbacks, trainer
         names = ["loss", "val_score"] if held_out else ["loss"]
         steps = -(-rows // trainer.batch_size)
@@ -235,7 +237,8 @@ class Descending:
             stuck = score < before + model.tol
         else:
             stuck = model.loss_ > model.best_loss_ - model.tol
-            model.best_loss_ = min(model.best_loss_, model.loss_) if model.loss_ == model.loss_ else model.best_loss_
+            if model.loss_ < model.best_loss_:
+                model.best_loss_ = model.loss_
         model._no_improvement_count = model._no_improvement_count + 1 if stuck else 0
 
     def _message(self) -> str:

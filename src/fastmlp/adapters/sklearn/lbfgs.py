@@ -36,8 +36,8 @@ def unpacked(vector: Array, shapes: list[tuple[int, ...]]) -> list[Array]:
 class Objective:
     """scikit-learn's loss of all rows as a function of the packed parameters.
 
-    loss = sum(w_r * loss_r) / sum(w) + alpha / 2 * |W|^2 / sum(w), and its gradient, in float64 sums of parts of
-    `MOST_ROWS` rows.
+    loss = sum(w_r * loss_r) / sum(w) + alpha / 2 * |W|^2 / sum(w), and its gradient, in float64 sums of parts
+    of `MOST_ROWS` rows.
     """
 
     def __init__(self, net: Network, goal: Goal, rows: Rows, alpha: float) -> None:

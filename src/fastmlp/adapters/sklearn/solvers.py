@@ -84,10 +84,11 @@ class Solver:
 
 @dataclass
 class Descent(Solver):
-    """scikit-learn's "sgd": u = momentum * u - rate * g; w += u, or w += momentum * u - rate * g after Nesterov.
+    """scikit-learn's "sgd": u = momentum * u - rate * g; w += u, or w += momentum * u - rate * g after
+    Nesterov.
 
-    The engine's velocity is v = -u / rate, which is the same step while the rate stays; where it changes, v is
-    scaled so that u stays.
+    The engine's velocity is v = -u / rate, which is the same step while the rate stays; where it changes, v
+    is scaled so that u stays.
     """
 
     momentum: float = 0.9
@@ -158,7 +159,10 @@ def solver_of(model: Any) -> Solver:
     held = min(momentum, float(np.nextafter(1.0, 0.0)))
     optimizer = SGD(rate, held, nesterov=bool(model.nesterovs_momentum) and momentum > 0)
     return Descent(
-        optimizer, momentum=momentum, schedule="schedule" if own else model.learning_rate, power_t=model.power_t
+        optimizer,
+        momentum=momentum,
+        schedule="schedule" if own else model.learning_rate,
+        power_t=model.power_t,
     )
 
 

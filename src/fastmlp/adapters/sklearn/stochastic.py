@@ -1,8 +1,8 @@
 """Epochs of mini-batches with scikit-learn's arithmetic, in the engine.
 
 scikit-learn's gradient of a batch is (sum of weight * row's gradient + alpha * W) / (sum of the weights), and
-the engine's is (sum of weight * row's gradient) / rows + l2 * W.  So a row's weight becomes weight * rows / (sum
-of the weights), and l2 is alpha / (sum of the weights).
+the engine's is (sum of weight * row's gradient) / rows + l2 * W.  So a row's weight becomes weight * rows /
+(sum of the weights), and l2 is alpha / (sum of the weights).
 """
 
 from __future__ import annotations
@@ -192,7 +192,7 @@ class Trainer:
 
     def _train(self, X: Array, y: Array, weights: Array | None, rates: Array) -> float:
         plan, seed = self.net.plan, self.net.seed
-        if self.goal.name is None:
+        if self.goal.function is not None:
             predictions = plan.train_forward(X, seed=seed)
             value, gradient = python_loss(self.goal.function, y, predictions, weights)
             if not (np.isfinite(value) and np.isfinite(gradient).all()):
@@ -233,8 +233,8 @@ class Trainer:
     def _penalty(self, cut: _Cut, before: float) -> float:
         """The sum over the rows of alpha / 2 * |W|^2 / divisor, |W|^2 as it was before each batch.
 
-        The engine tells it between calls: with one batch an epoch that is exact, and with more the way from the
-        epoch's first |W|^2 to its last is taken as straight.
+        The engine tells it between calls: with one batch an epoch that is exact, and with more the way from
+        the epoch's first |W|^2 to its last is taken as straight.
         """
         if self.alpha == 0:
             return 0.0
