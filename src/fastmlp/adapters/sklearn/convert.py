@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ...layers import Dense, Dropout, Rescaling, Standardize
+from ...layers import Rescaling, Standardize, short_activation
 from ...network import Network
 from .._optional import require
 from .describe import WORDS, Shape, engine_activation, per_layer
@@ -130,37 +130,37 @@ def to_sklearn(net: Network, *, classes: Any = None, estimator: Any = None) -> A
     >>> model.predict([[1.0, -1.0]]).shape
     (1,)
     """
-    if hasattr(net, "folded"):
-        net = net.folded()
-    others = [type(layer).__name__ for layer in net.layers if not isinstance(layer, _KNOWN)]
-    if others:
-        raise ValueError(f"the network has a {others[0]} layer, which scikit-learn's MLP cannot have")
-    dense = [layer for layer in net.layers if isinstance(layer, Dense)]
-    output = WORDS.get(str(dense[-1].activation), str(dense[-1].activation))
-    classifies = output in ("softmax", "logistic")
+    net = net.folded()
+    if any(len(layer) > 5 for layer in net.plan.layers):
+        raise ValueError(
+            f"{net!r} has a normalisation that no dense layer can take, expected dense layers alone"
+        )
+    *hidden, last = (_word(layer[1], layer[2]) for layer in net.plan.layers)
+    classifies = last in ("softmax", "logistic")
     if estimator is None:
         neural = require("sklearn.neural_network", GROUP)
         estimator = neural.MLPClassifier if classifies else neural.MLPRegressor
     model = estimator(
-        hidden_layer_sizes=tuple(layer.units for layer in dense[:-1]),
-        activation=_activation([layer.activation for layer in dense[:-1]], issubclass(estimator, Engine)),
+        hidden_layer_sizes=net.layer_sizes[1:-1],
+        activation=_activation(hidden, issubclass(estimator, Engine)),
     )
-    if output == "exp" and not classifies:
+    if last == "exp":
         model.set_params(loss="poisson")
-    elif output not in ("softmax", "logistic", "identity"):
-        raise ValueError(f"the output activation is {output!r}, expected softmax, sigmoid, identity or exp")
-    _set_fitted(model, net, output)
+    elif last not in ("softmax", "logistic", "identity"):
+        raise ValueError(f"the output activation is {last!r}, expected softmax, sigmoid, identity or exp")
+    _set_fitted(model, net, str(last))
     if classifies:
-        _set_classes(model, classes, output, dense[-1].units)
+        _set_classes(model, classes, str(last), net.plan.n_out)
     return model
 
 
-_KNOWN = (Dense, Dropout, Rescaling, Standardize)
+def _word(name: str, parameter: float) -> Any:
+    """scikit-learn's word for an activation, or ours."""
+    return WORDS.get(name, short_activation(name, parameter))
 
 
-def _activation(names: list[Any], ours: bool) -> Any:
+def _activation(words: list[Any], ours: bool) -> Any:
     """The parameter: one name where all are equal, else a list."""
-    words = [WORDS.get(name, name) if isinstance(name, str) else name for name in names]
     same = all(word == words[0] for word in words)
     if not ours and not (same and all(word in _THEIR_WORDS for word in words)):
         raise ValueError(

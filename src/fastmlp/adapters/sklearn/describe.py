@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ... import registry
-from ...layers import Activation, Dense, Dropout, Layer
+from ...layers import ActivationName, Dense, Dropout, Layer
 from ...network import Network
 
 Array = np.ndarray[Any, Any]
@@ -27,7 +27,7 @@ LOSSES = {
 }
 
 
-def engine_activation(value: Any) -> Activation:
+def engine_activation(value: Any) -> ActivationName:
     """The engine's name of an activation: "logistic" is "sigmoid", all others are called the same.
 
     >>> engine_activation("logistic"), engine_activation("gelu")
@@ -55,7 +55,7 @@ class Shape:
     """What decides a network but its weights; equal shapes can go on with the same one."""
 
     units: tuple[int, ...]
-    activations: tuple[Activation, ...]  # of the hidden layers
+    activations: tuple[ActivationName, ...]  # of the hidden layers
     output: str  # the engine's name
     rates: tuple[float, ...]  # dropout behind each hidden layer
     dtype: str
