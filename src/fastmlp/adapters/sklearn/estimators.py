@@ -156,10 +156,10 @@ class MLPClassifier(Engine, _Classifier):  # type: ignore[misc]
     def _held_out_targets(self, y: Any) -> Array:
         if self._kind() == "classes":
             y = fitted.checks.column_or_1d(y)
-            for label in np.unique(y):
-                if label not in self.classes_:
-                    known = ", ".join(map(repr, self.classes_.tolist()))
-                    raise ValueError(f"validation_data has the class {label!r}, expected one of {known}")
+            unknown = np.setdiff1d(y, self.classes_).tolist()
+            if unknown:
+                known = ", ".join(map(repr, self.classes_.tolist()))
+                raise ValueError(f"validation_data has the class {unknown[0]!r}, expected one of {known}")
         return np.asarray(self._label_binarizer.transform(y)).astype(bool)
 
     @_fits  # type: ignore[untyped-decorator]
