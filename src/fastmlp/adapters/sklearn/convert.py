@@ -46,11 +46,11 @@ def from_sklearn(estimator: Any) -> Network:
     >>> from sklearn.neural_network import MLPRegressor
     >>> from fastmlp.sklearn import from_sklearn
     >>> X = [[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]]
-    >>> model = MLPRegressor((8,), solver="lbfgs", random_state=0).fit(X, [1.0, 2.0, 3.0])
+    >>> model = MLPRegressor("squared_error", (8,), solver="lbfgs").fit(X, [1.0, 2.0, 3.0])
     >>> net = from_sklearn(model)
     >>> net.layer_sizes
     (2, 8, 1)
-    >>> abs(net.predict(X)[:, 0] - model.predict(X)).max() < 1e-12
+    >>> bool(abs(net.predict(X)[:, 0] - model.predict(X)).max() < 1e-12)
     True
     """
     neural = require("sklearn.neural_network", GROUP)

@@ -264,8 +264,9 @@ class MLPRegressor(Engine, _Regressor):  # type: ignore[misc]
     >>> import numpy as np
     >>> from fastmlp.sklearn import MLPRegressor
     >>> X = np.linspace(-1, 1, 50).reshape(-1, 1)
-    >>> model = MLPRegressor((16,), activation="tanh", solver="lbfgs", random_state=0).fit(X, X[:, 0] ** 2)
-    >>> abs(model.predict([[0.5]])[0] - 0.25) < 0.05
+    >>> model = MLPRegressor("squared_error", (16,), "tanh", solver="lbfgs", random_state=0)
+    >>> model = model.fit(X, X[:, 0] ** 2)
+    >>> bool(abs(model.predict([[0.5]])[0] - 0.25) < 0.05)
     True
     """
 
