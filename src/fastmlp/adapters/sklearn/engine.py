@@ -182,9 +182,15 @@ class Engine(Fitted):
         self._expect_scores(held_out, net)
         if not incremental or not hasattr(self, "_optimizer"):
             model._optimizer = solver_of(model)
-        batch_size, shuffles = self._batch_size(len(rows)), draws if model.shuffle else None
         trainer = Trainer(
-            net, self._goal(), model._optimizer, float(model.alpha), batch_size, model.threads, shuffles
+            net,
+            self._goal(),
+            model._optimizer,
+            alpha=float(model.alpha),
+            batch_size=self._batch_size(len(rows)),
+            threads=model.threads,
+            shuffles=draws if model.shuffle else None,
+            shared=draws is model.random_state,
         )
         Descending(model, trainer, rows, held_out, incremental=incremental).run()
 

@@ -142,7 +142,8 @@ class OutsideAdam(Solver):
     def rates(self, first_step: int, count: int) -> Array:
         powers = np.full(count, self.optimizer.beta_2)  # type: ignore[attr-defined]
         powers[0] *= self.power
-        powers = np.multiply.accumulate(powers)
+        if count > 1:
+            powers = np.multiply.accumulate(powers)
         self.power = float(powers[-1])
         return self._rates(first_step, count) * np.sqrt(1 - powers)
 

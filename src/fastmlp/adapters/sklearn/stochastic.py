@@ -90,6 +90,7 @@ class Trainer:
     batch_size: int
     threads: int | None = None
     shuffles: Any = None  # a RandomState, or None for rows in their order
+    shared: bool = True  # whether others draw from it too
     watcher: Any = None
     diverged: bool = False
     _l2: float | None = field(default=None, init=False)
@@ -129,9 +130,12 @@ class Trainer:
         """
         if self.shuffles is None:
             return None
+        idle = self.batch_size >= len(rows) and all(layer[4] == 0 for layer in self.net.plan.layers)
+        if idle and not self.shared:
+            return None
         drawn = np.arange(len(rows))
         self.shuffles.shuffle(drawn)
-        if self.batch_size >= len(rows) and all(layer[4] == 0 for layer in self.net.plan.layers):
+        if idle:
             return None
         self._order = drawn if self._order is None else self._order[drawn]
         return self._order
