@@ -152,7 +152,7 @@ class Trainer:
         else:
             weights = rows.weights if order is None else rows.weights[order]
             divisors = np.add.reduceat(weights, starts, dtype=np.float64)
-            divisors[divisors == 0] = 1  # rows without any weight: the gradient is that of the penalty
+            divisors[divisors == 0] = np.inf  # a batch of rows without any weight has no gradient
             row_weights = (weights * np.repeat(sizes / divisors, sizes) * factor).astype(dtype)
         shares = sizes / divisors
         parts = self._parts(rows, order, divisors)
