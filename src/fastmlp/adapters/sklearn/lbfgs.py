@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +16,7 @@ from .stochastic import Rows, chunk_rows, dense
 
 Array = np.ndarray[Any, Any]
 
-MOST_ROWS = 4096  # of one pass: the engine keeps every layer's activations of them
+MOST_ROWS = 1024  # of one pass: the engine keeps all activations of them, in the second-level cache if small
 
 
 def packed(weights: list[Array]) -> Array:
@@ -23,14 +24,18 @@ def packed(weights: list[Array]) -> Array:
     return np.concatenate([array.ravel() for array in weights[::2] + weights[1::2]], dtype=np.float64)
 
 
+def places(shapes: list[tuple[int, ...]]) -> list[slice]:
+    """Where W1, b1, W2, ... stand in scikit-learn's vector."""
+    found, end = [slice(0)] * len(shapes), 0
+    for i in (*range(0, len(shapes), 2), *range(1, len(shapes), 2)):
+        begin, end = end, end + math.prod(shapes[i])
+        found[i] = slice(begin, end)
+    return found
+
+
 def unpacked(vector: Array, shapes: list[tuple[int, ...]]) -> list[Array]:
     """[W1, b1, W2, ...] from scikit-learn's vector."""
-    order = [*range(0, len(shapes), 2), *range(1, len(shapes), 2)]
-    ends = np.cumsum([int(np.prod(shapes[i])) for i in order])[:-1]
-    found: list[Any] = [None] * len(shapes)
-    for i, part in zip(order, np.split(vector, ends), strict=True):
-        found[i] = part.reshape(shapes[i])
-    return found
+    return [vector[place].reshape(shape) for place, shape in zip(places(shapes), shapes, strict=True)]
 
 
 class Objective:
@@ -52,6 +57,8 @@ class Objective:
             self.divisor = float(rows.weights.sum(dtype=np.float64))
             self.weights = (rows.weights * (goal.factor * count / self.divisor)).astype(dtype)
         self.constant = self._constant()
+        self.shapes = [array.shape for array in net.plan.get_weights()]
+        self.matrices = sum(math.prod(shape) for shape in self.shapes[::2])  # numbers before the biases
         net.plan.compile(goal.name, goal.parameter, "sgd", {})
 
     def _constant(self) -> float:
@@ -63,20 +70,18 @@ class Objective:
     def __call__(self, vector: Array) -> tuple[float, Array]:
         """The loss and its gradient."""
         plan, count = self.net.plan, len(self.rows)
-        weights = unpacked(vector, [array.shape for array in plan.get_weights()])
-        plan.set_weights(weights)
+        plan.set_weights(unpacked(vector, self.shapes))
         step = min(chunk_rows(self.rows.X), MOST_ROWS)
         total, gradient = 0.0, np.zeros(len(vector))
         for first in range(0, count, step):
             part = slice(first, first + step)
             X = dense(self.rows.X, part)
-            weights_of = None if self.weights is None else self.weights[part]
-            value, arrays, _ = plan.gradients(X, self.rows.y[part], weights_of)
+            weights = None if self.weights is None else self.weights[part]
+            value, arrays, _ = plan.gradients(X, self.rows.y[part], weights)
             total += value * len(X)
             gradient += packed(arrays) * (len(X) / count)
-        matrices = packed(weights)
-        matrices[sum(W.size for W in weights[::2]) :] = 0  # biases are not penalized
-        gradient += matrices * (self.alpha / self.divisor)
+        matrices = vector[: self.matrices]  # biases are not penalized
+        gradient[: self.matrices] += matrices * (self.alpha / self.divisor)
         penalty = 0.5 * self.alpha * float(matrices @ matrices) / self.divisor
         return total / count * self.goal.scale + self.constant + penalty, gradient
 
@@ -98,12 +103,11 @@ def minimize(
         heard(iterations, float(intermediate_result.fun))
 
     plan = objective.net.plan
-    shapes = [array.shape for array in plan.get_weights()]
     result = optimize.minimize(
         objective, packed(plan.get_weights()), method="L-BFGS-B", jac=True, callback=callback,
         options={"maxfun": max_fun, "maxiter": max_iter, "gtol": tol},
     )  # fmt: skip
-    plan.set_weights(unpacked(result.x, shapes))
+    plan.set_weights(unpacked(result.x, objective.shapes))
     if result.status != 0:
         message = f"lbfgs failed to converge after {result.nit} iteration(s) (status={result.status}): "
         advice = "increase max_iter or max_fun, or scale the data (sklearn.preprocessing.StandardScaler)"

@@ -95,7 +95,7 @@ class Trainer:
     diverged: bool = False
     _l2: float | None = field(default=None, init=False)
     _order: Array | None = field(default=None, init=False)
-    _plain: _Cut | None = field(default=None, init=False)  # of rows without weights, which is always the same
+    _same: _Cut | None = field(default=None, init=False)  # where it does not depend on the order
 
     def epoch(self, rows: Rows) -> float:
         """One pass over the rows; scikit-learn's loss, NaN once the numbers have left the finite ones."""
@@ -141,8 +141,8 @@ class Trainer:
         return self._order
 
     def _cut(self, rows: Rows, order: Array | None) -> _Cut:
-        if self._plain is not None:
-            return self._plain
+        if self._same is not None:
+            return self._same
         count, factor, dtype = len(rows), self.goal.factor, self.net.dtype
         starts = np.arange(0, count, self.batch_size)
         sizes = np.minimum(self.batch_size, count - starts)
@@ -158,8 +158,8 @@ class Trainer:
         parts = self._parts(rows, order, divisors)
         before = np.arange(len(starts)) / len(starts)
         cut = _Cut(divisors, row_weights, parts, float(shares.sum()), float(shares @ before))
-        if rows.weights is None:
-            self._plain = cut
+        if rows.weights is None or order is None:
+            self._same = cut
         return cut
 
     def _parts(self, rows: Rows, order: Array | None, divisors: Array) -> list[tuple[int, int]]:
