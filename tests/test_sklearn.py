@@ -233,6 +233,38 @@ def test_warm_start_is_theirs():
         ours.set_params(hidden_layer_sizes=(6,)).fit(X, y)
 
 
+@pytest.mark.parametrize(
+    "labels", ["few", "two", "many", "one", "floats", "bools", "objects", "column", "list"]
+)
+def test_targets_are_read_as_theirs(labels, rng):
+    X, _ = data("classes")
+    y = {
+        "few": rng.integers(-3, 4, ROWS),
+        "two": np.where(X[:, 0] > 0, "yes", "no"),
+        "many": rng.integers(0, 40, ROWS),
+        "one": np.full(ROWS, 5),
+        "floats": rng.integers(0, 3, ROWS) * 2.0,
+        "bools": X[:, 0] > 0,
+        "objects": np.array(["x", "y", "z"], dtype=object)[rng.integers(0, 3, ROWS)],
+        "column": rng.integers(0, 3, (ROWS, 1)),
+        "list": rng.integers(0, 3, ROWS).tolist(),
+    }[labels]
+    theirs, ours = pair("classes", max_iter=3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs.fit(X, y)
+        ours.fit(X, y)
+    assert ours.classes_.dtype == theirs.classes_.dtype and np.array_equal(ours.classes_, theirs.classes_)
+    assert vars(ours._label_binarizer).keys() == vars(theirs._label_binarizer).keys()
+    assert ours._label_binarizer.y_type_ == theirs._label_binarizer.y_type_
+    assert_same_fit(theirs, ours, X, 3)
+    assert np.array_equal(ours.predict(X), theirs.predict(X))
+    with pytest.raises(ValueError):
+        ours.fit(X, rng.normal(size=ROWS))
+    with pytest.raises(ValueError, match="inconsistent"):
+        ours.fit(X[:-1], y)
+
+
 def test_a_random_state_object_is_drawn_from_alike():
     X, y = data("classes")
     states = [np.random.RandomState(5), np.random.RandomState(5)]

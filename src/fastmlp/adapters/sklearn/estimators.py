@@ -28,6 +28,9 @@ _LINKS = ("any", "sigmoid", "exp")
 _OF_NUMBERS = {"squared_error", *(name for name, link in registry.LOSSES.items() if link in _LINKS)}
 _OF_CLASSES = {"log_loss", *(name for name, link in registry.LOSSES.items() if link == "any")}
 
+# Classes that can be told from numbers without a look at the rows: more, each once, would be warned of.
+_FEW = 10
+
 _Classifier: Any = _neural.MLPClassifier
 _Regressor: Any = _neural.MLPRegressor
 _fits = _base._fit_context(prefer_skip_nested_validation=True)
@@ -146,6 +149,21 @@ class MLPClassifier(Engine, _Classifier):  # type: ignore[misc]
         threads: int | None = None,
     ) -> None:
         _keep(self, locals())
+
+    def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Array]:
+        """scikit-learn's; of whole numbers and words it takes longer than a small fit, so those are read here."""
+        plain = type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in "biuU"
+        if not plain or incremental or self.warm_start:
+            return super()._validate_input(X, y, incremental, reset)
+        classes, index = np.unique(y, return_inverse=True)
+        if not 2 <= len(classes) <= _FEW:
+            return super()._validate_input(X, y, incremental, reset)
+        X, _ = fitted.checks.validate_data(
+            self, X, y, accept_sparse=["csr", "csc"], dtype=(np.float64, np.float32), reset=reset
+        )
+        self._label_binarizer = require("sklearn.preprocessing", GROUP).LabelBinarizer().fit(classes)
+        self.classes_ = self._label_binarizer.classes_
+        return X, index[:, None] == (np.arange(len(classes)) if len(classes) > 2 else [1])
 
     def _default_output(self) -> str:
         return "softmax" if self._label_binarizer.y_type_ == "multiclass" else "logistic"
