@@ -151,7 +151,7 @@ class MLPClassifier(Engine, _Classifier):  # type: ignore[misc]
         _keep(self, locals())
 
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Array]:
-        """scikit-learn's; of whole numbers and words it takes longer than a small fit, so those are read here."""
+        """scikit-learn's; whole numbers and words, where it takes longer than a small fit, are read here."""
         plain = type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in "biuU"
         if not plain or incremental or self.warm_start:
             return super()._validate_input(X, y, incremental, reset)
