@@ -34,7 +34,11 @@ def test_relative_links_lead_somewhere():
     links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if "://" not in link]
     assert len(links) >= 5
     for link in links:
-        assert (ROOT / link).exists(), f"README.md links to {link}, which is not there"
+        path, _, anchor = link.partition("#")
+        assert (ROOT / path).exists(), f"README.md links to {link}, which is not there"
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE)
+            assert anchor in [heading.lower().replace(" ", "-") for heading in headings]
 
 
 def test_commands_are_understood():
