@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastmlp import _kernels
+from fastmlp import _kernels, reference
 from helpers import (
     HYPER,
     LINKS,
@@ -760,3 +760,31 @@ def test_weights_and_state_that_do_not_fit(isa):
     assert after["step"] == state["step"] and after["beta_powers"] == state["beta_powers"]
     for one, two in zip(after["slots"], state["slots"], strict=True):
         assert_same_bits(one, two)
+
+
+def test_another_penalty_leaves_the_optimizer_as_it_is(isa):
+    """set_l2 between two epochs: the twin's numbers, and not those of either penalty alone."""
+    plan, twin, X, y = pair([5, 7, 3], ["tanh"], "sparse_categorical_crossentropy", isa, dtype="float64")
+    start, ends = plan.get_weights(), []
+    for one, second in ((plan, 0.5), (twin, 0.5), (plan, 0.1)):
+        one.set_weights(start)
+        one.compile("sparse_categorical_crossentropy", 0.0, "adam", {**HYPER["adam"], "l2": 0.1})
+        train(one, X, y, 0.01)
+        step = one.step
+        one.set_l2(second)
+        assert one.step == step > 0
+        train(one, X, y, 0.01)
+        ends.append(one.get_weights())
+    assert_close(ends[0], ends[1], 1e-9)
+    assert np.abs(ends[0][0] - ends[2][0]).max() > 1e-4
+
+
+@pytest.mark.parametrize("l2", [-1.0, np.inf, np.nan])
+def test_a_penalty_that_is_none_is_refused(l2):
+    for make in (_kernels.Plan, reference.Plan):
+        plan = make(2, [(1, "identity", 0.0, True, 0.0)])
+        with pytest.raises(RuntimeError, match="compile it first"):
+            plan.set_l2(0.1)
+        plan.compile("mse", 0.0, "sgd", {})
+        with pytest.raises(ValueError, match="l2"):
+            plan.set_l2(l2)

@@ -79,6 +79,7 @@ cdef extern from "fastmlp.h" nogil:
         void *shift
         void *divisor
         int loss, optimizer
+        fm_hyper hyper
         int64_t step
         double beta_powers[2]
     ctypedef struct fm_epoch:

@@ -47,6 +47,7 @@ class Plan:
     def compile(
         self, loss: str | None, loss_parameter: float, optimizer: str, hyperparameters: Mapping[str, Any]
     ) -> None: ...
+    def set_l2(self, l2: float) -> None: ...
     def train(
         self,
         X: ArrayLike,

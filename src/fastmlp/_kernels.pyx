@@ -490,6 +490,14 @@ cdef class Plan:
         self.compiled = True
         self.forward_rows = 0
 
+    def set_l2(self, double l2):
+        """Another penalty from the next step on; the optimizer's state stays."""
+        if not self.compiled:
+            raise RuntimeError("the plan has no optimizer: compile it first")
+        if not 0 <= l2 < np.inf:
+            raise ValueError(f"l2 is {l2}, expected a finite number of at least 0")
+        self.c_plan.hyper.l2 = l2
+
     cdef c.fm_target target(self, y, sample_weight, ptrdiff_t rows, list keep) except *:
         """The C view of y and the weights; `keep` holds the arrays alive."""
         cdef c.fm_target t

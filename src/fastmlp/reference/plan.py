@@ -379,6 +379,14 @@ class Plan:
         self.step, self._beta_powers = 0, (1.0, 1.0)
         self._last = None
 
+    def set_l2(self, l2: float) -> None:
+        """Another penalty from the next step on; the optimizer's state stays."""
+        if not self._optimizer:
+            raise RuntimeError("the plan has no optimizer, compile it first.")
+        if not 0 <= l2 < math.inf:
+            raise ValueError(f"l2 must be a finite number of at least 0, got {l2}.")
+        self._hyperparameters = {**self._hyperparameters, "l2": l2}
+
     def _update(self, gradients: Sequence[Array], learning_rate: float) -> None:
         """One optimizer step on all parameters."""
         h = self._hyperparameters

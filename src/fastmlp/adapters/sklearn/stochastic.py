@@ -213,16 +213,16 @@ class Trainer:
         return sums[0]
 
     def _penalize(self, l2: float) -> None:
-        """Compile the plan for a penalty; what the optimizer has in hand stays."""
+        """Compile the plan for a penalty; once that is done, another one leaves the optimizer as it is."""
         if l2 == self._l2:
             return
         plan, hyper = self.net.plan, self.solver.hyperparameters()
-        state = None if self._l2 is None else plan.get_state()
-        plan.compile(self.goal.name, self.goal.parameter, self.solver.name, {**hyper, "l2": hyper["l2"] + l2})
-        if state is None:
+        if self._l2 is None:
+            hyper["l2"] += l2
+            plan.compile(self.goal.name, self.goal.parameter, self.solver.name, hyper)
             self.solver.begin(plan)
         else:
-            plan.set_state(state)
+            plan.set_l2(hyper["l2"] + l2)
         self._l2 = l2
 
     def _constant(self, rows: Rows, order: Array | None, cut: _Cut) -> float:
