@@ -512,6 +512,44 @@ def test_divergence_raises_and_restores(isa, dtype, optimizer):
     assert_trained(plan.get_weights(), weights)
 
 
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_epochs_in_one_call_are_epochs_one_by_one(isa, dtype, shuffle):
+    """For the compiled plan bit by bit, and so for its twin."""
+    rates = np.linspace(0.01, 0.05, 12).reshape(4, 3)
+    fixed = {"batch_size": 9, "seed": 3, "shuffle": shuffle}
+    for twin in (False, True):
+        made = lambda: pair([9, 17, 4], ["tanh"], "mse", isa, "adam", 0.2, dtype=dtype)  # noqa: B023, E731
+        whole, one_by_one, (X, y) = made()[twin], made()[twin], made()[2:]
+        sums = np.full((4, 2), np.nan)
+        args = {"learning_rates": rates, "epoch": 5, **fixed}
+        assert whole.train_epochs(X, y, seconds=100, out=sums, **args) == 4
+        expected = [
+            one_by_one.train(X, y, epoch=5 + i, first=0, learning_rates=rates[i], seconds=100, **fixed)[1:]
+            for i in range(4)
+        ]
+        assert sums.tolist() == [list(pair) for pair in expected]
+        assert_same_bits(whole.get_weights(), one_by_one.get_weights())
+        sums[:] = np.nan
+        assert whole.train_epochs(X, y, seconds=0, out=sums, **args) == 1
+        assert np.isfinite(sums).all(1).tolist() == [True, False, False, False]
+
+
+def test_an_epoch_that_diverges_ends_the_call_before_it(isa, dtype):
+    rates = np.full((5, 3), 0.01)
+    rates[2, 1] = np.inf
+    for plan in pair([9, 17, 4], ["tanh"], "mse", isa, "adam", dtype=dtype)[:2]:
+        _, _, X, y = pair([9, 17, 4], ["tanh"], "mse", isa, dtype=dtype)
+        args = {"batch_size": 9, "seed": 3, "shuffle": True, "seconds": 100}
+        sums = np.full((5, 2), np.nan)
+        assert plan.train_epochs(X, y, epoch=0, learning_rates=rates, out=sums, **args) == 2
+        weights = plan.get_weights()
+        assert plan.step == 6 and np.isfinite(sums).all(1).tolist() == [True, True, False, False, False]
+        with pytest.raises(FloatingPointError, match="not finite"):
+            plan.train_epochs(X, y, epoch=2, learning_rates=rates[2:], out=sums[2:], **args)
+        assert plan.step == 6 and np.isnan(sums[2:]).all()
+        assert_same_bits(plan.get_weights(), weights)
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 def test_a_row_that_is_not_a_number_raises_before_any_weight_moves(isa, dtype, loss):
     plan, _, X, y = pair([9, 17, 4], ["relu"], loss, isa, "adam", dtype=dtype, rows=40)
@@ -694,6 +732,37 @@ BAD_TRAINING = {
     "seed": {"seed": -1},
     "epoch": {"epoch": -1},
 }
+
+
+BAD_EPOCHS = {
+    "out rows": {"out": np.zeros((3, 2))},
+    "out columns": {"out": np.zeros((2, 3))},
+    "out type": {"out": np.zeros((2, 2), np.float32)},
+    "out order": {"out": np.zeros((2, 2), order="F")},
+    "out read-only": {"out": np.broadcast_to(0.0, (2, 2))},
+    "out none": {"out": None},
+    "rates of one epoch": {"learning_rates": np.ones(3)},
+    "rates too few": {"learning_rates": np.ones((2, 2))},
+    "rates type": {"learning_rates": np.ones((2, 3), np.float32)},
+    "y rows": {"y": np.arange(23) % 2},
+    "y too large": {"y": np.full(24, 2)},
+    "batch size": {"batch_size": 0},
+    "seed": {"seed": -1},
+    "epoch": {"epoch": -1},
+}
+
+
+@pytest.mark.parametrize("case", BAD_EPOCHS)
+def test_train_epochs_refuses_what_does_not_fit(isa, case):
+    plan, _, X, _ = pair([3, 4, 2], ["tanh"], "sparse_categorical_crossentropy", isa, "adam")
+    good = {"X": X, "y": np.arange(24) % 2, "batch_size": 8, "seed": 1, "epoch": 0, "shuffle": True,
+            "learning_rates": np.full((2, 3), 0.01), "seconds": 100.0, "out": np.zeros((2, 2))}  # fmt: skip
+    weights = plan.get_weights()
+    with pytest.raises((ValueError, TypeError, OverflowError)):
+        plan.train_epochs(**{**good, **BAD_EPOCHS[case]})
+    assert_same_bits(plan.get_weights(), weights)
+    assert plan.step == 0
+    assert plan.train_epochs(**good) == 2 and plan.step == 6
 
 
 @pytest.mark.parametrize("case", BAD_TRAINING)

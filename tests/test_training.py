@@ -14,7 +14,7 @@ import pytest
 import fastmlp
 from fastmlp import BusyError, Dense, Dropout, Network, optimizers, reference, training
 from fastmlp.callbacks import Callback, LambdaCallback
-from fastmlp.schedules import CosineDecay, Warmup
+from fastmlp.schedules import CosineDecay, Schedule, Warmup
 from helpers import FMA_ISAS, assert_close, assert_same_bits, assert_trained, targets
 
 ROWS, N_IN, N_OUT = 23, 5, 3
@@ -504,6 +504,59 @@ def test_an_interrupt_between_epochs_loses_nothing(data):
     assert history.interrupted and history.epoch == [0, 1] and len(history.history["loss"]) == 2
     assert not net.fit(*data, epochs=3, batch_size=8).interrupted
     assert_same_bits(net.get_weights(), whole.get_weights())
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers that interrupt")
+def test_an_interrupt_among_short_epochs_leaves_a_history_of_all_of_them(data):
+    """Epochs of a few microseconds are many to a call, and Ctrl-C is heard when it returns."""
+
+    def interrupt(number, frame):
+        raise KeyboardInterrupt
+
+    net, again = network(), network()
+    former = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    try:
+        history = net.fit(*data, epochs=10**9, batch_size=ROWS)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, former)
+    assert history.interrupted and net.plan.step == len(history.epoch) > 100
+    assert history.epoch == list(range(net.plan.step))
+    longer = again.fit(*data, epochs=net.plan.step, batch_size=ROWS)
+    assert longer.history == history.history
+    assert_same_bits(again.get_weights(), net.get_weights())
+
+
+@pytest.mark.parametrize("metrics", [[], ["accuracy"]])
+def test_epochs_that_nobody_watches_are_those_that_are_watched(data, metrics):
+    watched, alone = network(optimizer="adam"), network(optimizer="adam")
+    histories = []
+    for net, callbacks in ((watched, [Callback()]), (alone, [])):
+        net.compile(optimizers.Adam(CosineDecay(0.05, 60)), net.loss, metrics=metrics)
+        histories.append(net.fit(*data, epochs=20, batch_size=8, callbacks=callbacks))
+    assert histories[1].history == histories[0].history
+    assert histories[1].epoch == histories[0].epoch == list(range(20))
+    assert_same_bits(alone.get_weights(), watched.get_weights())
+    assert alone._epochs_done == watched._epochs_done == 20
+
+
+class Explodes(Schedule):
+    """A rate that is too high from step 7 on."""
+
+    def _at(self, steps):
+        return np.where(steps < 7, 0.05, np.inf)
+
+
+def test_divergence_among_short_epochs_tells_the_epoch_and_keeps_those_before(data):
+    net, before = network(), network()
+    for each in (net, before):
+        each.compile(optimizers.SGD(Explodes()), each.loss)
+    with pytest.raises(FloatingPointError, match="^training diverged in epoch 8: a step led to weights"):
+        net.fit(*data, epochs=20, batch_size=ROWS)
+    before.fit(*data, epochs=7, batch_size=ROWS)
+    assert net.plan.step == net._epochs_done == 7
+    assert_same_bits(net.get_weights(), before.get_weights())
 
 
 @pytest.mark.parametrize("python_loss", [False, True])

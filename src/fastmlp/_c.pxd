@@ -94,6 +94,12 @@ cdef extern from "fastmlp.h" nogil:
         ptrdiff_t batch
         double loss, correct
 
+    ctypedef struct fm_epochs:
+        int64_t *order
+        uint32_t number
+        ptrdiff_t most, done
+        double *sums
+
     void *fm_alloc(size_t bytes) noexcept
     void fm_free(void *) noexcept
     int fm_plan_init(fm_plan *) noexcept
@@ -108,6 +114,7 @@ cdef extern from "fastmlp.h" nogil:
                          double *correct, int threads) noexcept
     int fm_plan_compile(fm_plan *, int loss, double loss_parameter, int optimizer, const fm_hyper *) noexcept
     int fm_plan_train(fm_plan *, fm_epoch *) noexcept
+    int fm_plan_train_epochs(fm_plan *, fm_epoch *, fm_epochs *) noexcept
     int fm_plan_train_forward(fm_plan *, const fm_input *, ptrdiff_t rows, uint64_t seed, void *out) noexcept
     int fm_plan_train_backward(fm_plan *, const void *output_gradient, ptrdiff_t rows, double learning_rate) noexcept
     int fm_plan_gradients(const fm_plan *, const fm_input *, const fm_target *, const void *output_gradient,

@@ -64,6 +64,21 @@ class Plan:
         threads: int | None = None,
         sums: tuple[float, float] = (0.0, 0.0),
     ) -> tuple[int, float, float]: ...
+    def train_epochs(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        batch_size: int,
+        seed: int,
+        epoch: int,
+        shuffle: bool,
+        learning_rates: ArrayLike,
+        seconds: float,
+        threads: int | None = None,
+        out: _Array,
+    ) -> int: ...
     def train_forward(self, X: ArrayLike, *, seed: int) -> _Array: ...
     def train_backward(self, output_gradient: ArrayLike, learning_rate: float) -> None: ...
     def gradients(

@@ -92,6 +92,14 @@ cdef int check(int status) except -1:
     return 0
 
 
+cdef int check_training(int status, const c.fm_epoch *e) except -1:
+    if status == c.FM_NOT_FINITE:
+        batches = (e.rows + e.batch_size - 1) // e.batch_size
+        raise FloatingPointError(f"the loss of batch {e.batch} is not finite" if e.batch < batches
+                                 else "a step led to weights that are not finite")
+    return check(status)
+
+
 cdef Array plain(x, dtype=None):
     """x as an aligned C-contiguous array of at least one dimension."""
     return np.require(np.ascontiguousarray(x, dtype), requirements=("C", "A"))
@@ -533,42 +541,71 @@ cdef class Plan:
         an epoch in several calls adds its rows in the order of one.
         """
         cdef c.fm_epoch e
-        cdef ptrdiff_t rows
         cdef int status
-        cdef Array rates, order
         cdef list keep = []
-        cdef Array x = self.as_rows(X)
-        self.describe(x, &e.input, &rows)
-        if x.ndim != 2 or batch_size < 1:
-            raise ValueError("X needs two dimensions and batch_size at least 1")
-        batches = (rows + batch_size - 1) // batch_size
-        rates = ready(learning_rates, cnp.NPY_FLOAT64, (batches,), "learning_rates")
+        self.describe_epoch(&e, X, y, sample_weight, batch_size, seed, threads, keep)
+        batches = (e.rows + batch_size - 1) // batch_size
+        cdef Array rates = ready(learning_rates, cnp.NPY_FLOAT64, (batches,), "learning_rates")
         if not 0 <= first < batches:
             raise ValueError(f"first is {first}, expected 0 to {batches - 1}")
-        if self.order_key != (rows, seed, epoch, shuffle):
-            self.order = shuffled(seed, epoch, rows) if shuffle else None
-            self.order_key = (rows, seed, epoch, shuffle)
-        e.order = NULL
-        if shuffle:
-            order = self.order
-            e.order = <const int64_t *>cnp.PyArray_DATA(order)
-        e.target = self.target(y, sample_weight, rows, keep)
-        e.rows = rows
-        e.batch_size = batch_size
+        if self.order_key != (e.rows, seed, epoch, shuffle):
+            self.order = shuffled(seed, epoch, e.rows) if shuffle else None
+            self.order_key = (e.rows, seed, epoch, shuffle)
+        e.order = <const int64_t *>cnp.PyArray_DATA(<Array>self.order) if shuffle else NULL
         e.learning_rates = <const double *>cnp.PyArray_DATA(rates)
-        e.seed = index(seed)
         e.seconds = seconds
-        e.threads = threads or 0
         e.batch = first
         e.loss, e.correct = sums
         self.forward_rows = 0
         with nogil:
             status = c.fm_plan_train(&self.c_plan, &e)
-        if status == c.FM_NOT_FINITE:
-            raise FloatingPointError(f"the loss of batch {e.batch} is not finite" if e.batch < batches
-                                     else "a step led to weights that are not finite")
-        check(status)
+        check_training(status, &e)
         return e.batch, e.loss, e.correct
+
+    def train_epochs(self, X, y, sample_weight=None, *, ptrdiff_t batch_size, seed, epoch, bint shuffle, learning_rates,
+                     double seconds, threads=None, Array out not None):
+        """Whole epochs from `epoch` on, one for each row of learning_rates (epochs, batches), until `seconds` have passed.
+
+        `out` (epochs, 2) takes the sum of the weighted row losses and the number of correct rows of each epoch done, and
+        how many these are is returned.  An epoch that diverges ends the call before it, and raises as the first of a call.
+        """
+        cdef c.fm_epoch e
+        cdef c.fm_epochs run
+        cdef int status
+        cdef list keep = []
+        self.describe_epoch(&e, X, y, sample_weight, batch_size, seed, threads, keep)
+        epochs, batches = len(learning_rates), (e.rows + batch_size - 1) // batch_size
+        cdef Array rates = ready(learning_rates, cnp.NPY_FLOAT64, (epochs, batches), "learning_rates")
+        cdef Array order = np.empty(e.rows if shuffle else 0, np.int64)
+        fits = cnp.PyArray_TYPE(out) == cnp.NPY_FLOAT64 and cnp.PyArray_ISCARRAY(out)
+        if not fits or (<object>out).shape != (epochs, 2):
+            raise ValueError(f"out does not fit: expected a writable C-contiguous array of shape {(epochs, 2)} and dtype "
+                             "float64")
+        e.learning_rates = <const double *>cnp.PyArray_DATA(rates)
+        e.seconds = seconds
+        run.order = <int64_t *>cnp.PyArray_DATA(order) if shuffle else NULL
+        run.number = index(epoch)
+        run.most, run.done = epochs, 0
+        run.sums = <double *>cnp.PyArray_DATA(out)
+        self.forward_rows = 0
+        with nogil:
+            status = c.fm_plan_train_epochs(&self.c_plan, &e, &run)
+        check_training(status, &e)
+        return run.done
+
+    cdef int describe_epoch(self, c.fm_epoch *e, X, y, sample_weight, ptrdiff_t batch_size, seed, threads,
+                            list keep) except -1:
+        """Everything of `e` that one epoch has in common with the next; `keep` holds the arrays it points to."""
+        cdef Array x = self.as_rows(X)
+        keep.append(x)
+        self.describe(x, &e.input, &e.rows)
+        if x.ndim != 2 or batch_size < 1:
+            raise ValueError("X needs two dimensions and batch_size at least 1")
+        e.target = self.target(y, sample_weight, e.rows, keep)
+        e.batch_size = batch_size
+        e.seed = index(seed)
+        e.threads = threads or 0
+        return 0
 
     def train_forward(self, X, *, seed):
         """Predictions of one batch with dropout on, for a loss in Python; train_backward finishes the step."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -131,6 +131,12 @@ class History(Callback):
         self.epoch.append(epoch)
         for name, value in logs.items():
             self.history.setdefault(name, []).append(value)
+
+    def extend(self, first: int, logs: Mapping[str, Sequence[float]]) -> None:
+        """Record the numbers of several epochs, from `first` on."""
+        self.epoch.extend(range(first, first + len(logs["loss"])))
+        for name, values in logs.items():
+            self.history.setdefault(name, []).extend(values)
 
     def end_interrupted(self) -> None:
         """Keep what is complete, as Ctrl-C may have come between two lists."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -33,6 +35,8 @@ Array = np.ndarray[Any, Any]
 Sums = Sequence[float]  # of the rows' losses and of correct rows, so far in the epoch
 
 SLICE = 0.05  # seconds of training between two looks at signals and progress
+BRIEF = 0.005  # seconds of an epoch that is worth no look of its own
+BATCHES_AHEAD = 4096  # whose learning rates are made at a time
 
 
 # ---- arguments ----
@@ -169,6 +173,25 @@ class _Passes:
                 report(done, self._logs(first, done, old, sums))
         return sums
 
+    def run_several(self, sums: Array) -> None:
+        """The same for as many epochs as have a row in `sums` and fit in a slice of time; other rows stay."""
+        net = self.net
+        assert net.optimizer is not None
+        rates = net.optimizer.learning_rates(net.plan.step, len(sums) * self.batches)
+        net.plan.train_epochs(
+            self.rows.X,
+            self.rows.y,
+            self.rows.weights,
+            batch_size=self.batch_size,
+            seed=net.seed,
+            epoch=net._epochs_done,
+            shuffle=self.shuffle,
+            learning_rates=rates.reshape(len(sums), self.batches),
+            seconds=SLICE,
+            threads=self.threads,
+            out=sums,
+        )
+
     def _logs(self, first: int, done: int, old: Sums, new: Sums) -> dict[str, float]:
         """What batches `first` to `done` gave."""
         rows = min(done * self.batch_size, len(self.rows)) - first * self.batch_size
@@ -231,6 +254,18 @@ class _Passes:
 # ---- fit ----
 
 
+@contextmanager
+def _divergence(epoch: int) -> Iterator[None]:
+    """Errors of the plan, with the epoch that they come from."""
+    try:
+        yield
+    except FloatingPointError as error:
+        raise FloatingPointError(
+            f"training diverged in epoch {epoch + 1}: {error}; the weights are the last finite ones, "
+            "and a lower learning rate or clipping may help"
+        ) from None
+
+
 @dataclass(frozen=True)
 class _Run:
     """One call of fit, its arguments checked."""
@@ -254,15 +289,19 @@ class _Run:
             callback.network, callback.params = self.net, params
         self._call("on_train_begin", {})
         logs: dict[str, float] = {}
-        epoch = 0
+        done, brief = 0, False
         try:
-            for epoch in range(self.epochs):
-                logs = self._one_epoch(epoch)
-                if self.net.stop_training:
-                    break
+            while done < self.epochs and not self.net.stop_training:
+                if brief:
+                    done += self._several_epochs(done)
+                else:
+                    start = time.perf_counter()
+                    logs = self._one_epoch(done)
+                    done += 1
+                    brief = self._unwatched and time.perf_counter() - start < BRIEF
         except KeyboardInterrupt:
             self.history.end_interrupted()
-            self.progress.interrupted(epoch)
+            self.progress.interrupted(done)
         self._call("on_train_end", logs)
 
     def _params(self) -> dict[str, Any]:
@@ -279,13 +318,8 @@ class _Run:
         self.progress.epoch_begin(epoch)
         if self.callbacks:  # one may have evaluated with targets of another form
             self.net._resolve_loss(self.rows.y)
-        try:
+        with _divergence(epoch):
             logs = self._trained(epoch)
-        except FloatingPointError as error:
-            raise FloatingPointError(
-                f"training diverged in epoch {epoch + 1}: {error}; the weights are the last finite ones, "
-                "and a lower learning rate or clipping may help"
-            ) from None
         if self.held_out is not None:
             held_out = score(self.net, self.loss, self.held_out, self.threads)
             logs.update({f"val_{name}": value for name, value in held_out.items()})
@@ -295,6 +329,32 @@ class _Run:
         finally:  # callbacks may add to the logs, or be interrupted
             self.history.on_epoch_end(epoch, logs)
         return logs
+
+    @cached_property
+    def _unwatched(self) -> bool:
+        """Whether only the history hears of an epoch, and the plan itself measures all that it records."""
+        metrics = ["accuracy"] if counts_accuracy(self.net, self.loss) else []
+        return (
+            isinstance(self.loss, str)
+            and list(self.net.metrics) == metrics
+            and self.held_out is None
+            and not self.callbacks
+            and self.progress.silent
+        )
+
+    def _several_epochs(self, first: int) -> int:
+        """Epochs from `first` on in one call, until it is time for a look at signals; how many."""
+        most = min(self.epochs - first, -(-BATCHES_AHEAD // self._passes.batches))
+        sums = np.full((most, 2), np.nan)
+        try:
+            with _divergence(first):
+                self._passes.run_several(sums)
+        finally:  # Ctrl-C is heard after the call, which has done its epochs
+            sums = sums[np.isfinite(sums[:, 0])] / len(self.rows)
+            self.net._epochs_done += len(sums)
+            names = ["loss", *map(name_of, self.net.metrics)]
+            self.history.extend(first, {name: sums[:, i].tolist() for i, name in enumerate(names)})
+        return len(sums)
 
     def _trained(self, epoch: int) -> dict[str, float]:
         """One pass over the rows; the loss and the metrics."""

@@ -172,7 +172,17 @@ typedef struct {
     double loss, correct;          /* in and out: sums over the rows done */
 } fm_epoch;
 
+/* Whole epochs one after the other. */
+typedef struct {
+    int64_t *order;         /* room for that of each epoch, which is drawn here; NULL: as they lie */
+    uint32_t number;        /* of the first epoch */
+    ptrdiff_t most, done;   /* epochs: to do; out: done when the time had passed */
+    double *sums;           /* out: loss and correct of each, (most, 2) */
+} fm_epochs;
+
 int fm_plan_train(fm_plan *, fm_epoch *);
+/* Epochs with learning rates (most, batches); one that diverges fails only as the first of a call. */
+int fm_plan_train_epochs(fm_plan *, fm_epoch *, fm_epochs *);
 /* One batch in two halves, for a loss from outside: predictions out, their gradient in. */
 int fm_plan_train_forward(fm_plan *, const fm_input *, ptrdiff_t rows, uint64_t seed, void *out);
 int fm_plan_train_backward(fm_plan *, const void *output_gradient, ptrdiff_t rows, double learning_rate);

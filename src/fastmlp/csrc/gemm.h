@@ -188,38 +188,43 @@ INLINE void FN(add_block)(real *sums, const real *block, ptrdiff_t count)
     for (ptrdiff_t i = 0; i < count; i += VW) vstore(sums + i, vload(sums + i) + vload(block + i));
 }
 
-/* The gradient of W[i : i + rows, panel p : p + np] over all m batch rows, to the sink. */
-static void FN(weight_tile)(const FN(weight_gradient_args) *g, ptrdiff_t i, ptrdiff_t rows, ptrdiff_t p, ptrdiff_t np)
+/* The gradient of `rows` rows and np panels from panel p on, over all m batch rows, to the sink: t holds their x. */
+static void FN(gradient_tile)(const FN(weight_gradient_args) *g, FN(tile_args) *t, int addressing, ptrdiff_t rows,
+                              ptrdiff_t p, ptrdiff_t np, ptrdiff_t offset, ptrdiff_t panel, int is_weight)
 {
     real sums[ACCUMULATORS * VBYTES / sizeof(real)] __attribute__((aligned(64)));
     real block[ACCUMULATORS * VBYTES / sizeof(real)] __attribute__((aligned(64)));
-    FN(tile_args) t = {
-        .c = sums, .c_panel = rows * L, .a = g->x + (g->x_in_lines ? i * L : (i / L) * g->x_panel + i % L), .a_row = L,
-        .a_panel = g->k * L, .b = g->d + p * g->d_panel, .b_panel = g->d_panel, .start = FN(zeros)};
-    for (t.first = 0; t.first < g->m; t.first = t.last) {
-        t.last = FN(smaller)(t.first + BLOCK_ROWS, g->m);
-        FN(run_tile)(&t, g->x_in_lines ? FN(IN_PANELS) : FN(IN_COLUMNS), np, rows);
-        if (t.first) FN(add_block)(sums, block, np * rows * L);
-        t.c = block;
+    t->b = g->d + p * g->d_panel, t->b_panel = g->d_panel, t->start = FN(zeros);
+    t->c = sums, t->c_panel = rows * L;
+    for (t->first = 0; t->first < g->m; t->first = t->last) {
+        t->last = FN(smaller)(t->first + BLOCK_ROWS, g->m);
+        FN(run_tile)(t, addressing, np, rows);
+        if (t->first) FN(add_block)(sums, block, np * rows * L);
+        t->c = block;
     }
     for (ptrdiff_t j = 0; j < np; j++)
-        g->sink->take(g->sink, sums + j * rows * L, g->w_offset + (p + j) * FN(w_panel)(g->k) + i * L, rows * L, 1);
+        g->sink->take(g->sink, sums + j * rows * L, offset + (p + j) * panel, rows * L, is_weight);
 }
 
-static void FN(bias_panel)(const FN(weight_gradient_args) *g, ptrdiff_t p)
+/* That of W[i : i + rows, panel p : p + np]. */
+static void FN(weight_tile)(const FN(weight_gradient_args) *g, ptrdiff_t i, ptrdiff_t rows, ptrdiff_t p, ptrdiff_t np)
 {
-    real sums[64 / sizeof(real)] __attribute__((aligned(64)));
-    vec total[VPL] = {vset1(0)};
-    for (ptrdiff_t first = 0; first < g->m; first += BLOCK_ROWS) {
-        const ptrdiff_t last = FN(smaller)(first + BLOCK_ROWS, g->m);
-        UNROLL for (int v = 0; v < VPL; v++) {
-            vec sum = vset1(0);
-            for (ptrdiff_t r = first; r < last; r++) sum = sum + vload(g->d + p * g->d_panel + r * L + v * VW);
-            total[v] = first ? total[v] + sum : sum;
-        }
+    FN(tile_args) t = {.a = g->x + (g->x_in_lines ? i * L : (i / L) * g->x_panel + i % L), .a_row = L,
+                       .a_panel = g->k * L};
+    FN(gradient_tile)(g, &t, g->x_in_lines ? FN(IN_PANELS) : FN(IN_COLUMNS), rows, p, np, g->w_offset + i * L,
+                      FN(w_panel)(g->k), 1);
+}
+
+/* That of the bias, a row of weights whose x is always 1. */
+static void FN(bias_tiles)(const FN(weight_gradient_args) *g)
+{
+    static const real one = 1;
+    const ptrdiff_t panels = FN(count_panels)(g->n), most = FN(most_panels)(1);
+    for (ptrdiff_t p = 0, np; p < panels; p += np) {
+        FN(tile_args) t = {.a = &one, .a_row = 0};
+        np = FN(part)(panels - p, most);
+        FN(gradient_tile)(g, &t, FN(IN_COLUMNS), 1, p, np, g->b_offset, L, 0);
     }
-    UNROLL for (int v = 0; v < VPL; v++) vstore(sums + v * VW, total[v]);
-    g->sink->take(g->sink, sums, g->b_offset + p * L, L, 0);
 }
 
 /* Columns of panel q of the next batch's rows, which lie anywhere, into the cache: a unit has time for a line of each. */
@@ -231,7 +236,7 @@ INLINE void FN(prefetch_next)(const FN(weight_gradient_args) *g, ptrdiff_t q)
 }
 
 /* A unit of work is one panel of inputs (L rows of W) by one group of output panels; `first` and `last` select
-   units, so that threads can share a layer.  The bias goes with the first panel of inputs. */
+   units, so that threads can share a layer.  The bias goes with the first. */
 static ptrdiff_t FN(weight_gradient_units)(const FN(weight_gradient_args) *g)
 {
     const ptrdiff_t most = FN(most_panels)(g->k), panels = FN(count_panels)(g->n);
@@ -242,6 +247,7 @@ static void FN(weight_gradient)(const FN(weight_gradient_args) *g, ptrdiff_t fir
 {
     const ptrdiff_t panels = FN(count_panels)(g->n), x_panels = FN(count_panels)(g->k), most = FN(most_panels)(g->k);
     ptrdiff_t unit = 0;
+    if (!first && last && g->b_offset >= 0) FN(bias_tiles)(g);
     for (ptrdiff_t p = 0, np; p < panels; p += np) {
         np = FN(part)(panels - p, most);
         const ptrdiff_t rows_most = FN(most_rows)(np, FN(IN_COLUMNS));
@@ -253,8 +259,6 @@ static void FN(weight_gradient)(const FN(weight_gradient_args) *g, ptrdiff_t fir
                 rows = FN(part)(end - i, rows_most);
                 FN(weight_tile)(g, i, rows, p, np);
             }
-            if (!q && g->b_offset >= 0)
-                for (ptrdiff_t j = p; j < p + np; j++) FN(bias_panel)(g, j);
         }
     }
 }

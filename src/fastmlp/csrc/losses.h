@@ -75,27 +75,53 @@ INLINE void FN(mean_loss)(FN(loss_row) *r, FN(element_loss) *f, const int classe
     r->correct = (double)correct / (double)r->n;
 }
 
+/* At most VW values of one column, `stride` apart, 0 in the lanes beyond them; and back. */
+INLINE vec FN(column_lanes)(const real *values, ptrdiff_t stride, ptrdiff_t count)
+{
+    real lanes[VW] = {0};
+    if (stride == 1) return count == VW ? vload(values) : FN(load_part)(values, count);
+    for (ptrdiff_t i = 0; i < count; i++) lanes[i] = values[i * stride];
+    return vload(lanes);
+}
+
+INLINE void FN(column_store)(real *values, vec lanes, ptrdiff_t count)
+{
+    if (count == VW)
+        vstore(values, lanes);
+    else
+        FN(store_part)(values, lanes, count);
+}
+
+/* 1 where same_side, else 0 */
+INLINE vec FN(lanes_on_same_side)(vec z, vec y)
+{
+    const vec zero = vset1(0), one = vset1(1);
+    const vec z_side = vselect(vlt(zero, z), one, zero), y_side = vselect(vlt(vset1(RC(0.5)), y), one, zero);
+    return vselect(veq(z_side, y_side), one, zero);
+}
+
 /* The same for a network with one output: batch rows in the lanes, instead of one row in a whole cache line. */
 INLINE void FN(column_loss)(const FN(loss_column) *c, FN(element_loss) *f, const int classes)
 {
     const vec parameter = vset1(c->parameter), scale = vset1(c->scale);
     for (ptrdiff_t first = 0; first < c->rows; first += VW) {
-        real p[VW] = {0}, y[VW] = {0}, weight[VW], value[VW], d[VW];
+        real d[VW], correct[VW];
         const ptrdiff_t rows = c->rows - first < VW ? c->rows - first : VW;
+        const vec p = FN(column_lanes)(c->p + first * c->p_row, c->p_row, rows);
+        const vec y = FN(column_lanes)(c->y + first * c->y_row, c->y_row, rows);
+        const vec weight = c->weights ? FN(column_lanes)(c->weights + first, 1, rows) : vset1(1);
         vec derivative;
-        if (c->p_row == 1 && c->y_row == 1 && rows == VW) {
-            vstore(p, vload(c->p + first)), vstore(y, vload(c->y + first));
-        } else {
-            for (ptrdiff_t i = 0; i < rows; i++) p[i] = c->p[(first + i) * c->p_row], y[i] = c->y[(first + i) * c->y_row];
+        FN(column_store)(c->values + first, weight * f(p, y, parameter, &derivative), rows);
+        vstore(correct, classes ? FN(lanes_on_same_side)(p, y) : vset1(0));
+        for (ptrdiff_t i = 0; i < rows; i++) c->correct[first + i] = (double)correct[i];
+        if (!c->d) continue;
+        derivative = FN(vflush)(derivative * (weight * scale));
+        if (c->d_row == 1) {
+            FN(column_store)(c->d + first, derivative, rows);
+            continue;
         }
-        vstore(weight, vset1(1));
-        if (c->weights) memcpy(weight, c->weights + first, (size_t)rows * sizeof(real));
-        vstore(value, vload(weight) * f(vload(p), vload(y), parameter, &derivative));
-        vstore(d, FN(vflush)(derivative * (vload(weight) * scale)));
-        memcpy(c->values + first, value, (size_t)rows * sizeof(real));
-        for (ptrdiff_t i = 0; i < rows; i++) c->correct[first + i] = classes ? FN(same_side)(p[i], y[i]) : 0;
-        if (c->d && c->d_row == 1) memcpy(c->d + first, d, (size_t)rows * sizeof(real));
-        for (ptrdiff_t i = 0; c->d && c->d_row != 1 && i < rows; i++) {
+        vstore(d, derivative);
+        for (ptrdiff_t i = 0; i < rows; i++) {
             memset(c->d + (first + i) * c->d_row, 0, 64);
             c->d[(first + i) * c->d_row] = d[i];
         }

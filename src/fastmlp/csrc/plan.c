@@ -258,6 +258,23 @@ int fm_plan_compile(fm_plan *plan, int loss, double loss_parameter, int optimize
 
 int fm_plan_train(fm_plan *plan, fm_epoch *epoch) { return TYPED(plan, train)(plan, epoch); }
 
+int fm_plan_train_epochs(fm_plan *plan, fm_epoch *epoch, fm_epochs *run)
+{
+    const ptrdiff_t batches = (epoch->rows + epoch->batch_size - 1) / epoch->batch_size;
+    const double end = fm_seconds() + epoch->seconds;
+    int status = FM_OK;
+    epoch->order = run->order;
+    epoch->seconds = INFINITY;
+    for (; run->done < run->most && (!run->done || fm_seconds() < end); run->done++, epoch->learning_rates += batches) {
+        if (run->order) fm_shuffle(run->order, epoch->rows, epoch->seed, run->number + (uint32_t)run->done);
+        epoch->batch = 0, epoch->loss = epoch->correct = 0;
+        status = fm_plan_train(plan, epoch);
+        if (status != FM_OK) break;
+        run->sums[2 * run->done] = epoch->loss, run->sums[2 * run->done + 1] = epoch->correct;
+    }
+    return run->done ? FM_OK : status;
+}
+
 int fm_plan_train_forward(fm_plan *plan, const fm_input *input, ptrdiff_t rows, uint64_t seed, void *out)
 {
     return TYPED(plan, train_forward)(plan, input, rows, seed, out);

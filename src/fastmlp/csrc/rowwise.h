@@ -217,17 +217,30 @@ static void FN(gather)(real *out, ptrdiff_t out_panel, const fm_input *in, const
     }
 }
 
-/* gather to lines: panel p of L rows is one line for each of at most L columns.  Lanes without a row are left. */
+/* Where L rows lie, from row r of the order on; those beyond the last are the last once more. */
+INLINE void FN(find_rows)(const char *rows[], const fm_input *in, const int64_t *order, ptrdiff_t r, ptrdiff_t last)
+{
+    ptrdiff_t at[64 / sizeof(real)];
+    for (ptrdiff_t j = 0; j < L; j++) at[j] = r + j < last ? r + j : last;
+    if (order)
+        for (ptrdiff_t j = 0; j < L; j++) at[j] = order[at[j]];
+    for (ptrdiff_t j = 0; j < L; j++) rows[j] = (const char *)in->data + at[j] * in->row_bytes;
+}
+
+/* gather to lines: panel p of L rows is one line for each of at most L columns.  Lanes without a row repeat the last. */
 static void FN(gather_lines)(real *out, const fm_input *in, const int64_t *order, ptrdiff_t first, ptrdiff_t rows)
 {
-    real converted[64 / sizeof(real)];
+    real converted[64 / sizeof(real)][64 / sizeof(real)];
+    const char *row[64 / sizeof(real)];
     const int plain = in->type == (BITS == 32 ? FM_FLOAT32 : FM_FLOAT64) && !in->shift && !in->divisor;
-    for (ptrdiff_t r = 0; r < rows; r++) {
-        const char *row = (const char *)in->data + (order ? order[first + r] : first + r) * in->row_bytes;
-        const real *x = plain ? (const real *)row : converted;
-        real *lane = out + r / L * in->columns * L + r % L;
-        if (!plain) FN(convert)(converted, in, row, 0, in->columns);
-        for (ptrdiff_t c = 0; c < in->columns; c++) lane[c * L] = x[c];
+    for (ptrdiff_t r = 0; r < rows; r += L) {
+        FN(find_rows)(row, in, order, first + r, first + rows - 1);
+        for (ptrdiff_t j = 0; !plain && j < L; j++) {
+            FN(convert)(converted[j], in, row[j], 0, in->columns);
+            row[j] = (const char *)converted[j];
+        }
+        for (ptrdiff_t c = 0; c < in->columns; c++, out += L)
+            for (ptrdiff_t j = 0; j < L; j++) out[j] = ((const real *)row[j])[c];
     }
 }
 

@@ -486,6 +486,54 @@ class Plan:
                 break
         return batch, loss, correct
 
+    def train_epochs(
+        self,
+        X: Array,
+        y: Array,
+        sample_weight: Array | None = None,
+        *,
+        batch_size: int,
+        seed: int,
+        epoch: int,
+        shuffle: bool,
+        learning_rates: Array,
+        seconds: float,
+        threads: int | None = None,
+        out: Array,
+    ) -> int:
+        """Trains whole epochs `epoch`, `epoch` + 1, ... until `seconds` have passed; arguments as in `train`.
+
+        Parameters
+        ----------
+        learning_rates : ndarray of float64, shape (epochs, batches)
+            A row for each epoch, at most as many of which are trained, and at least one.
+        out : ndarray of float64, shape (epochs, 2)
+            Takes, of each epoch done, the sum of the weighted row losses and the number of correct rows.
+
+        Returns
+        -------
+        done : int
+            How many epochs were trained.
+
+        Raises
+        ------
+        FloatingPointError
+            If the first epoch diverges; a later one ends the call before it.
+        """
+        done, end = 0, time.monotonic() + seconds
+        while done < len(learning_rates) and (not done or time.monotonic() < end):
+            try:
+                _, *out[done] = self.train(
+                    X, y, sample_weight, batch_size=batch_size, seed=seed, epoch=epoch + done,
+                    shuffle=shuffle, first=0, learning_rates=learning_rates[done], seconds=math.inf,
+                )  # fmt: skip
+            except FloatingPointError:
+                if not done:
+                    raise
+                break
+            done += 1
+        return done
+
     def train_forward(self, X: Any, *, seed: int) -> Array:
         """The predictions of a batch with dropout on, kept for `train_backward`."""
         if not self._optimizer:
