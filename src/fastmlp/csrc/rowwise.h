@@ -260,29 +260,45 @@ static void FN(drop)(real *factor, ptrdiff_t panel, const fm_dropout *d, ptrdiff
         }
 }
 
+/* A line is stored whole where it ends within the rows that are stored: what it puts beyond its row comes after. */
 static void FN(scatter)(real *out, const real *in, ptrdiff_t in_panel, ptrdiff_t rows, ptrdiff_t columns)
 {
+    const real *end = out + rows * columns;
     for (ptrdiff_t r = 0; r < rows; r++, out += columns)
-        for (ptrdiff_t c = 0; c < columns; c += L)
-            memcpy(out + c, in + c / L * in_panel + r * L,
-                   (size_t)(columns - c < L ? columns - c : L) * sizeof(real));
+        for (ptrdiff_t c = 0; c < columns; c += L) {
+            const real *line = in + c / L * in_panel + r * L;
+            if (end - (out + c) >= L)
+                UNROLL for (int v = 0; v < VPL; v++) vstore(out + c + v * VW, vload(line + v * VW));
+            else
+                memcpy(out + c, line, (size_t)(columns - c < L ? columns - c : L) * sizeof(real));
+        }
 }
 
-/* x - x is 0 for finite x and NaN otherwise. */
+/* x - x is 0 for finite x and NaN otherwise, so that a sum of such differences has no bits if all are finite.  The last
+   vector may look at values once more. */
 static int FN(all_finite)(const real *values, ptrdiff_t count)
 {
+    uint64_t words[VBYTES / 8], bits_set = 0;
     vec sum[4] = {vset1(0), vset1(0), vset1(0), vset1(0)};
     ptrdiff_t i = 0;
-    for (; i + 4 * VW <= count; i += 4 * VW)
-        UNROLL for (int j = 0; j < 4; j++) {
-            const vec x = vload(values + i + j * VW);
-            sum[j] = sum[j] + (x - x);
+    if (count < VW) {
+        const vec x = FN(load_part)(values, count);
+        sum[0] = x - x;
+    } else {
+        for (; i + 4 * VW <= count; i += 4 * VW)
+            UNROLL for (int j = 0; j < 4; j++) {
+                const vec x = vload(values + i + j * VW);
+                sum[j] = sum[j] + (x - x);
+            }
+        for (; i < count; i += VW) {
+            const vec x = vload(values + FN(smaller)(i, count - VW));
+            sum[0] = sum[0] + (x - x);
         }
-    real total = 0;
-    for (; i < count; i++) total += values[i] - values[i];
+    }
     const vec all = (sum[0] + sum[1]) + (sum[2] + sum[3]);
-    UNROLL for (int j = 0; j < VW; j++) total += all[j];
-    return total == 0;
+    memcpy(words, &all, sizeof words);
+    UNROLL for (int j = 0; j < VBYTES / 8; j++) bits_set |= words[j];
+    return !bits_set;
 }
 
 static double FN(sum_of_squares)(const real *values, ptrdiff_t count)
