@@ -29,7 +29,7 @@ enum {
 };
 
 enum {
-#define LOSS(name, link, target, form, parameter) FM_##name##_loss,
+#define LOSS(name, link, target, parameter) FM_##name##_loss,
 #include "losses.def"
 #undef LOSS
     FM_LOSSES

@@ -100,38 +100,19 @@ typedef struct {
     real epsilon;
 } FN(norm_args);
 
-/* One row of a loss. */
+/* A loss of at most L rows, in lines: output j of row r at p[j * L + r], and so in y and d. */
 typedef struct {
-    const real *p;                /* logits where the link is fused, else predictions; in panels, as y and d */
-    ptrdiff_t p_panel;
-    const real *y;
-    ptrdiff_t y_panel;
-    ptrdiff_t label;              /* the class, where the target is one */
-    ptrdiff_t n;
-    real weight;                  /* of the row's value */
-    real scale;                   /* of its gradient: weight / rows */
-    real parameter;
-    real *d;                      /* the gradient with respect to p, padding zero; NULL for the value alone */
-    ptrdiff_t d_panel;
-    real value;                   /* weight * loss */
-    double correct;               /* 1 or 0, or the share of the outputs */
-} FN(loss_row);
-
-/* All rows of a loss with one output. */
-typedef struct {
-    const real *p;                /* of row r at p[r * p_row] */
-    ptrdiff_t p_row;
-    const real *y;                /* at y[r * y_row] */
-    ptrdiff_t y_row;
-    const real *weights;          /* (rows,) or NULL */
-    ptrdiff_t rows;
+    const real *p;                /* logits where the link is fused, else predictions */
+    const real *y;                /* targets, */
+    const int64_t *labels;        /* or the class of each row */
+    const real *weights;          /* (rows,), or NULL for 1 */
+    ptrdiff_t rows, n;
     real scale;                   /* of the gradients, beside the weights */
     real parameter;
-    real *d;                      /* at d[r * d_row]; or NULL */
-    ptrdiff_t d_row;              /* 1, or L: then the rest of the line becomes zero */
-    real *values;                 /* (rows,) */
-    double *correct;              /* (rows,) */
-} FN(loss_column);
+    real *d;                      /* the gradient with respect to p; NULL for the values alone */
+    real *values;                 /* (rows,): weight * loss */
+    double *correct;              /* (rows,): 1 or 0, or the share of the outputs */
+} FN(loss_args);
 
 typedef struct {
     void (*dense_forward)(const FN(dense_args) *);
@@ -155,8 +136,7 @@ typedef struct {
         void (*backward)(real *dz, ptrdiff_t dz_panel, const real *da, ptrdiff_t da_panel, const real *a,
                          ptrdiff_t a_panel, ptrdiff_t n);
     } row_activations[FM_ROW_ACTIVATIONS];
-    void (*losses[FM_LOSSES])(FN(loss_row) *);
-    void (*column_losses[FM_LOSSES])(const FN(loss_column) *); /* NULL where a row must be seen whole */
+    void (*losses[FM_LOSSES])(const FN(loss_args) *);
     /* Count is a multiple of L; slots that are not in use are NULL. */
     void (*optimizers[FM_OPTIMIZERS])(real *w, const real *g, real *slot_0, real *slot_1, ptrdiff_t count,
                                       int is_weight, const FN(step) *);
@@ -169,7 +149,7 @@ typedef struct {
     /* Rows order[first], order[first + 1], ... (or first, first + 1, ...) to panels; padding zero. */
     void (*gather)(real *out, ptrdiff_t out_panel, const fm_input *, const int64_t *order, ptrdiff_t first,
                    ptrdiff_t rows);
-    /* The same to lines, k of them for each panel of L rows. */
+    /* The same to lines, one a column for each panel of L rows; more than L columns only where nothing is converted. */
     void (*gather_lines)(real *out, const fm_input *, const int64_t *order, ptrdiff_t first, ptrdiff_t rows);
     /* Panels to row-major rows of `columns` reals. */
     void (*scatter)(real *out, const real *in, ptrdiff_t in_panel, ptrdiff_t rows, ptrdiff_t columns);

@@ -1,131 +1,172 @@
-/* Losses of one row and their gradients, as Keras defines them: a value is a mean over the outputs, and the row's weight
-   multiplies it.  Where a link is fused, the row holds logits and the gradient is theirs. */
+/* Losses of at most L rows and their gradients, as Keras defines them: a value is a mean over the outputs, and the row's weight
+   multiplies it.  Where a link is fused, the lines hold logits and the gradient is theirs.  Batch rows are in the lanes. */
+
+/* A sum over outputs, in the order of rowwise.h: a partial sum for each lane of a cache line of outputs, then their tree. */
+typedef struct { vec part[64 / sizeof(real)]; } FN(output_sum);
+
+INLINE void FN(output_sum_begin)(FN(output_sum) *s, ptrdiff_t n)
+{
+    for (ptrdiff_t j = 0; j < FN(smaller)(n, L); j++) s->part[j] = vset1(0);
+}
+
+INLINE void FN(output_sum_add)(FN(output_sum) *s, ptrdiff_t j, vec x)
+{
+    s->part[j & (L - 1)] = s->part[j & (L - 1)] + x;
+}
+
+INLINE vec FN(output_sum_end)(FN(output_sum) *s, ptrdiff_t n)
+{
+    for (ptrdiff_t half = L / 2; half; half /= 2)
+        for (ptrdiff_t i = 0; i < half && i + half < n; i++) s->part[i] = s->part[i] + s->part[i + half];
+    return s->part[0];
+}
+
+/* The part of a loss that vector v of the lines has: `rows` rows from `first` on. */
+typedef struct {
+    const FN(loss_args) *l;
+    const real *p, *y;            /* output j at p[j * L], */
+    real *d;
+    ptrdiff_t first, rows, n;
+    vec weight, scale;            /* of the values; of the gradients */
+} FN(loss_part);
+
+INLINE FN(loss_part) FN(loss_part_of)(const FN(loss_args) *l, int v)
+{
+    const ptrdiff_t first = v * VW, rows = FN(smaller)(VW, l->rows - first);
+    const vec one = vset1(1);
+    const vec weight = !l->weights ? one : rows == VW ? vload(l->weights + first) : FN(load_part)(l->weights + first, rows);
+    return (FN(loss_part)){.l = l, .p = l->p + first, .y = l->y ? l->y + first : NULL, .d = l->d ? l->d + first : NULL,
+                           .first = first, .rows = rows, .n = l->n, .weight = weight, .scale = weight * vset1(l->scale)};
+}
+
+INLINE void FN(loss_finish)(const FN(loss_part) *part, vec value, vec correct)
+{
+    real lanes[VW];
+    real *values = part->l->values + part->first;
+    double *right = part->l->correct + part->first;
+    value = part->weight * value;
+    if (part->rows == VW)
+        vstore(values, value);
+    else
+        FN(store_part)(values, value, part->rows);
+    vstore(lanes, correct);
+    for (ptrdiff_t i = 0; i < part->rows; i++) right[i] = (double)lanes[i];
+}
+
+INLINE vec FN(one_where)(vmask m) { return vselect(m, vset1(1), vset1(0)); }
+
+/* Of each row the element of its class, and back; 0 in the lanes without a row. */
+INLINE vec FN(labelled)(const FN(loss_part) *part, const real *lines)
+{
+    real lanes[VW] = {0};
+    for (ptrdiff_t i = 0; i < part->rows; i++) lanes[i] = lines[part->l->labels[part->first + i] * L + i];
+    return vload(lanes);
+}
+
+INLINE void FN(store_labelled)(const FN(loss_part) *part, real *lines, vec x)
+{
+    real lanes[VW];
+    vstore(lanes, x);
+    for (ptrdiff_t i = 0; i < part->rows; i++) lines[part->l->labels[part->first + i] * L + i] = lanes[i];
+}
+
+INLINE vec FN(label_lanes)(const FN(loss_part) *part)
+{
+    real lanes[VW] = {0};
+    for (ptrdiff_t i = 0; i < part->rows; i++) lanes[i] = (real)part->l->labels[part->first + i];
+    return vload(lanes);
+}
+
+/* The largest of n lines, and in *index the first that has it. */
+INLINE vec FN(largest)(const real *lines, ptrdiff_t n, vec *index)
+{
+    vec most = vset1(-(real)INFINITY);
+    *index = vset1(0);
+    for (ptrdiff_t j = 0; j < n; j++) {
+        const vec x = vload(lines + j * L);
+        const vmask larger = vlt(most, x);
+        most = vselect(larger, x, most);
+        *index = vselect(larger, vset1((real)j), *index);
+    }
+    return most;
+}
+
+/* The sum of exp(p - most) over the outputs, whose terms are stored in d. */
+INLINE vec FN(exp_sum)(const FN(loss_part) *part, vec most)
+{
+    FN(output_sum) sum;
+    FN(output_sum_begin)(&sum, part->n);
+    for (ptrdiff_t j = 0; j < part->n; j++) {
+        const vec e = FN(vexp)(vload(part->p + j * L) - most);
+        FN(output_sum_add)(&sum, j, e);
+        if (part->d) vstore(part->d + j * L, e);
+    }
+    return FN(output_sum_end)(&sum, part->n);
+}
 
 /* value = log(sum(exp(z))) - z[label];  dz = softmax(z) - [j == label] */
-static void FN(sparse_categorical_crossentropy_loss)(FN(loss_row) *r)
+INLINE void FN(sparse_categorical_crossentropy_part)(const FN(loss_part) *part)
 {
-    const real most = FN(row_max)(r->p, r->p_panel, r->n);
-    const real target = r->p[r->label / L * r->p_panel + r->label % L];
-    const real sum = FN(row_exp)(r->d, r->d_panel, r->p, r->p_panel, r->n, most);
-    r->value = r->weight * (FN(scalar_log)(sum) - (target - most));
-    r->correct = target == most && FN(row_argmax)(r->p, r->p_panel, r->n) == r->label;
-    if (!r->d) return;
-    const vec factor = vset1(r->scale / sum);
-    for (ptrdiff_t i = 0; i < r->n; i += L) {
-        real *d = r->d + i / L * r->d_panel;
-        const ptrdiff_t label = r->label - i;
-        UNROLL for (int v = 0; v < VPL; v++) vstore(d + v * VW, vload(d + v * VW) * factor);
-        if (label >= 0 && label < L) d[label] -= r->scale;
-        UNROLL for (int v = 0; v < VPL; v++) vstore(d + v * VW, FN(vflush)(vload(d + v * VW)));
+    vec found;
+    const vec most = FN(largest)(part->p, part->n, &found), sum = FN(exp_sum)(part, most), factor = part->scale / sum;
+    if (part->d) {
+        const vec own = FN(labelled)(part, part->d) * factor - part->scale;
+        for (ptrdiff_t j = 0; j < part->n; j++)
+            vstore(part->d + j * L, FN(vflush)(vload(part->d + j * L) * factor));
+        FN(store_labelled)(part, part->d, FN(vflush)(own));
     }
+    FN(loss_finish)(part, FN(vlog)(sum) - (FN(labelled)(part, part->p) - most),
+                    FN(one_where)(veq(found, FN(label_lanes)(part))));
 }
 
 /* value = sum(y * (log(sum(exp(z))) - z));  dz = softmax(z) * sum(y) - y */
-static void FN(categorical_crossentropy_loss)(FN(loss_row) *r)
+INLINE void FN(categorical_crossentropy_part)(const FN(loss_part) *part)
 {
-    const real most = FN(row_max)(r->p, r->p_panel, r->n);
-    const real sum = FN(row_exp)(r->d, r->d_panel, r->p, r->p_panel, r->n, most), log_sum = FN(scalar_log)(sum);
-    FN(lanes) values = FN(lanes_of)(0), targets = FN(lanes_of)(0);
-    for (ptrdiff_t i = 0; i < r->n; i += L)
-        UNROLL for (int v = 0; v < VPL; v++) {
-            const vec y = FN(mask_lanes)(vload(r->y + i / L * r->y_panel + v * VW), vset1(0), r->n - i, v);
-            const vec z = vload(r->p + i / L * r->p_panel + v * VW);
-            const vec cost = vset1(log_sum) - (z - vset1(most));
-            /* a zero target costs nothing, however unlikely: 0 * inf is not 0 */
-            values.v[v] = values.v[v] + vselect(veq(y, vset1(0)), vset1(0), y * cost);
-            targets.v[v] = targets.v[v] + y;
-        }
-    r->value = r->weight * FN(sum_lanes)(values);
-    r->correct = FN(row_argmax)(r->p, r->p_panel, r->n) == FN(row_argmax)(r->y, r->y_panel, r->n);
-    if (!r->d) return;
-    const vec factor = vset1(FN(sum_lanes)(targets) / sum), scale = vset1(r->scale);
-    for (ptrdiff_t i = 0; i < r->n; i += L)
-        UNROLL for (int v = 0; v < VPL; v++) {
-            real *d = r->d + i / L * r->d_panel + v * VW;
-            const vec y = FN(mask_lanes)(vload(r->y + i / L * r->y_panel + v * VW), vset1(0), r->n - i, v);
-            vstore(d, FN(vflush)(scale * vfma(vload(d), factor, -y)));
-        }
+    vec found, expected;
+    FN(output_sum) values, targets;
+    const vec most = FN(largest)(part->p, part->n, &found), sum = FN(exp_sum)(part, most), log_sum = FN(vlog)(sum);
+    FN(largest)(part->y, part->n, &expected);
+    FN(output_sum_begin)(&values, part->n);
+    FN(output_sum_begin)(&targets, part->n);
+    for (ptrdiff_t j = 0; j < part->n; j++) {
+        const vec y = vload(part->y + j * L), cost = log_sum - (vload(part->p + j * L) - most);
+        /* a zero target costs nothing, however unlikely: 0 * inf is not 0 */
+        FN(output_sum_add)(&values, j, vselect(veq(y, vset1(0)), vset1(0), y * cost));
+        FN(output_sum_add)(&targets, j, y);
+    }
+    const vec factor = FN(output_sum_end)(&targets, part->n) / sum;
+    for (ptrdiff_t j = 0; part->d && j < part->n; j++) {
+        real *d = part->d + j * L;
+        vstore(d, FN(vflush)(part->scale * vfma(vload(d), factor, -vload(part->y + j * L))));
+    }
+    FN(loss_finish)(part, FN(output_sum_end)(&values, part->n), FN(one_where)(veq(found, expected)));
 }
 
 /* A loss that is a mean over the outputs: f gives an element's value and puts its derivative in *d. */
 typedef vec FN(element_loss)(vec p, vec y, vec parameter, vec *d);
 
-/* A row is right as a class when logit and target are on the same side. */
-INLINE int FN(same_side)(real z, real y) { return (z > 0) == (y > RC(0.5)); }
-
-/* `classes`: the outputs are logits of classes, and right ones are counted. */
-INLINE void FN(mean_loss)(FN(loss_row) *r, FN(element_loss) *f, const int classes)
+/* 1 where logit and target are on the same side, which makes an output right as a class */
+INLINE vec FN(same_side)(vec z, vec y)
 {
-    FN(lanes) values = FN(lanes_of)(0);
-    const vec scale = vset1(r->scale / (real)r->n), parameter = vset1(r->parameter);
-    ptrdiff_t correct = 0;
-    for (ptrdiff_t i = 0; i < r->n; i += L)
-        UNROLL for (int v = 0; v < VPL; v++) {
-            vec d;
-            const vec p = vload(r->p + i / L * r->p_panel + v * VW), y = vload(r->y + i / L * r->y_panel + v * VW);
-            const vec value = f(p, y, parameter, &d);
-            values.v[v] = values.v[v] + FN(mask_lanes)(value, vset1(0), r->n - i, v);
-            if (r->d)
-                vstore(r->d + i / L * r->d_panel + v * VW,
-                       FN(mask_lanes)(FN(vflush)(d * scale), vset1(0), r->n - i, v));
-        }
-    r->value = r->weight * (FN(sum_lanes)(values) / (real)r->n);
-    for (ptrdiff_t i = 0; i < r->n && classes; i++)
-        correct += FN(same_side)(r->p[i / L * r->p_panel + i % L], r->y[i / L * r->y_panel + i % L]);
-    r->correct = (double)correct / (double)r->n;
+    return FN(one_where)(veq(FN(one_where)(vlt(vset1(0), z)), FN(one_where)(vlt(vset1(RC(0.5)), y))));
 }
 
-/* At most VW values of one column, `stride` apart, 0 in the lanes beyond them; and back. */
-INLINE vec FN(column_lanes)(const real *values, ptrdiff_t stride, ptrdiff_t count)
+/* `classes`: the outputs are logits of classes, and the share of right ones counts. */
+INLINE void FN(mean_loss)(const FN(loss_part) *part, FN(element_loss) *f, const int classes)
 {
-    real lanes[VW] = {0};
-    if (stride == 1) return count == VW ? vload(values) : FN(load_part)(values, count);
-    for (ptrdiff_t i = 0; i < count; i++) lanes[i] = values[i * stride];
-    return vload(lanes);
-}
-
-INLINE void FN(column_store)(real *values, vec lanes, ptrdiff_t count)
-{
-    if (count == VW)
-        vstore(values, lanes);
-    else
-        FN(store_part)(values, lanes, count);
-}
-
-/* 1 where same_side, else 0 */
-INLINE vec FN(lanes_on_same_side)(vec z, vec y)
-{
-    const vec zero = vset1(0), one = vset1(1);
-    const vec z_side = vselect(vlt(zero, z), one, zero), y_side = vselect(vlt(vset1(RC(0.5)), y), one, zero);
-    return vselect(veq(z_side, y_side), one, zero);
-}
-
-/* The same for a network with one output: batch rows in the lanes, instead of one row in a whole cache line. */
-INLINE void FN(column_loss)(const FN(loss_column) *c, FN(element_loss) *f, const int classes)
-{
-    const vec parameter = vset1(c->parameter), scale = vset1(c->scale);
-    for (ptrdiff_t first = 0; first < c->rows; first += VW) {
-        real d[VW], correct[VW];
-        const ptrdiff_t rows = c->rows - first < VW ? c->rows - first : VW;
-        const vec p = FN(column_lanes)(c->p + first * c->p_row, c->p_row, rows);
-        const vec y = FN(column_lanes)(c->y + first * c->y_row, c->y_row, rows);
-        const vec weight = c->weights ? FN(column_lanes)(c->weights + first, 1, rows) : vset1(1);
-        vec derivative;
-        FN(column_store)(c->values + first, weight * f(p, y, parameter, &derivative), rows);
-        vstore(correct, classes ? FN(lanes_on_same_side)(p, y) : vset1(0));
-        for (ptrdiff_t i = 0; i < rows; i++) c->correct[first + i] = (double)correct[i];
-        if (!c->d) continue;
-        derivative = FN(vflush)(derivative * (weight * scale));
-        if (c->d_row == 1) {
-            FN(column_store)(c->d + first, derivative, rows);
-            continue;
-        }
-        vstore(d, derivative);
-        for (ptrdiff_t i = 0; i < rows; i++) {
-            memset(c->d + (first + i) * c->d_row, 0, 64);
-            c->d[(first + i) * c->d_row] = d[i];
-        }
+    FN(output_sum) values;
+    const vec n = vset1((real)part->n), scale = part->scale / n, parameter = vset1(part->l->parameter);
+    vec right = vset1(0);
+    FN(output_sum_begin)(&values, part->n);
+    for (ptrdiff_t j = 0; j < part->n; j++) {
+        vec d;
+        const vec p = vload(part->p + j * L), y = vload(part->y + j * L);
+        FN(output_sum_add)(&values, j, f(p, y, parameter, &d));
+        if (part->d) vstore(part->d + j * L, FN(vflush)(d * scale));
+        if (classes) right = right + FN(same_side)(p, y);
     }
+    FN(loss_finish)(part, FN(output_sum_end)(&values, part->n) / n, right);
+    for (ptrdiff_t i = 0; classes && i < part->rows; i++) part->l->correct[part->first + i] /= (double)part->n;
 }
 
 /* max(z, 0) - z*y + log(1 + exp(-|z|)), which neither overflows nor cancels */
@@ -171,12 +212,23 @@ INLINE vec FN(poisson_element)(vec z, vec y, vec parameter, vec *d)
     return vfma(-y, z, rate);
 }
 
-#define ELEMENT_LOSS(name, classes)                                                                          \
-    static void FN(name##_loss)(FN(loss_row) *r) { FN(mean_loss)(r, FN(name##_element), classes); }          \
-    static void FN(name##_column)(const FN(loss_column) *c) { FN(column_loss)(c, FN(name##_element), classes); }
+#define ELEMENT_LOSS(name, classes)                                     \
+    INLINE void FN(name##_part)(const FN(loss_part) *part)              \
+    { FN(mean_loss)(part, FN(name##_element), classes); }
 ELEMENT_LOSS(binary_crossentropy, 1)
 ELEMENT_LOSS(mse, 0)
 ELEMENT_LOSS(mae, 0)
 ELEMENT_LOSS(huber, 0)
 ELEMENT_LOSS(poisson, 0)
 #undef ELEMENT_LOSS
+
+#define LOSS(name, link, target, parameter)                             \
+    static void FN(name##_loss)(const FN(loss_args) *l)                 \
+    {                                                                   \
+        for (int v = 0; v * VW < l->rows; v++) {                        \
+            const FN(loss_part) part = FN(loss_part_of)(l, v);          \
+            FN(name##_part)(&part);                                     \
+        }                                                               \
+    }
+#include "losses.def"
+#undef LOSS

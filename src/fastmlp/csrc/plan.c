@@ -42,7 +42,7 @@ const fm_loss_info fm_losses[] = {
 #define FM_any (-1)
 #define LABEL 1
 #define ROW 0
-#define LOSS(name, link, target, form, parameter) {#name, FM_##link, target, parameter},
+#define LOSS(name, link, target, parameter) {#name, FM_##link, target, parameter},
 #include "losses.def"
 #undef LOSS
 #undef LABEL
@@ -326,14 +326,14 @@ int fm_loss_rows(const fm_kernels *k, int type, int loss, double parameter, cons
                  ptrdiff_t rows, ptrdiff_t n, void *values, void *d, double *correct)
 {
     const unsigned word = fm_fp_begin();
-    void *line = line_of(n, 3);
-    if (line && type == FM_FLOAT32)
-        loss_rows_r32(k->functions_r32, loss, parameter, p, target, rows, n, values, d, correct, line);
-    else if (line)
-        loss_rows_r64(k->functions_r64, loss, parameter, p, target, rows, n, values, d, correct, line);
-    fm_free(line);
+    void *lines = line_of(n * 16, 3);
+    if (lines && type == FM_FLOAT32)
+        loss_rows_r32(k->functions_r32, loss, parameter, p, target, rows, n, values, d, correct, lines);
+    else if (lines)
+        loss_rows_r64(k->functions_r64, loss, parameter, p, target, rows, n, values, d, correct, lines);
+    fm_free(lines);
     fm_fp_end(word);
-    return line ? FM_OK : FM_NO_MEMORY;
+    return lines ? FM_OK : FM_NO_MEMORY;
 }
 
 void fm_elementary(const fm_kernels *k, int type, int function, void *out, const void *in, ptrdiff_t count)

@@ -1,4 +1,4 @@
-/* Kernels that work along a row in panels: softmax, log_softmax, losses, transposition, gathering.
+/* Kernels that work along a row in panels: softmax, log_softmax, transposition, gathering.
 
    Sums along a row have one partial sum a lane of the cache line, added panel by panel, then a fixed tree over the lanes:
    the same order for every vector width. */
@@ -137,15 +137,6 @@ static void FN(log_softmax_row_backward)(real *dz, ptrdiff_t dz_panel, const rea
         }
 }
 
-/* The index of the first largest element, by NumPy's rule for ties. */
-static ptrdiff_t FN(row_argmax)(const real *z, ptrdiff_t panel, ptrdiff_t n)
-{
-    ptrdiff_t best = 0;
-    for (ptrdiff_t i = 1; i < n; i++)
-        if (z[i / L * panel + i % L] > z[best / L * panel + best % L]) best = i;
-    return best;
-}
-
 /* A VW by VW block, log2(VW) times interleaved: each pass rotates the bits of the element's index by one. */
 INLINE void FN(transpose_square)(vec block[VW])
 {
@@ -227,7 +218,7 @@ INLINE void FN(find_rows)(const char *rows[], const fm_input *in, const int64_t 
     for (ptrdiff_t j = 0; j < L; j++) rows[j] = (const char *)in->data + at[j] * in->row_bytes;
 }
 
-/* gather to lines: panel p of L rows is one line for each of at most L columns.  Lanes without a row repeat the last. */
+/* gather to lines: panel p of L rows is one line for each column.  Lanes without a row repeat the last. */
 static void FN(gather_lines)(real *out, const fm_input *in, const int64_t *order, ptrdiff_t first, ptrdiff_t rows)
 {
     real converted[64 / sizeof(real)][64 / sizeof(real)];
