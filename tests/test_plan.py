@@ -534,6 +534,53 @@ def test_epochs_in_one_call_are_epochs_one_by_one(isa, dtype, shuffle):
         assert np.isfinite(sums).all(1).tolist() == [True, False, False, False]
 
 
+@pytest.mark.parametrize("loss", ["sparse_categorical_crossentropy", "mse"])
+def test_an_epoch_of_given_rows_is_one_of_the_gathered_rows(isa, dtype, loss):
+    rng = np.random.default_rng(4)
+    order, weight = rng.integers(0, 40, 31), rng.uniform(0.5, 2, 40).astype(dtype)
+    args = {"batch_size": 9, "seed": 3, "epoch": 0, "first": 0, "shuffle": False, "seconds": 100}
+    args["learning_rates"] = np.full(4, 0.05)
+    for twin in (False, True):
+        made = lambda: pair([9, 17, 4], ["tanh"], loss, isa, "adam", dtype=dtype, rows=40)  # noqa: B023, E731
+        direct, gathered, (X, y) = made()[twin], made()[twin], made()[2:]
+        sums = direct.train(X, y, weight, order=order, **args)
+        assert sums == gathered.train(X[order], y[order], weight[order], **args)
+        assert_same_bits(direct.get_weights(), gathered.get_weights())
+        with_shuffle = made()[twin]
+        with_shuffle.train(X, y, weight, order=order, **{**args, "shuffle": True})
+        assert_same_bits(with_shuffle.get_weights(), direct.get_weights())
+
+
+@pytest.mark.parametrize(
+    "order",
+    [[0, 24], [0, -1], [0.0, 1.0], [[0], [1]], np.arange(3, dtype=np.int32), np.arange(0)],
+    ids=["too large", "negative", "floats", "two dimensions", "int32", "empty"],
+)
+def test_an_order_that_names_no_rows_is_refused(isa, order):
+    plan, _, X, y = pair([3, 4, 2], ["tanh"], "mse", isa, "adam")
+    weights = plan.get_weights()
+    order = np.array(order) if isinstance(order, list) else order
+    with pytest.raises((ValueError, TypeError)):
+        plan.train(X, y, batch_size=8, seed=1, epoch=0, shuffle=False, first=0, seconds=1.0, order=order,
+                   learning_rates=np.full(1, 0.01))  # fmt: skip
+    assert_same_bits(plan.get_weights(), weights)
+    assert plan.step == 0
+
+
+def test_squares_are_those_of_the_weights_alone(isa, dtype):
+    plan, twin, X, y = pair([9, 17, 4], ["tanh"], "mse", isa, dtype=dtype)
+    expected = sum(float((W.astype(np.longdouble) ** 2).sum()) for W in plan.get_weights()[::2])
+    assert plan.squares() == pytest.approx(expected, rel=1e-14) and expected > 1
+    assert twin.squares() == pytest.approx(expected, rel=1e-14)
+
+
+def test_squares_leave_normalisations_out(isa):
+    layers = [(5, "identity", 0.0, True, 0.0, "batch", 1e-3, 0.9), (2, "identity", 0.0, True, 0.0)]
+    for kind in (isa, "numpy"):
+        plan = make_plan(5, layers, [np.full(5, 3.0)] * 4 + [np.full((5, 2), 2.0), np.ones(2)], FLOAT64, kind)
+        assert plan.squares() == 40.0
+
+
 def test_an_epoch_that_diverges_ends_the_call_before_it(isa, dtype):
     rates = np.full((5, 3), 0.01)
     rates[2, 1] = np.inf

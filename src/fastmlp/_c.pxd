@@ -113,6 +113,7 @@ cdef extern from "fastmlp.h" nogil:
     int fm_plan_evaluate(const fm_plan *, const fm_input *, const fm_target *, ptrdiff_t rows, double *loss,
                          double *correct, int threads) noexcept
     int fm_plan_compile(fm_plan *, int loss, double loss_parameter, int optimizer, const fm_hyper *) noexcept
+    double fm_plan_squares(const fm_plan *) noexcept
     int fm_plan_train(fm_plan *, fm_epoch *) noexcept
     int fm_plan_train_epochs(fm_plan *, fm_epoch *, fm_epochs *) noexcept
     int fm_plan_train_forward(fm_plan *, const fm_input *, ptrdiff_t rows, uint64_t seed, void *out) noexcept

@@ -48,6 +48,7 @@ class Plan:
         self, loss: str | None, loss_parameter: float, optimizer: str, hyperparameters: Mapping[str, Any]
     ) -> None: ...
     def set_l2(self, l2: float) -> None: ...
+    def squares(self) -> float: ...
     def train(
         self,
         X: ArrayLike,
@@ -63,6 +64,7 @@ class Plan:
         seconds: float,
         threads: int | None = None,
         sums: tuple[float, float] = (0.0, 0.0),
+        order: _Array | None = None,
     ) -> tuple[int, float, float]: ...
     def train_epochs(
         self,

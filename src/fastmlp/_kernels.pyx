@@ -100,6 +100,19 @@ cdef int check_training(int status, const c.fm_epoch *e) except -1:
     return check(status)
 
 
+cdef Array row_numbers(order, ptrdiff_t rows):
+    """order as at least one int64 below `rows`."""
+    cdef ptrdiff_t i
+    cdef Array array = ready(order, cnp.NPY_INT64, (len(order),), "order")
+    cdef const int64_t *numbers = <const int64_t *>cnp.PyArray_DATA(array)
+    if not len(order):
+        raise ValueError("order is empty, expected at least one row")
+    for i in range(cnp.PyArray_SIZE(array)):
+        if numbers[i] < 0 or numbers[i] >= rows:
+            raise ValueError(f"order has row {numbers[i]}, expected 0 to {rows - 1}")
+    return array
+
+
 cdef Array plain(x, dtype=None):
     """x as an aligned C-contiguous array of at least one dimension."""
     return np.require(np.ascontiguousarray(x, dtype), requirements=("C", "A"))
@@ -506,6 +519,10 @@ cdef class Plan:
             raise ValueError(f"l2 is {l2}, expected a finite number of at least 0")
         self.c_plan.hyper.l2 = l2
 
+    def squares(self):
+        """The sum of the squared weights of all dense layers, biases left out, in float64."""
+        return c.fm_plan_squares(&self.c_plan)
+
     cdef c.fm_target target(self, y, sample_weight, ptrdiff_t rows, list keep) except *:
         """The C view of y and the weights; `keep` holds the arrays alive."""
         cdef c.fm_target t
@@ -534,24 +551,27 @@ cdef class Plan:
         return t
 
     def train(self, X, y, sample_weight=None, *, ptrdiff_t batch_size, seed, epoch, bint shuffle, ptrdiff_t first,
-              learning_rates, double seconds, threads=None, sums=(0.0, 0.0)):
+              learning_rates, double seconds, threads=None, sums=(0.0, 0.0), order=None):
         """Mini-batches first, first + 1, ... of an epoch, until it ends or `seconds` have passed.
 
         Returns the next batch, the sum of the weighted row losses and the number of correct rows, both added to `sums`:
-        an epoch in several calls adds its rows in the order of one.
+        an epoch in several calls adds its rows in the order of one.  With an `order`, int64 row numbers of X, the epoch is
+        of those rows.
         """
         cdef c.fm_epoch e
         cdef int status
         cdef list keep = []
         self.describe_epoch(&e, X, y, sample_weight, batch_size, seed, threads, keep)
+        cdef Array given = None if order is None else row_numbers(order, e.rows)
+        if given is not None:
+            e.rows = cnp.PyArray_SIZE(given)
         batches = (e.rows + batch_size - 1) // batch_size
         cdef Array rates = ready(learning_rates, cnp.NPY_FLOAT64, (batches,), "learning_rates")
         if not 0 <= first < batches:
             raise ValueError(f"first is {first}, expected 0 to {batches - 1}")
-        if self.order_key != (e.rows, seed, epoch, shuffle):
-            self.order = shuffled(seed, epoch, e.rows) if shuffle else None
-            self.order_key = (e.rows, seed, epoch, shuffle)
-        e.order = <const int64_t *>cnp.PyArray_DATA(<Array>self.order) if shuffle else NULL
+        if given is None and shuffle:
+            given = self.shuffled_rows(seed, epoch, e.rows)
+        e.order = <const int64_t *>cnp.PyArray_DATA(given) if given is not None else NULL
         e.learning_rates = <const double *>cnp.PyArray_DATA(rates)
         e.seconds = seconds
         e.batch = first
@@ -592,6 +612,13 @@ cdef class Plan:
             status = c.fm_plan_train_epochs(&self.c_plan, &e, &run)
         check_training(status, &e)
         return run.done
+
+    cdef Array shuffled_rows(self, seed, epoch, ptrdiff_t rows):
+        """An epoch's order, which the next slice of the epoch needs once more."""
+        if self.order_key != (rows, seed, epoch):
+            self.order = shuffled(seed, epoch, rows)
+            self.order_key = (rows, seed, epoch)
+        return self.order
 
     cdef int describe_epoch(self, c.fm_epoch *e, X, y, sample_weight, ptrdiff_t batch_size, seed, threads,
                             list keep) except -1:

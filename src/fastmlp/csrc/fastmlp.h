@@ -149,6 +149,9 @@ void fm_plan_unpack(const fm_plan *, const void *vector, const fm_array *, void 
 /* Weights uniform in [-scale, scale) or normal with that deviation; the bias zero. */
 void fm_plan_initialize(fm_plan *, int layer, int normal, double scale, uint64_t seed);
 
+/* The sum of the squared weights of all dense layers, biases left out. */
+double fm_plan_squares(const fm_plan *);
+
 /* Predictions (rows, n_out), row-major.  Scratch is on the stack or allocated by the call. */
 int fm_plan_predict(const fm_plan *, const fm_input *, ptrdiff_t rows, void *out, int threads);
 /* Every layer's activations: outs[l] is (rows, n_out of l), row-major. */

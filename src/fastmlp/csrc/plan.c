@@ -256,6 +256,8 @@ int fm_plan_compile(fm_plan *plan, int loss, double loss_parameter, int optimize
     return plan->snapshot ? FM_OK : FM_NO_MEMORY;
 }
 
+double fm_plan_squares(const fm_plan *plan) { return TYPED(plan, squares)(plan); }
+
 int fm_plan_train(fm_plan *plan, fm_epoch *epoch) { return TYPED(plan, train)(plan, epoch); }
 
 int fm_plan_train_epochs(fm_plan *plan, fm_epoch *epoch, fm_epochs *run)

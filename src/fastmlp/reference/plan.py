@@ -379,6 +379,12 @@ class Plan:
         self.step, self._beta_powers = 0, (1.0, 1.0)
         self._last = None
 
+    def squares(self) -> float:
+        """The sum of the squared weights of all dense layers, biases left out, in float64."""
+        pairs = zip(self._layers, self._arrays, strict=True)
+        dense = [arrays[0] for layer, arrays in pairs if not layer.norm]
+        return sum(_total(np.square(w, dtype=np.float64)) for w in dense)
+
     def set_l2(self, l2: float) -> None:
         """Another penalty from the next step on; the optimizer's state stays."""
         if not self._optimizer:
@@ -424,6 +430,7 @@ class Plan:
         seconds: float,
         threads: int | None = None,
         sums: tuple[float, float] = (0.0, 0.0),
+        order: Array | None = None,
     ) -> tuple[int, float, float]:
         """Trains mini-batches `first`, `first` + 1, ... of an epoch until it ends or `seconds` have passed.
 
@@ -449,6 +456,8 @@ class Plan:
             Ignored.
         sums : (float, float)
             What the sums begin with: an epoch in several calls adds its rows in the order of one.
+        order : ndarray of int64 or None
+            Numbers of the rows that the epoch is of, instead of all rows in an order of its own.
 
         Returns
         -------
@@ -463,9 +472,9 @@ class Plan:
         FloatingPointError
             If a batch's loss is not finite; weights, optimizer and step are then as before the call.
         """
-        rows = len(X)
-        order = shuffled(seed, epoch, rows) if shuffle else np.arange(rows)
-        batches = math.ceil(rows / batch_size)
+        if order is None:
+            order = shuffled(seed, epoch, len(X)) if shuffle else np.arange(len(X))
+        batches = math.ceil(len(order) / batch_size)
         start, before = time.monotonic(), (self.get_weights(), self.get_state())
         loss, correct = sums
         batch = first

@@ -145,8 +145,10 @@ class Engine(Fitted):
         return goal(model.loss, model.out_activation_, model.n_outputs_)
 
     def _prepared(self, rows: Rows) -> Rows:
-        """Targets as the engine takes them."""
+        """Rows as the engine takes them, batch after batch: X in C order, targets of its type."""
         assert self._net is not None
+        if not hasattr(rows.X, "toarray"):
+            rows = Rows(np.ascontiguousarray(rows.X), rows.y, rows.weights)
         found = self._goal()
         if found.name == "sparse_categorical_crossentropy":
             return Rows(rows.X, rows.y.argmax(axis=1).astype(np.int64), rows.weights)

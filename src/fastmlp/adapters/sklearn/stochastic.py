@@ -21,7 +21,7 @@ from .solvers import Solver
 
 Array = np.ndarray[Any, Any]
 
-CHUNK = 2**22  # bytes of rows gathered or made dense at a time: they stay in a cache
+CHUNK = 2**22  # bytes of rows made dense at a time: they stay in a cache
 
 
 @dataclass(frozen=True)
@@ -57,20 +57,12 @@ def outputs(net: Network, X: Any, threads: int | None) -> Array:
     return np.concatenate(parts)
 
 
-def squares(plan: Any) -> float:
-    """The sum of the squared weights, biases left out."""
-    total = 0.0
-    for W in plan.get_weights()[::2]:
-        total += float(np.vdot(W, W))
-    return total
-
-
 @dataclass
 class _Cut:
     """An epoch's rows in batches."""
 
     divisors: Array  # of each batch: the sum of its weights
-    row_weights: Array | None  # (rows,) in the epoch's order, as the engine takes them
+    row_weights: Array | None  # (rows,) as the engine takes them
     parts: list[tuple[int, int]]  # (first, last + 1) of batches that one call can train
     share: float  # sum over the batches of rows / divisor
     middle: float  # the same, each times the part of the epoch that lies before it
@@ -103,7 +95,7 @@ class Trainer:
             return float("nan")
         order = self._shuffled(rows)
         cut = self._cut(rows, order)
-        before = squares(self.net.plan) if self.alpha > 0 else 0.0
+        before = self.net.plan.squares() if self.alpha > 0 else 0.0
         try:
             total = 0.0
             for first, stop in cut.parts:
@@ -111,7 +103,7 @@ class Trainer:
         except FloatingPointError:
             self.diverged = True
             return float("nan")
-        total = total * self.goal.scale + self._constant(rows, order, cut)
+        total = total * self.goal.scale + self._constant(rows, cut)
         return (total + self._penalty(cut, before)) / len(rows)
 
     def take(self, optimizer: Optimizer) -> None:
@@ -153,23 +145,24 @@ class Trainer:
             weights = rows.weights if order is None else rows.weights[order]
             divisors = np.add.reduceat(weights, starts, dtype=np.float64)
             divisors[divisors == 0] = np.inf  # a batch of rows without any weight has no gradient
-            row_weights = (weights * np.repeat(sizes / divisors, sizes) * factor).astype(dtype)
+            row_weights = np.empty(count, dtype)
+            row_weights[slice(None) if order is None else order] = (
+                weights * np.repeat(sizes / divisors, sizes) * factor
+            )
         shares = sizes / divisors
-        parts = self._parts(rows, order, divisors)
+        parts = self._parts(rows, divisors)
         before = np.arange(len(starts)) / len(starts)
         cut = _Cut(divisors, row_weights, parts, float(shares.sum()), float(shares @ before))
         if rows.weights is None or order is None:
             self._same = cut
         return cut
 
-    def _parts(self, rows: Rows, order: Array | None, divisors: Array) -> list[tuple[int, int]]:
-        """Batches of the same penalty, and not too many rows to gather."""
+    def _parts(self, rows: Rows, divisors: Array) -> list[tuple[int, int]]:
+        """Batches of the same penalty, and not too many rows to make dense."""
         batches = len(divisors)
         if self.watcher is not None or self.goal.name is None:
             return [(i, i + 1) for i in range(batches)]
-        most = batches
-        if order is not None or hasattr(rows.X, "toarray"):
-            most = max(1, chunk_rows(rows.X) // self.batch_size)
+        most = max(1, chunk_rows(rows.X) // self.batch_size) if hasattr(rows.X, "toarray") else batches
         edges = [0, batches]
         if self.alpha > 0:
             edges[1:1] = (np.flatnonzero(np.diff(divisors)) + 1).tolist()
@@ -183,31 +176,40 @@ class Trainer:
         """Train batches; the sum of the rows' losses as the engine counts it."""
         chosen = slice(first * self.batch_size, min(stop * self.batch_size, len(rows)))
         taken = chosen if order is None else order[chosen]
-        X, y = dense(rows.X, taken), rows.y[taken]
-        weights = None if cut.row_weights is None else cut.row_weights[chosen]
         self._penalize(self.alpha / float(cut.divisors[first]))
         if self.watcher is not None:
             self.watcher.batch_begins(first)
         rates = self.solver.rates(self.net.plan.step, stop - first)
-        total = self._train(X, y, weights, rates)
+        step = self._train if self.goal.function is None else self._python_step
+        total = step(rows, taken, cut.row_weights, rates)
         if self.watcher is not None:
-            self.watcher.batch_ends(first, total * self.goal.scale / len(X))
+            self.watcher.batch_ends(first, total * self.goal.scale / (chosen.stop - chosen.start))
         return total
 
-    def _train(self, X: Array, y: Array, weights: Array | None, rates: Array) -> float:
-        plan, seed = self.net.plan, self.net.seed
-        if self.goal.function is not None:
-            predictions = plan.train_forward(X, seed=seed)
-            value, gradient = python_loss(self.goal.function, y, predictions, weights)
-            if not (np.isfinite(value) and np.isfinite(gradient).all()):
-                raise FloatingPointError("the loss is not finite")
-            plan.train_backward(gradient, float(rates[0]))
-            return value * len(X)
+    def _python_step(self, rows: Rows, taken: slice | Array, weights: Array | None, rates: Array) -> float:
+        """One batch with a loss in Python."""
+        plan, X = self.net.plan, dense(rows.X, taken)
+        predictions = plan.train_forward(X, seed=self.net.seed)
+        of_rows = None if weights is None else weights[taken]
+        assert self.goal.function is not None
+        value, gradient = python_loss(self.goal.function, rows.y[taken], predictions, of_rows)
+        if not (np.isfinite(value) and np.isfinite(gradient).all()):
+            raise FloatingPointError("the loss is not finite")
+        plan.train_backward(gradient, float(rates[0]))
+        return value * len(X)
+
+    def _train(self, rows: Rows, taken: slice | Array, weights: Array | None, rates: Array) -> float:
+        """Batches in the engine, which finds the rows of an order itself if they are dense."""
+        X, y, order = rows.X, rows.y, None
+        if isinstance(taken, slice) or hasattr(X, "toarray"):
+            X, y, weights = dense(X, taken), y[taken], None if weights is None else weights[taken]
+        else:
+            order = taken
         done, sums = 0, (0.0, 0.0)
         while done < len(rates):
-            done, *new = plan.train(
-                X, y, weights, batch_size=self.batch_size, seed=seed, epoch=0, shuffle=False, first=done,
-                learning_rates=rates, seconds=SLICE, threads=self.threads, sums=sums,
+            done, *new = self.net.plan.train(
+                X, y, weights, batch_size=self.batch_size, seed=self.net.seed, epoch=0, shuffle=False,
+                first=done, learning_rates=rates, seconds=SLICE, threads=self.threads, sums=sums, order=order,
             )  # fmt: skip
             sums = (new[0], new[1])
         return sums[0]
@@ -225,13 +227,12 @@ class Trainer:
             plan.set_l2(hyper["l2"] + l2)
         self._l2 = l2
 
-    def _constant(self, rows: Rows, order: Array | None, cut: _Cut) -> float:
+    def _constant(self, rows: Rows, cut: _Cut) -> float:
         values = self.goal.constants(rows.y)
         if values is None:
             return 0.0
         if cut.row_weights is None:
             return float(values.sum())
-        values = values if order is None else values[order]
         return float(cut.row_weights.astype(np.float64) @ values) / self.goal.factor
 
     def _penalty(self, cut: _Cut, before: float) -> float:
@@ -242,5 +243,5 @@ class Trainer:
         """
         if self.alpha == 0:
             return 0.0
-        change = squares(self.net.plan) - before if len(cut.divisors) > 1 else 0.0
+        change = self.net.plan.squares() - before if len(cut.divisors) > 1 else 0.0
         return 0.5 * self.alpha * (before * cut.share + change * cut.middle)
