@@ -553,14 +553,14 @@ def test_an_epoch_of_given_rows_is_one_of_the_gathered_rows(isa, dtype, loss):
 
 @pytest.mark.parametrize(
     "order",
-    [[0, 24], [0, -1], [0.0, 1.0], [[0], [1]], np.arange(3, dtype=np.int32), np.arange(0)],
-    ids=["too large", "negative", "floats", "two dimensions", "int32", "empty"],
+    [[0, 24], [0, -1], [0.0, 1.0], [[0], [1]], np.arange(3, dtype=np.int32)],
+    ids=["too large", "negative", "floats", "two dimensions", "int32"],
 )
 def test_an_order_that_names_no_rows_is_refused(isa, order):
     plan, _, X, y = pair([3, 4, 2], ["tanh"], "mse", isa, "adam")
     weights = plan.get_weights()
     order = np.array(order) if isinstance(order, list) else order
-    with pytest.raises((ValueError, TypeError)):
+    with pytest.raises((ValueError, TypeError), match="^order"):
         plan.train(X, y, batch_size=8, seed=1, epoch=0, shuffle=False, first=0, seconds=1.0, order=order,
                    learning_rates=np.full(1, 0.01))  # fmt: skip
     assert_same_bits(plan.get_weights(), weights)

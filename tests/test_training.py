@@ -506,8 +506,22 @@ def test_an_interrupt_between_epochs_loses_nothing(data):
     assert_same_bits(net.get_weights(), whole.get_weights())
 
 
+@pytest.fixture
+def several(monkeypatch):
+    """Every epoch counts as brief; the list of how many each call was asked for."""
+    asked, run = [], training._Passes.run_several
+
+    def counted(passes, sums):
+        asked.append(len(sums))
+        run(passes, sums)
+
+    monkeypatch.setattr(training, "BRIEF", np.inf)
+    monkeypatch.setattr(training._Passes, "run_several", counted)
+    return asked
+
+
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers that interrupt")
-def test_an_interrupt_among_short_epochs_leaves_a_history_of_all_of_them(data):
+def test_an_interrupt_among_short_epochs_leaves_a_history_of_all_of_them(data, several):
     """Epochs of a few microseconds are many to a call, and Ctrl-C is heard when it returns."""
 
     def interrupt(number, frame):
@@ -517,28 +531,49 @@ def test_an_interrupt_among_short_epochs_leaves_a_history_of_all_of_them(data):
     former = signal.signal(signal.SIGALRM, interrupt)
     signal.setitimer(signal.ITIMER_REAL, 0.2)
     try:
-        history = net.fit(*data, epochs=10**9, batch_size=ROWS)
+        history = net.fit(*data, epochs=10**9, batch_size=ROWS, verbose=0)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, former)
-    assert history.interrupted and net.plan.step == len(history.epoch) > 100
+    assert history.interrupted and net.plan.step == len(history.epoch) > 1
+    assert several[0] == training.BATCHES_AHEAD
     assert history.epoch == list(range(net.plan.step))
-    longer = again.fit(*data, epochs=net.plan.step, batch_size=ROWS)
+    longer = again.fit(*data, epochs=net.plan.step, batch_size=ROWS, callbacks=[Callback()])
     assert longer.history == history.history
     assert_same_bits(again.get_weights(), net.get_weights())
 
 
 @pytest.mark.parametrize("metrics", [[], ["accuracy"]])
-def test_epochs_that_nobody_watches_are_those_that_are_watched(data, metrics):
+def test_epochs_that_nobody_watches_are_those_that_are_watched(data, several, metrics):
     watched, alone = network(optimizer="adam"), network(optimizer="adam")
     histories = []
     for net, callbacks in ((watched, [Callback()]), (alone, [])):
         net.compile(optimizers.Adam(CosineDecay(0.05, 60)), net.loss, metrics=metrics)
-        histories.append(net.fit(*data, epochs=20, batch_size=8, callbacks=callbacks))
+        histories.append(net.fit(*data, epochs=20, batch_size=8, callbacks=callbacks, verbose=0))
+        assert several == ([] if callbacks else [19])
     assert histories[1].history == histories[0].history
     assert histories[1].epoch == histories[0].epoch == list(range(20))
     assert_same_bits(alone.get_weights(), watched.get_weights())
     assert alone._epochs_done == watched._epochs_done == 20
+
+
+@pytest.mark.parametrize("what", ["callback", "held out", "metric", "python loss", "progress"])
+def test_epochs_that_somebody_watches_are_calls_of_their_own(data, several, capsys, what):
+    X, y = data[0], np.eye(N_OUT)[data[1]]
+    net = network("mse")
+    net.compile("sgd", mse if what == "python loss" else "mse", metrics=["mae"] if what == "metric" else [])
+    net.fit(
+        X, y, epochs=5, batch_size=8, callbacks=[Callback()] if what == "callback" else None,
+        validation_split=0.5 if what == "held out" else 0.0, verbose=2 if what == "progress" else 0,
+    )  # fmt: skip
+    assert several == [] and net.plan.step > 0
+    capsys.readouterr()
+
+
+def test_a_fit_that_is_to_stop_ends_after_the_epoch(data):
+    net = network()
+    stop = LambdaCallback(on_train_begin=lambda logs: setattr(net, "stop_training", True))
+    assert net.fit(*data, epochs=5, callbacks=[stop]).epoch == [0]
 
 
 class Explodes(Schedule):
@@ -548,12 +583,13 @@ class Explodes(Schedule):
         return np.where(steps < 7, 0.05, np.inf)
 
 
-def test_divergence_among_short_epochs_tells_the_epoch_and_keeps_those_before(data):
+def test_divergence_among_short_epochs_tells_the_epoch_and_keeps_those_before(data, several):
     net, before = network(), network()
     for each in (net, before):
         each.compile(optimizers.SGD(Explodes()), each.loss)
     with pytest.raises(FloatingPointError, match="^training diverged in epoch 8: a step led to weights"):
-        net.fit(*data, epochs=20, batch_size=ROWS)
+        net.fit(*data, epochs=20, batch_size=ROWS, verbose=0)
+    assert several == [19, 13]
     before.fit(*data, epochs=7, batch_size=ROWS)
     assert net.plan.step == net._epochs_done == 7
     assert_same_bits(net.get_weights(), before.get_weights())

@@ -105,8 +105,6 @@ cdef Array row_numbers(order, ptrdiff_t rows):
     cdef ptrdiff_t i
     cdef Array array = ready(order, cnp.NPY_INT64, (len(order),), "order")
     cdef const int64_t *numbers = <const int64_t *>cnp.PyArray_DATA(array)
-    if not len(order):
-        raise ValueError("order is empty, expected at least one row")
     for i in range(cnp.PyArray_SIZE(array)):
         if numbers[i] < 0 or numbers[i] >= rows:
             raise ValueError(f"order has row {numbers[i]}, expected 0 to {rows - 1}")
@@ -605,7 +603,7 @@ cdef class Plan:
         e.seconds = seconds
         run.order = <int64_t *>cnp.PyArray_DATA(order) if shuffle else NULL
         run.number = index(epoch)
-        run.most, run.done = epochs, 0
+        run.most = epochs
         run.sums = <double *>cnp.PyArray_DATA(out)
         self.forward_rows = 0
         with nogil:

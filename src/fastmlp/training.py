@@ -291,7 +291,7 @@ class _Run:
         logs: dict[str, float] = {}
         done, brief = 0, False
         try:
-            while done < self.epochs and not self.net.stop_training:
+            while done < self.epochs:
                 if brief:
                     done += self._several_epochs(done)
                 else:
@@ -299,6 +299,8 @@ class _Run:
                     logs = self._one_epoch(done)
                     done += 1
                     brief = self._unwatched and time.perf_counter() - start < BRIEF
+                if self.net.stop_training:
+                    break
         except KeyboardInterrupt:
             self.history.end_interrupted()
             self.progress.interrupted(done)
@@ -349,7 +351,7 @@ class _Run:
         try:
             with _divergence(first):
                 self._passes.run_several(sums)
-        finally:  # Ctrl-C is heard after the call, which has done its epochs
+        finally:  # Ctrl-C is heard after the call, which has done its epochs: those with a finite loss
             sums = sums[np.isfinite(sums[:, 0])] / len(self.rows)
             self.net._epochs_done += len(sums)
             names = ["loss", *map(name_of, self.net.metrics)]

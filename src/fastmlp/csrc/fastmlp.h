@@ -184,7 +184,8 @@ typedef struct {
 } fm_epochs;
 
 int fm_plan_train(fm_plan *, fm_epoch *);
-/* Epochs with learning rates (most, batches); one that diverges fails only as the first of a call. */
+/* Epochs with learning rates (most, batches), until the seconds have passed; one that diverges fails only as the first of a
+   call.  The epoch's order, seconds, batch, sums and place in the rates are used up. */
 int fm_plan_train_epochs(fm_plan *, fm_epoch *, fm_epochs *);
 /* One batch in two halves, for a loss from outside: predictions out, their gradient in. */
 int fm_plan_train_forward(fm_plan *, const fm_input *, ptrdiff_t rows, uint64_t seed, void *out);

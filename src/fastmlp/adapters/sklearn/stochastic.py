@@ -199,9 +199,13 @@ class Trainer:
         return value * len(X)
 
     def _train(self, rows: Rows, taken: slice | Array, weights: Array | None, rates: Array) -> float:
-        """Batches in the engine, which finds the rows of an order itself if they are dense."""
+        """Batches in the engine, which finds the rows of an order itself if they are dense.
+
+        It looks at all targets in every call, so that a small part of the rows is gathered here.
+        """
         X, y, order = rows.X, rows.y, None
-        if isinstance(taken, slice) or hasattr(X, "toarray"):
+        small = len(rates) * self.batch_size < len(rows) // 2
+        if isinstance(taken, slice) or small or hasattr(X, "toarray"):
             X, y, weights = dense(X, taken), y[taken], None if weights is None else weights[taken]
         else:
             order = taken
