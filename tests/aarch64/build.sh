@@ -1,6 +1,7 @@
 #!/bin/sh
 # build.sh COMPILER OUTPUT [FLAGS...]: the driver from the C core, with setup.py's flags.
 # Run from the project's root, for example: tests/aarch64/build.sh aarch64-linux-gnu-gcc /tmp/driver -static
+# With EMULATE=avx512 the driver's "avx2" is the AVX-512 code, lane by lane in instructions of AVX2.
 set -e
 compiler=$1 output=$2
 shift 2
@@ -16,6 +17,7 @@ x86_64*)
     ;;
 *) base="" avx2="" avx512="" ;;
 esac
+[ "$EMULATE" != avx512 ] || avx2="$avx2 -D__AVX512F__ -I tests/aarch64/avx512 -Wno-psabi -O1"
 for source in plan dispatch threads random isa_baseline isa_avx2 isa_avx512; do
     case $source in isa_avx2) isa=$avx2 ;; isa_avx512) isa=$avx512 ;; *) isa=$base ;; esac
     $compiler $flags $isa -c $core/$source.c -o "$folder/$source.o" &

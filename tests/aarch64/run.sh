@@ -32,7 +32,9 @@ for compiler in gcc clang; do
     esac
     for isa in $isas; do
         if [ "$isa" = avx512 ] && ! grep -q avx512bw /proc/cpuinfo; then
-            echo "not runnable here: avx512"
+            [ $compiler = gcc ] || continue
+            EMULATE=avx512 $here/build.sh gcc "$folder/driver-emulated"
+            run gcc-avx512-emulated "$folder/driver-emulated" avx2
             continue
         fi
         run "$compiler-$isa" "$folder/driver-$compiler" "$isa"
