@@ -101,7 +101,7 @@ cdef int check_training(int status, const c.fm_epoch *e) except -1:
 
 
 cdef Array row_numbers(order, ptrdiff_t rows):
-    """order as at least one int64 below `rows`."""
+    """order as int64 row numbers, each below `rows`."""
     cdef ptrdiff_t i
     cdef Array array = ready(order, cnp.NPY_INT64, (len(order),), "order")
     cdef const int64_t *numbers = <const int64_t *>cnp.PyArray_DATA(array)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ...optimizers import SGD, Adam, Optimizer
+from ...optimizers import SGD, Adam, Optimizer, filled
 from ...schedules import Schedule
 
 Array = np.ndarray[Any, Any]
@@ -60,9 +60,7 @@ class Solver:
     def _rates(self, first_step: int, count: int) -> Array:
         if isinstance(self.optimizer.learning_rate, Schedule):
             return self.optimizer.learning_rate.values(first_step, count)
-        rates = np.empty(count)
-        rates.fill(self.learning_rate)  # np.full takes two microseconds longer, in every epoch
-        return rates
+        return filled(self.learning_rate, count)
 
     def take(self, optimizer: Optimizer, plan: Any) -> None:
         """Go on with the learning rate of a description that a callback has put in the network."""
@@ -142,8 +140,7 @@ class OutsideAdam(Solver):
             plan.set_state(state)
 
     def rates(self, first_step: int, count: int) -> Array:
-        powers = np.empty(count)
-        powers.fill(self.optimizer.beta_2)  # type: ignore[attr-defined]
+        powers = filled(self.optimizer.beta_2, count)  # type: ignore[attr-defined]
         powers[0] *= self.power
         if count > 1:
             powers = np.multiply.accumulate(powers)
