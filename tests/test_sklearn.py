@@ -631,6 +631,26 @@ def test_callbacks_hear_of_epochs_and_batches():
         assert recorder.heard == [("begin", 2, 2), *ends[0], *ends[1], ("end",)]
 
 
+@pytest.mark.parametrize("alpha", [0.0, 0.1])
+@pytest.mark.parametrize("task", ["classes", "counts"])
+def test_weights_find_their_rows_however_batches_are_taken(task, alpha):
+    """In the engine, gathered one by one, made dense: the same fit, and scikit-learn's own."""
+    X, y = data(task)
+    weight = np.random.default_rng(5).uniform(0.5, 2, len(X))
+    weight[:40:3] = 0
+    theirs, own = pair(task, max_iter=3, batch_size=16, alpha=alpha)
+    theirs.fit(X, y, sample_weight=weight)
+    own.fit(X, y, sample_weight=weight)
+    for mine, other in zip(own.coefs_, theirs.coefs_, strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(own.loss_curve_, theirs.loss_curve_, rtol=1e-3 if alpha else 1e-10)
+    for rows, callbacks in ((sparse.csr_array(X), None), (X, Recorder(True))):
+        other = pair(task, max_iter=3, batch_size=16, alpha=alpha)[1].set_params(callbacks=callbacks)
+        other.fit(rows, y, sample_weight=weight)
+        assert_same_bits(other.coefs_, own.coefs_)
+        np.testing.assert_allclose(other.loss_curve_, own.loss_curve_, rtol=1e-12)
+
+
 def test_callbacks_steer():
     X, y = data("classes")
     options = {"solver": "sgd", "momentum": 0, "learning_rate_init": 0.1, "random_state": 0, "max_iter": 6}
