@@ -164,7 +164,7 @@ def test_forward_sums_in_the_order_of_the_contract(fma_isa, dtype, k, panels, ex
         assert_same_bits(_kernels.dense_forward(x[r], w, b, isa=fma_isa), z[r])
 
 
-@pytest.mark.parametrize("k, n", [(5, 3), (20, 40)])
+@pytest.mark.parametrize("k, n", [(5, 3), (20, 40), (100, 3), (70, 9), (33, 1)])
 @pytest.mark.parametrize("m", [3, 256, 259, 520])
 def test_weight_gradients_sum_in_blocks_of_256_rows(fma_isa, dtype, m, k, n):
     x, w, _, dz = operands(m, k, n, dtype, seed=m)

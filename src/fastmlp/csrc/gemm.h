@@ -1,4 +1,4 @@
-/* Dense layers: forward, input gradient, weight and bias gradient, as orders of register tiles.
+/* Dense layers: forward and input gradient, as orders of register tiles.
 
    Which tiles cover a matrix is free: the bits of an element depend on the order of its steps alone. */
 
@@ -6,11 +6,24 @@ static const real FN(zeros)[64 / sizeof(real)] __attribute__((aligned(64))) = {0
 
 INLINE ptrdiff_t FN(smaller)(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
 
-/* The first of the fewest nearly equal parts of `total`, none above `most`: 7 by at most 3 gives 3, 2, 2. */
+/* The fewest parts of `total` with at most `most` in each, */
+INLINE ptrdiff_t FN(parts_of)(ptrdiff_t total, ptrdiff_t most) { return (total + most - 1) / most; }
+
+/* and the first of them where they are nearly equal: 7 by at most 3 gives 3, 2, 2. */
 INLINE ptrdiff_t FN(part)(ptrdiff_t total, ptrdiff_t most)
 {
-    const ptrdiff_t parts = (total + most - 1) / most;
+    const ptrdiff_t parts = FN(parts_of)(total, most);
     return (total + parts - 1) / parts;
+}
+
+/* Rows of a strip, which is tiles of one height below each other: the first of those parts, and the others that are as
+   high, while what they produce stays in the first-level cache. */
+#define STRIP_ROWS 48
+INLINE ptrdiff_t FN(strip)(ptrdiff_t total, ptrdiff_t most, ptrdiff_t *height)
+{
+    const ptrdiff_t parts = FN(parts_of)(total, most), larger = total % parts;
+    *height = (total + parts - 1) / parts;
+    return *height * FN(smaller)(larger ? larger : parts, STRIP_ROWS / *height);
 }
 
 /* Rows that a tile of the full height has: enough chains to hide the latency of a multiply-add. */
@@ -25,19 +38,38 @@ INLINE ptrdiff_t FN(most_panels)(ptrdiff_t m)
 /* Row-major operands take one address register a row, which limits their tiles. */
 INLINE ptrdiff_t FN(most_rows)(ptrdiff_t panels, int addressing)
 {
-    return FN(smaller)(ACCUMULATORS / VPL / panels, addressing == FN(IN_ROWS) && panels > 1 ? 8 : TILE_ROWS);
+    return FN(smaller)(ACCUMULATORS / TILE_VECTORS(panels), addressing == FN(IN_ROWS) && panels > 1 ? 8 : TILE_ROWS);
 }
 
-INLINE void FN(run_tile)(const FN(tile_args) *t, int addressing, ptrdiff_t panels, ptrdiff_t rows)
+/* Panels of a matrix but for the last if its columns fill no more than one vector. */
+INLINE ptrdiff_t FN(whole_panels)(ptrdiff_t columns) { return (columns + L - 1 - (VPL > 1 ? VW : 0)) / L; }
+
+/* The group of panels that begins with panel p, which tiles take together: nearly equal parts of the whole panels; 0 for a
+   last panel of one vector. */
+INLINE ptrdiff_t FN(group)(ptrdiff_t columns, ptrdiff_t p, ptrdiff_t most)
 {
-    FN(tiles)[addressing][panels - 1][rows - 1](t);
+    const ptrdiff_t whole = FN(whole_panels)(columns);
+    return p < whole ? FN(part)(whole - p, most) : 0;
+}
+
+INLINE ptrdiff_t FN(groups)(ptrdiff_t columns, ptrdiff_t most)
+{
+    const ptrdiff_t whole = FN(whole_panels)(columns);
+    return FN(parts_of)(whole, most) + (whole < FN(count_panels)(columns));
+}
+
+INLINE ptrdiff_t FN(panels_of)(ptrdiff_t group) { return group ? group : 1; }
+
+INLINE void FN(run_tile)(const FN(tile_args) *t, int addressing, ptrdiff_t panels, ptrdiff_t height)
+{
+    FN(tiles)[addressing][panels][height - 1](t);
 }
 
 /* Segments of the inputs of a narrow layer, summed apart and joined as (c0 + c2) + (c1 + c3), so that one row
    has several chains to work on: part of the numeric contract. */
-INLINE ptrdiff_t FN(segments)(ptrdiff_t k, ptrdiff_t n)
+INLINE ptrdiff_t FN(segments)(const FN(dense_args) *d)
 {
-    return k < 32 || n > 2 * L ? 1 : n <= L ? 4 : 2;
+    return d->one_chain || d->k < 32 || d->n > 2 * L ? 1 : d->n <= L ? 4 : 2;
 }
 
 /* One row-major row through all segments at once: S chains a panel instead of one. */
@@ -65,26 +97,26 @@ INLINE void FN(segmented_row)(const FN(dense_args) *d, const real *x, real *z, c
         }
 }
 
-/* A tile of `rows` rows from row r of a narrow layer, one plain tile a segment. */
-static void FN(segmented_tile)(const FN(dense_args) *d, FN(tile_args) *t, int addressing, ptrdiff_t r, ptrdiff_t rows,
-                               ptrdiff_t S)
+/* The strip t of a narrow layer, one plain strip a segment. */
+static void FN(segmented_strip)(const FN(dense_args) *d, const FN(tile_args) *t, int addressing, ptrdiff_t np,
+                                ptrdiff_t height, ptrdiff_t S)
 {
-    real part[4][2 * TILE_ROWS * 64 / sizeof(real)] __attribute__((aligned(64)));
-    const ptrdiff_t panels = FN(count_panels)(d->n), q = d->k / S, count = rows * L;
+    real sums[4 * STRIP_ROWS * 64 / sizeof(real)] __attribute__((aligned(64))), *part[4];
+    const ptrdiff_t q = d->k / S, count = t->rows * L;
     FN(tile_args) u = *t;
     u.c_panel = count;
     for (ptrdiff_t s = 0; s < S; s++) {
-        u.c = part[s];
+        u.c = part[s] = sums + s * FN(panels_of)(np) * count;
         u.first = s * q;
         u.last = s == S - 1 ? d->k : u.first + q;
         if (s) u.start = FN(zeros), u.start_panel = 0;
-        FN(run_tile)(&u, addressing, panels, rows);
+        FN(run_tile)(&u, addressing, np, height);
     }
-    for (ptrdiff_t p = 0; p < panels; p++)
+    for (ptrdiff_t p = 0; p < FN(panels_of)(np); p++)
         for (ptrdiff_t i = p * count; i < (p + 1) * count; i += VW) {
             const vec even = S == 4 ? vload(part[0] + i) + vload(part[2] + i) : vload(part[0] + i);
             const vec odd = S == 4 ? vload(part[1] + i) + vload(part[3] + i) : vload(part[1] + i);
-            vstore(d->z + p * d->c_panel + r * L + i - p * count, even + odd);
+            vstore(t->c + p * d->c_panel + i - p * count, even + odd);
         }
 }
 
@@ -97,7 +129,7 @@ INLINE void FN(activate)(const FN(dense_args) *d, ptrdiff_t offset, ptrdiff_t co
 
 static void FN(dense_forward_row)(const FN(dense_args) *d)
 {
-    const ptrdiff_t S = FN(segments)(d->k, d->n), panels = FN(count_panels)(d->n);
+    const ptrdiff_t S = FN(segments)(d), panels = FN(count_panels)(d->n);
     if (S == 4)
         FN(segmented_row)(d, d->x, d->z, 4, 1);
     else if (S == 2)
@@ -106,7 +138,7 @@ static void FN(dense_forward_row)(const FN(dense_args) *d)
         for (ptrdiff_t p = 0, np; p < panels; p += np) {
             np = FN(part)(panels - p, FN(most_panels)(1));
             const FN(tile_args) t = {
-                .c = d->z + p * d->c_panel, .c_panel = d->c_panel, .a = d->x, .b = d->w + p * FN(w_panel)(d->k),
+                .rows = 1, .c = d->z + p * d->c_panel, .c_panel = d->c_panel, .a = d->x, .b = d->w + p * FN(w_panel)(d->k),
                 .b_panel = FN(w_panel)(d->k), .start = d->bias ? d->bias + p * L : FN(zeros),
                 .start_panel = d->bias ? L : 0, .last = d->k};
             FN(run_tile)(&t, FN(IN_ROWS), np, 1);
@@ -120,26 +152,26 @@ static void FN(dense_forward_row)(const FN(dense_args) *d)
 static void FN(dense_forward)(const FN(dense_args) *d)
 {
     const int addressing = d->x_panel == L ? FN(IN_ROWS) : FN(IN_PANELS);
-    const ptrdiff_t S = FN(segments)(d->k, d->n), panels = FN(count_panels)(d->n);
+    const ptrdiff_t S = FN(segments)(d), panels = FN(count_panels)(d->n);
     if (d->m == 1 && addressing == FN(IN_ROWS)) {
         FN(dense_forward_row)(d);
         return;
     }
-    for (ptrdiff_t p = 0, np; p < panels; p += np) {
-        np = S > 1 ? panels : FN(part)(panels - p, FN(most_panels)(d->m));
+    for (ptrdiff_t p = 0, np; p < panels; p += FN(panels_of)(np)) {
+        np = FN(group)(d->n, p, S > 1 ? panels : FN(most_panels)(d->m));
         const ptrdiff_t most = FN(most_rows)(np, addressing);
-        for (ptrdiff_t r = 0, rows; r < d->m; r += rows) {
-            rows = FN(part)(d->m - r, most);
-            FN(tile_args) t = {
-                .c = d->z + p * d->c_panel + r * L, .c_panel = d->c_panel, .a = d->x + r * d->x_row,
+        for (ptrdiff_t r = 0, rows, height; r < d->m; r += rows) {
+            rows = FN(strip)(d->m - r, most, &height);
+            const FN(tile_args) t = {
+                .rows = rows, .c = d->z + p * d->c_panel + r * L, .c_panel = d->c_panel, .a = d->x + r * d->x_row,
                 .a_row = d->x_row, .a_panel = d->x_panel, .b = d->w + p * FN(w_panel)(d->k),
                 .b_panel = FN(w_panel)(d->k),
                 .start = d->bias ? d->bias + p * L : FN(zeros), .start_panel = d->bias ? L : 0, .last = d->k};
             if (S > 1)
-                FN(segmented_tile)(d, &t, addressing, r, rows, S);
+                FN(segmented_strip)(d, &t, addressing, np, height, S);
             else
-                FN(run_tile)(&t, addressing, np, rows);
-            for (ptrdiff_t j = p; j < p + np; j++) FN(activate)(d, j * d->c_panel + r * L, rows * L);
+                FN(run_tile)(&t, addressing, np, height);
+            for (ptrdiff_t j = p; j < p + FN(panels_of)(np); j++) FN(activate)(d, j * d->c_panel + r * L, rows * L);
         }
     }
 }
@@ -155,7 +187,7 @@ static void FN(turned_forward)(const FN(turned_args) *t)
         for (ptrdiff_t j = 0, rows; j < t->n; j += rows) {
             rows = FN(part)(t->n - j, FN(most_rows)(np, FN(IN_COLUMNS)));
             const FN(tile_args) u = {
-                .c = t->z + (p * t->n + j) * L, .c_panel = t->n * L, .a = t->w + j, .a_row = L,
+                .rows = rows, .c = t->z + (p * t->n + j) * L, .c_panel = t->n * L, .a = t->w + j, .a_row = L,
                 .b = t->x + p * t->k * L, .b_panel = t->k * L, .start = start + j * L, .start_row = L, .last = t->k};
             FN(run_tile)(&u, FN(IN_COLUMNS), np, rows);
         }
@@ -168,97 +200,14 @@ static void FN(input_gradient)(const FN(input_gradient_args) *g)
 {
     const ptrdiff_t panels = FN(count_panels)(g->m), most = FN(most_panels)(g->k);
     for (ptrdiff_t i = 0, rows; i < g->k; i += rows) {
-        rows = FN(part)(g->k - i, FN(most_rows)(FN(part)(panels, most), FN(IN_PANELS)));
-        for (ptrdiff_t p = 0, np; p < panels; p += np) {
-            np = FN(part)(panels - p, most);
+        rows = FN(part)(g->k - i, FN(most_rows)(FN(group)(g->m, 0, most), FN(IN_PANELS)));
+        for (ptrdiff_t p = 0, np; p < panels; p += FN(panels_of)(np)) {
+            np = FN(group)(g->m, p, most);
             const FN(tile_args) t = {
-                .c = g->dx + p * g->dx_panel + i * L, .c_panel = g->dx_panel, .a = g->w + i * L,
+                .rows = rows, .c = g->dx + p * g->dx_panel + i * L, .c_panel = g->dx_panel, .a = g->w + i * L,
                 .a_panel = FN(w_panel)(g->k), .b = g->d + p * g->d_panel, .b_panel = g->d_panel, .start = FN(zeros),
                 .last = g->n};
             FN(run_tile)(&t, FN(IN_PANELS), np, rows);
-        }
-    }
-}
-
-#define BLOCK_ROWS 256 /* rows of one chain of a parameter gradient: part of the numeric contract */
-
-/* sums += block, or sums = block for the first. */
-INLINE void FN(add_block)(real *sums, const real *block, ptrdiff_t count)
-{
-    for (ptrdiff_t i = 0; i < count; i += VW) vstore(sums + i, vload(sums + i) + vload(block + i));
-}
-
-/* The gradient of `rows` rows and np panels from panel p on, over all m batch rows, to the sink: t holds their x. */
-static void FN(gradient_tile)(const FN(weight_gradient_args) *g, FN(tile_args) *t, int addressing, ptrdiff_t rows,
-                              ptrdiff_t p, ptrdiff_t np, ptrdiff_t offset, ptrdiff_t panel, int is_weight)
-{
-    real sums[ACCUMULATORS * VBYTES / sizeof(real)] __attribute__((aligned(64)));
-    real block[ACCUMULATORS * VBYTES / sizeof(real)] __attribute__((aligned(64)));
-    t->b = g->d + p * g->d_panel, t->b_panel = g->d_panel, t->start = FN(zeros);
-    t->c = sums, t->c_panel = rows * L;
-    for (t->first = 0; t->first < g->m; t->first = t->last) {
-        t->last = FN(smaller)(t->first + BLOCK_ROWS, g->m);
-        FN(run_tile)(t, addressing, np, rows);
-        if (t->first) FN(add_block)(sums, block, np * rows * L);
-        t->c = block;
-    }
-    for (ptrdiff_t j = 0; j < np; j++)
-        g->sink->take(g->sink, sums + j * rows * L, offset + (p + j) * panel, rows * L, is_weight);
-}
-
-/* That of W[i : i + rows, panel p : p + np]. */
-static void FN(weight_tile)(const FN(weight_gradient_args) *g, ptrdiff_t i, ptrdiff_t rows, ptrdiff_t p, ptrdiff_t np)
-{
-    FN(tile_args) t = {.a = g->x + (g->x_in_lines ? i * L : (i / L) * g->x_panel + i % L), .a_row = L,
-                       .a_panel = g->k * L};
-    FN(gradient_tile)(g, &t, g->x_in_lines ? FN(IN_PANELS) : FN(IN_COLUMNS), rows, p, np, g->w_offset + i * L,
-                      FN(w_panel)(g->k), 1);
-}
-
-/* That of the bias, a row of weights whose x is always 1. */
-static void FN(bias_tiles)(const FN(weight_gradient_args) *g)
-{
-    static const real one = 1;
-    const ptrdiff_t panels = FN(count_panels)(g->n), most = FN(most_panels)(1);
-    for (ptrdiff_t p = 0, np; p < panels; p += np) {
-        FN(tile_args) t = {.a = &one, .a_row = 0};
-        np = FN(part)(panels - p, most);
-        FN(gradient_tile)(g, &t, FN(IN_COLUMNS), 1, p, np, g->b_offset, L, 0);
-    }
-}
-
-/* Columns of panel q of the next batch's rows, which lie anywhere, into the cache: a unit has time for a line of each. */
-INLINE void FN(prefetch_next)(const FN(weight_gradient_args) *g, ptrdiff_t q)
-{
-    const ptrdiff_t size = g->next->type == FM_UINT8 ? 1 : g->next->type == FM_FLOAT32 ? 4 : 8;
-    const char *column = (const char *)g->next->data + q * L * size;
-    for (ptrdiff_t r = 0; r < g->next_rows; r++) __builtin_prefetch(column + g->next_order[r] * g->next->row_bytes);
-}
-
-/* A unit of work is one panel of inputs (L rows of W) by one group of output panels; `first` and `last` select
-   units, so that threads can share a layer.  The bias goes with the first. */
-static ptrdiff_t FN(weight_gradient_units)(const FN(weight_gradient_args) *g)
-{
-    const ptrdiff_t most = FN(most_panels)(g->k), panels = FN(count_panels)(g->n);
-    return (panels + most - 1) / most * FN(count_panels)(g->k);
-}
-
-static void FN(weight_gradient)(const FN(weight_gradient_args) *g, ptrdiff_t first, ptrdiff_t last)
-{
-    const ptrdiff_t panels = FN(count_panels)(g->n), x_panels = FN(count_panels)(g->k), most = FN(most_panels)(g->k);
-    ptrdiff_t unit = 0;
-    if (!first && last && g->b_offset >= 0) FN(bias_tiles)(g);
-    for (ptrdiff_t p = 0, np; p < panels; p += np) {
-        np = FN(part)(panels - p, most);
-        const ptrdiff_t rows_most = FN(most_rows)(np, FN(IN_COLUMNS));
-        for (ptrdiff_t q = 0; q < x_panels; q++, unit++) {
-            if (unit < first || unit >= last) continue;
-            if (!p && g->next_rows) FN(prefetch_next)(g, q);
-            const ptrdiff_t end = FN(smaller)((q + 1) * L, g->k);
-            for (ptrdiff_t i = q * L, rows; i < end; i += rows) {
-                rows = FN(part)(end - i, rows_most);
-                FN(weight_tile)(g, i, rows, p, np);
-            }
         }
     }
 }

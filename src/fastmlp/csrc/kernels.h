@@ -28,6 +28,7 @@ typedef struct {
     ptrdiff_t x_row, x_panel;     /* L and the panel's size in panels; the row's size and L in rows */
     const real *w, *bias;         /* (k, n) in panels; (n,) padded, or NULL */
     ptrdiff_t m, k, n;
+    int one_chain;                /* of k steps an element, however narrow: for gradients */
     int activation;               /* not a row activation: those are the caller's */
     real parameter;
     int *finite;                  /* set to 0 if a sum, before its activation, is not finite; or NULL */

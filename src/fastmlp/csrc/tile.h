@@ -20,6 +20,7 @@ typedef struct {
     const real *start;  /* what the sums start from: (r, panel p) at start + p*start_panel + r*start_row */
     ptrdiff_t start_panel, start_row;
     ptrdiff_t first, last; /* steps [first, last) */
+    ptrdiff_t rows;        /* as many as the tile has, or several tiles of them, one below the other */
 } FN(tile_args);
 
 typedef void FN(tile_function)(const FN(tile_args) *);
@@ -33,52 +34,74 @@ typedef void FN(tile_function)(const FN(tile_args) *);
 #define TILE_ROWS 12   /* no tile has more rows, */
 #define TILE_PANELS 8  /* nor more panels */
 
+/* Vectors of a tile's row.  A tile of 0 panels computes the first vector of one: the others are padding, and become 0. */
+#define TILE_VECTORS(NP) ((NP) ? (NP) * VPL : 1)
+
 INLINE void FN(tile_step)(vec *acc, const real *a, ptrdiff_t a_row, const real *b, ptrdiff_t b_panel, const int MR,
                           const int NP)
 {
+    const int NV = TILE_VECTORS(NP);
     vec w[TILE_PANELS * VPL];
-    UNROLL for (int p = 0; p < NP; p++)
-        UNROLL for (int v = 0; v < VPL; v++) w[p * VPL + v] = vload(b + p * b_panel + v * VW);
+    UNROLL for (int j = 0; j < NV; j++) w[j] = vload(b + j / VPL * b_panel + j % VPL * VW);
     UNROLL for (int r = 0; r < MR; r++) {
         const vec x = vset1(a[r * a_row]);
-        UNROLL for (int j = 0; j < NP * VPL; j++) acc[r * NP * VPL + j] = vfma(x, w[j], acc[r * NP * VPL + j]);
+        UNROLL for (int j = 0; j < NV; j++) acc[r * NV + j] = vfma(x, w[j], acc[r * NV + j]);
     }
 }
 
-INLINE void FN(tile)(const FN(tile_args) *t, const int MR, const int NP, const int addressing)
+/* The multiply-adds of one tile: `a` is the row r = 0 of A at step 0, `b` panel 0 of B. */
+INLINE void FN(tile_steps)(vec *acc, const FN(tile_args) *t, const real *a, const real *b, const int MR, const int NP,
+                           const int addressing)
 {
-    vec acc[ACCUMULATORS];
-    const ptrdiff_t b_panel = t->b_panel, last = t->last;
-    const real *b = t->b + t->first * L;
-    UNROLL for (int r = 0; r < MR; r++)
-        UNROLL for (int p = 0; p < NP; p++)
-            UNROLL for (int v = 0; v < VPL; v++)
-                acc[(r * NP + p) * VPL + v] = vload(t->start + p * t->start_panel + r * t->start_row + v * VW);
+    const ptrdiff_t last = t->last, b_panel = t->b_panel;
+    b += t->first * L;
     if (addressing == FN(IN_ROWS)) {
-        const real *a = t->a + t->first;
+        a += t->first;
         for (ptrdiff_t i = t->first; i < last; i++, a++, b += L)
             FN(tile_step)(acc, a, t->a_row, b, b_panel, MR, NP);
     } else if (addressing == FN(IN_COLUMNS)) {
-        const real *a = t->a + t->first * t->a_row;
+        a += t->first * t->a_row;
         for (ptrdiff_t i = t->first; i < last; i++, a += t->a_row, b += L)
             FN(tile_step)(acc, a, 1, b, b_panel, MR, NP);
     } else {
         for (ptrdiff_t i = t->first; i < last;) {
             const ptrdiff_t lane = i & (L - 1), end = last - i < L - lane ? last : i - lane + L;
-            const real *a = t->a + (i / L) * t->a_panel + lane, *next = a - lane + t->a_panel;
+            const real *x = a + (i / L) * t->a_panel + lane, *next = x - lane + t->a_panel;
             /* the next panel is far away: no hardware prefetcher sees it coming */
-            UNROLL for (int r = 0; r < MR; r++) __builtin_prefetch(next + r * L);
-            for (; i < end; i++, a++, b += L) FN(tile_step)(acc, a, L, b, b_panel, MR, NP);
+            if (end < last)
+                UNROLL for (int r = 0; r < MR; r++) __builtin_prefetch(next + r * L);
+            for (; i < end; i++, x++, b += L) FN(tile_step)(acc, x, L, b, b_panel, MR, NP);
         }
     }
-    UNROLL for (int p = 0; p < NP; p++)
-        UNROLL for (int r = 0; r < MR; r++)
-            UNROLL for (int v = 0; v < VPL; v++)
-                vstore(t->c + p * t->c_panel + r * L + v * VW, acc[(r * NP + p) * VPL + v]);
+}
+
+INLINE void FN(tile)(const FN(tile_args) *args, const int MR, const int NP, const int addressing)
+{
+    const FN(tile_args) t = *args; /* a copy, so that the compiler sees that stores to c leave it alone */
+    const int NV = TILE_VECTORS(NP);
+    const ptrdiff_t a_row = addressing == FN(IN_ROWS) ? t.a_row : addressing == FN(IN_COLUMNS) ? 1 : L;
+    const real *a = t.a, *start = t.start;
+    real *c = t.c;
+    for (ptrdiff_t left = t.rows; left > 0; left -= MR, a += MR * a_row, start += t.start_row ? MR * L : 0, c += MR * L) {
+        vec acc[ACCUMULATORS];
+        UNROLL for (int j = 0; j < NV; j++) acc[j] = vload(start + j / VPL * t.start_panel + j % VPL * VW);
+        if (t.start_row)
+            UNROLL for (int j = NV; j < MR * NV; j++)
+                acc[j] = vload(start + j % NV / VPL * t.start_panel + j / NV * L + j % NV % VPL * VW);
+        else
+            UNROLL for (int j = NV; j < MR * NV; j++) acc[j] = acc[j - NV];
+        FN(tile_steps)(acc, &t, a, t.b, MR, NP, addressing);
+        UNROLL for (int j = 0; j < NV; j++)
+            UNROLL for (int r = 0; r < MR; r++)
+                vstore(c + j / VPL * t.c_panel + r * L + j % VPL * VW, acc[r * NV + j]);
+        if (!NP)
+            UNROLL for (int j = 0; j < MR * VPL; j++)
+                if (j % VPL) vstore(c + j * VW, vset1(0));
+    }
 }
 
 /* One function per shape and addressing; a shape that does not fit the registers has no entry in the table. */
-#define TILE_FITS(NP, MR) ((MR) * (NP) * VPL <= ACCUMULATORS)
+#define TILE_FITS(NP, MR) ((MR) * TILE_VECTORS(NP) <= ACCUMULATORS && ((NP) || VPL > 1))
 #define TILE_NAME(way, NP, MR) CAT2(FN(CAT2(tile_, way)), CAT3(NP, x, MR))
 #define TILE_WAY(way, NP, MR)                                                                     \
     static void TILE_NAME(way, NP, MR)(const FN(tile_args) *t)                                    \
@@ -86,14 +109,14 @@ INLINE void FN(tile)(const FN(tile_args) *t, const int MR, const int NP, const i
 #define TILE(NP, MR) TILE_WAY(ROWS, NP, MR) TILE_WAY(PANELS, NP, MR) TILE_WAY(COLUMNS, NP, MR)
 #define FOR_ROWS(X, NP) X(NP, 1) X(NP, 2) X(NP, 3) X(NP, 4) X(NP, 5) X(NP, 6) X(NP, 7) X(NP, 8)     \
     X(NP, 9) X(NP, 10) X(NP, 11) X(NP, 12)
-#define FOR_PANELS(X) FOR_ROWS(X, 1) FOR_ROWS(X, 2) FOR_ROWS(X, 3) FOR_ROWS(X, 4) FOR_ROWS(X, 5)    \
+#define FOR_PANELS(X) FOR_ROWS(X, 0) FOR_ROWS(X, 1) FOR_ROWS(X, 2) FOR_ROWS(X, 3) FOR_ROWS(X, 4) FOR_ROWS(X, 5)    \
     FOR_ROWS(X, 6) FOR_ROWS(X, 7) FOR_ROWS(X, 8)
 FOR_PANELS(TILE)
 #undef TILE
 #undef TILE_WAY
 
-#define TILE(NP, MR) [(NP) - 1][(MR) - 1] = TILE_FITS(NP, MR) ? TILE_NAME(TILE_ADDRESSING, NP, MR) : 0,
-static FN(tile_function) *const FN(tiles)[FN(ADDRESSINGS)][TILE_PANELS][TILE_ROWS] = {
+#define TILE(NP, MR) [NP][(MR) - 1] = TILE_FITS(NP, MR) ? TILE_NAME(TILE_ADDRESSING, NP, MR) : 0,
+static FN(tile_function) *const FN(tiles)[FN(ADDRESSINGS)][TILE_PANELS + 1][TILE_ROWS] = {
 #define TILE_ADDRESSING ROWS
     [FN(IN_ROWS)] = {FOR_PANELS(TILE)},
 #undef TILE_ADDRESSING

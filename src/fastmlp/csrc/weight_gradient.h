@@ -1,0 +1,139 @@
+/* Weight and bias gradients of dense layers, as orders of register tiles. */
+
+#define BLOCK_ROWS 256 /* rows of one chain of a parameter gradient: part of the numeric contract */
+
+/* sums += block, or sums = block for the first. */
+INLINE void FN(add_block)(real *sums, const real *block, ptrdiff_t count)
+{
+    for (ptrdiff_t i = 0; i < count; i += VW) vstore(sums + i, vload(sums + i) + vload(block + i));
+}
+
+/* Sums over all m batch rows of at most L lines and np panels, in tiles of that height; t holds the operands. */
+static void FN(gradient_sums)(real *sums, ptrdiff_t panel, FN(tile_args) *t, int addressing, ptrdiff_t m, ptrdiff_t np,
+                              ptrdiff_t height)
+{
+    real block[TILE_PANELS * 64 / sizeof(real) * 64 / sizeof(real)] __attribute__((aligned(64)));
+    const ptrdiff_t count = t->rows * L;
+    t->start = FN(zeros), t->c = sums, t->c_panel = panel;
+    for (t->first = 0; t->first < m; t->first = t->last) {
+        t->last = FN(smaller)(t->first + BLOCK_ROWS, m);
+        FN(run_tile)(t, addressing, np, height);
+        for (ptrdiff_t j = 0; t->first && j < FN(panels_of)(np); j++)
+            FN(add_block)(sums + j * panel, block + j * count, count);
+        t->c = block, t->c_panel = count;
+    }
+}
+
+/* The gradient of a strip of rows and np panels from panel p on, to the sink: t holds their x. */
+static void FN(gradient_strip)(const FN(weight_gradient_args) *g, FN(tile_args) *t, int addressing, ptrdiff_t height,
+                               ptrdiff_t p, ptrdiff_t np, ptrdiff_t offset, ptrdiff_t panel, int is_weight)
+{
+    real sums[TILE_PANELS * 64 / sizeof(real) * 64 / sizeof(real)] __attribute__((aligned(64)));
+    const ptrdiff_t count = t->rows * L;
+    t->b = g->d + p * g->d_panel, t->b_panel = g->d_panel;
+    FN(gradient_sums)(sums, count, t, addressing, g->m, np, height);
+    for (ptrdiff_t j = 0; j < FN(panels_of)(np); j++)
+        g->sink->take(g->sink, sums + j * count, offset + (p + j) * panel, count, is_weight);
+}
+
+/* That of W[i : i + rows, panel p : p + np]. */
+static void FN(weight_strip)(const FN(weight_gradient_args) *g, ptrdiff_t i, ptrdiff_t rows, ptrdiff_t height, ptrdiff_t p,
+                             ptrdiff_t np)
+{
+    FN(tile_args) t = {.rows = rows, .a = g->x + (g->x_in_lines ? i * L : (i / L) * g->x_panel + i % L), .a_row = L,
+                       .a_panel = g->k * L};
+    FN(gradient_strip)(g, &t, g->x_in_lines ? FN(IN_PANELS) : FN(IN_COLUMNS), height, p, np, g->w_offset + i * L,
+                       FN(w_panel)(g->k), 1);
+}
+
+/* That of the bias, a row of weights whose x is always 1. */
+static void FN(bias_tiles)(const FN(weight_gradient_args) *g)
+{
+    static const real one = 1;
+    const ptrdiff_t panels = FN(count_panels)(g->n), most = FN(most_panels)(1);
+    for (ptrdiff_t p = 0, np; p < panels; p += FN(panels_of)(np)) {
+        FN(tile_args) t = {.rows = 1, .a = &one, .a_row = 0};
+        np = FN(group)(g->n, p, most);
+        FN(gradient_strip)(g, &t, FN(IN_COLUMNS), 1, p, np, g->b_offset, L, 0);
+    }
+}
+
+/* Columns of panel q of the next batch's rows, which lie anywhere, into the cache: a unit has time for a line of each. */
+INLINE void FN(prefetch_next)(const FN(weight_gradient_args) *g, ptrdiff_t q)
+{
+    const ptrdiff_t size = g->next->type == FM_UINT8 ? 1 : g->next->type == FM_FLOAT32 ? 4 : 8;
+    const char *column = (const char *)g->next->data + q * L * size;
+    for (ptrdiff_t r = 0; r < g->next_rows; r++) __builtin_prefetch(column + g->next_order[r] * g->next->row_bytes);
+}
+
+/* Whether dW^T = d^T.x is less work, turning it back included: where n is small, most lanes of d are padding. */
+INLINE int FN(gradient_turns)(const FN(weight_gradient_args) *g)
+{
+    return !g->x_in_lines && g->n < L && FN(count_panels)(g->k) * (g->n * g->m + 6 * L) < g->k * g->m;
+}
+
+/* dW of np panels of inputs from panel q on, as n lines of dW^T that are turned back. */
+static void FN(turned_weights)(const FN(weight_gradient_args) *g, ptrdiff_t q, ptrdiff_t np)
+{
+    real lines[TILE_PANELS * 64 / sizeof(real) * 64 / sizeof(real)] __attribute__((aligned(64)));
+    real sums[64 / sizeof(real) * 64 / sizeof(real)] __attribute__((aligned(64)));
+    for (ptrdiff_t j = 0, rows, height; j < g->n; j += rows) {
+        rows = FN(strip)(g->n - j, FN(most_rows)(np, FN(IN_COLUMNS)), &height);
+        FN(tile_args) t = {.rows = rows, .a = g->d + j, .a_row = L, .b = g->x + q * g->x_panel, .b_panel = g->x_panel};
+        FN(gradient_sums)(lines + j * L, L * L, &t, FN(IN_COLUMNS), g->m, np, height);
+    }
+    for (ptrdiff_t p = 0; p < FN(panels_of)(np); p++) {
+        const ptrdiff_t i = (q + p) * L, count = FN(smaller)(L, g->k - i);
+        FN(transpose)(sums, 0, lines + p * L * L, 0, g->n, count);
+        g->sink->take(g->sink, sums, g->w_offset + i * L, count * L, 1);
+    }
+}
+
+static void FN(turned_weight_gradient)(const FN(weight_gradient_args) *g, ptrdiff_t first, ptrdiff_t last)
+{
+    for (ptrdiff_t q = 0, unit = 0, np; q < FN(count_panels)(g->k); q += FN(panels_of)(np), unit++) {
+        np = FN(group)(g->k, q, FN(most_panels)(g->n));
+        if (unit < first || unit >= last) continue;
+        for (ptrdiff_t p = q; g->next_rows && p < q + FN(panels_of)(np); p++) FN(prefetch_next)(g, p);
+        FN(turned_weights)(g, q, np);
+    }
+}
+
+/* dW of panel q of inputs and np panels of outputs from panel p on. */
+static void FN(panel_weights)(const FN(weight_gradient_args) *g, ptrdiff_t q, ptrdiff_t p, ptrdiff_t np)
+{
+    const ptrdiff_t end = FN(smaller)((q + 1) * L, g->k), highest = FN(most_rows)(np, FN(IN_COLUMNS));
+    ptrdiff_t even = L; /* a height of which a full panel of inputs is one strip */
+    while (even > highest) even /= 2;
+    for (ptrdiff_t i = q * L, rows, height; i < end; i += rows) {
+        rows = FN(strip)(end - i, end - q * L == L ? even : highest, &height);
+        FN(weight_strip)(g, i, rows, height, p, np);
+    }
+}
+
+static void FN(plain_weight_gradient)(const FN(weight_gradient_args) *g, ptrdiff_t first, ptrdiff_t last)
+{
+    ptrdiff_t unit = 0;
+    for (ptrdiff_t p = 0, np; p < FN(count_panels)(g->n); p += FN(panels_of)(np)) {
+        np = FN(group)(g->n, p, FN(most_panels)(g->k));
+        for (ptrdiff_t q = 0; q < FN(count_panels)(g->k); q++, unit++) {
+            if (unit < first || unit >= last) continue;
+            if (!p && g->next_rows) FN(prefetch_next)(g, q);
+            FN(panel_weights)(g, q, p, np);
+        }
+    }
+}
+
+/* A unit of work is one panel of inputs (L rows of W) by one group of output panels, or one group of input panels where the
+   gradient is turned; `first` and `last` select units, so that threads can share a layer.  The bias goes with the first. */
+static ptrdiff_t FN(weight_gradient_units)(const FN(weight_gradient_args) *g)
+{
+    if (FN(gradient_turns)(g)) return FN(groups)(g->k, FN(most_panels)(g->n));
+    return FN(groups)(g->n, FN(most_panels)(g->k)) * FN(count_panels)(g->k);
+}
+
+static void FN(weight_gradient)(const FN(weight_gradient_args) *g, ptrdiff_t first, ptrdiff_t last)
+{
+    if (!first && last && g->b_offset >= 0) FN(bias_tiles)(g);
+    (FN(gradient_turns)(g) ? FN(turned_weight_gradient) : FN(plain_weight_gradient))(g, first, last);
+}
