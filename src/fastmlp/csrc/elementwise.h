@@ -135,15 +135,19 @@ INLINE vec FN(prepare)(vec *w, vec g, int is_weight, const FN(step) *s)
     return g;
 }
 
+/* What happens to a gradient before its rule: nothing, prepare, or the part of prepare that an l2 penalty alone needs. */
+enum { FN(PLAIN), FN(L2_ALONE), FN(PREPARED) };
+
 INLINE void FN(update_loop)(real *w, const real *g, real *slot_0, real *slot_1, ptrdiff_t count, int is_weight,
-                            const FN(step) *step, FN(rule) *rule, const int slots, const int plain)
+                            const FN(step) *step, FN(rule) *rule, const int slots, const int before)
 {
     const FN(step) s = *step; /* a copy, so that the compiler sees that stores to w leave it alone */
     const vec zero = vset1(0);
     for (ptrdiff_t i = 0; i < count; i += VW) {
         vec x = vload(w + i), state_0 = slot_0 ? vload(slot_0 + i) : zero;
         vec state_1 = slots > 1 ? vload(slot_1 + i) : zero, d = vload(g + i);
-        if (!plain) d = FN(prepare)(&x, d, is_weight, &s);
+        if (before == FN(L2_ALONE)) d = vfma(vset1(s.l2), x, d);
+        if (before == FN(PREPARED)) d = FN(prepare)(&x, d, is_weight, &s);
         rule(&x, &state_0, &state_1, d, &s);
         vstore(w + i, FN(vflush)(x));
         if (slot_0) vstore(slot_0 + i, FN(vflush)(state_0));
@@ -155,10 +159,12 @@ INLINE void FN(update_loop)(real *w, const real *g, real *slot_0, real *slot_1, 
     static void FN(name##_update)(real *w, const real *g, real *slot_0, real *slot_1, ptrdiff_t count, \
                                   int is_weight, const FN(step) *s)                                    \
     {                                                                                                  \
-        if (s->plain)                                                                                  \
-            FN(update_loop)(w, g, slot_0, slot_1, count, is_weight, s, FN(rule), slots, 1);            \
+        if (s->plain || (s->l2_alone && !is_weight))                                                   \
+            FN(update_loop)(w, g, slot_0, slot_1, count, is_weight, s, FN(rule), slots, FN(PLAIN));    \
+        else if (s->l2_alone)                                                                          \
+            FN(update_loop)(w, g, slot_0, slot_1, count, is_weight, s, FN(rule), slots, FN(L2_ALONE)); \
         else                                                                                           \
-            FN(update_loop)(w, g, slot_0, slot_1, count, is_weight, s, FN(rule), slots, 0);            \
+            FN(update_loop)(w, g, slot_0, slot_1, count, is_weight, s, FN(rule), slots, FN(PREPARED)); \
     }
 #include "optimizers.def"
 #undef OPTIMIZER

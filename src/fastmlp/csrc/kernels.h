@@ -18,6 +18,7 @@ typedef struct {
     real clipvalue, gradient_scale;
     int nesterov;
     int plain;                    /* no clipping, penalty or decay */
+    int l2_alone;                 /* none of them but l2 */
 } FN(step);
 
 /* z = x.W + b and a = activation(z), (m, k) times (k, n).  z is a where nothing needs z afterwards. */
