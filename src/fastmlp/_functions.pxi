@@ -9,7 +9,7 @@ cdef tuple flat_rows(Array x):
 def elementary(name, x, isa=None):
     """exp, log, log1p, expm1, tanh, erf or sigmoid of every element, by the engine's own code."""
     cdef int number = find_isa(isa)
-    cdef int function = position([c.fm_elementary_names[i].decode() for i in range(c.FM_ELEMENTARY)], name, "name")
+    cdef int function = position(ELEMENTARY, name, "name")
     cdef Array array = plain(x)
     cdef int type = real_type(array)
     cdef Array out = np.empty_like(array)
@@ -23,7 +23,7 @@ def elementary(name, x, isa=None):
 
 def activation_forward(name, z, double parameter=0.0, isa=None):
     """activation(z), of any shape; a row activation works along the last axis."""
-    cdef int number = find_isa(isa), activation = position(activation_names(), name, "activation")
+    cdef int number = find_isa(isa), activation = position(ACTIVATIONS, name, "activation")
     cdef Array array = plain(z)
     cdef int type = real_type(array)
     cdef Array a = np.empty_like(array)
@@ -36,7 +36,7 @@ def activation_forward(name, z, double parameter=0.0, isa=None):
 
 def activation_backward(name, da, saved, double parameter=0.0, isa=None):
     """da * derivative, from z or a as activation_names says; a row activation from a, along the last axis."""
-    cdef int number = find_isa(isa), activation = position(activation_names(), name, "activation")
+    cdef int number = find_isa(isa), activation = position(ACTIVATIONS, name, "activation")
     cdef Array array = plain(da)
     cdef int type = real_type(array)
     cdef Array kept = ready(saved, numpy_type(type), (<object>array).shape, "saved")
@@ -76,7 +76,7 @@ def loss_gradient(name, double parameter, p, y, sample_weight=None, isa=None):
 
     p holds logits where loss_names says that the loss is fused with its link, else predictions.
     """
-    cdef int number = find_isa(isa), loss = position(loss_names(), name, "loss"), type
+    cdef int number = find_isa(isa), loss = position(LOSSES, name, "loss"), type
     cdef Array array = plain(p)
     cdef Array targets, weights, values, d, correct
     cdef c.fm_target t
@@ -107,7 +107,7 @@ def loss_gradient(name, double parameter, p, y, sample_weight=None, isa=None):
 
 def optimizer_update(name, w, g, slots, hyperparameters, double learning_rate, int64_t step=0, isa=None):
     """One step of an optimizer on arrays, in place: w and slots change; `step` steps were done before."""
-    cdef int number = find_isa(isa), rule = position(optimizer_names(), name, "optimizer"), type = real_type(w)
+    cdef int number = find_isa(isa), rule = position(OPTIMIZERS, name, "optimizer"), type = real_type(w)
     cdef c.fm_hyper hyper = hyper_of(hyperparameters, type)
     cdef void *vectors[4]
     cdef Array array

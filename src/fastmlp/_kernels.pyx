@@ -74,7 +74,13 @@ cdef int find_isa(isa) except -1:
     raise ValueError(f"{source} names an instruction set this machine cannot run; compiled in are {names}")
 
 
-cdef int position(names, name, what) except -1:
+cdef list ACTIVATIONS = list(activation_names())
+cdef list LOSSES = list(loss_names())
+cdef list OPTIMIZERS = list(optimizer_names())
+cdef list ELEMENTARY = [c.fm_elementary_names[i].decode() for i in range(c.FM_ELEMENTARY)]
+
+
+cdef int position(list names, name, what) except -1:
     for i, known in enumerate(names):
         if known == name:
             return i
@@ -245,7 +251,6 @@ cdef class Plan:
     def __cinit__(self, ptrdiff_t n_in, layers, *, dtype="float32", input_shift=None, input_divisor=None, isa=None):
         cdef c.fm_plan *plan = &self.c_plan
         cdef int l
-        names = list(activation_names())
         kind = np.dtype(dtype)
         if kind != np.float32 and kind != np.float64:
             raise ValueError(f"dtype is {kind}, expected float32 or float64")
@@ -268,7 +273,7 @@ cdef class Plan:
                 raise ValueError(f"dropout is {dropout}, expected at least 0 and below 1")
             plan.layers[l].n_in = width
             plan.layers[l].n_out = n_out
-            plan.layers[l].activation = position(names, activation, "activation")
+            plan.layers[l].activation = position(ACTIVATIONS, activation, "activation")
             plan.layers[l].parameter = parameter
             plan.layers[l].use_bias = use_bias
             plan.layers[l].dropout = dropout
@@ -491,8 +496,8 @@ cdef class Plan:
 
     def compile(self, loss, double loss_parameter, optimizer, hyperparameters):
         """Chooses loss and optimizer and zeroes the optimizer's state; loss None is one that Python computes."""
-        cdef int number = -1 if loss is None else position(loss_names(), loss, "loss")
-        cdef int rule = position(optimizer_names(), optimizer, "optimizer")
+        cdef int number = -1 if loss is None else position(LOSSES, loss, "loss")
+        cdef int rule = position(OPTIMIZERS, optimizer, "optimizer")
         cdef c.fm_hyper hyper = hyper_of(hyperparameters, self.c_plan.type)
         cdef int link
         for layer in self.layers:

@@ -71,6 +71,7 @@ _FORMULAS = {
     ),
     "poisson": ("mean(exp(z) - y * z)", "(exp(z) - y) / n_out"),
 }
+_SINGLE, _DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
 _ELEMENTARY = {
     "exp": "e**x",
     "log": "the natural logarithm of x",
@@ -82,8 +83,20 @@ _ELEMENTARY = {
 }
 
 
+def _ready(value: object, dtype: object) -> bool:
+    return (
+        type(value) is np.ndarray
+        and value.dtype is dtype
+        and value.flags.c_contiguous
+        and value.flags.aligned
+    )
+
+
 def _reals(*values: object, names: Sequence[str]) -> list[Array]:
     """Arrays of one type, float32 where all of them hold no more, otherwise float64."""
+    dtype = getattr(values[0], "dtype", None)
+    if (dtype is _SINGLE or dtype is _DOUBLE) and all(_ready(value, dtype) for value in values):
+        return list(values)  # type: ignore[arg-type]
     arrays = [validation.numeric(value, name) for value, name in zip(values, names, strict=True)]
     kinds = {array.dtype for array in arrays}
     single = all(kind in (np.float16, np.float32) for kind in kinds)
@@ -328,8 +341,11 @@ def _activation_backward(name: str) -> Callable[..., Array]:
 
 
 def _parameter(value: float, name: str) -> float:
+    default = registry.ACTIVATIONS[name][0]
+    if value is default:
+        return value
     parameter = validation.real(value, "parameter")
-    if registry.ACTIVATIONS[name][0] == 0.0 and parameter != 0.0:
+    if default == 0.0 and parameter != 0.0:
         raise ValueError(f"parameter is {parameter:g}, and {name!r} takes none")
     return parameter
 
