@@ -58,12 +58,14 @@ static void FN(bias_tiles)(const FN(weight_gradient_args) *g)
     }
 }
 
-/* Columns of panel q of the next batch's rows, which lie anywhere, into the cache: a unit has time for a line of each. */
-INLINE void FN(prefetch_next)(const FN(weight_gradient_args) *g, ptrdiff_t q)
+/* Columns of panel q of every `among`th of the next batch's rows, which lie anywhere, into the cache: a unit has time for a
+   few lines. */
+INLINE void FN(prefetch_next)(const FN(weight_gradient_args) *g, ptrdiff_t q, ptrdiff_t one, ptrdiff_t among)
 {
     const ptrdiff_t size = g->next->type == FM_UINT8 ? 1 : g->next->type == FM_FLOAT32 ? 4 : 8;
     const char *column = (const char *)g->next->data + q * L * size;
-    for (ptrdiff_t r = 0; r < g->next_rows; r++) __builtin_prefetch(column + g->next_order[r] * g->next->row_bytes);
+    for (ptrdiff_t r = one; r < g->next_rows; r += among)
+        __builtin_prefetch(column + g->next_order[r] * g->next->row_bytes);
 }
 
 /* Whether dW^T = d^T.x is less work, turning it back included: where n is small, most lanes of d are padding. */
@@ -94,7 +96,7 @@ static void FN(turned_weight_gradient)(const FN(weight_gradient_args) *g, ptrdif
     for (ptrdiff_t q = 0, unit = 0, np; q < FN(count_panels)(g->k); q += FN(panels_of)(np), unit++) {
         np = FN(group)(g->k, q, FN(most_panels)(g->n));
         if (unit < first || unit >= last) continue;
-        for (ptrdiff_t p = q; g->next_rows && p < q + FN(panels_of)(np); p++) FN(prefetch_next)(g, p);
+        for (ptrdiff_t p = q; g->next_rows && p < q + FN(panels_of)(np); p++) FN(prefetch_next)(g, p, 0, 1);
         FN(turned_weights)(g, q, np);
     }
 }
@@ -113,12 +115,12 @@ static void FN(panel_weights)(const FN(weight_gradient_args) *g, ptrdiff_t q, pt
 
 static void FN(plain_weight_gradient)(const FN(weight_gradient_args) *g, ptrdiff_t first, ptrdiff_t last)
 {
-    ptrdiff_t unit = 0;
-    for (ptrdiff_t p = 0, np; p < FN(count_panels)(g->n); p += FN(panels_of)(np)) {
+    const ptrdiff_t groups = FN(groups)(g->n, FN(most_panels)(g->k));
+    for (ptrdiff_t p = 0, np, group = 0, unit = 0; p < FN(count_panels)(g->n); p += FN(panels_of)(np), group++) {
         np = FN(group)(g->n, p, FN(most_panels)(g->k));
         for (ptrdiff_t q = 0; q < FN(count_panels)(g->k); q++, unit++) {
             if (unit < first || unit >= last) continue;
-            if (!p && g->next_rows) FN(prefetch_next)(g, q);
+            if (g->next_rows) FN(prefetch_next)(g, q, group, groups);
             FN(panel_weights)(g, q, p, np);
         }
     }
