@@ -17,8 +17,8 @@ typedef struct {
     ptrdiff_t a_row, a_panel;
     const real *b;
     ptrdiff_t b_panel;
-    const real *start;  /* what the sums start from: (r, panel p) at start + p*start_panel + r*start_row */
-    ptrdiff_t start_panel, start_row;
+    const real *start;  /* what the sums start from: (r, panel p) at start + p*start_panel + r*start_row, */
+    ptrdiff_t start_panel, start_row; /* which is 0 or L */
     ptrdiff_t first, last; /* steps [first, last) */
     ptrdiff_t rows;        /* as many as the tile has, or several tiles of them, one below the other */
 } FN(tile_args);
