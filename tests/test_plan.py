@@ -567,6 +567,13 @@ def test_an_order_that_names_no_rows_is_refused(isa, order):
     assert plan.step == 0
 
 
+def test_an_order_of_no_rows_is_refused(isa):
+    plan, _, X, y = pair([3, 4, 2], ["tanh"], "mse", isa, "adam")
+    with pytest.raises(ValueError, match="^first is 0"):
+        plan.train(X, y, batch_size=8, seed=1, epoch=0, shuffle=False, first=0, seconds=1.0,
+                   order=np.arange(0), learning_rates=np.empty(0))  # fmt: skip
+
+
 def test_squares_are_those_of_the_weights_alone(isa, dtype):
     plan, twin, X, y = pair([9, 17, 4], ["tanh"], "mse", isa, dtype=dtype)
     expected = sum(float((W.astype(np.longdouble) ** 2).sum()) for W in plan.get_weights()[::2])

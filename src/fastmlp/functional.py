@@ -71,7 +71,6 @@ _FORMULAS = {
     ),
     "poisson": ("mean(exp(z) - y * z)", "(exp(z) - y) / n_out"),
 }
-_SINGLE, _DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
 _ELEMENTARY = {
     "exp": "e**x",
     "log": "the natural logarithm of x",
@@ -83,7 +82,11 @@ _ELEMENTARY = {
 }
 
 
+_SINGLE, _DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
+
+
 def _ready(value: object, dtype: object) -> bool:
+    """Whether the kernels can read an array where it lies."""
     return (
         type(value) is np.ndarray
         and value.dtype is dtype

@@ -135,9 +135,6 @@ INLINE vec FN(prepare)(vec *w, vec g, int is_weight, const FN(step) *s)
     return g;
 }
 
-/* What happens to a gradient before its rule: nothing, prepare, or the part of prepare that an l2 penalty alone needs. */
-enum { FN(PLAIN), FN(L2_ALONE), FN(PREPARED) };
-
 INLINE void FN(update_loop)(real *w, const real *g, real *slot_0, real *slot_1, ptrdiff_t count, int is_weight,
                             const FN(step) *step, FN(rule) *rule, const int slots, const int before)
 {
@@ -159,12 +156,12 @@ INLINE void FN(update_loop)(real *w, const real *g, real *slot_0, real *slot_1, 
     static void FN(name##_update)(real *w, const real *g, real *slot_0, real *slot_1, ptrdiff_t count, \
                                   int is_weight, const FN(step) *s)                                    \
     {                                                                                                  \
-        if (s->plain || (s->l2_alone && !is_weight))                                                   \
-            FN(update_loop)(w, g, slot_0, slot_1, count, is_weight, s, FN(rule), slots, FN(PLAIN));    \
-        else if (s->l2_alone)                                                                          \
+        if (s->before == FN(PREPARED))                                                                 \
+            FN(update_loop)(w, g, slot_0, slot_1, count, is_weight, s, FN(rule), slots, FN(PREPARED)); \
+        else if (s->before == FN(L2_ALONE) && is_weight)                                               \
             FN(update_loop)(w, g, slot_0, slot_1, count, is_weight, s, FN(rule), slots, FN(L2_ALONE)); \
         else                                                                                           \
-            FN(update_loop)(w, g, slot_0, slot_1, count, is_weight, s, FN(rule), slots, FN(PREPARED)); \
+            FN(update_loop)(w, g, slot_0, slot_1, count, is_weight, s, FN(rule), slots, FN(PLAIN));    \
     }
 #include "optimizers.def"
 #undef OPTIMIZER

@@ -17,9 +17,11 @@ typedef struct {
     real l1, l2, decay;           /* decay: 1 - learning_rate * weight_decay */
     real clipvalue, gradient_scale;
     int nesterov;
-    int plain;                    /* no clipping, penalty or decay */
-    int l2_alone;                 /* none of them but l2 */
+    int before;                   /* of the following */
 } FN(step);
+
+/* What happens to a gradient before its rule: nothing, an l2 penalty, or any of clipping, penalties and decay. */
+enum { FN(PLAIN), FN(L2_ALONE), FN(PREPARED) };
 
 /* z = x.W + b and a = activation(z), (m, k) times (k, n).  z is a where nothing needs z afterwards. */
 typedef struct {

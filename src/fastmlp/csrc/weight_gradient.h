@@ -8,7 +8,7 @@ INLINE void FN(add_block)(real *sums, const real *block, ptrdiff_t count)
     for (ptrdiff_t i = 0; i < count; i += VW) vstore(sums + i, vload(sums + i) + vload(block + i));
 }
 
-/* Sums over all m batch rows of at most L lines and np panels, in tiles of that height; t holds the operands. */
+/* Sums over all m batch rows of at most L lines and a group np of panels, in tiles of that height; t holds the operands. */
 static void FN(gradient_sums)(real *sums, ptrdiff_t panel, FN(tile_args) *t, int addressing, ptrdiff_t m, ptrdiff_t np,
                               ptrdiff_t height)
 {
@@ -62,6 +62,7 @@ static void FN(bias_tiles)(const FN(weight_gradient_args) *g)
    few lines. */
 INLINE void FN(prefetch_next)(const FN(weight_gradient_args) *g, ptrdiff_t q, ptrdiff_t one, ptrdiff_t among)
 {
+    if (!g->next_rows) return;
     const ptrdiff_t size = g->next->type == FM_UINT8 ? 1 : g->next->type == FM_FLOAT32 ? 4 : 8;
     const char *column = (const char *)g->next->data + q * L * size;
     for (ptrdiff_t r = one; r < g->next_rows; r += among)
@@ -96,7 +97,7 @@ static void FN(turned_weight_gradient)(const FN(weight_gradient_args) *g, ptrdif
     for (ptrdiff_t q = 0, unit = 0, np; q < FN(count_panels)(g->k); q += FN(panels_of)(np), unit++) {
         np = FN(group)(g->k, q, FN(most_panels)(g->n));
         if (unit < first || unit >= last) continue;
-        for (ptrdiff_t p = q; g->next_rows && p < q + FN(panels_of)(np); p++) FN(prefetch_next)(g, p, 0, 1);
+        for (ptrdiff_t p = q; p < q + FN(panels_of)(np); p++) FN(prefetch_next)(g, p, 0, 1);
         FN(turned_weights)(g, q, np);
     }
 }
@@ -120,7 +121,7 @@ static void FN(plain_weight_gradient)(const FN(weight_gradient_args) *g, ptrdiff
         np = FN(group)(g->n, p, FN(most_panels)(g->k));
         for (ptrdiff_t q = 0; q < FN(count_panels)(g->k); q++, unit++) {
             if (unit < first || unit >= last) continue;
-            if (g->next_rows) FN(prefetch_next)(g, q, group, groups);
+            FN(prefetch_next)(g, q, group, groups);
             FN(panel_weights)(g, q, p, np);
         }
     }
