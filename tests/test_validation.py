@@ -112,6 +112,18 @@ def test_non_finite_numbers_are_found_in_ready_arrays(value, row, net, dtype):
     assert_refused(lambda: net.fit(X, np.zeros(1000)), ValueError, f"X contains {value} at row {row}", net)
 
 
+@pytest.mark.parametrize("count", [1, 7, 8, 16, 63, 64, 65, 200, 2**18 + 65])
+@pytest.mark.parametrize("strided", [False, True])
+def test_one_number_that_is_not_finite_is_found_wherever_it_stands(count, strided, dtype):
+    array = np.full(2 * count if strided else count, np.finfo(dtype).max, dtype)[:: 2 if strided else 1]
+    assert validation._all_finite(array)
+    for place in {0, count // 2, count - 1}:
+        for value in (NAN, INF, -INF):
+            array[place] = value
+            assert not validation._all_finite(array)
+            array[place] = -1
+
+
 def test_large_finite_numbers_are_not_taken_for_infinite(dtype):
     largest = np.finfo(dtype).max
     X = np.full((10, 3), largest)

@@ -127,6 +127,7 @@ cdef extern from "fastmlp.h" nogil:
                                const void *saved, ptrdiff_t rows, ptrdiff_t n, double parameter) noexcept
     int fm_loss_rows(const fm_kernels *, int type, int loss, double parameter, const void *p, const fm_target *,
                      ptrdiff_t rows, ptrdiff_t n, void *values, void *d, double *correct) noexcept
+    int fm_all_finite(const fm_kernels *, int type, const void *values, ptrdiff_t count) noexcept
     void fm_elementary(const fm_kernels *, int type, int function, void *out, const void *x, ptrdiff_t count) noexcept
     void fm_optimizer_update(const fm_kernels *, int type, int optimizer, const fm_hyper *, int64_t step, void *w,
                              const void *g, void *slot_0, void *slot_1, ptrdiff_t count) noexcept

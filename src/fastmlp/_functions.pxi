@@ -6,6 +6,17 @@ cdef tuple flat_rows(Array x):
     return (x.size // n if n else 0), n
 
 
+def all_finite(Array x not None):
+    """Whether no element of a float32 or float64 array is NaN or infinite."""
+    cdef int number = find_isa(None), type = real_type(x), answer
+    cdef Array array = plain(x)
+    cdef const void *values = cnp.PyArray_DATA(array)
+    cdef ptrdiff_t count = array.size
+    with nogil:
+        answer = c.fm_all_finite(c.fm_isa_table(number), type, values, count)
+    return bool(answer)
+
+
 def elementary(name, x, isa=None):
     """exp, log, log1p, expm1, tanh, erf or sigmoid of every element, by the engine's own code."""
     cdef int number = find_isa(isa)

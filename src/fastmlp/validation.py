@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from . import registry
+from . import _kernels, registry
 from .errors import unknown
 
 Array = np.ndarray[Any, Any]
@@ -204,9 +204,12 @@ def _place(index: Sequence[int]) -> str:
 
 
 def _all_finite(array: Array) -> bool:
-    """One pass without a temporary when all is well: a sum is finite only if every element is, or nearly."""
+    """One pass without a temporary when all is well."""
     if array.dtype.kind != "f":
         return True
+    if array.dtype in (np.float32, np.float64) and array.flags.c_contiguous and array.flags.aligned:
+        return _kernels.all_finite(array)
+    # a sum is finite only if every element is, or nearly
     with np.errstate(over="ignore", invalid="ignore"):
         total = np.add.reduce(array, axis=None)
     return bool(np.isfinite(total)) or bool(np.isfinite(array).all())

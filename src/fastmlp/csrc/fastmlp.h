@@ -203,6 +203,7 @@ int fm_activation_backward(const fm_kernels *, int type, int activation, void *d
 /* values (rows,), d (rows, n), correct (rows,); p holds logits where the link is fused. */
 int fm_loss_rows(const fm_kernels *, int type, int loss, double parameter, const void *p, const fm_target *,
                  ptrdiff_t rows, ptrdiff_t n, void *values, void *d, double *correct);
+int fm_all_finite(const fm_kernels *, int type, const void *values, ptrdiff_t count);
 void fm_elementary(const fm_kernels *, int type, int function, void *out, const void *in, ptrdiff_t count);
 /* count is a multiple of 16; `step` optimizer steps were done before. */
 void fm_optimizer_update(const fm_kernels *, int type, int optimizer, const fm_hyper *, int64_t step, void *w,

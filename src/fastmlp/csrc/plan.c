@@ -339,6 +339,11 @@ int fm_loss_rows(const fm_kernels *k, int type, int loss, double parameter, cons
     return lines ? FM_OK : FM_NO_MEMORY;
 }
 
+int fm_all_finite(const fm_kernels *k, int type, const void *values, ptrdiff_t count)
+{
+    return type == FM_FLOAT32 ? k->functions_r32->all_finite(values, count) : k->functions_r64->all_finite(values, count);
+}
+
 void fm_elementary(const fm_kernels *k, int type, int function, void *out, const void *in, ptrdiff_t count)
 {
     const unsigned word = fm_fp_begin();

@@ -153,12 +153,19 @@ INLINE void FN(convert)(real *line, const fm_input *in, const char *row, ptrdiff
         for (ptrdiff_t i = 0; i < n; i++) line[i] /= divisor[c + i];
 }
 
+/* The reals of a row from outside are those of the plan. */
+INLINE int FN(is_plain)(const fm_input *in)
+{
+    return in->type == (BITS == 32 ? FM_FLOAT32 : FM_FLOAT64) && !in->shift && !in->divisor;
+}
+
 /* Rows of any input type, in the order of `order` (NULL: as they lie), to panels, rescaled; padding zero.  Rows of a
    shuffled epoch lie anywhere, so each is asked for two rows ahead. */
 static void FN(gather)(real *out, ptrdiff_t out_panel, const fm_input *in, const int64_t *order, ptrdiff_t first,
                        ptrdiff_t rows)
 {
     const ptrdiff_t whole = in->columns / L * L;
+    const int plain = FN(is_plain)(in);
     const ptrdiff_t bytes = in->columns * (in->type == FM_UINT8 ? 1 : in->type == FM_FLOAT32 ? 4 : 8);
     for (ptrdiff_t r = 0; r < rows; r++) {
         const char *row = (const char *)in->data + (order ? order[first + r] : first + r) * in->row_bytes;
@@ -168,6 +175,8 @@ static void FN(gather)(real *out, ptrdiff_t out_panel, const fm_input *in, const
         }
         real *line = out + r * L;
         ptrdiff_t c = 0;
+        for (; plain && c < whole; c += L, line += out_panel)
+            UNROLL for (int v = 0; v < VPL; v++) vstore(line + v * VW, vload((const real *)row + c + v * VW));
         for (; c < whole; c += L, line += out_panel) FN(convert)(line, in, row, c, L); /* a constant: vectors */
         if (c < in->columns) {
             UNROLL for (int v = 0; v < VPL; v++) vstore(line + v * VW, vset1(0));
@@ -191,7 +200,7 @@ static void FN(gather_lines)(real *out, const fm_input *in, const int64_t *order
 {
     real converted[64 / sizeof(real)][64 / sizeof(real)];
     const char *row[64 / sizeof(real)];
-    const int plain = in->type == (BITS == 32 ? FM_FLOAT32 : FM_FLOAT64) && !in->shift && !in->divisor;
+    const int plain = FN(is_plain)(in);
     for (ptrdiff_t r = 0; r < rows; r += L) {
         FN(find_rows)(row, in, order, first + r, first + rows - 1);
         for (ptrdiff_t j = 0; !plain && j < L; j++) {
@@ -234,9 +243,10 @@ static void FN(scatter)(real *out, const real *in, ptrdiff_t in_panel, ptrdiff_t
 }
 
 /* x - x is 0 for finite x and NaN otherwise, so that a sum of such differences has no bits if all are finite.  The last
-   vector may look at values once more. */
+   vector may look at values once more.  What is longer than a cache is asked for ahead of time. */
 static int FN(all_finite)(const real *values, ptrdiff_t count)
 {
+    const ptrdiff_t ahead = count > 1 << 18 ? 4096 : 0;
     uint64_t words[VBYTES / 8], bits_set = 0;
     vec sum[4] = {vset1(0), vset1(0), vset1(0), vset1(0)};
     ptrdiff_t i = 0;
@@ -247,6 +257,7 @@ static int FN(all_finite)(const real *values, ptrdiff_t count)
         for (; i + 4 * VW <= count; i += 4 * VW)
             UNROLL for (int j = 0; j < 4; j++) {
                 const vec x = vload(values + i + j * VW);
+                __builtin_prefetch(values + i + j * VW + ahead);
                 sum[j] = sum[j] + (x - x);
             }
         for (; i < count; i += VW) {

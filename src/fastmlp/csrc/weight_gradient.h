@@ -69,36 +69,41 @@ INLINE void FN(prefetch_next)(const FN(weight_gradient_args) *g, ptrdiff_t q, pt
         __builtin_prefetch(column + g->next_order[r] * g->next->row_bytes);
 }
 
-/* Whether dW^T = d^T.x is less work, turning it back included: where n is small, most lanes of d are padding. */
-INLINE int FN(gradient_turns)(const FN(weight_gradient_args) *g)
+/* How many of the last columns have their dW as dW^T = d^T.x, as that is less work, turning it back included: those of a
+   last panel of few columns, whose lanes are mostly padding in d. */
+INLINE ptrdiff_t FN(turned_columns)(const FN(weight_gradient_args) *g)
 {
-    return !g->x_in_lines && g->n < L && FN(count_panels)(g->k) * (g->n * g->m + 6 * L) < g->k * g->m;
+    const ptrdiff_t columns = g->n & (L - 1), lanes = VPL > 1 && columns <= VW ? VW : L;
+    const ptrdiff_t turned = FN(count_panels)(g->k) * (columns * g->m + 6 * L) * L;
+    return !g->x_in_lines && turned < g->k * g->m * lanes ? columns : 0;
 }
 
-/* dW of np panels of inputs from panel q on, as n lines of dW^T that are turned back. */
-static void FN(turned_weights)(const FN(weight_gradient_args) *g, ptrdiff_t q, ptrdiff_t np)
+/* dW of the last `columns` of np panels of inputs from panel q on, as lines of dW^T that are turned back. */
+static void FN(turned_weights)(const FN(weight_gradient_args) *g, ptrdiff_t columns, ptrdiff_t q, ptrdiff_t np)
 {
     real lines[TILE_PANELS * 64 / sizeof(real) * 64 / sizeof(real)] __attribute__((aligned(64)));
     real sums[64 / sizeof(real) * 64 / sizeof(real)] __attribute__((aligned(64)));
-    for (ptrdiff_t j = 0, rows, height; j < g->n; j += rows) {
-        rows = FN(strip)(g->n - j, FN(most_rows)(np, FN(IN_COLUMNS)), &height);
-        FN(tile_args) t = {.rows = rows, .a = g->d + j, .a_row = L, .b = g->x + q * g->x_panel, .b_panel = g->x_panel};
+    const ptrdiff_t last = g->n / L;
+    for (ptrdiff_t j = 0, rows, height; j < columns; j += rows) {
+        rows = FN(strip)(columns - j, FN(most_rows)(np, FN(IN_COLUMNS)), &height);
+        FN(tile_args) t = {.rows = rows, .a = g->d + last * g->d_panel + j, .a_row = L, .b = g->x + q * g->x_panel,
+                           .b_panel = g->x_panel};
         FN(gradient_sums)(lines + j * L, L * L, &t, FN(IN_COLUMNS), g->m, np, height);
     }
     for (ptrdiff_t p = 0; p < FN(panels_of)(np); p++) {
         const ptrdiff_t i = (q + p) * L, count = FN(smaller)(L, g->k - i);
-        FN(transpose)(sums, 0, lines + p * L * L, 0, g->n, count);
-        g->sink->take(g->sink, sums, g->w_offset + i * L, count * L, 1);
+        FN(transpose)(sums, 0, lines + p * L * L, 0, columns, count);
+        g->sink->take(g->sink, sums, g->w_offset + last * FN(w_panel)(g->k) + i * L, count * L, 1);
     }
 }
 
-static void FN(turned_weight_gradient)(const FN(weight_gradient_args) *g, ptrdiff_t first, ptrdiff_t last)
+static void FN(turned_weight_gradient)(const FN(weight_gradient_args) *g, ptrdiff_t columns, ptrdiff_t first, ptrdiff_t last)
 {
     for (ptrdiff_t q = 0, unit = 0, np; q < FN(count_panels)(g->k); q += FN(panels_of)(np), unit++) {
-        np = FN(group)(g->k, q, FN(most_panels)(g->n));
+        np = FN(group)(g->k, q, FN(most_panels)(columns));
         if (unit < first || unit >= last) continue;
-        for (ptrdiff_t p = q; p < q + FN(panels_of)(np); p++) FN(prefetch_next)(g, p, 0, 1);
-        FN(turned_weights)(g, q, np);
+        for (ptrdiff_t p = q; columns == g->n && p < q + FN(panels_of)(np); p++) FN(prefetch_next)(g, p, 0, 1);
+        FN(turned_weights)(g, columns, q, np);
     }
 }
 
@@ -106,19 +111,23 @@ static void FN(turned_weight_gradient)(const FN(weight_gradient_args) *g, ptrdif
 static void FN(panel_weights)(const FN(weight_gradient_args) *g, ptrdiff_t q, ptrdiff_t p, ptrdiff_t np)
 {
     const ptrdiff_t end = FN(smaller)((q + 1) * L, g->k), highest = FN(most_rows)(np, FN(IN_COLUMNS));
-    ptrdiff_t even = L; /* a height of which a full panel of inputs is one strip */
-    while (even > highest) even /= 2;
+    if (end == (q + 1) * L) { /* one strip, of a height that divides it */
+        ptrdiff_t even = L;
+        while (even > highest) even /= 2;
+        FN(weight_strip)(g, q * L, L, even, p, np);
+        return;
+    }
     for (ptrdiff_t i = q * L, rows, height; i < end; i += rows) {
-        rows = FN(strip)(end - i, end - q * L == L ? even : highest, &height);
+        rows = FN(strip)(end - i, highest, &height);
         FN(weight_strip)(g, i, rows, height, p, np);
     }
 }
 
-static void FN(plain_weight_gradient)(const FN(weight_gradient_args) *g, ptrdiff_t first, ptrdiff_t last)
+static void FN(plain_weight_gradient)(const FN(weight_gradient_args) *g, ptrdiff_t columns, ptrdiff_t first, ptrdiff_t last)
 {
-    const ptrdiff_t groups = FN(groups)(g->n, FN(most_panels)(g->k));
-    for (ptrdiff_t p = 0, np, group = 0, unit = 0; p < FN(count_panels)(g->n); p += FN(panels_of)(np), group++) {
-        np = FN(group)(g->n, p, FN(most_panels)(g->k));
+    const ptrdiff_t groups = FN(groups)(columns, FN(most_panels)(g->k));
+    for (ptrdiff_t p = 0, np, group = 0, unit = 0; group < groups; p += FN(panels_of)(np), group++) {
+        np = FN(group)(columns, p, FN(most_panels)(g->k));
         for (ptrdiff_t q = 0; q < FN(count_panels)(g->k); q++, unit++) {
             if (unit < first || unit >= last) continue;
             FN(prefetch_next)(g, q, group, groups);
@@ -128,15 +137,23 @@ static void FN(plain_weight_gradient)(const FN(weight_gradient_args) *g, ptrdiff
 }
 
 /* A unit of work is one panel of inputs (L rows of W) by one group of output panels, or one group of input panels where the
-   gradient is turned; `first` and `last` select units, so that threads can share a layer.  The bias goes with the first. */
-static ptrdiff_t FN(weight_gradient_units)(const FN(weight_gradient_args) *g)
+   gradient is turned; those come last. */
+static ptrdiff_t FN(plain_units)(const FN(weight_gradient_args) *g)
 {
-    if (FN(gradient_turns)(g)) return FN(groups)(g->k, FN(most_panels)(g->n));
-    return FN(groups)(g->n, FN(most_panels)(g->k)) * FN(count_panels)(g->k);
+    return FN(groups)(g->n - FN(turned_columns)(g), FN(most_panels)(g->k)) * FN(count_panels)(g->k);
 }
 
+static ptrdiff_t FN(weight_gradient_units)(const FN(weight_gradient_args) *g)
+{
+    const ptrdiff_t turned = FN(turned_columns)(g);
+    return FN(plain_units)(g) + (turned ? FN(groups)(g->k, FN(most_panels)(turned)) : 0);
+}
+
+/* `first` and `last` select units, so that threads can share a layer.  The bias goes with the first. */
 static void FN(weight_gradient)(const FN(weight_gradient_args) *g, ptrdiff_t first, ptrdiff_t last)
 {
+    const ptrdiff_t turned = FN(turned_columns)(g), plain = FN(plain_units)(g);
     if (!first && last && g->b_offset >= 0) FN(bias_tiles)(g);
-    (FN(gradient_turns)(g) ? FN(turned_weight_gradient) : FN(plain_weight_gradient))(g, first, last);
+    FN(plain_weight_gradient)(g, g->n - turned, first, last);
+    if (turned) FN(turned_weight_gradient)(g, turned, first - plain, last - plain);
 }
