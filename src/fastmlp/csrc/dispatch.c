@@ -14,6 +14,9 @@
 #error "fastmlp needs x86-64 or aarch64"
 #endif
 
+/* What is believed of a second-level cache: hypervisors may describe one that is not there. */
+enum { LEAST_CACHE = 512 * 1024, MOST_CACHE = 2048 * 1024 };
+
 static int always(void) { return 1; }
 
 #ifdef FM_X86
@@ -53,7 +56,20 @@ static int has_avx512(void)
     return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) && (ebx & needed) == needed;
 }
 
+/* The size of the second-level cache by one of the leaves that describe caches (Intel's 4, AMD's 0x8000001D have one
+   form), or 0. */
+static ptrdiff_t described_cache(unsigned leaf)
+{
+    unsigned eax, ebx, ecx, edx;
+    for (unsigned i = 0; i < 8 && __get_cpuid_count(leaf, i, &eax, &ebx, &ecx, &edx) && (eax & 0x1F); i++)
+        if ((eax >> 5 & 7) == 2)
+            return (ptrdiff_t)((ebx >> 22) + 1) * ((ebx >> 12 & 0x3FF) + 1) * ((ebx & 0xFFF) + 1) * ((ptrdiff_t)ecx + 1);
+    return 0;
+}
+
 extern const fm_kernels fm_kernels_avx2, fm_kernels_avx512;
+#else
+static ptrdiff_t described_cache(unsigned leaf) { return (void)leaf, 0; }
 #endif
 
 extern const fm_kernels fm_kernels_baseline;
@@ -102,6 +118,18 @@ int fm_isa_default(void)
     if (forced && *forced) return fm_isa_find(forced);
     while (isa > 0 && !fm_isa_runnable(isa)) isa--;
     return isa;
+}
+
+ptrdiff_t fm_cache_bytes(void)
+{
+    static ptrdiff_t answer; /* 0: not asked yet; as in fm_isa_runnable */
+    ptrdiff_t bytes = __atomic_load_n(&answer, __ATOMIC_RELAXED);
+    if (bytes) return bytes;
+    bytes = described_cache(4);
+    if (!bytes) bytes = described_cache(0x8000001D);
+    bytes = bytes < LEAST_CACHE ? LEAST_CACHE : bytes > MOST_CACHE ? MOST_CACHE : bytes;
+    __atomic_store_n(&answer, bytes, __ATOMIC_RELAXED);
+    return bytes;
 }
 
 int fm_environment_threads(void)

@@ -2,6 +2,8 @@
 #ifndef FM_DISPATCH_H
 #define FM_DISPATCH_H
 
+#include <stddef.h>
+
 typedef struct fm_kernels fm_kernels; /* one instruction set's functions: fastmlp.h */
 
 enum { FM_ISA_UNKNOWN = -1, FM_ISA_NOT_RUNNABLE = -2 };
@@ -20,6 +22,9 @@ int fm_isa_find(const char *name);
 
 /* What FASTMLP_ISA names (errors as fm_isa_find), or without it the widest one that runs here. */
 int fm_isa_default(void);
+
+/* Of the second-level cache of a core, as far as the processor tells; speed alone depends on it. */
+ptrdiff_t fm_cache_bytes(void);
 
 /* The value of FASTMLP_NUM_THREADS, else of OMP_NUM_THREADS; 0 if neither holds a positive number. */
 int fm_environment_threads(void);

@@ -16,8 +16,7 @@
 #include "random.h"
 #include "tables.h"
 
-#define SCRATCH_BYTES (384 * 1024) /* of a block's activations: within a second-level cache */
-#define CHUNK_BYTES (640 * 1024)   /* of a layer's deltas in training: the same */
+#define CHUNK_BYTES (640 * 1024)   /* of a layer's deltas in training: within a second-level cache */
 #define NEXT_BYTES (128 * 1024)    /* of the next batch's rows, asked for ahead of time */
 #define STACK_BYTES (16 * 1024)    /* of scratch on the C stack; more is allocated */
 
