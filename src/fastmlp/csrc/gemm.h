@@ -6,14 +6,18 @@ static const real FN(zeros)[64 / sizeof(real)] __attribute__((aligned(64))) = {0
 
 INLINE ptrdiff_t FN(smaller)(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
 
-/* The fewest parts of `total` with at most `most` in each, */
-INLINE ptrdiff_t FN(parts_of)(ptrdiff_t total, ptrdiff_t most) { return (total + most - 1) / most; }
+/* The fewest parts of `total` with at most `most` in each; here and below, what is one part is found without a division,
+   which takes as long as a small layer's products. */
+INLINE ptrdiff_t FN(parts_of)(ptrdiff_t total, ptrdiff_t most)
+{
+    return total <= most ? total > 0 : (total + most - 1) / most;
+}
 
-/* and the first of them where they are nearly equal: 7 by at most 3 gives 3, 2, 2. */
+/* The first of them where they are nearly equal: 7 by at most 3 gives 3, 2, 2. */
 INLINE ptrdiff_t FN(part)(ptrdiff_t total, ptrdiff_t most)
 {
     const ptrdiff_t parts = FN(parts_of)(total, most);
-    return (total + parts - 1) / parts;
+    return parts <= 1 ? total : (total + parts - 1) / parts;
 }
 
 /* Rows of a strip, which is tiles of one height below each other: the first of those parts, and the others that are as
@@ -21,6 +25,8 @@ INLINE ptrdiff_t FN(part)(ptrdiff_t total, ptrdiff_t most)
 #define STRIP_ROWS 48
 INLINE ptrdiff_t FN(strip)(ptrdiff_t total, ptrdiff_t most, ptrdiff_t *height)
 {
+    *height = total;
+    if (total <= most) return total;
     const ptrdiff_t parts = FN(parts_of)(total, most), larger = total % parts;
     *height = (total + parts - 1) / parts;
     return *height * FN(smaller)(larger ? larger : parts, STRIP_ROWS / *height);
@@ -72,30 +78,37 @@ INLINE ptrdiff_t FN(segments)(const FN(dense_args) *d)
     return d->one_chain || d->k < 32 || d->n > 2 * L ? 1 : d->n <= L ? 4 : 2;
 }
 
-/* One row-major row through all segments at once: S chains a panel instead of one. */
-INLINE void FN(segmented_row)(const FN(dense_args) *d, const real *x, real *z, const int S, const int NP)
+/* One row-major row through NP panels from panel p on and all S segments at once: S chains a panel. */
+INLINE void FN(row)(const FN(dense_args) *d, ptrdiff_t p, const int S, const int NP)
 {
-    vec acc[4 * 2 * VPL];
-    const ptrdiff_t q = d->k / S, w_panel = FN(w_panel)(d->k);
+    vec acc[S * NP * VPL];
+    const ptrdiff_t k = d->k, q = k / S, w_panel = FN(w_panel)(k);
+    const real *x = d->x, *w = d->w + p * w_panel, *bias = d->bias ? d->bias + p * L : NULL;
     UNROLL for (int s = 0; s < S; s++)
-        UNROLL for (int p = 0; p < NP; p++)
-            UNROLL for (int v = 0; v < VPL; v++)
-                acc[(s * NP + p) * VPL + v] =
-                    vload((s || !d->bias ? FN(zeros) : d->bias + p * L) + v * VW);
-    const real *w = d->w;
+        UNROLL for (int j = 0; j < NP * VPL; j++) acc[s * NP * VPL + j] = s || !bias ? vset1(0) : vload(bias + j * VW);
     for (ptrdiff_t i = 0; i < q; i++, w += L)
         UNROLL for (int s = 0; s < S; s++)
             FN(tile_step)(acc + s * NP * VPL, x + s * q + i, 0, w + s * q * L, w_panel, 1, NP);
-    for (ptrdiff_t i = S * q; i < d->k; i++)
-        FN(tile_step)(acc + (S - 1) * NP * VPL, x + i, 0, d->w + i * L, w_panel, 1, NP);
-    UNROLL for (int p = 0; p < NP; p++)
-        UNROLL for (int v = 0; v < VPL; v++) {
-            const int j = p * VPL + v;
-            const vec sum = S == 4 ? (acc[j] + acc[2 * NP * VPL + j]) + (acc[NP * VPL + j] + acc[3 * NP * VPL + j])
-                                   : acc[j] + acc[NP * VPL + j];
-            vstore(z + p * d->c_panel + v * VW, sum);
-        }
+    w += (S - 1) * q * L;
+    for (ptrdiff_t i = S * q; S > 1 && i < k; i++, w += L)
+        FN(tile_step)(acc + (S - 1) * NP * VPL, x + i, 0, w, w_panel, 1, NP);
+    UNROLL for (int j = 0; j < NP * VPL; j++) {
+        const vec even = S == 4 ? acc[j] + acc[2 * NP * VPL + j] : acc[j];
+        const vec odd = S == 4 ? acc[NP * VPL + j] + acc[3 * NP * VPL + j] : S == 2 ? acc[NP * VPL + j] : even;
+        vstore(d->z + (p + j / VPL) * d->c_panel + j % VPL * VW, S == 1 ? even : even + odd);
+    }
 }
+
+/* One function for each number of panels. */
+#define ROW(NP)                                                                     \
+    static void CAT2(FN(row_), NP)(const FN(dense_args) *d, ptrdiff_t p)            \
+    { if (TILE_FITS(NP, 1)) FN(row)(d, p, 1, NP); }
+ROW(1) ROW(2) ROW(3) ROW(4) ROW(5) ROW(6) ROW(7) ROW(8)
+#undef ROW
+#define ROW(NP) CAT2(FN(row_), NP),
+static void (*const FN(rows)[TILE_PANELS])(const FN(dense_args) *, ptrdiff_t) = {
+    ROW(1) ROW(2) ROW(3) ROW(4) ROW(5) ROW(6) ROW(7) ROW(8)};
+#undef ROW
 
 /* The strip t of a narrow layer, one plain strip a segment. */
 static void FN(segmented_strip)(const FN(dense_args) *d, const FN(tile_args) *t, int addressing, ptrdiff_t np,
@@ -131,17 +144,13 @@ static void FN(dense_forward_row)(const FN(dense_args) *d)
 {
     const ptrdiff_t S = FN(segments)(d), panels = FN(count_panels)(d->n);
     if (S == 4)
-        FN(segmented_row)(d, d->x, d->z, 4, 1);
+        FN(row)(d, 0, 4, 1);
     else if (S == 2)
-        FN(segmented_row)(d, d->x, d->z, 2, 2);
+        FN(row)(d, 0, 2, 2);
     else
         for (ptrdiff_t p = 0, np; p < panels; p += np) {
             np = FN(part)(panels - p, FN(most_panels)(1));
-            const FN(tile_args) t = {
-                .rows = 1, .c = d->z + p * d->c_panel, .c_panel = d->c_panel, .a = d->x, .b = d->w + p * FN(w_panel)(d->k),
-                .b_panel = FN(w_panel)(d->k), .start = d->bias ? d->bias + p * L : FN(zeros),
-                .start_panel = d->bias ? L : 0, .last = d->k};
-            FN(run_tile)(&t, FN(IN_ROWS), np, 1);
+            FN(rows)[np - 1](d, p);
         }
     if (d->c_panel == L)
         FN(activate)(d, 0, panels * L);
@@ -149,14 +158,10 @@ static void FN(dense_forward_row)(const FN(dense_args) *d)
         for (ptrdiff_t p = 0; p < panels; p++) FN(activate)(d, p * d->c_panel, L);
 }
 
-static void FN(dense_forward)(const FN(dense_args) *d)
+static void FN(dense_forward_rows)(const FN(dense_args) *d)
 {
     const int addressing = d->x_panel == L ? FN(IN_ROWS) : FN(IN_PANELS);
     const ptrdiff_t S = FN(segments)(d), panels = FN(count_panels)(d->n);
-    if (d->m == 1 && addressing == FN(IN_ROWS)) {
-        FN(dense_forward_row)(d);
-        return;
-    }
     for (ptrdiff_t p = 0, np; p < panels; p += FN(panels_of)(np)) {
         np = FN(group)(d->n, p, S > 1 ? panels : FN(most_panels)(d->m));
         const ptrdiff_t most = FN(most_rows)(np, addressing);
@@ -174,6 +179,11 @@ static void FN(dense_forward)(const FN(dense_args) *d)
             for (ptrdiff_t j = p; j < p + FN(panels_of)(np); j++) FN(activate)(d, j * d->c_panel + r * L, rows * L);
         }
     }
+}
+
+static void FN(dense_forward)(const FN(dense_args) *d)
+{
+    (d->m == 1 && d->x_panel == L ? FN(dense_forward_row) : FN(dense_forward_rows))(d);
 }
 
 static void FN(turned_forward)(const FN(turned_args) *t)
