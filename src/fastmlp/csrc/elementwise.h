@@ -2,21 +2,6 @@
 
 typedef vec FN(unary)(vec, vec);
 
-/* The last, partial vector of an array goes through a padded copy. */
-INLINE vec FN(load_part)(const real *p, ptrdiff_t count)
-{
-    real part[64 / sizeof(real)] = {0};
-    memcpy(part, p, (size_t)count * sizeof(real));
-    return vload(part);
-}
-
-INLINE void FN(store_part)(real *p, vec a, ptrdiff_t count)
-{
-    real part[64 / sizeof(real)];
-    vstore(part, a);
-    memcpy(p, part, (size_t)count * sizeof(real));
-}
-
 /* Deltas, state and weights too small to matter become zero, as arithmetic on denormals is up to a hundred
    times slower and a moving average of a dead unit would stay denormal for ever. */
 INLINE vec FN(vflush)(vec a)
@@ -30,7 +15,7 @@ INLINE void FN(map)(real *out, const real *in, ptrdiff_t count, real parameter, 
     const vec p = vset1(parameter);
     ptrdiff_t i = 0;
     for (; i + VW <= count; i += VW) vstore(out + i, f(vload(in + i), p));
-    if (i < count) FN(store_part)(out + i, f(FN(load_part)(in + i, count - i), p), count - i);
+    if (i < count) vstore_part(out + i, f(vload_part(in + i, count - i), p), count - i);
 }
 
 /* dz = da * derivative(saved, parameter) */
@@ -43,8 +28,8 @@ INLINE void FN(map_backward)(real *dz, const real *da, const real *saved, ptrdif
         vstore(dz + i, FN(vflush)(vload(da + i) * derivative(vload(saved + i), p)));
     if (i < count) {
         const ptrdiff_t rest = count - i;
-        FN(store_part)(dz + i, FN(vflush)(FN(load_part)(da + i, rest) *
-                                          derivative(FN(load_part)(saved + i, rest), p)), rest);
+        vstore_part(dz + i, FN(vflush)(vload_part(da + i, rest) *
+                                          derivative(vload_part(saved + i, rest), p)), rest);
     }
 }
 

@@ -1,26 +1,6 @@
 /* Losses of at most L rows and their gradients, as Keras defines them: a value is a mean over the outputs, and the row's weight
    multiplies it.  Where a link is fused, the lines hold logits and the gradient is theirs.  Batch rows are in the lanes. */
 
-/* A sum over outputs, in the order of rowwise.h: a partial sum for each lane of a cache line of outputs, then their tree. */
-typedef struct { vec part[64 / sizeof(real)]; } FN(output_sum);
-
-INLINE void FN(output_sum_begin)(FN(output_sum) *s, ptrdiff_t n)
-{
-    for (ptrdiff_t j = 0; j < FN(smaller)(n, L); j++) s->part[j] = vset1(0);
-}
-
-INLINE void FN(output_sum_add)(FN(output_sum) *s, ptrdiff_t j, vec x)
-{
-    s->part[j & (L - 1)] = s->part[j & (L - 1)] + x;
-}
-
-INLINE vec FN(output_sum_end)(FN(output_sum) *s, ptrdiff_t n)
-{
-    for (ptrdiff_t half = L / 2; half; half /= 2)
-        for (ptrdiff_t i = 0; i < half && i + half < n; i++) s->part[i] = s->part[i] + s->part[i + half];
-    return s->part[0];
-}
-
 /* The part of a loss that vector v of the lines has: `rows` rows from `first` on. */
 typedef struct {
     const FN(loss_args) *l;
@@ -34,7 +14,7 @@ INLINE FN(loss_part) FN(loss_part_of)(const FN(loss_args) *l, int v)
 {
     const ptrdiff_t first = v * VW, rows = FN(smaller)(VW, l->rows - first);
     const vec one = vset1(1);
-    const vec weight = !l->weights ? one : rows == VW ? vload(l->weights + first) : FN(load_part)(l->weights + first, rows);
+    const vec weight = !l->weights ? one : rows == VW ? vload(l->weights + first) : vload_part(l->weights + first, rows);
     return (FN(loss_part)){.l = l, .p = l->p + first, .y = l->y ? l->y + first : NULL, .d = l->d ? l->d + first : NULL,
                            .first = first, .rows = rows, .n = l->n, .weight = weight, .scale = weight * vset1(l->scale)};
 }
@@ -48,7 +28,7 @@ INLINE void FN(loss_finish)(const FN(loss_part) *part, vec value, vec correct)
     if (part->rows == VW)
         vstore(values, value);
     else
-        FN(store_part)(values, value, part->rows);
+        vstore_part(values, value, part->rows);
     vstore(lanes, correct);
     for (ptrdiff_t i = 0; i < part->rows; i++) right[i] = (double)lanes[i];
 }

@@ -19,6 +19,8 @@
 #undef vload
 #undef vstore
 #undef vset1
+#undef vload_part
+#undef vstore_part
 #undef vfma
 #undef vsqrt
 #undef vabs

@@ -38,9 +38,9 @@ INLINE real FN(max_lanes)(FN(lanes) s)
 {
     real a[64 / sizeof(real)] __attribute__((aligned(64)));
     UNROLL for (int v = 0; v < VPL; v++) vstore(a + v * VW, s.v[v]);
-    real most = a[0];
-    for (ptrdiff_t i = 1; i < L; i++) most = a[i] > most ? a[i] : most;
-    return most;
+    UNROLL for (ptrdiff_t half = 64 / sizeof(real) / 2; half; half /= 2)
+        UNROLL for (ptrdiff_t i = 0; i < half; i++) a[i] = a[i + half] > a[i] ? a[i + half] : a[i];
+    return a[0];
 }
 
 static real FN(row_max)(const real *z, ptrdiff_t panel, ptrdiff_t n)
@@ -79,18 +79,43 @@ static void FN(softmax_row)(real *a, ptrdiff_t a_panel, const real *z, ptrdiff_t
         UNROLL for (int v = 0; v < VPL; v++) vstore(a + v * VW, vload(a + v * VW) / vset1(sum));
 }
 
-/* softmax_row of L rows at once, one in each lane; the tree of sum_lanes goes over the lines. */
+/* A sum over outputs with rows in the lanes, in the order of sum_lanes: a partial sum for each lane of a cache line of
+   outputs, then their tree. */
+typedef struct { vec part[64 / sizeof(real)]; } FN(output_sum);
+
+INLINE void FN(output_sum_begin)(FN(output_sum) *s, ptrdiff_t n)
+{
+    for (ptrdiff_t j = 0; j < FN(smaller)(n, L); j++) s->part[j] = vset1(0);
+}
+
+INLINE void FN(output_sum_add)(FN(output_sum) *s, ptrdiff_t j, vec x)
+{
+    s->part[j & (L - 1)] = s->part[j & (L - 1)] + x;
+}
+
+INLINE vec FN(output_sum_end)(FN(output_sum) *s, ptrdiff_t n)
+{
+    for (ptrdiff_t half = L / 2; half; half /= 2)
+        for (ptrdiff_t i = 0; i < half && i + half < n; i++) s->part[i] = s->part[i] + s->part[i + half];
+    return s->part[0];
+}
+
+/* softmax_row of L rows at once, one in each lane. */
 static void FN(turned_softmax)(real *a, ptrdiff_t panels, ptrdiff_t n)
 {
     for (ptrdiff_t i = 0; i < panels * L; i += VW) {
         real *z = a + i / L * n * L + i % L;
-        vec most = vset1(-(real)INFINITY), e[64 / sizeof(real)];
+        vec most = vset1(-(real)INFINITY);
+        FN(output_sum) sum;
+        FN(output_sum_begin)(&sum, n);
         for (ptrdiff_t j = 0; j < n; j++) most = vselect(vlt(most, vload(z + j * L)), vload(z + j * L), most);
-        for (ptrdiff_t j = 0; j < L; j++) e[j] = j < n ? FN(vexp)(vload(z + j * L) - most) : vset1(0);
-        for (ptrdiff_t j = 0; j < n; j++) vstore(z + j * L, e[j]);
-        for (ptrdiff_t half = L / 2; half; half /= 2)
-            for (ptrdiff_t j = 0; j < half; j++) e[j] = e[j] + e[j + half];
-        for (ptrdiff_t j = 0; j < n; j++) vstore(z + j * L, vload(z + j * L) / e[0]);
+        for (ptrdiff_t j = 0; j < n; j++) {
+            const vec e = FN(vexp)(vload(z + j * L) - most);
+            FN(output_sum_add)(&sum, j, e);
+            vstore(z + j * L, e);
+        }
+        const vec total = FN(output_sum_end)(&sum, n);
+        for (ptrdiff_t j = 0; j < n; j++) vstore(z + j * L, vload(z + j * L) / total);
     }
 }
 
@@ -159,6 +184,16 @@ INLINE int FN(is_plain)(const fm_input *in)
     return in->type == (BITS == 32 ? FM_FLOAT32 : FM_FLOAT64) && !in->shift && !in->divisor;
 }
 
+/* A row of plain reals to panels, padding zero. */
+INLINE void FN(copy_row)(real *line, ptrdiff_t panel, const real *row, ptrdiff_t columns)
+{
+    ptrdiff_t left = columns;
+    for (; left >= L; left -= L, row += L, line += panel)
+        UNROLL for (int v = 0; v < VPL; v++) vstore(line + v * VW, vload(row + v * VW));
+    if (left) UNROLL for (int v = 0; v < VPL; v++, left -= VW)
+        vstore(line + v * VW, vload_part(row + v * VW, left < 0 ? 0 : FN(smaller)(left, VW)));
+}
+
 /* Rows of any input type, in the order of `order` (NULL: as they lie), to panels, rescaled; padding zero.  Rows of a
    shuffled epoch lie anywhere, so each is asked for two rows ahead. */
 static void FN(gather)(real *out, ptrdiff_t out_panel, const fm_input *in, const int64_t *order, ptrdiff_t first,
@@ -175,8 +210,10 @@ static void FN(gather)(real *out, ptrdiff_t out_panel, const fm_input *in, const
         }
         real *line = out + r * L;
         ptrdiff_t c = 0;
-        for (; plain && c < whole; c += L, line += out_panel)
-            UNROLL for (int v = 0; v < VPL; v++) vstore(line + v * VW, vload((const real *)row + c + v * VW));
+        if (plain) {
+            FN(copy_row)(line, out_panel, (const real *)row, in->columns);
+            continue;
+        }
         for (; c < whole; c += L, line += out_panel) FN(convert)(line, in, row, c, L); /* a constant: vectors */
         if (c < in->columns) {
             UNROLL for (int v = 0; v < VPL; v++) vstore(line + v * VW, vset1(0));
@@ -251,7 +288,7 @@ static int FN(all_finite)(const real *values, ptrdiff_t count)
     vec sum[4] = {vset1(0), vset1(0), vset1(0), vset1(0)};
     ptrdiff_t i = 0;
     if (count < VW) {
-        const vec x = FN(load_part)(values, count);
+        const vec x = vload_part(values, count);
         sum[0] = x - x;
     } else {
         for (; i + 4 * VW <= count; i += 4 * VW)

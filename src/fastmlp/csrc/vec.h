@@ -80,6 +80,8 @@ typedef ivec FN(vmask);
 
 #define vload FN(vload)
 #define vstore FN(vstore)
+#define vload_part FN(vload_part)
+#define vstore_part FN(vstore_part)
 #define vset1 FN(vset1)
 #define vfma FN(vfma)
 #define vsqrt FN(vsqrt)
@@ -101,6 +103,37 @@ typedef ivec FN(vmask);
 /* Loads and stores take any alignment. */
 INLINE vec vload(const real *p) { return *(const FN(uvec) *)p; }
 INLINE void vstore(real *p, vec a) { *(FN(uvec) *)p = a; }
+
+/* The first `count` reals of a vector, 0 to VW: the rest is zero, and no memory beyond them is touched. */
+#if VBYTES == 64
+INLINE vec vload_part(const real *p, ptrdiff_t count) { return MM(maskz_loadu)((VMASK_TYPE)((1u << count) - 1), p); }
+INLINE void vstore_part(real *p, vec a, ptrdiff_t count) { MM(mask_storeu)(p, (VMASK_TYPE)((1u << count) - 1), a); }
+#else
+#if VBYTES == 32
+static const bits FN(part_masks)[2 * VW] = {-1, -1, -1, -1,
+#if BITS == 32
+                                            -1, -1, -1, -1,
+#endif
+};
+INLINE vec vload_part(const real *p, ptrdiff_t count)
+{
+    return MM(maskload)(p, _mm256_loadu_si256((const void *)(FN(part_masks) + VW - count)));
+}
+#else
+INLINE vec vload_part(const real *p, ptrdiff_t count)
+{
+    real part[VW] = {0};
+    memcpy(part, p, (size_t)count * sizeof(real));
+    return vload(part);
+}
+#endif
+INLINE void vstore_part(real *p, vec a, ptrdiff_t count)
+{
+    real part[VW];
+    vstore(part, a);
+    memcpy(p, part, (size_t)count * sizeof(real));
+}
+#endif
 
 #if defined(__aarch64__) || defined(_M_ARM64)
 INLINE vec vset1(real a) { return MM(vdupq_n)(a); }
