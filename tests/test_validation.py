@@ -8,6 +8,7 @@ import pytest
 
 from fastmlp import Network, validation
 from fastmlp.optimizers import SGD
+from fastmlp.training import FAR
 
 DTYPES = ["float32", "float64"]
 NAN, INF = float("nan"), float("inf")
@@ -122,6 +123,29 @@ def test_one_number_that_is_not_finite_is_found_wherever_it_stands(count, stride
             array[place] = value
             assert not validation._all_finite(array)
             array[place] = -1
+
+
+@pytest.mark.parametrize("value", [NAN, INF])
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize("widths", [(64, 3), (64, 8, 2), (8, 4, 2)], ids=str)
+def test_fit_finds_them_in_large_arrays_on_the_way_and_undoes_what_it_did(value, shuffle, widths, dtype):
+    rows = 2 * FAR // (widths[0] * dtype.itemsize)
+    X = np.zeros((rows, widths[0]), dtype)
+    net = Network(list(widths), output="softmax", dtype=dtype, seed=0)
+    net.compile(SGD(0.1, momentum=0.9))
+    net.train_on_batch(np.ones((2, widths[0])), [0, 1])
+    X[rows - 1, 5] = value  # most batches come before it
+    for threads in (1, 2):
+        assert_refused(
+            lambda threads=threads: net.fit(
+                X, np.arange(rows) % 2, batch_size=100, shuffle=shuffle, threads=threads, verbose=False
+            ),
+            ValueError,
+            f"X contains {value} at row {rows - 1}, column 5",
+            net,
+        )
+    X[rows - 1, 5] = 0
+    assert net.fit(X, np.arange(rows) % 2, verbose=False).epoch == [0]
 
 
 def test_large_finite_numbers_are_not_taken_for_infinite(dtype):

@@ -24,7 +24,7 @@ cdef extern from "fastmlp.h" nogil:
     enum:
         FM_FLOAT32, FM_FLOAT64, FM_UINT8
     enum:
-        FM_OK, FM_NO_MEMORY, FM_NOT_FINITE
+        FM_OK, FM_NO_MEMORY, FM_NOT_FINITE, FM_BAD_INPUT
     enum:
         FM_NO_NORM, FM_BATCH_NORM, FM_LAYER_NORM, FM_MOST_ARRAYS
 
@@ -91,6 +91,7 @@ cdef extern from "fastmlp.h" nogil:
         uint64_t seed
         double seconds
         int threads
+        int check_rows
         ptrdiff_t batch
         double loss, correct
 

@@ -14,6 +14,8 @@ def set_num_threads(threads: int) -> None: ...
 def get_num_threads() -> int: ...
 def cpu_count() -> int: ...
 
+class NotFiniteInput(ValueError): ...
+
 class Plan:
     layers: tuple[tuple[Any, ...], ...]
     isa: str
@@ -65,6 +67,7 @@ class Plan:
         threads: int | None = None,
         sums: tuple[float, float] = (0.0, 0.0),
         order: _Array | None = None,
+        check_rows: bool = False,
     ) -> tuple[int, float, float]: ...
     def train_epochs(
         self,

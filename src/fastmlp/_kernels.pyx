@@ -98,7 +98,13 @@ cdef int check(int status) except -1:
     return 0
 
 
+class NotFiniteInput(ValueError):
+    """A row of X that training came to is not finite; batches before it have been trained."""
+
+
 cdef int check_training(int status, const c.fm_epoch *e) except -1:
+    if status == c.FM_BAD_INPUT:
+        raise NotFiniteInput("X contains NaN or infinity, expected finite values")
     if status == c.FM_NOT_FINITE:
         batches = (e.rows + e.batch_size - 1) // e.batch_size
         raise FloatingPointError(f"the loss of batch {e.batch} is not finite" if e.batch < batches
@@ -554,12 +560,13 @@ cdef class Plan:
         return t
 
     def train(self, X, y, sample_weight=None, *, ptrdiff_t batch_size, seed, epoch, bint shuffle, ptrdiff_t first,
-              learning_rates, double seconds, threads=None, sums=(0.0, 0.0), order=None):
+              learning_rates, double seconds, threads=None, sums=(0.0, 0.0), order=None, bint check_rows=False):
         """Mini-batches first, first + 1, ... of an epoch, until it ends or `seconds` have passed.
 
         Returns the next batch, the sum of the weighted row losses and the number of correct rows, both added to `sums`:
         an epoch in several calls adds its rows in the order of one.  With an `order`, int64 row numbers of X, the epoch is
-        of those rows.
+        of those rows.  With `check_rows` an X of the plan's dtype need not have been seen to be finite: NotFiniteInput comes
+        before the first batch that is not.
         """
         cdef c.fm_epoch e
         cdef int status
@@ -577,6 +584,7 @@ cdef class Plan:
         e.order = <const int64_t *>cnp.PyArray_DATA(given) if given is not None else NULL
         e.learning_rates = <const double *>cnp.PyArray_DATA(rates)
         e.seconds = seconds
+        e.check_rows = check_rows
         e.batch = first
         e.loss, e.correct = sums
         self.forward_rows = 0
@@ -635,6 +643,7 @@ cdef class Plan:
         e.batch_size = batch_size
         e.seed = index(seed)
         e.threads = threads or 0
+        e.check_rows = False
         return 0
 
     def train_forward(self, X, *, seed):

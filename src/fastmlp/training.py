@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -37,14 +37,25 @@ Sums = Sequence[float]  # of the rows' losses and of correct rows, so far in the
 SLICE = 0.05  # seconds of training between two looks at signals and progress
 BRIEF = 0.005  # seconds of an epoch that is worth no look of its own
 BATCHES_AHEAD = 4096  # whose learning rates are made at a time
+FAR = 1 << 20  # bytes of an X that the first epoch itself looks through: memory is slow
 
 
 # ---- arguments ----
 
 
-def prepare(net: Network, loss: object, X: Any, y: Any, sample_weight: Any, prefix: str = "") -> Rows:
-    """Arguments as arrays for the plan; errors name them with the prefix."""
-    inputs = validation.as_inputs(X, net.plan.n_in, net.plan.dtype, argument=prefix + "X")
+def prepare(
+    net: Network,
+    loss: object,
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    prefix: str = "",
+    look_later: bool = False,
+) -> Rows:
+    """Arguments as arrays for the plan; errors name them with the prefix; `look_later` as in as_inputs."""
+    inputs = validation.as_inputs(
+        X, net.plan.n_in, net.plan.dtype, argument=prefix + "X", look_later=look_later
+    )
     rows = len(inputs)
     targets = validation.as_targets(y, loss, net.plan.n_out, net.plan.dtype, rows, argument=prefix + "y")
     weights = validation.as_sample_weight(
@@ -142,6 +153,7 @@ class _Passes:
     ) -> None:
         self.net, self.loss, self.rows = net, loss, rows
         self.batch_size, self.shuffle, self.threads = batch_size, shuffle, threads
+        self.check_rows = False
         self.batches = -(-len(rows) // batch_size)
         self.rates = np.empty(0)
         self._shuffled: Array | None = None
@@ -229,6 +241,7 @@ class _Passes:
             seconds=SLICE,
             threads=self.threads,
             sums=(sums[0], sums[1]),
+            check_rows=self.check_rows,
         )
 
     def _python_batch(self, first: int, sums: Sums) -> tuple[int, float, float]:
@@ -266,6 +279,29 @@ def _divergence(epoch: int) -> Iterator[None]:
         ) from None
 
 
+def _can_look_later(net: Network, loss: Any, X: Any) -> bool:
+    """Whether the first epoch may look through X: where keeping what it might have to undo is less work."""
+    state = 3 * net.num_parameters * net.plan.dtype.itemsize  # and the optimizer's, at most
+    return isinstance(loss, str) and isinstance(X, np.ndarray) and X.nbytes >= max(FAR, 4 * state)
+
+
+@contextmanager
+def _looking(passes: _Passes) -> Iterator[None]:
+    """A pass that looks whether X is finite; where it is not, nothing has changed but for the error."""
+    plan = passes.net.plan
+    weights, state = plan.get_weights(), plan.get_state()
+    passes.check_rows = True
+    try:
+        yield
+    except _kernels.NotFiniteInput:
+        plan.set_weights(weights)
+        plan.set_state(state)
+        validation.check_finite(passes.rows.X, "X")
+        raise
+    finally:
+        passes.check_rows = False
+
+
 @dataclass(frozen=True)
 class _Run:
     """One call of fit, its arguments checked."""
@@ -281,6 +317,7 @@ class _Run:
     callbacks: list[Callback]
     progress: Progress
     history: History
+    look_later: bool  # X has not been looked through
 
     def all_epochs(self) -> None:
         params = self._params()
@@ -371,7 +408,8 @@ class _Run:
                 self._call("on_train_batch_end", done - 1, logs)
 
         heard = self._by_batch or not self.progress.silent
-        total, correct = self._passes.run(report if heard else None, before if self._by_batch else None)
+        with _looking(self._passes) if self.look_later and epoch == 0 else nullcontext():
+            total, correct = self._passes.run(report if heard else None, before if self._by_batch else None)
         self.net._epochs_done += 1
         return {
             "loss": total / len(self.rows),
@@ -418,7 +456,9 @@ def fit(
     verbose, checked = _check_verbose(verbose), _check_callbacks(callbacks)
     with net._busy():
         loss = net._resolve_loss(y)
-        rows, held_out = _split(prepare(net, loss, X, y, sample_weight), share)
+        alone = share == 0 and validation_data is None and not checked  # nobody else sees the rows
+        look_later = alone and _can_look_later(net, loss, X)
+        rows, held_out = _split(prepare(net, loss, X, y, sample_weight, look_later=look_later), share)
         rows = _with_class_weight(rows, loss, class_weight, net.plan.n_out, net.plan.dtype)
         if validation_data is not None:
             held_out = _held_out(net, loss, validation_data)
@@ -435,6 +475,7 @@ def fit(
             callbacks=checked,
             progress=Progress(verbose, epochs, -(-len(rows) // size)),
             history=History(),
+            look_later=look_later,
         )
         try:
             run.all_epochs()

@@ -236,11 +236,18 @@ def converted(array: Array, dtype: np.dtype[Any], argument: str) -> Array:
 
 
 def as_inputs(
-    X: object, n_in: int, dtype: np.dtype[Any], *, argument: str = "X", single: bool = False
+    X: object,
+    n_in: int,
+    dtype: np.dtype[Any],
+    *,
+    argument: str = "X",
+    single: bool = False,
+    look_later: bool = False,
 ) -> Array:
     """Inputs of shape (rows, n_in), of the dtype or uint8, C order and finite.
 
-    `single`: one row of shape (n_in,) is welcome too and keeps its shape.
+    `single`: one row of shape (n_in,) is welcome too and keeps its shape.  `look_later`: an array that is ready
+    as it came may hold NaN and infinity, which the caller finds later.
     """
     array = numeric(X, argument)
     shape = array.shape
@@ -258,6 +265,8 @@ def as_inputs(
         raise ValueError(f"{argument} is empty with shape {shape}, expected at least one row")
     if array.dtype == np.uint8:
         return np.require(array, requirements=("C", "A"))
+    if look_later and array.dtype == dtype and array.flags.c_contiguous and array.flags.aligned:
+        return array
     return converted(array, dtype, argument)
 
 

@@ -131,7 +131,7 @@ typedef struct {
     void *stage;               /* training's buffers, made for a batch size */
 } fm_plan;
 
-enum fm_status { FM_OK, FM_NO_MEMORY, FM_NOT_FINITE };
+enum fm_status { FM_OK, FM_NO_MEMORY, FM_NOT_FINITE, FM_BAD_INPUT };
 
 /* 64-byte aligned and zeroed; NULL when there is no memory. */
 void *fm_alloc(size_t bytes);
@@ -171,6 +171,7 @@ typedef struct {
     uint64_t seed;                 /* of dropout */
     double seconds;                /* stop after the batch that passes this */
     int threads;
+    int check_rows;                /* nobody has looked whether the input is finite: FM_BAD_INPUT at the first batch that is not */
     ptrdiff_t batch;               /* in: the first batch; out: the next one */
     double loss, correct;          /* in and out: sums over the rows done */
 } fm_epoch;

@@ -431,6 +431,7 @@ class Plan:
         threads: int | None = None,
         sums: tuple[float, float] = (0.0, 0.0),
         order: Array | None = None,
+        check_rows: bool = False,
     ) -> tuple[int, float, float]:
         """Trains mini-batches `first`, `first` + 1, ... of an epoch until it ends or `seconds` have passed.
 
@@ -458,6 +459,8 @@ class Plan:
             What the sums begin with: an epoch in several calls adds its rows in the order of one.
         order : ndarray of int64 or None
             Numbers of the rows that the epoch is of, instead of all rows in an order of its own.
+        check_rows : bool
+            Whether X may hold NaN or infinity, which end the call before the first batch that has any.
 
         Returns
         -------
@@ -471,6 +474,8 @@ class Plan:
         ------
         FloatingPointError
             If a batch's loss is not finite; weights, optimizer and step are then as before the call.
+        ValueError
+            If a row is not finite; the batches before it have been trained.
         """
         if order is None:
             order = shuffled(seed, epoch, len(X)) if shuffle else np.arange(len(X))
@@ -481,6 +486,8 @@ class Plan:
         while batch < batches:
             chosen = order[batch * batch_size : (batch + 1) * batch_size]
             weight = None if sample_weight is None else sample_weight[chosen]
+            if check_rows and not np.isfinite(X[chosen]).all():
+                raise ValueError("X contains NaN or infinity, expected finite values")
             traces = self._forward(X[chosen], dropout_seed=seed)
             row_losses, dz, row_correct = self._loss(traces[-1], y[chosen], weight)
             if not np.isfinite(_total(row_losses)):
