@@ -513,12 +513,14 @@ def test_divergence_raises_and_restores(isa, dtype, optimizer):
 
 
 @pytest.mark.parametrize("shuffle", [True, False])
-def test_epochs_in_one_call_are_epochs_one_by_one(isa, dtype, shuffle):
+@pytest.mark.parametrize("batch", [9, 27])  # three in an epoch, or one that the stage may keep
+@pytest.mark.parametrize(("widths", "dropout"), [([9, 17, 4], 0.2), ([3, 4, 2], 0.0)], ids=["wide", "narrow"])
+def test_epochs_in_one_call_are_epochs_one_by_one(isa, dtype, shuffle, batch, widths, dropout):
     """For the compiled plan bit by bit, and so for its twin."""
-    rates = np.linspace(0.01, 0.05, 12).reshape(4, 3)
-    fixed = {"batch_size": 9, "seed": 3, "shuffle": shuffle}
+    rates = np.linspace(0.01, 0.05, 12).reshape(4, 3)[:, : 27 // batch].copy()
+    fixed = {"batch_size": batch, "seed": 3, "shuffle": shuffle}
     for twin in (False, True):
-        made = lambda: pair([9, 17, 4], ["tanh"], "mse", isa, "adam", 0.2, dtype=dtype)  # noqa: B023, E731
+        made = lambda: pair(widths, ["tanh"], "mse", isa, "adam", dropout, dtype=dtype, rows=27)  # noqa: B023, E731
         whole, one_by_one, (X, y) = made()[twin], made()[twin], made()[2:]
         sums = np.full((4, 2), np.nan)
         args = {"learning_rates": rates, "epoch": 5, **fixed}
@@ -532,6 +534,11 @@ def test_epochs_in_one_call_are_epochs_one_by_one(isa, dtype, shuffle):
         sums[:] = np.nan
         assert whole.train_epochs(X, y, seconds=0, out=sums, **args) == 1
         assert np.isfinite(sums).all(1).tolist() == [True, False, False, False]
+        one_by_one.train(X, y, epoch=5, first=0, learning_rates=rates[0], seconds=100, **fixed)
+        X *= 2  # what an earlier call gathered is not used again
+        whole.train_epochs(X, y, seconds=0, out=sums, **args)
+        one_by_one.train(X, y, epoch=5, first=0, learning_rates=rates[0], seconds=100, **fixed)
+        assert_same_bits(whole.get_weights(), one_by_one.get_weights())
 
 
 @pytest.mark.parametrize("loss", ["sparse_categorical_crossentropy", "mse"])

@@ -91,7 +91,7 @@ cdef extern from "fastmlp.h" nogil:
         uint64_t seed
         double seconds
         int threads
-        int check_rows
+        int again, check_rows
         ptrdiff_t batch
         double loss, correct
 

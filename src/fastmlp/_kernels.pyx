@@ -643,7 +643,7 @@ cdef class Plan:
         e.batch_size = batch_size
         e.seed = index(seed)
         e.threads = threads or 0
-        e.check_rows = False
+        e.again = e.check_rows = False
         return 0
 
     def train_forward(self, X, *, seed):

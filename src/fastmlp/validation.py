@@ -246,8 +246,8 @@ def as_inputs(
 ) -> Array:
     """Inputs of shape (rows, n_in), of the dtype or uint8, C order and finite.
 
-    `single`: one row of shape (n_in,) is welcome too and keeps its shape.  `look_later`: an array that is ready
-    as it came may hold NaN and infinity, which the caller finds later.
+    `single`: one row of shape (n_in,) is welcome too and keeps its shape.  `look_later`: an array that is
+    ready as it came may hold NaN and infinity, which the caller finds later.
     """
     array = numeric(X, argument)
     shape = array.shape

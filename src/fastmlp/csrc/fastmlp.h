@@ -171,6 +171,7 @@ typedef struct {
     uint64_t seed;                 /* of dropout */
     double seconds;                /* stop after the batch that passes this */
     int threads;
+    int again;                     /* the same arrays as in the call before, which nobody has written to since */
     int check_rows;                /* nobody has looked whether the input is finite: FM_BAD_INPUT at the first batch that is not */
     ptrdiff_t batch;               /* in: the first batch; out: the next one */
     double loss, correct;          /* in and out: sums over the rows done */

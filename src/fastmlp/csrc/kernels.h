@@ -72,9 +72,9 @@ struct FN(sink) {
 typedef struct {
     const FN(sink) *sink;
     ptrdiff_t w_offset, b_offset; /* in the parameter vector; b_offset is negative without a bias */
-    const real *x;                /* (m, k) in panels, or turned: k lines for each panel of L rows */
+    const real *x;                /* (m, k) in panels */
     ptrdiff_t x_panel;
-    int x_in_lines;               /* turned; then k is at most L */
+    int d_in_lines;               /* d is turned, n lines for each panel of L rows, and x is one panel with 1 in lane k */
     const real *d;                /* (m, n) in panels, padding zero */
     ptrdiff_t d_panel;
     ptrdiff_t m, k, n;

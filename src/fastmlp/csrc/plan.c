@@ -266,6 +266,7 @@ int fm_plan_train_epochs(fm_plan *plan, fm_epoch *epoch, fm_epochs *run)
     int status = FM_OK;
     epoch->order = run->order;
     epoch->seconds = INFINITY;
+    epoch->again = 0;
     for (run->done = 0; run->done < run->most && (!run->done || fm_seconds() < end); run->done++) {
         if (run->order) fm_shuffle(run->order, epoch->rows, epoch->seed, run->number + (uint32_t)run->done);
         epoch->batch = 0, epoch->loss = epoch->correct = 0;
@@ -273,6 +274,7 @@ int fm_plan_train_epochs(fm_plan *plan, fm_epoch *epoch, fm_epochs *run)
         if (status != FM_OK) break;
         run->sums[2 * run->done] = epoch->loss, run->sums[2 * run->done + 1] = epoch->correct;
         epoch->learning_rates += batches;
+        epoch->again = 1;
     }
     return run->done ? FM_OK : status;
 }

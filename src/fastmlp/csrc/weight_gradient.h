@@ -25,13 +25,13 @@ static void FN(gradient_sums)(real *sums, ptrdiff_t panel, FN(tile_args) *t, int
 }
 
 /* The gradient of a strip of rows and np panels from panel p on, to the sink: t holds their x. */
-static void FN(gradient_strip)(const FN(weight_gradient_args) *g, FN(tile_args) *t, int addressing, ptrdiff_t height,
-                               ptrdiff_t p, ptrdiff_t np, ptrdiff_t offset, ptrdiff_t panel, int is_weight)
+static void FN(gradient_strip)(const FN(weight_gradient_args) *g, FN(tile_args) *t, ptrdiff_t height, ptrdiff_t p,
+                               ptrdiff_t np, ptrdiff_t offset, ptrdiff_t panel, int is_weight)
 {
     real sums[TILE_PANELS * 64 / sizeof(real) * 64 / sizeof(real)] __attribute__((aligned(64)));
     const ptrdiff_t count = t->rows * L;
     t->b = g->d + p * g->d_panel, t->b_panel = g->d_panel;
-    FN(gradient_sums)(sums, count, t, addressing, g->m, np, height);
+    FN(gradient_sums)(sums, count, t, FN(IN_COLUMNS), g->m, np, height);
     for (ptrdiff_t j = 0; j < FN(panels_of)(np); j++)
         g->sink->take(g->sink, sums + j * count, offset + (p + j) * panel, count, is_weight);
 }
@@ -40,10 +40,8 @@ static void FN(gradient_strip)(const FN(weight_gradient_args) *g, FN(tile_args) 
 static void FN(weight_strip)(const FN(weight_gradient_args) *g, ptrdiff_t i, ptrdiff_t rows, ptrdiff_t height, ptrdiff_t p,
                              ptrdiff_t np)
 {
-    FN(tile_args) t = {.rows = rows, .a = g->x + (g->x_in_lines ? i * L : (i / L) * g->x_panel + i % L), .a_row = L,
-                       .a_panel = g->k * L};
-    FN(gradient_strip)(g, &t, g->x_in_lines ? FN(IN_PANELS) : FN(IN_COLUMNS), height, p, np, g->w_offset + i * L,
-                       FN(w_panel)(g->k), 1);
+    FN(tile_args) t = {.rows = rows, .a = g->x + (i / L) * g->x_panel + i % L, .a_row = L};
+    FN(gradient_strip)(g, &t, height, p, np, g->w_offset + i * L, FN(w_panel)(g->k), 1);
 }
 
 /* That of the bias, a row of weights whose x is always 1. */
@@ -54,7 +52,7 @@ static void FN(bias_tiles)(const FN(weight_gradient_args) *g)
     for (ptrdiff_t p = 0, np; p < panels; p += FN(panels_of)(np)) {
         FN(tile_args) t = {.rows = 1, .a = &one, .a_row = 0};
         np = FN(group)(g->n, p, most);
-        FN(gradient_strip)(g, &t, FN(IN_COLUMNS), 1, p, np, g->b_offset, L, 0);
+        FN(gradient_strip)(g, &t, 1, p, np, g->b_offset, L, 0);
     }
 }
 
@@ -75,7 +73,7 @@ INLINE ptrdiff_t FN(turned_columns)(const FN(weight_gradient_args) *g)
 {
     const ptrdiff_t columns = g->n & (L - 1), lanes = VPL > 1 && columns <= VW ? VW : L;
     const ptrdiff_t turned = FN(count_panels)(g->k) * (columns * g->m + 6 * L) * L;
-    return !g->x_in_lines && turned < g->k * g->m * lanes ? columns : 0;
+    return turned < g->k * g->m * lanes ? columns : 0;
 }
 
 /* dW of the last `columns` of np panels of inputs from panel q on, as lines of dW^T that are turned back. */
@@ -143,8 +141,26 @@ static ptrdiff_t FN(plain_units)(const FN(weight_gradient_args) *g)
     return FN(groups)(g->n - FN(turned_columns)(g), FN(most_panels)(g->k)) * FN(count_panels)(g->k);
 }
 
+/* dW and db of a narrow layer, one unit: d^T.x with x's 1 beside it, so that the bias is one more lane and no chain of its
+   own. */
+static void FN(narrow_gradient)(const FN(weight_gradient_args) *g)
+{
+    real lines[64 / sizeof(real) * 64 / sizeof(real)] __attribute__((aligned(64)));
+    real sums[64 / sizeof(real) * 64 / sizeof(real)] __attribute__((aligned(64)));
+    const ptrdiff_t np = FN(group)(g->k + 1, 0, 1);
+    for (ptrdiff_t j = 0, rows, height; j < g->n; j += rows) {
+        rows = FN(strip)(g->n - j, FN(most_rows)(np, FN(IN_PANELS)), &height);
+        FN(tile_args) t = {.rows = rows, .a = g->d + j * L, .a_panel = g->n * L, .b = g->x};
+        FN(gradient_sums)(lines + j * L, 0, &t, FN(IN_PANELS), g->m, np, height);
+    }
+    FN(transpose)(sums, 0, lines, 0, g->n, g->k + 1);
+    g->sink->take(g->sink, sums, g->w_offset, g->k * L, 1);
+    if (g->b_offset >= 0) g->sink->take(g->sink, sums + g->k * L, g->b_offset, L, 0);
+}
+
 static ptrdiff_t FN(weight_gradient_units)(const FN(weight_gradient_args) *g)
 {
+    if (g->d_in_lines) return 1;
     const ptrdiff_t turned = FN(turned_columns)(g);
     return FN(plain_units)(g) + (turned ? FN(groups)(g->k, FN(most_panels)(turned)) : 0);
 }
@@ -152,6 +168,10 @@ static ptrdiff_t FN(weight_gradient_units)(const FN(weight_gradient_args) *g)
 /* `first` and `last` select units, so that threads can share a layer.  The bias goes with the first. */
 static void FN(weight_gradient)(const FN(weight_gradient_args) *g, ptrdiff_t first, ptrdiff_t last)
 {
+    if (g->d_in_lines) {
+        if (first < last) FN(prefetch_next)(g, 0, 0, 1), FN(narrow_gradient)(g);
+        return;
+    }
     const ptrdiff_t turned = FN(turned_columns)(g), plain = FN(plain_units)(g);
     if (!first && last && g->b_offset >= 0) FN(bias_tiles)(g);
     FN(plain_weight_gradient)(g, g->n - turned, first, last);
