@@ -12,6 +12,9 @@ from .runner import best_other
 
 Record = dict[str, Any]
 
+# fastmlp, which comes first, is the one in this red.
+COLOURS = ("#c1121f", "C1", "C2", "C9", "C4", "C5", "C6", "C7", "C8", "0.2")
+
 
 def draw(figures: Record, docs: Path) -> list[tuple[str, str]]:
     """Draw what there are figures for; returns (file name, title) pairs."""
@@ -66,13 +69,13 @@ def _bars(lines: Sequence[Record], unit: float, title: str) -> Any:
             (j, line["times"][name]["median"] * unit) for j, line in enumerate(lines) if name in line["times"]
         ]
         xs = [j + (i - (len(names) - 1) / 2) * width for j, _ in where]
-        colour = "#c1121f" if name == "fastmlp" else f"C{i}" if i != 3 else "C9"
-        axes.bar(xs, [value for _, value in where], width, label=name, color=colour)
+        axes.bar(xs, [value for _, value in where], width, label=name, color=COLOURS[i % len(COLOURS)])
     axes.set_yscale("log")
     axes.set_xticks(range(len(lines)), [_short(line) for line in lines], fontsize=8)
     axes.set_title(f"{title} (log scale, lower is better)")
-    axes.legend(fontsize=8, ncols=3)
-    axes.margins(y=0.25)
+    axes.margins(y=0.15)
+    axes.set_ylim(top=4 * axes.get_ylim()[1])  # room for the legend
+    axes.legend(fontsize=8, ncols=5, loc="upper left")
     return figure
 
 
@@ -97,7 +100,7 @@ def _limit_bars(lines: Sequence[Record]) -> Any:
             label = name.replace(" ", "\n")
             rate = line["operations"] / line["times"][name]["median"] / 1e9
             axes.bar(j + shift, rate, 0.38, color=colour)
-            text = f"{label}\n{100 * rate / top:.0f} %"
+            text = f"{label}\n{100 * rate / top:.0f} %".replace("torch.", "torch.\n")
             axes.text(j + shift, 0.97 * rate, text, ha="center", va="top", fontsize=7, color="white")
         axes.plot([j - 0.45, j + 0.45], [top, top], color="black")
     axes.plot([], [], color="black", label="multiply-add limit")
