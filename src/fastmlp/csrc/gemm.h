@@ -82,7 +82,8 @@ INLINE ptrdiff_t FN(segments)(const FN(dense_args) *d)
 INLINE void FN(row)(const FN(dense_args) *d, ptrdiff_t p, const int S, const int NP)
 {
     vec acc[S * NP * VPL];
-    const ptrdiff_t k = d->k, q = k / S, w_panel = FN(w_panel)(k);
+    const ptrdiff_t k = d->k, q = k / S, w_panel = FN(w_panel)(k), c_panel = d->c_panel;
+    real *z = d->z + p * c_panel;
     const real *x = d->x, *w = d->w + p * w_panel, *bias = d->bias ? d->bias + p * L : NULL;
     UNROLL for (int s = 0; s < S; s++)
         UNROLL for (int j = 0; j < NP * VPL; j++) acc[s * NP * VPL + j] = s || !bias ? vset1(0) : vload(bias + j * VW);
@@ -95,7 +96,7 @@ INLINE void FN(row)(const FN(dense_args) *d, ptrdiff_t p, const int S, const int
     UNROLL for (int j = 0; j < NP * VPL; j++) {
         const vec even = S == 4 ? acc[j] + acc[2 * NP * VPL + j] : acc[j];
         const vec odd = S == 4 ? acc[NP * VPL + j] + acc[3 * NP * VPL + j] : S == 2 ? acc[NP * VPL + j] : even;
-        vstore(d->z + (p + j / VPL) * d->c_panel + j % VPL * VW, S == 1 ? even : even + odd);
+        vstore(z + j / VPL * c_panel + j % VPL * VW, S == 1 ? even : even + odd);
     }
 }
 
