@@ -28,8 +28,7 @@ INLINE void FN(map_backward)(real *dz, const real *da, const real *saved, ptrdif
         vstore(dz + i, FN(vflush)(vload(da + i) * derivative(vload(saved + i), p)));
     if (i < count) {
         const ptrdiff_t rest = count - i;
-        vstore_part(dz + i, FN(vflush)(vload_part(da + i, rest) *
-                                          derivative(vload_part(saved + i, rest), p)), rest);
+        vstore_part(dz + i, FN(vflush)(vload_part(da + i, rest) * derivative(vload_part(saved + i, rest), p)), rest);
     }
 }
 
