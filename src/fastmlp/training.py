@@ -280,9 +280,11 @@ def _divergence(epoch: int) -> Iterator[None]:
 
 
 def _can_look_later(net: Network, loss: Any, X: Any) -> bool:
-    """Whether the first epoch may look through X: where keeping what it might have to undo is less work."""
+    """Whether the first epoch may look through X: ready, and more to read than there is to undo."""
     state = 3 * net.num_parameters * net.plan.dtype.itemsize  # and the optimizer's, at most
-    return isinstance(loss, str) and isinstance(X, np.ndarray) and X.nbytes >= max(FAR, 4 * state)
+    if not (isinstance(loss, str) and isinstance(X, np.ndarray) and X.nbytes >= max(FAR, 4 * state)):
+        return False
+    return bool(X.dtype == net.plan.dtype and X.flags.c_contiguous and X.flags.aligned)
 
 
 @contextmanager

@@ -246,8 +246,8 @@ def as_inputs(
 ) -> Array:
     """Inputs of shape (rows, n_in), of the dtype or uint8, C order and finite.
 
-    `single`: one row of shape (n_in,) is welcome too and keeps its shape.  `look_later`: an array that is
-    ready as it came may hold NaN and infinity, which the caller finds later.
+    `single`: one row of shape (n_in,) is welcome too and keeps its shape.  `look_later`: X is ready as
+    it came, of the dtype and C order, and the caller finds NaN and infinity in it later.
     """
     array = numeric(X, argument)
     shape = array.shape
@@ -265,7 +265,7 @@ def as_inputs(
         raise ValueError(f"{argument} is empty with shape {shape}, expected at least one row")
     if array.dtype == np.uint8:
         return np.require(array, requirements=("C", "A"))
-    if look_later and array.dtype == dtype and array.flags.c_contiguous and array.flags.aligned:
+    if look_later:
         return array
     return converted(array, dtype, argument)
 

@@ -81,7 +81,7 @@ INLINE ptrdiff_t FN(segments)(const FN(dense_args) *d)
 /* One row-major row through NP panels from panel p on and all S segments at once: S chains a panel. */
 INLINE void FN(row)(const FN(dense_args) *d, ptrdiff_t p, const int S, const int NP)
 {
-    vec acc[S * NP * VPL];
+    vec acc[TILE_PANELS * VPL];
     const ptrdiff_t k = d->k, q = k / S, w_panel = FN(w_panel)(k), c_panel = d->c_panel;
     real *z = d->z + p * c_panel;
     const real *x = d->x, *w = d->w + p * w_panel, *bias = d->bias ? d->bias + p * L : NULL;
