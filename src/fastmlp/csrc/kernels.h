@@ -68,7 +68,9 @@ struct FN(sink) {
     real *gradient;               /* or where the gradient goes */
 };
 
-/* dW = x^T.d and db = the sum of d over the m rows. */
+#define BLOCK_ROWS 256 /* rows of one chain of a parameter gradient: part of the numeric contract */
+
+/* dW = x^T.d and db = the sum of d over the m rows, or over rows [first, last) of them, added to that over those before. */
 typedef struct {
     const FN(sink) *sink;
     ptrdiff_t w_offset, b_offset; /* in the parameter vector; b_offset is negative without a bias */
@@ -78,6 +80,8 @@ typedef struct {
     const real *d;                /* (m, n) in panels, padding zero */
     ptrdiff_t d_panel;
     ptrdiff_t m, k, n;
+    ptrdiff_t first, last;        /* `first` is 0, or a row of the first block of a chain, or where a block begins */
+    const real *so_far;           /* the sums over the rows before `first`, like the parameter vector */
     const fm_input *next;         /* rows that come after these: next_order[0], [1], ... are asked for meanwhile */
     const int64_t *next_order;
     ptrdiff_t next_rows;          /* 0 for none */

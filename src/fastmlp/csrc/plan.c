@@ -151,6 +151,9 @@ static int workers_for(const fm_plan *plan, ptrdiff_t rows, int passes, int thre
     return work / least < most ? (int)(work / least) : most;
 }
 
+/* Ways of a training step: one worker, workers that share each of its phases, workers with a part of the rows each. */
+enum { ALONE, SHARED, RELAYED, WAYS };
+
 #define BITS 32
 #include "plan.inc"
 #undef BITS

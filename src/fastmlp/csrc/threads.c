@@ -36,6 +36,7 @@ static void mutex_unlock(mutex_type *m) { ReleaseSRWLockExclusive(m); }
 static void condition_init(condition_type *c) { InitializeConditionVariable(c); }
 static void condition_wait(condition_type *c, mutex_type *m) { SleepConditionVariableSRW(c, m, INFINITE, 0); }
 static void condition_signal(condition_type *c) { WakeConditionVariable(c); }
+static void thread_yield(void) { SwitchToThread(); }
 static int thread_start(thread_type *t, unsigned(__stdcall *f)(void *), void *argument)
 {
     *t = (HANDLE)_beginthreadex(NULL, 0, f, argument, 0, NULL);
@@ -57,6 +58,7 @@ static void mutex_unlock(mutex_type *m) { pthread_mutex_unlock(m); }
 static void condition_init(condition_type *c) { pthread_cond_init(c, NULL); }
 static void condition_wait(condition_type *c, mutex_type *m) { pthread_cond_wait(c, m); }
 static void condition_signal(condition_type *c) { pthread_cond_signal(c); }
+static void thread_yield(void) { sched_yield(); }
 static int thread_start(thread_type *t, void *(*f)(void *), void *argument)
 {
     sigset_t all, callers;
@@ -250,6 +252,12 @@ void fm_parallel(fm_task *task, void *context, int workers, ptrdiff_t units)
         if (take_job(&pool.mailboxes[i])) __atomic_sub_fetch(&job.unfinished, 1, __ATOMIC_ACQ_REL);
     if (others) await_workers(&job);
     __atomic_store_n(&pool.in_use, 0, __ATOMIC_RELEASE);
+}
+
+void fm_await(const fm_progress *progress, ptrdiff_t least)
+{
+    for (int spins = 0; __atomic_load_n(&progress->done, __ATOMIC_ACQUIRE) < least; spins++)
+        spins < 1000 ? spin_pause() : thread_yield();
 }
 
 #if defined(__linux__)

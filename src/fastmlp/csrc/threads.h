@@ -19,6 +19,17 @@ void fm_set_num_threads(int threads);
 typedef void fm_task(void *context, int worker, ptrdiff_t unit);
 void fm_parallel(fm_task *task, void *context, int workers, ptrdiff_t units);
 
+/* How far a task is, for another task of the same fm_parallel that was given a greater unit and needs what this one made. */
+typedef struct {
+    ptrdiff_t done;
+    char apart[128 - sizeof(ptrdiff_t)]; /* cores must not contend for a line, nor for the one fetched with it */
+} fm_progress;
+static inline void fm_advance(fm_progress *progress, ptrdiff_t done)
+{
+    __atomic_store_n(&progress->done, done, __ATOMIC_RELEASE);
+}
+void fm_await(const fm_progress *progress, ptrdiff_t least);
+
 /* The caller may have left flush-to-zero or another rounding on (-ffast-math libraries do); the numeric contract needs
    the IEEE default.  Between fm_fp_begin and fm_fp_end it holds; `saved` is the caller's word. */
 #if defined(__x86_64__) || defined(_M_X64)

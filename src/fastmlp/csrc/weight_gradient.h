@@ -1,26 +1,27 @@
 /* Weight and bias gradients of dense layers, as orders of register tiles. */
 
-#define BLOCK_ROWS 256 /* rows of one chain of a parameter gradient: part of the numeric contract */
-
 /* sums += block, or sums = block for the first. */
 INLINE void FN(add_block)(real *sums, const real *block, ptrdiff_t count)
 {
     for (ptrdiff_t i = 0; i < count; i += VW) vstore(sums + i, vload(sums + i) + vload(block + i));
 }
 
-/* Sums over all m batch rows of at most L lines and a group np of panels, in tiles of that height; t holds the operands. */
-static void FN(gradient_sums)(real *sums, ptrdiff_t panel, FN(tile_args) *t, int addressing, ptrdiff_t m, ptrdiff_t np,
-                              ptrdiff_t height)
+/* Sums over batch rows [first, last) of at most L lines and a group np of panels, in tiles of that height, added to those over
+   the rows before, which `sums` holds; t holds the operands. */
+static void FN(gradient_sums)(real *sums, ptrdiff_t panel, FN(tile_args) *t, int addressing, ptrdiff_t first,
+                              ptrdiff_t last, ptrdiff_t np, ptrdiff_t height)
 {
     real block[TILE_PANELS * 64 / sizeof(real) * 64 / sizeof(real)] __attribute__((aligned(64)));
     const ptrdiff_t count = t->rows * L;
     t->start = FN(zeros), t->c = sums, t->c_panel = panel;
-    for (t->first = 0; t->first < m; t->first = t->last) {
-        t->last = FN(smaller)(t->first + BLOCK_ROWS, m);
+    if (first && first < BLOCK_ROWS) t->start = sums, t->start_panel = panel, t->start_row = L;
+    for (t->first = first; t->first < last; t->first = t->last) {
+        const int more = t->first >= BLOCK_ROWS;
+        t->last = FN(smaller)((t->first / BLOCK_ROWS + 1) * BLOCK_ROWS, last);
+        if (more) t->c = block, t->c_panel = count, t->start = FN(zeros), t->start_panel = t->start_row = 0;
         FN(run_tile)(t, addressing, np, height);
-        for (ptrdiff_t j = 0; t->first && j < FN(panels_of)(np); j++)
+        for (ptrdiff_t j = 0; more && j < FN(panels_of)(np); j++)
             FN(add_block)(sums + j * panel, block + j * count, count);
-        t->c = block, t->c_panel = count;
     }
 }
 
@@ -31,7 +32,9 @@ static void FN(gradient_strip)(const FN(weight_gradient_args) *g, FN(tile_args) 
     real sums[TILE_PANELS * 64 / sizeof(real) * 64 / sizeof(real)] __attribute__((aligned(64)));
     const ptrdiff_t count = t->rows * L;
     t->b = g->d + p * g->d_panel, t->b_panel = g->d_panel;
-    FN(gradient_sums)(sums, count, t, FN(IN_COLUMNS), g->m, np, height);
+    for (ptrdiff_t j = 0; g->first && j < FN(panels_of)(np); j++)
+        memcpy(sums + j * count, g->so_far + offset + (p + j) * panel, (size_t)count * sizeof(real));
+    FN(gradient_sums)(sums, count, t, FN(IN_COLUMNS), g->first, g->last, np, height);
     for (ptrdiff_t j = 0; j < FN(panels_of)(np); j++)
         g->sink->take(g->sink, sums + j * count, offset + (p + j) * panel, count, is_weight);
 }
@@ -81,17 +84,21 @@ static void FN(turned_weights)(const FN(weight_gradient_args) *g, ptrdiff_t colu
 {
     real lines[TILE_PANELS * 64 / sizeof(real) * 64 / sizeof(real)] __attribute__((aligned(64)));
     real sums[64 / sizeof(real) * 64 / sizeof(real)] __attribute__((aligned(64)));
-    const ptrdiff_t last = g->n / L;
+    const ptrdiff_t last = g->n / L, offset = g->w_offset + last * FN(w_panel)(g->k);
+    for (ptrdiff_t p = 0; g->first && p < FN(panels_of)(np); p++) {
+        const ptrdiff_t i = (q + p) * L;
+        FN(transpose)(lines + p * L * L, 0, g->so_far + offset + i * L, 0, FN(smaller)(L, g->k - i), columns);
+    }
     for (ptrdiff_t j = 0, rows, height; j < columns; j += rows) {
         rows = FN(strip)(columns - j, FN(most_rows)(np, FN(IN_COLUMNS)), &height);
         FN(tile_args) t = {.rows = rows, .a = g->d + last * g->d_panel + j, .a_row = L, .b = g->x + q * g->x_panel,
                            .b_panel = g->x_panel};
-        FN(gradient_sums)(lines + j * L, L * L, &t, FN(IN_COLUMNS), g->m, np, height);
+        FN(gradient_sums)(lines + j * L, L * L, &t, FN(IN_COLUMNS), g->first, g->last, np, height);
     }
     for (ptrdiff_t p = 0; p < FN(panels_of)(np); p++) {
         const ptrdiff_t i = (q + p) * L, count = FN(smaller)(L, g->k - i);
         FN(transpose)(sums, 0, lines + p * L * L, 0, columns, count);
-        g->sink->take(g->sink, sums, g->w_offset + last * FN(w_panel)(g->k) + i * L, count * L, 1);
+        g->sink->take(g->sink, sums, offset + i * L, count * L, 1);
     }
 }
 
@@ -151,7 +158,7 @@ static void FN(narrow_gradient)(const FN(weight_gradient_args) *g)
     for (ptrdiff_t j = 0, rows, height; j < g->n; j += rows) {
         rows = FN(strip)(g->n - j, FN(most_rows)(np, FN(IN_PANELS)), &height);
         FN(tile_args) t = {.rows = rows, .a = g->d + j * L, .a_panel = g->n * L, .b = g->x};
-        FN(gradient_sums)(lines + j * L, 0, &t, FN(IN_PANELS), g->m, np, height);
+        FN(gradient_sums)(lines + j * L, 0, &t, FN(IN_PANELS), 0, g->m, np, height);
     }
     FN(transpose)(sums, 0, lines, 0, g->n, g->k + 1);
     g->sink->take(g->sink, sums, g->w_offset, g->k * L, 1);
