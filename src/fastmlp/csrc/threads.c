@@ -79,6 +79,26 @@ static void spin_pause(void)
 #endif
 }
 
+#if defined(__linux__)
+typedef struct { cpu_set_t of[16]; } cpus_type; /* 16384 processors */
+
+/* A system may wake a thread on its waker's processor, where it gets no time before the waker is done, though others are idle.
+   So it must not wake a pool thread here; what it was allowed goes to `allowed`, 0 if nothing had to change. */
+static int avoid_this_cpu(thread_type thread, cpus_type *allowed)
+{
+    const int cpu = sched_getcpu();
+    if (cpu < 0 || pthread_getaffinity_np(thread, sizeof allowed->of, allowed->of) != 0) return 0;
+    cpus_type others = *allowed;
+    CPU_CLR_S(cpu, sizeof others.of, others.of);
+    return CPU_COUNT_S(sizeof others.of, others.of) > 0 && pthread_setaffinity_np(thread, sizeof others.of, others.of) == 0;
+}
+static void allow_cpus(const cpus_type *allowed) { sched_setaffinity(0, sizeof allowed->of, allowed->of); }
+#else
+typedef struct { int none; } cpus_type;
+static int avoid_this_cpu(thread_type thread, cpus_type *allowed) { return (void)thread, (void)allowed, 0; }
+static void allow_cpus(const cpus_type *allowed) { (void)allowed; }
+#endif
+
 static uint64_t nanoseconds(void)
 {
     struct timespec now;
@@ -104,7 +124,8 @@ typedef struct {
 typedef struct {
     _Alignas(128) job_type *job; /* the mailbox; each in cache lines of its own */
     int worker;
-    int parked; /* under the lock */
+    int parked, restricted; /* the thread sleeps; and may not wake on every processor: under the lock */
+    cpus_type allowed;
     mutex_type lock;
     condition_type arrived;
     thread_type thread;
@@ -135,7 +156,11 @@ static job_type *await_job(mailbox_type *box)
     if (job) return job;
     mutex_lock(&box->lock);
     box->parked = 1;
-    while (!(job = take_job(box))) condition_wait(&box->arrived, &box->lock);
+    while (!(job = take_job(box))) {
+        condition_wait(&box->arrived, &box->lock);
+        if (box->restricted) allow_cpus(&box->allowed);
+        box->restricted = 0;
+    }
     box->parked = 0;
     mutex_unlock(&box->lock);
     return job;
@@ -152,7 +177,10 @@ static void send_job(mailbox_type *box, job_type *job)
 {
     mutex_lock(&box->lock);
     __atomic_store_n(&box->job, job, __ATOMIC_RELEASE);
-    if (box->parked) condition_signal(&box->arrived);
+    if (box->parked) {
+        box->restricted = box->restricted || avoid_this_cpu(box->thread, &box->allowed);
+        condition_signal(&box->arrived);
+    }
     mutex_unlock(&box->lock);
 }
 
