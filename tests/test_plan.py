@@ -541,6 +541,26 @@ def test_epochs_in_one_call_are_epochs_one_by_one(isa, dtype, shuffle, batch, wi
         assert_same_bits(whole.get_weights(), one_by_one.get_weights())
 
 
+def test_epochs_of_given_orders_are_epochs_one_by_one(isa, dtype):
+    order = np.random.default_rng(2).permuted(np.tile(np.arange(27), (3, 1)), axis=1)
+    rates = np.linspace(0.01, 0.05, 9).reshape(3, 3)
+    for twin in (False, True):
+        made = lambda: pair([9, 17, 4], ["tanh"], "mse", isa, "adam", 0.2, dtype=dtype, rows=27)  # noqa: B023, E731
+        whole, one_by_one, (X, y) = made()[twin], made()[twin], made()[2:]
+        args = {"batch_size": 9, "seed": 3, "shuffle": True, "epoch": 0, "seconds": 100}
+        sums = np.full((3, 3), np.nan)
+        assert whole.train_epochs(X, y, learning_rates=rates, order=order, out=sums, **args) == 3
+        expected = [
+            [
+                *one_by_one.train(X, y, first=0, learning_rates=rates[i], order=order[i], **args)[1:],
+                one_by_one.squares(),
+            ]
+            for i in range(3)
+        ]
+        assert sums.tolist() == expected
+        assert_same_bits(whole.get_weights(), one_by_one.get_weights())
+
+
 @pytest.mark.parametrize("loss", ["sparse_categorical_crossentropy", "mse"])
 def test_an_epoch_of_given_rows_is_one_of_the_gathered_rows(isa, dtype, loss):
     rng = np.random.default_rng(4)
@@ -598,12 +618,17 @@ def test_squares_leave_normalisations_out(isa):
 def test_an_epoch_that_diverges_ends_the_call_before_it(isa, dtype):
     rates = np.full((5, 3), 0.01)
     rates[2, 1] = np.inf
-    for plan in pair([9, 17, 4], ["tanh"], "mse", isa, "adam", dtype=dtype)[:2]:
-        _, _, X, y = pair([9, 17, 4], ["tanh"], "mse", isa, dtype=dtype)
+    made = [pair([9, 17, 4], ["tanh"], "mse", isa, "adam", dropout=0.1, dtype=dtype) for _ in range(2)]
+    X, y = made[0][2:]
+    for plan, two_epochs in zip(made[0][:2], made[1][:2], strict=True):
         args = {"batch_size": 9, "seed": 3, "shuffle": True, "seconds": 100}
         sums = np.full((5, 2), np.nan)
         assert plan.train_epochs(X, y, epoch=0, learning_rates=rates, out=sums, **args) == 2
-        weights = plan.get_weights()
+        weights, expected = plan.get_weights(), np.empty((2, 2))
+        two_epochs.train_epochs(X, y, epoch=0, learning_rates=rates[:2], out=expected, **args)
+        assert_same_bits(weights, two_epochs.get_weights())
+        assert_same_bits(plan.get_state()["slots"], two_epochs.get_state()["slots"])
+        assert sums[:2].tolist() == expected.tolist()
         assert plan.step == 6 and np.isfinite(sums).all(1).tolist() == [True, True, False, False, False]
         with pytest.raises(FloatingPointError, match="not finite"):
             plan.train_epochs(X, y, epoch=2, learning_rates=rates[2:], out=sums[2:], **args)
@@ -635,7 +660,6 @@ def test_a_row_that_is_not_a_number_raises_before_any_weight_moves(isa, dtype, l
 
 
 def test_registries_agree_with_the_twin():
-    from fastmlp import reference
 
     assert set(PARAMETERS) == set(reference.ACTIVATIONS)
     assert PARAMETERS == {name: entry.parameter for name, entry in reference.ACTIVATIONS.items()}
@@ -790,6 +814,11 @@ BAD_TRAINING = {
     "rates too few": {"learning_rates": np.ones(2)},
     "rates too many": {"learning_rates": np.ones(4)},
     "rates type": {"learning_rates": np.ones(3, np.float32)},
+    "penalties too few": {"l2": np.ones(2)},
+    "penalties type": {"l2": np.ones(3, np.float32)},
+    "penalty negative": {"l2": np.array([0.1, -0.1, 0.0])},
+    "penalty infinite": {"l2": np.array([0.1, np.inf, 0.0])},
+    "penalty NaN": {"l2": np.array([0.1, 0.1, np.nan])},
     "seed": {"seed": -1},
     "epoch": {"epoch": -1},
 }
@@ -797,7 +826,13 @@ BAD_TRAINING = {
 
 BAD_EPOCHS = {
     "out rows": {"out": np.zeros((3, 2))},
-    "out columns": {"out": np.zeros((2, 3))},
+    "out columns": {"out": np.zeros((2, 4))},
+    "order rows": {"order": np.zeros((2, 23), np.int64)},
+    "order epochs": {"order": np.zeros((3, 24), np.int64)},
+    "order type": {"order": np.zeros((2, 24), np.int32)},
+    "order too large": {"order": np.full((2, 24), 24)},
+    "penalties of one epoch": {"l2": np.ones(3)},
+    "penalty negative": {"l2": np.full((2, 3), -0.1)},
     "out type": {"out": np.zeros((2, 2), np.float32)},
     "out order": {"out": np.zeros((2, 2), order="F")},
     "out read-only": {"out": np.broadcast_to(0.0, (2, 2))},
@@ -892,29 +927,45 @@ def test_weights_and_state_that_do_not_fit(isa):
         assert_same_bits(one, two)
 
 
-def test_another_penalty_leaves_the_optimizer_as_it_is(isa):
-    """set_l2 between two epochs: the twin's numbers, and not those of either penalty alone."""
-    plan, twin, X, y = pair([5, 7, 3], ["tanh"], "sparse_categorical_crossentropy", isa, dtype="float64")
-    start, ends = plan.get_weights(), []
-    for one, second in ((plan, 0.5), (twin, 0.5), (plan, 0.1)):
+def test_a_penalty_of_each_batch_takes_the_place_of_the_compiled_one(isa):
+    """Batch by batch the numbers of a plan compiled for that penalty, and so in whole epochs."""
+    penalties, rates = np.array([[0.1, 0.0, 0.5], [0.2, 0.5, 0.3]]), np.full((2, 3), 0.01)
+    args = {"batch_size": 8, "seed": 1, "shuffle": False, "seconds": 100}
+    for twin in (False, True):
+        one, *_, X, y = pair([5, 7, 3], ["tanh"], "mse", isa, "adam")[twin:]
+        start = one.get_weights()
+        for l2 in penalties.ravel():
+            batch = one.step % 3
+            weights, state = one.get_weights(), one.get_state()
+            one.compile("mse", 0.0, "adam", {**HYPER["adam"], "l2": l2})
+            one.set_weights(weights)
+            one.set_state(state)
+            rows = slice(8 * batch, 8 * batch + 8)
+            one.train(X[rows], y[rows], epoch=0, first=0, learning_rates=rates[0, :1], **args)
+        expected = one.get_weights()
+        one.compile("mse", 0.0, "adam", {**HYPER["adam"], "l2": 9.0})
         one.set_weights(start)
-        one.compile("sparse_categorical_crossentropy", 0.0, "adam", {**HYPER["adam"], "l2": 0.1})
-        train(one, X, y, 0.01)
-        step = one.step
-        one.set_l2(second)
-        assert one.step == step > 0
-        train(one, X, y, 0.01)
-        ends.append(one.get_weights())
-    assert_close(ends[0], ends[1], 1e-9)
-    assert np.abs(ends[0][0] - ends[2][0]).max() > 1e-4
+        for l2 in penalties:
+            one.train(X, y, epoch=0, first=0, learning_rates=rates[0], l2=l2, **args)
+        assert_same_bits(one.get_weights(), expected)
+        one.compile("mse", 0.0, "adam", {**HYPER["adam"], "l2": 9.0})
+        one.set_weights(start)
+        one.train_epochs(X, y, epoch=0, learning_rates=rates, l2=penalties, out=np.empty((2, 2)), **args)
+        assert_same_bits(one.get_weights(), expected)
 
 
-@pytest.mark.parametrize("l2", [-1.0, np.inf, np.nan])
-def test_a_penalty_that_is_none_is_refused(l2):
-    for make in (_kernels.Plan, reference.Plan):
-        plan = make(2, [(1, "identity", 0.0, True, 0.0)])
-        with pytest.raises(RuntimeError, match="compile it first"):
-            plan.set_l2(0.1)
-        plan.compile("mse", 0.0, "sgd", {})
-        with pytest.raises(ValueError, match="l2"):
-            plan.set_l2(l2)
+def test_a_penalty_of_one_step_from_outside(isa):
+    for twin in (False, True):
+        plan, *_, X, y = pair([5, 7, 3], ["tanh"], "mse", isa)[twin:]
+        start, ends = plan.get_weights(), []
+        for compiled, l2 in ((0.3, None), (0.1, 0.3), (0.1, None)):
+            plan.compile("mse", 0.0, "sgd", {**HYPER["sgd"], "l2": compiled})
+            plan.set_weights(start)
+            plan.train_backward(plan.train_forward(X, seed=0) - y, 0.1, l2)
+            ends.append(plan.get_weights())
+        assert_same_bits(ends[0], ends[1])
+        assert np.abs(ends[0][0] - ends[2][0]).max() > 1e-4
+        plan.train_forward(X, seed=0)
+        if not twin:
+            with pytest.raises(ValueError, match="l2 is -1"):
+                plan.train_backward(y, 0.1, -1.0)

@@ -26,6 +26,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks  # noqa: E402
 
 from fastmlp import Network, optimizers, schedules  # noqa: E402
 from fastmlp.adapters.sklearn import fitted, fitting, lbfgs, stochastic  # noqa: E402
+from fastmlp.adapters.sklearn import rows as row_parts  # noqa: E402
 from fastmlp.callbacks import Callback, EarlyStopping, LambdaCallback, ReduceLROnPlateau  # noqa: E402
 from fastmlp.sklearn import MLPClassifier, MLPRegressor  # noqa: E402
 from helpers import assert_same_bits, assert_within  # noqa: E402
@@ -464,14 +465,14 @@ def test_sparse_rows_are_made_dense_in_parts(solver, container, monkeypatch):
     options = {"solver": solver, "max_iter": 4, "batch_size": 16, "early_stopping": solver == "adam"}
     fit = pair("classes", **options)[1].fit
     dense_model = fit(X, y)
-    monkeypatch.setattr(stochastic, "CHUNK", 32 * COLUMNS * 8)
+    monkeypatch.setattr(row_parts, "CHUNK", 32 * COLUMNS * 8)
     if solver == "lbfgs":
         monkeypatch.setattr(lbfgs, "MOST_ROWS", 32)
         dense_model = pair("classes", **options)[1].fit(X, y)
     parts = []
-    original = stochastic.dense
-    for module in (stochastic, lbfgs):
-        monkeypatch.setattr(module, "dense", lambda X, rows: parts.append(original(X, rows)) or parts[-1])
+    original = row_parts.dense
+    for module in (row_parts, stochastic, lbfgs):
+        monkeypatch.setattr(module, "dense", lambda X, chosen: parts.append(original(X, chosen)) or parts[-1])
     model = pair("classes", **options)[1].fit(container(X), y)
     assert_same_bits(model.coefs_, dense_model.coefs_)
     assert_same_bits(model.predict_proba(container(X)), dense_model.predict_proba(X))
@@ -726,6 +727,68 @@ def test_ctrl_c_keeps_what_there_is():
         model.fit(X, y)
     assert model.n_iter_ == 2
     assert_same_bits(model.coefs_, MLPClassifier(max_iter=2, random_state=0).fit(X, y).coefs_)
+
+
+def test_ctrl_c_after_several_epochs_in_one_call_counts_them_all(monkeypatch):
+    X, y = data("classes")
+    original, raised = stochastic._Block.next_epoch, []
+
+    def interrupted(block):
+        if block.told == 2 and not raised:
+            raised.append(block)
+            raise KeyboardInterrupt
+        return original(block)
+
+    monkeypatch.setattr(stochastic._Block, "next_epoch", interrupted)
+    model = MLPClassifier(max_iter=9, random_state=0, n_iter_no_change=20)
+    with pytest.warns(UserWarning, match="interrupted"):
+        model.fit(X, y)
+    done = int((~np.isnan(raised[0].sums[:, 0])).sum())
+    assert model.n_iter_ == len(model.loss_curve_) == done > 2
+    again = MLPClassifier(max_iter=done, random_state=0, n_iter_no_change=20).fit(X, y)
+    assert_same_bits(model.coefs_, again.coefs_)
+    assert model.loss_curve_ == again.loss_curve_
+
+
+@pytest.mark.parametrize("batch_size", [16, 33, 200])  # even batches, a rest, all rows
+@pytest.mark.parametrize(
+    ("options", "several"),
+    [
+        *((options, name != "invscaling") for name, options in SOLVERS.items()),
+        ({"tol": 0.02, "n_iter_no_change": 3, "max_iter": 60}, True),
+        ({"dropout": 0.2, "activation": ["relu", "gelu"]}, True),
+        ({"optimizer": optimizers.Adam(0.01, l2=0.01)}, True),
+        ({"learning_rate": schedules.ExponentialDecay(0.01, factor=0.9, every=20)}, True),
+        ({"random_state": np.random.RandomState}, False),
+    ],
+)
+def test_epochs_in_one_call_are_those_one_by_one(options, several, batch_size, monkeypatch):
+    """A callback that does nothing makes every epoch a call of its own."""
+    X, y = data("classes")
+    X, y = X[:96], y[:96]
+    blocks, original = [], stochastic.Trainer._from_block
+    monkeypatch.setattr(
+        stochastic.Trainer,
+        "_from_block",
+        lambda trainer, rows, block: blocks.append(len(block.sums)) or original(trainer, rows, block),
+    )
+    options = {"hidden_layer_sizes": (9, 5), "max_iter": 25, "random_state": 3, **options}
+    draws = options["random_state"]
+    fits = []
+    for callbacks in ([], [Callback()]):
+        options["random_state"] = draws if draws == 3 else draws(3)
+        blocks.clear()
+        model = MLPClassifier(**options, batch_size=batch_size, alpha=0.1, callbacks=callbacks)
+        fits.append(model.fit(X, y))
+        assert bool(blocks) == (several and not callbacks)
+    one, other = fits
+    assert_same_bits(one.coefs_ + one.intercepts_, other.coefs_ + other.intercepts_)
+    for name in ("loss_curve_", "n_iter_", "t_", "best_loss_", "_no_improvement_count"):
+        assert getattr(one, name) == getattr(other, name), name
+    if draws != 3:
+        assert one.random_state.randint(2**31) == other.random_state.randint(2**31)
+    one, other = (fit.partial_fit(X, y) for fit in fits)
+    assert_same_bits(one.coefs_, other.coefs_)
 
 
 def test_a_diverging_fit_says_so():

@@ -171,14 +171,15 @@ def test_networks_train_at_once(rng):
 @pytest.mark.skipif(not os.path.isdir(TASKS), reason="needs Linux's /proc")
 def test_woken_threads_may_run_where_they_could_before(net, X):
     """A sleeping thread is kept off its waker's processor until it runs."""
-    before = {int(task): os.sched_getaffinity(int(task)) for task in os.listdir(TASKS)}
+    allowed = lambda: {task: os.sched_getaffinity(int(task)) for task in os.listdir(TASKS)}  # noqa: E731
+    before, own = allowed(), os.sched_getaffinity(0)
     for pause in (0.0, 0.001, 0.01, 0.05, 0.05):
         time.sleep(pause)
         net.predict(X, threads=3)
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
-        after = {int(task): os.sched_getaffinity(int(task)) for task in os.listdir(TASKS)}
-        restricted = [task for task, cpus in after.items() if cpus != before.get(task, os.sched_getaffinity(0))]
+        after = allowed()
+        restricted = [task for task, cpus in after.items() if cpus != before.get(task, own)]
         if not restricted:
             break
         time.sleep(0.01)

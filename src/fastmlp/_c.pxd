@@ -88,6 +88,7 @@ cdef extern from "fastmlp.h" nogil:
         ptrdiff_t rows, batch_size
         const int64_t *order
         const double *learning_rates
+        const double *l2
         uint64_t seed
         double seconds
         int threads
@@ -97,9 +98,11 @@ cdef extern from "fastmlp.h" nogil:
 
     ctypedef struct fm_epochs:
         int64_t *order
+        const int64_t *orders
         uint32_t number
         ptrdiff_t most, done
         double *sums
+        int columns
 
     void *fm_alloc(size_t bytes) noexcept
     void fm_free(void *) noexcept
@@ -118,7 +121,8 @@ cdef extern from "fastmlp.h" nogil:
     int fm_plan_train(fm_plan *, fm_epoch *) noexcept
     int fm_plan_train_epochs(fm_plan *, fm_epoch *, fm_epochs *) noexcept
     int fm_plan_train_forward(fm_plan *, const fm_input *, ptrdiff_t rows, uint64_t seed, void *out) noexcept
-    int fm_plan_train_backward(fm_plan *, const void *output_gradient, ptrdiff_t rows, double learning_rate) noexcept
+    int fm_plan_train_backward(fm_plan *, const void *output_gradient, ptrdiff_t rows, double learning_rate,
+                               double l2) noexcept
     int fm_plan_gradients(const fm_plan *, const fm_input *, const fm_target *, const void *output_gradient,
                           ptrdiff_t rows, void *gradient, void *input_gradient, double *loss) noexcept
 

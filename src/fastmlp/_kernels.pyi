@@ -49,7 +49,6 @@ class Plan:
     def compile(
         self, loss: str | None, loss_parameter: float, optimizer: str, hyperparameters: Mapping[str, Any]
     ) -> None: ...
-    def set_l2(self, l2: float) -> None: ...
     def squares(self) -> float: ...
     def train(
         self,
@@ -68,6 +67,7 @@ class Plan:
         sums: tuple[float, float] = (0.0, 0.0),
         order: _Array | None = None,
         check_rows: bool = False,
+        l2: _Array | None = None,
     ) -> tuple[int, float, float]: ...
     def train_epochs(
         self,
@@ -82,10 +82,14 @@ class Plan:
         learning_rates: ArrayLike,
         seconds: float,
         threads: int | None = None,
+        order: _Array | None = None,
+        l2: _Array | None = None,
         out: _Array,
     ) -> int: ...
     def train_forward(self, X: ArrayLike, *, seed: int) -> _Array: ...
-    def train_backward(self, output_gradient: ArrayLike, learning_rate: float) -> None: ...
+    def train_backward(
+        self, output_gradient: ArrayLike, learning_rate: float, l2: float | None = None
+    ) -> None: ...
     def gradients(
         self,
         X: ArrayLike,

@@ -112,15 +112,34 @@ cdef int check_training(int status, const c.fm_epoch *e) except -1:
     return check(status)
 
 
-cdef Array row_numbers(order, ptrdiff_t rows):
-    """order as int64 row numbers, each below `rows`."""
+cdef Array row_numbers(order, shape, ptrdiff_t rows):
+    """order as int64 row numbers of that shape, each below `rows`."""
     cdef ptrdiff_t i
-    cdef Array array = ready(order, cnp.NPY_INT64, (len(order),), "order")
+    cdef Array array = ready(order, cnp.NPY_INT64, shape, "order")
     cdef const int64_t *numbers = <const int64_t *>cnp.PyArray_DATA(array)
     for i in range(cnp.PyArray_SIZE(array)):
         if numbers[i] < 0 or numbers[i] >= rows:
             raise ValueError(f"order has row {numbers[i]}, expected 0 to {rows - 1}")
     return array
+
+
+cdef double checked_penalty(double l2) except -1:
+    if not 0 <= l2 < np.inf:
+        raise ValueError(f"l2 is {l2}, expected finite numbers of at least 0")
+    return l2
+
+
+cdef const double *penalties(l2, shape, list keep) except? NULL:
+    """The data of l2, an array of float64 that `keep` holds alive; NULL for None."""
+    cdef ptrdiff_t i
+    if l2 is None:
+        return NULL
+    cdef Array array = ready(l2, cnp.NPY_FLOAT64, shape, "l2")
+    cdef const double *values = <const double *>cnp.PyArray_DATA(array)
+    for i in range(cnp.PyArray_SIZE(array)):
+        checked_penalty(values[i])
+    keep.append(array)
+    return values
 
 
 cdef Array plain(x, dtype=None):
@@ -520,14 +539,6 @@ cdef class Plan:
         self.compiled = True
         self.forward_rows = 0
 
-    def set_l2(self, double l2):
-        """Another penalty from the next step on; the optimizer's state stays."""
-        if not self.compiled:
-            raise RuntimeError("the plan has no optimizer: compile it first")
-        if not 0 <= l2 < np.inf:
-            raise ValueError(f"l2 is {l2}, expected a finite number of at least 0")
-        self.c_plan.hyper.l2 = l2
-
     def squares(self):
         """The sum of the squared weights of all dense layers, biases left out, in float64."""
         return c.fm_plan_squares(&self.c_plan)
@@ -560,19 +571,19 @@ cdef class Plan:
         return t
 
     def train(self, X, y, sample_weight=None, *, ptrdiff_t batch_size, seed, epoch, bint shuffle, ptrdiff_t first,
-              learning_rates, double seconds, threads=None, sums=(0.0, 0.0), order=None, bint check_rows=False):
+              learning_rates, double seconds, threads=None, sums=(0.0, 0.0), order=None, bint check_rows=False, l2=None):
         """Mini-batches first, first + 1, ... of an epoch, until it ends or `seconds` have passed.
 
         Returns the next batch, the sum of the weighted row losses and the number of correct rows, both added to `sums`:
         an epoch in several calls adds its rows in the order of one.  With an `order`, int64 row numbers of X, the epoch is
         of those rows.  With `check_rows` an X of the plan's dtype need not have been seen to be finite: NotFiniteInput comes
-        before the first batch that is not.
+        before the first batch that is not.  `l2`, like the learning rates, takes the place of the hyperparameter.
         """
         cdef c.fm_epoch e
         cdef int status
         cdef list keep = []
         self.describe_epoch(&e, X, y, sample_weight, batch_size, seed, threads, keep)
-        cdef Array given = None if order is None else row_numbers(order, e.rows)
+        cdef Array given = None if order is None else row_numbers(order, (len(order),), e.rows)
         if given is not None:
             e.rows = cnp.PyArray_SIZE(given)
         batches = (e.rows + batch_size - 1) // batch_size
@@ -583,6 +594,7 @@ cdef class Plan:
             given = self.shuffled_rows(seed, epoch, e.rows)
         e.order = <const int64_t *>cnp.PyArray_DATA(given) if given is not None else NULL
         e.learning_rates = <const double *>cnp.PyArray_DATA(rates)
+        e.l2 = penalties(l2, (batches,), keep)
         e.seconds = seconds
         e.check_rows = check_rows
         e.batch = first
@@ -594,11 +606,13 @@ cdef class Plan:
         return e.batch, e.loss, e.correct
 
     def train_epochs(self, X, y, sample_weight=None, *, ptrdiff_t batch_size, seed, epoch, bint shuffle, learning_rates,
-                     double seconds, threads=None, Array out not None):
+                     double seconds, threads=None, order=None, l2=None, Array out not None):
         """Whole epochs from `epoch` on, one for each row of learning_rates (epochs, batches), until `seconds` have passed.
 
-        `out` (epochs, 2) takes the sum of the weighted row losses and the number of correct rows of each epoch done, and
-        how many these are is returned.  An epoch that diverges ends the call before it, and raises as the first of a call.
+        `out` (epochs, 2) takes the sum of the weighted row losses and the number of correct rows of each epoch done, with a
+        third column also `squares` after it, and how many these are is returned.  An epoch that diverges ends the call
+        before it, and raises as the first of a call.  `order` (epochs, rows), int64, takes the place of shuffling, and `l2`, like the
+        learning rates, that of the hyperparameter.
         """
         cdef c.fm_epoch e
         cdef c.fm_epochs run
@@ -607,17 +621,21 @@ cdef class Plan:
         self.describe_epoch(&e, X, y, sample_weight, batch_size, seed, threads, keep)
         epochs, batches = len(learning_rates), (e.rows + batch_size - 1) // batch_size
         cdef Array rates = ready(learning_rates, cnp.NPY_FLOAT64, (epochs, batches), "learning_rates")
-        cdef Array order = np.empty(e.rows if shuffle else 0, np.int64)
+        cdef Array given = None if order is None else row_numbers(order, (epochs, e.rows), e.rows)
+        cdef Array room = np.empty(e.rows if shuffle and given is None else 0, np.int64)
         fits = cnp.PyArray_TYPE(out) == cnp.NPY_FLOAT64 and cnp.PyArray_ISCARRAY(out)
-        if not fits or (<object>out).shape != (epochs, 2):
-            raise ValueError(f"out does not fit: expected a writable C-contiguous array of shape {(epochs, 2)} and dtype "
-                             "float64")
+        if not fits or (<object>out).shape not in ((epochs, 2), (epochs, 3)):
+            raise ValueError(f"out does not fit: expected a writable C-contiguous array of shape {(epochs, 2)} or "
+                             f"{(epochs, 3)} and dtype float64")
         e.learning_rates = <const double *>cnp.PyArray_DATA(rates)
+        e.l2 = penalties(l2, (epochs, batches), keep)
         e.seconds = seconds
-        run.order = <int64_t *>cnp.PyArray_DATA(order) if shuffle else NULL
+        run.orders = <const int64_t *>cnp.PyArray_DATA(given) if given is not None else NULL
+        run.order = <int64_t *>cnp.PyArray_DATA(room) if shuffle and given is None else NULL
         run.number = index(epoch)
         run.most = epochs
         run.sums = <double *>cnp.PyArray_DATA(out)
+        run.columns = <int>cnp.PyArray_DIM(out, 1)
         self.forward_rows = 0
         with nogil:
             status = c.fm_plan_train_epochs(&self.c_plan, &e, &run)
@@ -664,16 +682,17 @@ cdef class Plan:
         self.forward_rows = count
         return out
 
-    def train_backward(self, output_gradient, double learning_rate):
-        """One optimizer step from the gradient of the loss with respect to train_forward's predictions."""
+    def train_backward(self, output_gradient, double learning_rate, l2=None):
+        """One optimizer step from the gradient of the loss with respect to train_forward's predictions; `l2` as in train."""
         cdef int status
+        cdef double penalty = self.c_plan.hyper.l2 if l2 is None else checked_penalty(l2)
         if self.forward_rows == 0:
             raise RuntimeError("train_backward needs a train_forward before it")
         cdef ptrdiff_t count = self.forward_rows
         cdef Array d = ready(output_gradient, numpy_type(self.c_plan.type), (count, self.n_out), "output_gradient")
         cdef const void *memory = cnp.PyArray_DATA(d)
         with nogil:
-            status = c.fm_plan_train_backward(&self.c_plan, memory, count, learning_rate)
+            status = c.fm_plan_train_backward(&self.c_plan, memory, count, learning_rate, penalty)
         self.forward_rows = 0
         if status == c.FM_NOT_FINITE:
             raise FloatingPointError("a step led to weights that are not finite")

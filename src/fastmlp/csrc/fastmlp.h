@@ -167,9 +167,10 @@ typedef struct {
     fm_target target;
     ptrdiff_t rows, batch_size;
     const int64_t *order;          /* of the rows; NULL: as they lie */
-    const double *learning_rates;  /* one a batch */
+    const double *learning_rates;  /* one a batch, */
+    const double *l2;              /* likewise; NULL: the hyperparameter */
     uint64_t seed;                 /* of dropout */
-    double seconds;                /* stop after the batch that passes this */
+    double seconds;                /* stop after the batch that passes this, but it is worth a copy of the state */
     int threads;
     int again;                     /* the same arrays as in the call before, which nobody has written to since */
     int check_rows;                /* nobody has looked whether the input is finite: FM_BAD_INPUT at the first batch that is not */
@@ -179,19 +180,21 @@ typedef struct {
 
 /* Whole epochs one after the other. */
 typedef struct {
-    int64_t *order;         /* room for that of each epoch, which is drawn here; NULL: as they lie */
+    int64_t *order;         /* room for that of each epoch, which is drawn here, */
+    const int64_t *orders;  /* or all orders, (most, rows); both NULL: as they lie */
     uint32_t number;        /* of the first epoch */
     ptrdiff_t most, done;   /* epochs: to do; out: done when the time had passed */
-    double *sums;           /* out: loss and correct of each, (most, 2) */
+    double *sums;           /* out: loss and correct of each, (most, columns); in a third column fm_plan_squares after it */
+    int columns;
 } fm_epochs;
 
 int fm_plan_train(fm_plan *, fm_epoch *);
-/* Epochs with learning rates (most, batches), until the seconds have passed; one that diverges fails only as the first of a
-   call.  The epoch's order, seconds, batch, sums and place in the rates are used up. */
+/* Epochs with learning rates and penalties (most, batches), until the seconds have passed; one that diverges fails only as the first of a
+   call.  The epoch's order, seconds, batch, sums and place in the rates and penalties are used up. */
 int fm_plan_train_epochs(fm_plan *, fm_epoch *, fm_epochs *);
 /* One batch in two halves, for a loss from outside: predictions out, their gradient in. */
 int fm_plan_train_forward(fm_plan *, const fm_input *, ptrdiff_t rows, uint64_t seed, void *out);
-int fm_plan_train_backward(fm_plan *, const void *output_gradient, ptrdiff_t rows, double learning_rate);
+int fm_plan_train_backward(fm_plan *, const void *output_gradient, ptrdiff_t rows, double learning_rate, double l2);
 /* gradient: a vector laid out like the parameters; input_gradient: (rows, n_in) or NULL.  Starts from a target, or from
    the gradient with respect to the prediction. */
 int fm_plan_gradients(const fm_plan *, const fm_input *, const fm_target *, const void *output_gradient,

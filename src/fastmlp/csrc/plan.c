@@ -260,25 +260,49 @@ int fm_plan_compile(fm_plan *plan, int loss, double loss_parameter, int optimize
 
 double fm_plan_squares(const fm_plan *plan) { return TYPED(plan, squares)(plan); }
 
-int fm_plan_train(fm_plan *plan, fm_epoch *epoch) { return TYPED(plan, train)(plan, epoch); }
+int fm_plan_train(fm_plan *plan, fm_epoch *epoch)
+{
+    const double start = fm_seconds();
+    fm_plan_keep(plan);
+    /* a copy of a large network must not cost more than a small part of its slice */
+    const double least = 20 * (fm_seconds() - start);
+    if (epoch->seconds < least) epoch->seconds = least;
+    const int status = TYPED(plan, train)(plan, epoch);
+    if (status == FM_NOT_FINITE) fm_plan_restore(plan);
+    return status;
+}
 
-int fm_plan_train_epochs(fm_plan *plan, fm_epoch *epoch, fm_epochs *run)
+/* Epochs until `most` are done or the time is over, or one that diverges. */
+static int train_epochs(fm_plan *plan, fm_epoch *epoch, fm_epochs *run, ptrdiff_t most, double end)
 {
     const ptrdiff_t batches = (epoch->rows + epoch->batch_size - 1) / epoch->batch_size;
-    const double end = fm_seconds() + epoch->seconds;
-    int status = FM_OK;
-    epoch->order = run->order;
+    epoch->order = run->orders ? run->orders : run->order;
     epoch->seconds = INFINITY;
     epoch->again = 0;
-    for (run->done = 0; run->done < run->most && (!run->done || fm_seconds() < end); run->done++) {
+    for (run->done = 0; run->done < most && (!run->done || fm_seconds() < end); run->done++) {
+        double *sums = run->sums + run->columns * run->done;
         if (run->order) fm_shuffle(run->order, epoch->rows, epoch->seed, run->number + (uint32_t)run->done);
         epoch->batch = 0, epoch->loss = epoch->correct = 0;
-        status = fm_plan_train(plan, epoch);
-        if (status != FM_OK) break;
-        run->sums[2 * run->done] = epoch->loss, run->sums[2 * run->done + 1] = epoch->correct;
+        const int status = TYPED(plan, train)(plan, epoch);
+        if (status != FM_OK) return status;
+        sums[0] = epoch->loss, sums[1] = epoch->correct;
+        if (run->columns > 2) sums[2] = fm_plan_squares(plan);
         epoch->learning_rates += batches;
+        if (epoch->l2) epoch->l2 += batches;
+        if (run->orders) epoch->order += epoch->rows;
         epoch->again = 1;
     }
+    return FM_OK;
+}
+
+/* The state is copied once a call: the epochs before one that diverges are made again. */
+int fm_plan_train_epochs(fm_plan *plan, fm_epoch *epoch, fm_epochs *run)
+{
+    fm_epoch first = *epoch;
+    fm_plan_keep(plan);
+    const int status = train_epochs(plan, epoch, run, run->most, fm_seconds() + epoch->seconds);
+    if (status == FM_NOT_FINITE) fm_plan_restore(plan);
+    if (status == FM_NOT_FINITE && run->done) train_epochs(plan, &first, run, run->done, INFINITY);
     return run->done ? FM_OK : status;
 }
 
@@ -287,9 +311,10 @@ int fm_plan_train_forward(fm_plan *plan, const fm_input *input, ptrdiff_t rows, 
     return TYPED(plan, train_forward)(plan, input, rows, seed, out);
 }
 
-int fm_plan_train_backward(fm_plan *plan, const void *output_gradient, ptrdiff_t rows, double learning_rate)
+int fm_plan_train_backward(fm_plan *plan, const void *output_gradient, ptrdiff_t rows, double learning_rate,
+                           double l2)
 {
-    return TYPED(plan, train_backward)(plan, output_gradient, rows, learning_rate);
+    return TYPED(plan, train_backward)(plan, output_gradient, rows, learning_rate, l2);
 }
 
 int fm_plan_gradients(const fm_plan *plan, const fm_input *input, const fm_target *target, const void *output_gradient,

@@ -385,17 +385,9 @@ class Plan:
         dense = [arrays[0] for layer, arrays in pairs if not layer.norm]
         return sum(_total(np.square(w, dtype=np.float64)) for w in dense)
 
-    def set_l2(self, l2: float) -> None:
-        """Another penalty from the next step on; the optimizer's state stays."""
-        if not self._optimizer:
-            raise RuntimeError("the plan has no optimizer, compile it first.")
-        if not 0 <= l2 < math.inf:
-            raise ValueError(f"l2 must be a finite number of at least 0, got {l2}.")
-        self._hyperparameters = {**self._hyperparameters, "l2": l2}
-
-    def _update(self, gradients: Sequence[Array], learning_rate: float) -> None:
+    def _update(self, gradients: Sequence[Array], learning_rate: float, l2: float | None) -> None:
         """One optimizer step on all parameters."""
-        h = self._hyperparameters
+        h = self._hyperparameters if l2 is None else {**self._hyperparameters, "l2": l2}
         power_1, power_2 = self._beta_powers
         powers = (power_1 * h.get("beta_1", 0.0), power_2 * h.get("beta_2", 0.0))
         scale = global_norm_scale(gradients, h.get("global_clipnorm"))
@@ -432,6 +424,7 @@ class Plan:
         sums: tuple[float, float] = (0.0, 0.0),
         order: Array | None = None,
         check_rows: bool = False,
+        l2: Array | None = None,
     ) -> tuple[int, float, float]:
         """Trains mini-batches `first`, `first` + 1, ... of an epoch until it ends or `seconds` have passed.
 
@@ -461,6 +454,8 @@ class Plan:
             Numbers of the rows that the epoch is of, instead of all rows in an order of its own.
         check_rows : bool
             Whether X may hold NaN or infinity, which end the call before the first batch that has any.
+        l2 : ndarray of float64 or None
+            One for each batch of the epoch, in place of the hyperparameter.
 
         Returns
         -------
@@ -494,7 +489,8 @@ class Plan:
                 self.set_weights(before[0])
                 self.set_state(before[1])
                 raise FloatingPointError(f"the loss of batch {batch} is not finite: {_total(row_losses)}.")
-            self._update(self._backward(traces, dz, training=True)[0], float(learning_rates[batch]))
+            gradients = self._backward(traces, dz, training=True)[0]
+            self._update(gradients, float(learning_rates[batch]), None if l2 is None else l2[batch])
             self._move_statistics(traces)
             loss, correct = loss + _total(row_losses), correct + _total(row_correct)
             batch += 1
@@ -515,6 +511,8 @@ class Plan:
         learning_rates: Array,
         seconds: float,
         threads: int | None = None,
+        order: Array | None = None,
+        l2: Array | None = None,
         out: Array,
     ) -> int:
         """Trains whole epochs `epoch`, `epoch` + 1, ... until `seconds` have passed; arguments as in `train`.
@@ -523,8 +521,13 @@ class Plan:
         ----------
         learning_rates : ndarray of float64, shape (epochs, batches)
             A row for each epoch, at most as many of which are trained, and at least one.
-        out : ndarray of float64, shape (epochs, 2)
-            Takes, of each epoch done, the sum of the weighted row losses and the number of correct rows.
+        order : ndarray of int64, shape (epochs, rows), optional
+            Row numbers of X for each epoch, in place of shuffling.
+        l2 : ndarray of float64, shape (epochs, batches), optional
+            In place of the hyperparameter.
+        out : ndarray of float64, shape (epochs, 2) or (epochs, 3)
+            Takes, of each epoch done, the sum of the weighted row losses and the number of correct rows; in a
+            third column `squares` after the epoch.
 
         Returns
         -------
@@ -539,10 +542,12 @@ class Plan:
         done, end = 0, time.monotonic() + seconds
         while done < len(learning_rates) and (not done or time.monotonic() < end):
             try:
-                _, *out[done] = self.train(
+                _, *out[done, :2] = self.train(
                     X, y, sample_weight, batch_size=batch_size, seed=seed, epoch=epoch + done,
                     shuffle=shuffle, first=0, learning_rates=learning_rates[done], seconds=math.inf,
+                    order=None if order is None else order[done], l2=None if l2 is None else l2[done],
                 )  # fmt: skip
+                out[done, 2:] = self.squares()
             except FloatingPointError:
                 if not done:
                     raise
@@ -557,13 +562,16 @@ class Plan:
         self._last = self._forward(X, dropout_seed=seed)
         return self._last[-1].a.copy()
 
-    def train_backward(self, output_gradient: Any, learning_rate: float) -> None:
-        """One optimizer step from the gradient of a loss with respect to `train_forward`'s predictions."""
+    def train_backward(self, output_gradient: Any, learning_rate: float, l2: float | None = None) -> None:
+        """One optimizer step from the gradient of a loss with respect to `train_forward`'s predictions.
+
+        `l2` takes the place of the hyperparameter.
+        """
         if self._last is None:
             raise RuntimeError("train_backward needs a train_forward before it.")
         traces, self._last = self._last, None
         dz = self._from_outside(traces[-1], output_gradient)
-        self._update(self._backward(traces, dz, training=True)[0], learning_rate)
+        self._update(self._backward(traces, dz, training=True)[0], learning_rate, l2)
         self._move_statistics(traces)
 
     def get_state(self) -> dict[str, Any]:

@@ -19,8 +19,9 @@ from .describe import Goal, goal, initial_weights, output_activation, per_layer
 from .fitted import GROUP, Fitted, checks
 from .fitting import NOT_FINITE, Descending, HeldOut
 from .lbfgs import Objective, minimize, unpacked
+from .rows import Rows
 from .solvers import solver_of
-from .stochastic import Rows, Trainer
+from .stochastic import Trainer
 
 Array = np.ndarray[Any, Any]
 

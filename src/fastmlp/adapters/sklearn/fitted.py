@@ -11,7 +11,7 @@ import numpy as np
 from ...network import Network
 from .._optional import require
 from .describe import Shape, engine_activation, per_layer
-from .stochastic import outputs
+from .rows import outputs
 
 Array = np.ndarray[Any, Any]
 Arrays = list[Array]

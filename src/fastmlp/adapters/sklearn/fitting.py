@@ -13,8 +13,9 @@ from ...callbacks import Callback, overrides
 from ...network import Network
 from ...progress import Progress
 from .._optional import require
+from .rows import Rows, outputs
 from .solvers import described
-from .stochastic import Rows, Trainer, outputs
+from .stochastic import Trainer
 
 Array = np.ndarray[Any, Any]
 
@@ -172,6 +173,8 @@ class Descending:
                 if self._ends(epoch, logs):
                     break
         except KeyboardInterrupt:
+            while self.trainer.has_finished_epoch():
+                self._ends(model.n_iter_, self._epoch(model.n_iter_))
             warnings.warn("Training interrupted by user.", stacklevel=2)
         finally:
             self.progress.close()
@@ -189,7 +192,7 @@ class Descending:
         self.progress.epoch_begin(epoch)
         if self.watchers is not None:
             self.watchers.epoch_begins(epoch)
-        model.loss_ = self.trainer.epoch(self.rows)
+        model.loss_ = self.trainer.epoch(self.rows, self._certain(epoch))
         model.n_iter_ += 1
         model.t_ += len(self.rows)
         model.loss_curve_.append(model.loss_)
@@ -203,6 +206,14 @@ class Descending:
                 print(f"Validation score: {logs['val_score']:f}")
         self.progress.epoch_end(epoch, logs)
         return logs
+
+    def _certain(self, epoch: int) -> int:
+        """How many epochs there will be from this one on, however they go; 1 if any is watched."""
+        model = self.model
+        watched = self.watchers is not None or self.held_out is not None or not self.progress.silent
+        if watched or not self.trainer.solver.is_steady():
+            return 1
+        return int(min(self.epochs - epoch, model.n_iter_no_change - model._no_improvement_count + 1))
 
     def _ends(self, epoch: int, logs: dict[str, float]) -> bool:
         """Whether this epoch was the last one."""

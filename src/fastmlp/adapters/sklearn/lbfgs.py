@@ -12,7 +12,7 @@ import numpy as np
 from ...network import Network
 from .._optional import require
 from .describe import Goal
-from .stochastic import Rows, chunk_rows, dense
+from .rows import Rows, chunk_rows, dense
 
 Array = np.ndarray[Any, Any]
 

@@ -75,6 +75,10 @@ class Solver:
     def epoch_ends(self, rows_seen: int, plan: Any) -> None:
         """After each epoch, with the number of rows since the first."""
 
+    def is_steady(self) -> bool:
+        """Whether the rates of coming epochs are known."""
+        return True
+
     def stops(self, message: str, verbose: bool, plan: Any) -> bool:
         """Whether no progress means the end; says so if `verbose`."""
         if verbose:
@@ -105,6 +109,9 @@ class Descent(Solver):
             state["slots"] = [[array * factor for array in slot] for slot in state["slots"]]
             plan.set_state(state)
         self.learning_rate = learning_rate
+
+    def is_steady(self) -> bool:
+        return self.schedule != "invscaling"
 
     def epoch_ends(self, rows_seen: int, plan: Any) -> None:
         if self.schedule == "invscaling":

@@ -2,7 +2,7 @@
 
 scikit-learn's gradient of a batch is (sum of weight * row's gradient + alpha * W) / (sum of the weights), and
 the engine's is (sum of weight * row's gradient) / rows + l2 * W.  So a row's weight becomes weight * rows /
-(sum of the weights), and l2 is alpha / (sum of the weights).
+(sum of the weights), and l2 of a batch is alpha / (sum of the weights), beside what its optimizer has.
 """
 
 from __future__ import annotations
@@ -17,55 +17,45 @@ from ...network import Network
 from ...optimizers import Optimizer
 from ...training import SLICE
 from .describe import Goal
+from .rows import Rows, chunk_rows, dense
 from .solvers import Solver
 
 Array = np.ndarray[Any, Any]
 
-CHUNK = 2**22  # bytes of rows made dense at a time: they stay in a cache
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Checked rows: X dense or CSR, y as the engine takes it, and weights (rows,) or None."""
-
-    X: Any
-    y: Array
-    weights: Array | None = None
-
-    def __len__(self) -> int:
-        return int(self.X.shape[0])
-
-
-def dense(X: Any, chosen: slice | Array) -> Array:
-    """Some rows as an array."""
-    if hasattr(X, "toarray"):
-        return np.asarray(X[chosen].toarray(order="C"))
-    return np.asarray(X[chosen] if isinstance(chosen, slice) else X.take(chosen, axis=0))
-
-
-def chunk_rows(X: Any) -> int:
-    """How many rows make a chunk."""
-    return max(1, CHUNK // (X.shape[1] * X.dtype.itemsize))
-
-
-def outputs(net: Network, X: Any, threads: int | None) -> Array:
-    """The network's outputs (rows, n_out); CSR is made dense in chunks."""
-    if not hasattr(X, "toarray"):
-        return net.predict(X, None, threads)
-    step = chunk_rows(X)
-    parts = [net.predict(dense(X, slice(i, i + step)), None, threads) for i in range(0, X.shape[0], step)]
-    return np.concatenate(parts)
+AHEAD = 2**16  # row numbers drawn ahead of the epochs that take them
 
 
 @dataclass
 class _Cut:
     """An epoch's rows in batches."""
 
-    divisors: Array  # of each batch: the sum of its weights
+    l2: Array  # of each batch
     row_weights: Array | None  # (rows,) as the engine takes them
-    parts: list[tuple[int, int]]  # (first, last + 1) of batches that one call can train
+    parts: list[tuple[int, int]]  # (first, last + 1) of batches that one call trains
     share: float  # sum over the batches of rows / divisor
     middle: float  # the same, each times the part of the epoch that lies before it
+
+
+@dataclass
+class _Block:
+    """Epochs that one call of the engine may train, or several, and what is told of them one by one."""
+
+    order: Array | None  # (epochs, rows)
+    rates: Array  # (epochs, batches)
+    l2: Array  # likewise
+    squares: float  # before the first
+    sums: Array  # (epochs, 3): losses, correct rows, squares after it; NaN before it is done
+    told: int = 0
+
+    def has_next(self) -> bool:
+        """Whether the next epoch is done."""
+        return self.told < len(self.sums) and not np.isnan(self.sums[self.told, 0])
+
+    def next_epoch(self) -> tuple[float, float, float]:
+        """The sum of its losses, and the squares before and after it."""
+        before = self.sums[self.told - 1, 2] if self.told else self.squares
+        self.told += 1
+        return float(self.sums[self.told - 1, 0]), float(before), float(self.sums[self.told - 1, 2])
 
 
 @dataclass
@@ -85,14 +75,60 @@ class Trainer:
     shared: bool = True  # whether others draw from it too
     watcher: Any = None
     diverged: bool = False
-    _l2: float | None = field(default=None, init=False)
+    _compiled: bool = field(default=False, init=False)
     _order: Array | None = field(default=None, init=False)
     _same: _Cut | None = field(default=None, init=False)  # where it does not depend on the order
+    _block: _Block | None = field(default=None, init=False)
 
-    def epoch(self, rows: Rows) -> float:
-        """One pass over the rows; scikit-learn's loss, NaN once the numbers have left the finite ones."""
+    def epoch(self, rows: Rows, certain: int = 1) -> float:
+        """One pass over the rows; scikit-learn's loss, NaN once the numbers have left the finite ones.
+
+        Short epochs are trained several at a time, of which the next calls tell: at most `certain`, as many
+        calls as there will be whatever the losses are.
+        """
         if self.diverged:
             return float("nan")
+        if self._block is None and certain > 1:
+            self._block = self._draw(rows, min(certain, AHEAD // len(rows)))
+        return self._single(rows) if self._block is None else self._from_block(rows, self._block)
+
+    def has_finished_epoch(self) -> bool:
+        """Whether an epoch is done of which no call has told."""
+        return self._block is not None and self._block.has_next()
+
+    def _draw(self, rows: Rows, epochs: int) -> _Block | None:
+        """The next epochs, if they are alike and nobody else draws random numbers meanwhile."""
+        plain = self.goal.function is None and self.watcher is None and not hasattr(rows.X, "toarray")
+        ordered = self.shuffles is None or (rows.weights is None and not self.shared)
+        if epochs < 2 or not plain or not ordered:
+            return None
+        self._compile()
+        l2 = np.tile(self._cut(rows, None).l2, (epochs, 1))
+        orders = [order for order in (self._shuffled(rows) for _ in range(epochs)) if order is not None]
+        rates = self.solver.rates(self.net.plan.step, l2.size).reshape(l2.shape)
+        sums = np.full((epochs, 3), np.nan)
+        return _Block(np.stack(orders) if orders else None, rates, l2, self.net.plan.squares(), sums)
+
+    def _from_block(self, rows: Rows, block: _Block) -> float:
+        cut, left = self._cut(rows, None), slice(block.told, None)
+        try:
+            if not block.has_next():
+                self.net.plan.train_epochs(
+                    rows.X, rows.y, cut.row_weights, batch_size=self.batch_size, seed=self.net.seed, epoch=0,
+                    shuffle=False, learning_rates=block.rates[left], l2=block.l2[left], seconds=SLICE,
+                    threads=self.threads, order=None if block.order is None else block.order[left],
+                    out=block.sums[left],
+                )  # fmt: skip
+        except FloatingPointError:
+            self.diverged = True
+            return float("nan")
+        loss = self._loss(rows, cut, *block.next_epoch())
+        if block.told == len(block.sums):
+            self._block = None
+        return loss
+
+    def _single(self, rows: Rows) -> float:
+        self._compile()
         order = self._shuffled(rows)
         cut = self._cut(rows, order)
         before = self.net.plan.squares() if self.alpha > 0 else 0.0
@@ -103,8 +139,12 @@ class Trainer:
         except FloatingPointError:
             self.diverged = True
             return float("nan")
+        return self._loss(rows, cut, total, before, self.net.plan.squares() if self.alpha > 0 else 0.0)
+
+    def _loss(self, rows: Rows, cut: _Cut, total: float, before: float, after: float) -> float:
+        """scikit-learn's, from the engine's sum over the rows and |W|^2 before and after the epoch."""
         total = total * self.goal.scale + self._constant(rows, cut)
-        return (total + self._penalty(cut, before)) / len(rows)
+        return (total + self._penalty(cut, before, after)) / len(rows)
 
     def take(self, optimizer: Optimizer) -> None:
         """Go on with the learning rate of another description, which a callback has chosen."""
@@ -112,7 +152,7 @@ class Trainer:
 
     def finish(self) -> None:
         """Keep the optimizer's state for the next fit."""
-        if self._l2 is not None:
+        if self._compiled:
             self.solver.state = self.net.plan.get_state()
 
     def _shuffled(self, rows: Rows) -> Array | None:
@@ -149,44 +189,38 @@ class Trainer:
             row_weights[slice(None) if order is None else order] = (
                 weights * np.repeat(sizes / divisors, sizes) * factor
             )
-        shares = sizes / divisors
-        parts = self._parts(rows, divisors)
-        before = np.arange(len(starts)) / len(starts)
-        cut = _Cut(divisors, row_weights, parts, float(shares.sum()), float(shares @ before))
+        shares, before = sizes / divisors, np.arange(len(starts)) / len(starts)
+        l2 = self.solver.hyperparameters()["l2"] + self.alpha / divisors
+        cut = _Cut(l2, row_weights, self._parts(rows, len(l2)), float(shares.sum()), float(shares @ before))
         if rows.weights is None or order is None:
             self._same = cut
         return cut
 
-    def _parts(self, rows: Rows, divisors: Array) -> list[tuple[int, int]]:
-        """Batches of the same penalty, and not too many rows to make dense."""
-        batches = len(divisors)
+    def _parts(self, rows: Rows, batches: int) -> list[tuple[int, int]]:
+        """All batches at once, unless something is done between them or many rows are to be made dense."""
+        most = batches
         if self.watcher is not None or self.goal.name is None:
-            return [(i, i + 1) for i in range(batches)]
-        most = max(1, chunk_rows(rows.X) // self.batch_size) if hasattr(rows.X, "toarray") else batches
-        edges = [0, batches]
-        if self.alpha > 0:
-            edges[1:1] = (np.flatnonzero(np.diff(divisors)) + 1).tolist()
-        return [
-            (first, min(first + most, stop))
-            for start, stop in zip(edges, edges[1:], strict=False)
-            for first in range(start, stop, most)
-        ]
+            most = 1
+        elif hasattr(rows.X, "toarray"):
+            most = max(1, chunk_rows(rows.X) // self.batch_size)
+        return [(first, min(first + most, batches)) for first in range(0, batches, most)]
 
     def _run(self, rows: Rows, order: Array | None, cut: _Cut, first: int, stop: int) -> float:
         """Train batches; the sum of the rows' losses as the engine counts it."""
         chosen = slice(first * self.batch_size, min(stop * self.batch_size, len(rows)))
         taken = chosen if order is None else order[chosen]
-        self._penalize(self.alpha / float(cut.divisors[first]))
         if self.watcher is not None:
             self.watcher.batch_begins(first)
-        rates = self.solver.rates(self.net.plan.step, stop - first)
+        rates, l2 = self.solver.rates(self.net.plan.step, stop - first), cut.l2[first:stop]
         step = self._train if self.goal.function is None else self._python_step
-        total = step(rows, taken, cut.row_weights, rates)
+        total = step(rows, taken, cut.row_weights, rates, l2)
         if self.watcher is not None:
             self.watcher.batch_ends(first, total * self.goal.scale / (chosen.stop - chosen.start))
         return total
 
-    def _python_step(self, rows: Rows, taken: slice | Array, weights: Array | None, rates: Array) -> float:
+    def _python_step(
+        self, rows: Rows, taken: slice | Array, weights: Array | None, rates: Array, l2: Array
+    ) -> float:
         """One batch with a loss in Python."""
         plan, X = self.net.plan, dense(rows.X, taken)
         predictions = plan.train_forward(X, seed=self.net.seed)
@@ -195,10 +229,12 @@ class Trainer:
         value, gradient = python_loss(self.goal.function, rows.y[taken], predictions, of_rows)
         if not (np.isfinite(value) and np.isfinite(gradient).all()):
             raise FloatingPointError("the loss is not finite")
-        plan.train_backward(gradient, float(rates[0]))
+        plan.train_backward(gradient, float(rates[0]), float(l2[0]))
         return value * len(X)
 
-    def _train(self, rows: Rows, taken: slice | Array, weights: Array | None, rates: Array) -> float:
+    def _train(
+        self, rows: Rows, taken: slice | Array, weights: Array | None, rates: Array, l2: Array
+    ) -> float:
         """Batches in the engine, which finds the rows of an order itself if they are dense.
 
         It looks at all targets in every call, so that a small part of the rows is gathered here.
@@ -213,23 +249,20 @@ class Trainer:
         while done < len(rates):
             done, *new = self.net.plan.train(
                 X, y, weights, batch_size=self.batch_size, seed=self.net.seed, epoch=0, shuffle=False,
-                first=done, learning_rates=rates, seconds=SLICE, threads=self.threads, sums=sums, order=order,
+                first=done, learning_rates=rates, l2=l2, seconds=SLICE, threads=self.threads, sums=sums,
+                order=order,
             )  # fmt: skip
             sums = (new[0], new[1])
         return sums[0]
 
-    def _penalize(self, l2: float) -> None:
-        """Compile the plan for a penalty; once that is done, another one leaves the optimizer as it is."""
-        if l2 == self._l2:
+    def _compile(self) -> None:
+        """Compile the plan, with the state that the solver has kept, unless this fit has done so."""
+        if self._compiled:
             return
-        plan, hyper = self.net.plan, self.solver.hyperparameters()
-        if self._l2 is None:
-            hyper["l2"] += l2
-            plan.compile(self.goal.name, self.goal.parameter, self.solver.name, hyper)
-            self.solver.begin(plan)
-        else:
-            plan.set_l2(hyper["l2"] + l2)
-        self._l2 = l2
+        plan = self.net.plan
+        plan.compile(self.goal.name, self.goal.parameter, self.solver.name, self.solver.hyperparameters())
+        self.solver.begin(plan)
+        self._compiled = True
 
     def _constant(self, rows: Rows, cut: _Cut) -> float:
         values = self.goal.constants(rows.y)
@@ -239,7 +272,7 @@ class Trainer:
             return float(values.sum())
         return float(cut.row_weights.astype(np.float64) @ values) / self.goal.factor
 
-    def _penalty(self, cut: _Cut, before: float) -> float:
+    def _penalty(self, cut: _Cut, before: float, after: float) -> float:
         """The sum over the rows of alpha / 2 * |W|^2 / divisor, |W|^2 as it was before each batch.
 
         The engine tells it between calls: with one batch an epoch that is exact, and with more the way from
@@ -247,5 +280,5 @@ class Trainer:
         """
         if self.alpha == 0:
             return 0.0
-        change = self.net.plan.squares() - before if len(cut.divisors) > 1 else 0.0
+        change = after - before if len(cut.l2) > 1 else 0.0
         return 0.5 * self.alpha * (before * cut.share + change * cut.middle)
