@@ -18,6 +18,7 @@
 
 #define CHUNK_BYTES (640 * 1024)   /* of a layer's deltas in training: within a second-level cache */
 #define NEXT_BYTES (128 * 1024)    /* of the next batch's rows, asked for ahead of time */
+#define APART_LINES 24             /* between the rows of different cores: how far a hardware prefetcher runs ahead */
 #define STACK_BYTES (16 * 1024)    /* of scratch on the C stack; more is allocated */
 
 const fm_activation_info fm_activations[] = {
