@@ -103,7 +103,8 @@ class Network(Predictor):
             if isinstance(layer, descriptions.Dense):
                 assert layer.initializer is not None
                 kind, scale = initializers.distribution(layer.initializer, width, layer.units)
-                self.plan.initialize(i, kind, scale, self.seed)
+                if scale > 0:
+                    self.plan.initialize(i, kind, scale, self.seed)
 
     def _build(
         self, n_in: int, layers: tuple[Layer, ...], dtype: np.dtype[Any], seed: int, isa: str | None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any
@@ -50,6 +52,12 @@ def _constraints(parent: Any, losses: set[str], **more: Any) -> dict[str, Any]:
         "threads": [interval(Integral, 1, None, closed="left"), None],
     }
     return {**parent._parameter_constraints, **ours, **more}
+
+
+@functools.cache
+def _binarizer(classes: int) -> Any:
+    """scikit-learn's, fitted to numbers of so many classes: one takes as long as a small fit to make."""
+    return require("sklearn.preprocessing", GROUP).LabelBinarizer().fit(np.arange(classes))
 
 
 def _keep(model: Any, given: Mapping[str, Any]) -> None:
@@ -161,8 +169,8 @@ class MLPClassifier(Engine, _Classifier):  # type: ignore[misc]
         X, _ = fitted.checks.validate_data(
             self, X, y, accept_sparse=["csr", "csc"], dtype=(np.float64, np.float32), reset=reset
         )
-        self._label_binarizer = require("sklearn.preprocessing", GROUP).LabelBinarizer().fit(classes)
-        self.classes_ = self._label_binarizer.classes_
+        self._label_binarizer = copy.copy(_binarizer(len(classes)))
+        self._label_binarizer.classes_ = self.classes_ = classes
         return X, index[:, None] == (np.arange(len(classes)) if len(classes) > 2 else [1])
 
     def _default_output(self) -> str:
