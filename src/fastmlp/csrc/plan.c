@@ -143,13 +143,14 @@ static void fm_plan_restore(fm_plan *plan)
 }
 
 /* Threads for `rows` rows through the network `passes` times: as many as are allowed while each has enough multiply-adds
-   to outweigh waking it. */
+   to outweigh waking it.  Training, which has more than one pass and times its batches, tries two for less. */
 static int workers_for(const fm_plan *plan, ptrdiff_t rows, int passes, int threads)
 {
     const double work = (double)rows * (double)plan->size * passes, least = 2e6;
     const int most = threads > 0 ? threads : fm_num_threads();
-    if (most == 1 || work < 2 * least) return 1;
-    return work / least < most ? (int)(work / least) : most;
+    if (most == 1 || work < (passes > 1 ? least / 2 : 2 * least)) return 1;
+    const int workers = work / least < most ? (int)(work / least) : most;
+    return workers > 2 ? workers : 2;
 }
 
 /* Ways of a training step: one worker, workers that share each of its phases, workers with a part of the rows each. */
