@@ -746,8 +746,30 @@ def test_ctrl_c_after_several_epochs_in_one_call_counts_them_all(monkeypatch):
     done = int((~np.isnan(raised[0].sums[:, 0])).sum())
     assert model.n_iter_ == len(model.loss_curve_) == done > 2
     again = MLPClassifier(max_iter=done, random_state=0, n_iter_no_change=20).fit(X, y)
-    assert_same_bits(model.coefs_, again.coefs_)
     assert model.loss_curve_ == again.loss_curve_
+    assert_same_bits(model.coefs_, again.coefs_)
+
+
+def test_ctrl_c_between_calls_leaves_an_optimizer_to_go_on_with(monkeypatch):
+    """Of 30 epochs that were drawn the first call trains one, and the next one is interrupted."""
+    X, y = data("classes")
+    monkeypatch.setattr(stochastic, "SLICE", 0.0)
+    original, raised = stochastic._Block.has_next, []
+
+    def interrupted(block):
+        if block.told == 1 and not raised:
+            raised.append(len(block.sums))
+            raise KeyboardInterrupt
+        return original(block)
+
+    options = {"shuffle": False, "random_state": 0, "n_iter_no_change": 50}
+    one, other = (MLPClassifier(max_iter=epochs, **options) for epochs in (30, 1))
+    other.fit(X, y)
+    monkeypatch.setattr(stochastic._Block, "has_next", interrupted)
+    with pytest.warns(UserWarning, match="interrupted"):
+        one.fit(X, y)
+    assert raised == [30] and one.n_iter_ == 1
+    assert_same_bits(one.partial_fit(X, y).coefs_, other.partial_fit(X, y).coefs_)
 
 
 @pytest.mark.parametrize("batch_size", [16, 33, 200])  # even batches, a rest, all rows

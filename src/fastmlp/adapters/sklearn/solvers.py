@@ -137,7 +137,8 @@ class OutsideAdam(Solver):
     with the root in the rates.
     """
 
-    power: float = 1.0  # beta_2 ** steps, a running product: libm's powers differ between machines
+    power: float = 1.0  # beta_2 ** step, a running product: libm's powers differ between machines
+    step: int = 0  # the last one that rates were asked for from
 
     def begin(self, plan: Any) -> None:
         super().begin(plan)
@@ -147,12 +148,15 @@ class OutsideAdam(Solver):
             plan.set_state(state)
 
     def rates(self, first_step: int, count: int) -> Array:
-        powers = filled(self.optimizer.beta_2, count)  # type: ignore[attr-defined]
+        if first_step < self.step:
+            self.power, self.step = 1.0, 0
+        passed = first_step - self.step
+        powers = filled(self.optimizer.beta_2, passed + count)  # type: ignore[attr-defined]
         powers[0] *= self.power
-        if count > 1:
-            powers = np.multiply.accumulate(powers)
-        self.power = float(powers[-1])
-        return self._rates(first_step, count) * np.sqrt(1 - powers)
+        powers = np.multiply.accumulate(powers)
+        if passed:
+            self.power, self.step = float(powers[passed - 1]), first_step
+        return self._rates(first_step, count) * np.sqrt(1 - powers[passed:])
 
 
 def solver_of(model: Any) -> Solver:
