@@ -1,6 +1,6 @@
 /* Weight and bias gradients of dense layers, as orders of register tiles. */
 
-/* sums += block, or sums = block for the first. */
+/* sums += block */
 INLINE void FN(add_block)(real *sums, const real *block, ptrdiff_t count)
 {
     for (ptrdiff_t i = 0; i < count; i += VW) vstore(sums + i, vload(sums + i) + vload(block + i));
