@@ -276,21 +276,30 @@ def test_threads_do_not_change_training(fma_isa, dtype, threads, hyper):
 
 
 @pytest.mark.parametrize("hyper", [{"l2": 1e-3}, {"global_clipnorm": 0.5}], ids=["penalty", "clipped"])
-@pytest.mark.parametrize(("rows", "batch_size"), [(2000, 190), (3650, 301), (7400, 700), (1030, 1024)])
-def test_every_way_of_a_step_has_the_same_bits(fma_isa, dtype, rows, batch_size, hyper):
+@pytest.mark.parametrize("norm", [None, "layer", "batch"])
+@pytest.mark.parametrize(
+    ("rows", "batch_size", "epochs"), [(2000, 190, 2), (3650, 301, 2), (7400, 700, 1), (1030, 1024, 10)]
+)
+def test_every_way_of_a_step_has_the_same_bits(fma_isa, dtype, rows, batch_size, epochs, norm, hyper):
     """Large batches of a network with few weights: threads share weights, or hand on sums over the rows.
 
     Sums that start anew in a chain's first block and behind whole blocks, and a last batch with rows for one.
+    Each way has three batches before the fastest one goes on.
     """
     layers = layers_of([100, 97, 3], ["relu", "tanh"], "softmax", 0.1)
     weights = random_weights(np.random.default_rng(8), 20, layers, dtype)
+    if norm:
+        layers.insert(1, (100, "identity", 0.0, True, 0.0, norm, 1e-3, 0.9))
+        weights[2:2] = [np.ones(100, dtype), np.zeros(100, dtype)] * (2 if norm == "batch" else 1)
     results = []
     for threads in (1, 2, 3):
         plan = make_plan(20, layers, weights, dtype, fma_isa)
         plan.compile("sparse_categorical_crossentropy", 0.0, "adam", {**HYPER["adam"], **hyper})
         X, y = data(plan, rows, "sparse_categorical_crossentropy")
-        assert batch_size * 3 * plan.num_parameters > 2 * 2e6, "too little work to be divided"
-        results.append((plan, train(plan, X, y, 0.01, epochs=2, batch_size=batch_size, threads=threads)))
+        assert batch_size * 3 * plan.num_parameters > 1e6, "too little work to be divided"
+        assert batch_size * 420 > 2 * 1.2 * plan.num_parameters, "too many weights for a relay"
+        assert rows // batch_size * epochs >= 9, "too few batches for every way"
+        results.append((plan, train(plan, X, y, 0.01, epochs=epochs, batch_size=batch_size, threads=threads)))
     assert_trained(results[0][0].get_weights(), weights)
     for plan, sums in results[1:]:
         assert_same_bits(plan.get_weights(), results[0][0].get_weights())

@@ -660,7 +660,6 @@ def test_a_row_that_is_not_a_number_raises_before_any_weight_moves(isa, dtype, l
 
 
 def test_registries_agree_with_the_twin():
-
     assert set(PARAMETERS) == set(reference.ACTIVATIONS)
     assert PARAMETERS == {name: entry.parameter for name, entry in reference.ACTIVATIONS.items()}
     assert LINKS == {name: entry.link for name, entry in reference.LOSSES.items()}

@@ -781,7 +781,7 @@ def test_ctrl_c_between_calls_leaves_an_optimizer_to_go_on_with(monkeypatch):
         ({"dropout": 0.2, "activation": ["relu", "gelu"]}, True),
         ({"optimizer": optimizers.Adam(0.01, l2=0.01)}, True),
         ({"learning_rate": schedules.ExponentialDecay(0.01, factor=0.9, every=20)}, True),
-        ({"random_state": np.random.RandomState}, False),
+        ({"random_state": np.random.RandomState}, True),
     ],
 )
 def test_epochs_in_one_call_are_those_one_by_one(options, several, batch_size, monkeypatch):
@@ -811,6 +811,29 @@ def test_epochs_in_one_call_are_those_one_by_one(options, several, batch_size, m
         assert one.random_state.randint(2**31) == other.random_state.randint(2**31)
     one, other = (fit.partial_fit(X, y) for fit in fits)
     assert_same_bits(one.coefs_, other.coefs_)
+
+
+def test_long_epochs_are_calls_of_their_own(monkeypatch):
+    """Ctrl-C waits for a slice of time, not for an epoch."""
+    X, y = data("classes")
+    drawn, original = [], stochastic.Trainer._draw
+    monkeypatch.setattr(stochastic.Trainer, "_draw", lambda *args: drawn.append(original(*args)) or drawn[-1])
+    for brief, blocks in ((1e9, True), (ROWS, False)):
+        monkeypatch.setattr(stochastic, "BRIEF", brief)
+        drawn.clear()
+        MLPClassifier(max_iter=4).fit(X, y)
+        assert drawn and all((block is not None) == blocks for block in drawn)
+
+
+@pytest.mark.parametrize("batch_size", [32, 200])
+def test_numpys_own_generator_is_left_as_theirs_leaves_it(batch_size):
+    X, y = data("classes")
+    after = []
+    for model in pair("classes", random_state=None, batch_size=batch_size, max_iter=3):
+        np.random.seed(0)  # noqa: NPY002
+        model.fit(X, y)
+        after.append(np.random.random())  # noqa: NPY002
+    assert after[0] == after[1]
 
 
 def test_a_diverging_fit_says_so():

@@ -170,7 +170,7 @@ typedef struct {
     const double *learning_rates;  /* one a batch, */
     const double *l2;              /* likewise; NULL: the hyperparameter */
     uint64_t seed;                 /* of dropout */
-    double seconds;                /* stop after the batch that passes this, but it is worth a copy of the state */
+    double seconds;                /* stop after the batch that passes this; raised to 20 times what a copy of the state takes */
     int threads;
     int again;                     /* the same arrays as in the call before, which nobody has written to since */
     int check_rows;                /* nobody has looked whether the input is finite: FM_BAD_INPUT at the first batch that is not */

@@ -284,7 +284,7 @@ void fm_parallel(fm_task *task, void *context, int workers, ptrdiff_t units)
 
 void fm_await(const fm_progress *progress, ptrdiff_t least)
 {
-    for (int spins = 0; __atomic_load_n(&progress->done, __ATOMIC_ACQUIRE) < least; spins++)
+    for (int spins = 0; __atomic_load_n(&progress->done, __ATOMIC_ACQUIRE) < least; spins += spins < 1000)
         spins < 1000 ? spin_pause() : thread_yield();
 }
 

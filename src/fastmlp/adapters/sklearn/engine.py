@@ -9,6 +9,7 @@ through which all of its public methods go.
 from __future__ import annotations
 
 import warnings
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -193,7 +194,7 @@ class Engine(Fitted):
             batch_size=self._batch_size(len(rows)),
             threads=model.threads,
             shuffles=draws if model.shuffle else None,
-            shared=draws is model.random_state,
+            shared=not isinstance(model.random_state, Integral),
         )
         Descending(model, trainer, rows, held_out, incremental=incremental).run()
 

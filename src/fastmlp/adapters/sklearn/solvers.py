@@ -138,7 +138,7 @@ class OutsideAdam(Solver):
     """
 
     power: float = 1.0  # beta_2 ** step, a running product: libm's powers differ between machines
-    step: int = 0  # the last one that rates were asked for from
+    step: int = 0  # the first one of the last rates
 
     def begin(self, plan: Any) -> None:
         super().begin(plan)

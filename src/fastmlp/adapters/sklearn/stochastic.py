@@ -23,6 +23,7 @@ from .solvers import Solver
 Array = np.ndarray[Any, Any]
 
 AHEAD = 2**16  # row numbers drawn ahead of the epochs that take them
+BRIEF = 2e8  # parameters times rows of an epoch that Ctrl-C may wait for: hundredths of a second, or a tenth
 
 
 @dataclass
@@ -97,10 +98,10 @@ class Trainer:
         return self._block is not None and self._block.has_next()
 
     def _draw(self, rows: Rows, epochs: int) -> _Block | None:
-        """The next epochs, if they are alike and nobody else draws random numbers meanwhile."""
+        """The next epochs, if they are short and alike; Ctrl-C or a divergence leaves the generator ahead."""
         plain = self.goal.function is None and self.watcher is None and not hasattr(rows.X, "toarray")
-        ordered = self.shuffles is None or (rows.weights is None and not self.shared)
-        if epochs < 2 or not plain or not ordered:
+        alike = plain and (self.shuffles is None or rows.weights is None)
+        if epochs < 2 or not alike or len(rows) * self.net.plan.num_parameters > BRIEF:
             return None
         self._compile()
         l2 = np.tile(self._cut(rows, None).l2, (epochs, 1))
