@@ -611,8 +611,8 @@ cdef class Plan:
 
         `out` (epochs, 2) takes the sum of the weighted row losses and the number of correct rows of each epoch done, with a
         third column also `squares` after it, and how many these are is returned.  An epoch that diverges ends the call
-        before it, and raises as the first of a call.  `order` (epochs, rows), int64, takes the place of shuffling, and `l2`, like the
-        learning rates, that of the hyperparameter.
+        before it, and raises as the first of a call.  `order` (epochs, rows), int64, takes the place of shuffling, and
+        `l2`, like the learning rates, that of the hyperparameter.
         """
         cdef c.fm_epoch e
         cdef c.fm_epochs run

@@ -170,7 +170,7 @@ typedef struct {
     const double *learning_rates;  /* one a batch, */
     const double *l2;              /* likewise; NULL: the hyperparameter */
     uint64_t seed;                 /* of dropout */
-    double seconds;                /* stop after the batch that passes this; raised to 20 times what a copy of the state takes */
+    double seconds;                /* stop after the batch that passes this; raised to 20 times a copy of the state's */
     int threads;
     int again;                     /* the same arrays as in the call before, which nobody has written to since */
     int check_rows;                /* nobody has looked whether the input is finite: FM_BAD_INPUT at the first batch that is not */
@@ -189,8 +189,8 @@ typedef struct {
 } fm_epochs;
 
 int fm_plan_train(fm_plan *, fm_epoch *);
-/* Epochs with learning rates and penalties (most, batches), until the seconds have passed; one that diverges fails only as the first of a
-   call.  The epoch's order, seconds, batch, sums and place in the rates and penalties are used up. */
+/* Epochs with learning rates and penalties (most, batches), until the seconds have passed; one that diverges fails only as
+   the first of a call.  The epoch's order, seconds, batch, sums and place in the rates and penalties are used up. */
 int fm_plan_train_epochs(fm_plan *, fm_epoch *, fm_epochs *);
 /* One batch in two halves, for a loss from outside: predictions out, their gradient in. */
 int fm_plan_train_forward(fm_plan *, const fm_input *, ptrdiff_t rows, uint64_t seed, void *out);
