@@ -21,15 +21,16 @@ FLAGS = ["-std=gnu11", "-O3", "-fno-fast-math", "-ffp-contract=off", "-fno-math-
 # With one of these in CFLAGS, gcc links start-up code that makes the whole process flush denormals to zero.
 PROCESS_WIDE = {"-Ofast", "-ffast-math", "-funsafe-math-optimizations"}
 
-# Flags of each instruction set's file on x86-64; every other file runs anywhere.  Each list begins from the
-# architecture's first processor, so that a -march=native in CFLAGS cannot put wider instructions into a file.
-# On other architectures the files of foreign instruction sets are empty, and the baseline needs no flag.
+# Flags of each instruction set's files on x86-64, isa_<name>_<type>.c; every other file runs anywhere.  Each
+# list begins from the architecture's first processor, so that a -march=native in CFLAGS cannot put wider
+# instructions into a file.  On other architectures the files of foreign instruction sets are empty, and the
+# baseline needs no flag.
 # gcc moves eight bytes through MMX registers, which are those of long double, and does not free them.
 X86_BASELINE = ["-march=x86-64", "-mno-avx", "-mno-mmx"]
 X86_FLAGS = {
-    "isa_avx2.c": ["-march=x86-64", "-mno-avx512f", "-mavx2", "-mfma", "-mno-mmx"],
-    "isa_avx512.c": ["-march=x86-64", "-mfma", "-mavx512f", "-mavx512dq", "-mavx512vl", "-mavx512bw",
-                     "-mprefer-vector-width=512", "-mno-mmx"],
+    "avx2": ["-march=x86-64", "-mno-avx512f", "-mavx2", "-mfma", "-mno-mmx"],
+    "avx512": ["-march=x86-64", "-mfma", "-mavx512f", "-mavx512dq", "-mavx512vl", "-mavx512bw",
+               "-mprefer-vector-width=512", "-mno-mmx"],
 }  # fmt: skip
 
 # Cython's file: callbacks of fixed signature leave parameters unused, and type slots are set by position.
@@ -55,7 +56,8 @@ fastmlp is built from C and found {problem}.  Install a C compiler and Python's 
 
 def target_flags(source: str, plat_name: str) -> list[str]:
     """The instruction-set flags of one C file for the platform that is built for."""
-    flags = X86_FLAGS.get(os.path.basename(source), X86_BASELINE)
+    isa = Path(source).name.removeprefix("isa_").split("_")[0]
+    flags = X86_FLAGS.get(isa, X86_BASELINE)
     if plat_name.startswith("macosx"):  # one command may compile for both architectures
         return [word for flag in flags for word in ("-Xarch_x86_64", flag)]
     return flags if plat_name.endswith(("x86_64", "amd64")) else []
@@ -70,7 +72,7 @@ class BuildKernels(build_ext):
 
         self.check_compiler()
         self.include_dirs = [*self.include_dirs, CSRC, INCLUDE, get_include()]
-        ext.depends = sorted(map(str, [*Path(CSRC).iterdir(), *Path(INCLUDE).iterdir()])) + [
+        ext.depends = sorted(map(str, [*Path(CSRC).rglob("*.*"), *Path(INCLUDE).iterdir()])) + [
             *map(str, Path("src/fastmlp").glob("*.p[xy]*")), "setup.py"]  # fmt: skip
         self.discard_stale_objects()
         [cythonized] = cythonize(

@@ -271,7 +271,7 @@ def c_sources():
     if not CSRC.is_dir():
         pytest.skip("the C sources are not beside the tests")
     comment = re.compile(r"/\*.*?\*/|//[^\n]*", re.S)
-    return {path.name: comment.sub("", path.read_text(encoding="utf-8")) for path in CSRC.iterdir()}
+    return {path.name: comment.sub("", path.read_text(encoding="utf-8")) for path in CSRC.rglob("*.*")}
 
 
 @pytest.mark.parametrize(

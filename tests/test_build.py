@@ -23,16 +23,16 @@ if not (ROOT / "setup.py").exists():
     pytest.skip("setup.py is not beside the tests", allow_module_level=True)
 
 WIDER = {
-    "isa_baseline.c": {"__AVX__", "__AVX2__", "__FMA__", "__AVX512F__", "__SSE3__"},
+    "isa_baseline_f32.c": {"__AVX__", "__AVX2__", "__FMA__", "__AVX512F__", "__SSE3__"},
     "plan.c": {"__AVX__", "__AVX2__", "__FMA__", "__AVX512F__", "__SSE3__"},
-    "isa_avx2.c": {"__AVX512F__", "__AVX512BW__", "__AVXVNNI__"},
-    "isa_avx512.c": {"__AVX512VNNI__", "__AVX512BF16__"},
+    "isa_avx2_f32.c": {"__AVX512F__", "__AVX512BW__", "__AVXVNNI__"},
+    "isa_avx512_f32.c": {"__AVX512VNNI__", "__AVX512BF16__"},
 }
 OWN = {
-    "isa_baseline.c": {"__SSE2__"},
+    "isa_baseline_f32.c": {"__SSE2__"},
     "plan.c": {"__SSE2__"},
-    "isa_avx2.c": {"__AVX2__", "__FMA__"},
-    "isa_avx512.c": {"__AVX512F__", "__AVX512DQ__", "__AVX512VL__", "__AVX512BW__", "__FMA__"},
+    "isa_avx2_f32.c": {"__AVX2__", "__FMA__"},
+    "isa_avx512_f32.c": {"__AVX512F__", "__AVX512DQ__", "__AVX512VL__", "__AVX512BW__", "__FMA__"},
 }
 
 
@@ -46,14 +46,14 @@ def build(monkeypatch):
 
 def test_flags_of_each_platform(build):
     flags = build["target_flags"]
-    assert "-mavx2" in flags("csrc/isa_avx2.c", "linux-x86_64")
-    assert flags("csrc/isa_avx2.c", "win-amd64") == flags("csrc/isa_avx2.c", "linux-x86_64")
-    assert "-mno-avx" in flags("csrc/plan.c", "linux-x86_64")
-    for file in ("isa_baseline.c", "isa_avx2.c", "isa_avx512.c"):
+    assert "-mavx2" in flags("csrc/isa_avx2_f32.c", "linux-x86_64")
+    assert flags("csrc/isa_avx2_f32.c", "win-amd64") == flags("csrc/isa_avx2_f32.c", "linux-x86_64")
+    assert "-mno-avx" in flags("csrc/plan/plan.c", "linux-x86_64")
+    for file in ("isa_baseline_f32.c", "isa_avx2_f32.c", "isa_avx512_f32.c"):
         assert flags(file, "linux-aarch64") == flags(file, "win-arm64") == []
-    universal = flags("isa_avx512.c", "macosx-11.0-universal2")
+    universal = flags("isa_avx512_f32.c", "macosx-11.0-universal2")
     assert universal[0::2] == ["-Xarch_x86_64"] * (len(universal) // 2)
-    assert universal[1::2] == flags("isa_avx512.c", "linux-x86_64")
+    assert universal[1::2] == flags("isa_avx512_f32.c", "linux-x86_64")
 
 
 @pytest.mark.parametrize("file", sorted(WIDER))
@@ -104,7 +104,7 @@ def test_every_file_is_compiled_with_our_flags_last(build, tmp_path):
     assert result.returncode == 0, result.stderr
     commands = [json.loads(line) for line in log.read_text().splitlines()]
     compiled = {Path(words[words.index("-c") + 1]).name: words for words in commands if "-c" in words}
-    assert set(compiled) == {path.name for path in (ROOT / "src/fastmlp/csrc").glob("*.c")} | {"_kernels.c"}
+    assert set(compiled) == {path.name for path in (ROOT / "src/fastmlp/csrc").rglob("*.c")} | {"_kernels.c"}
     for name, words in compiled.items():
         assert set(callers) <= set(words)  # they are respected where they do no harm
         ours = [*build["FLAGS"], *build["target_flags"](name, sysconfig.get_platform())]
@@ -119,8 +119,9 @@ def test_every_file_is_compiled_with_our_flags_last(build, tmp_path):
 def test_the_flags_hold_the_contract(build):
     for flag in ("-ffp-contract=off", "-fno-fast-math", "-O3"):
         assert flag in build["FLAGS"]
-    sources = {path.name for path in (ROOT / "src/fastmlp/csrc").glob("isa_*.c")}
-    assert set(build["X86_FLAGS"]) == sources - {"isa_baseline.c"}  # every instruction set has its line
+    sources = (ROOT / "src/fastmlp/csrc/kernels").glob("isa_*.c")
+    isas = {path.name.split("_")[1] for path in sources}
+    assert set(build["X86_FLAGS"]) == isas - {"baseline"}  # every instruction set has its line
 
 
 def test_the_drivers_script_has_the_same_flags(build):
@@ -166,7 +167,7 @@ def test_what_is_missing_is_said_first(build, monkeypatch, tmp_path, kind, probl
 def test_warnings_are_errors_on_request(build, monkeypatch):
     builder = build["BuildKernels"](setuptools.Distribution())
     builder.compiler, builder.plat_name = types.SimpleNamespace(compiler_type="unix"), "linux-x86_64"
-    source = build["CSRC"] + "/plan.c"
+    source = build["CSRC"] + "/plan/plan.c"
     monkeypatch.delenv("FASTMLP_WERROR", raising=False)
     assert "-Werror" not in builder.flags(source)
     monkeypatch.setenv("FASTMLP_WERROR", "1")

@@ -487,18 +487,18 @@ def test_cut_follows_needs_and_writes_macros_out():
     text = """
 #define TWICE(x, n) ((x) * n)
 /* above */
-static const real FN(table)[] = {RC(1.0), RC(2.0)};
+static const real table[] = {RC(1.0), RC(2.0)};
 #if BITS == 32
-INLINE vec vone(vec x) { return x + FN(table)[0]; }
+INLINE vec vone(vec x) { return x + table[0]; }
 #else
-INLINE vec vone(vec x) { return x - FN(table)[1]; }
+INLINE vec vone(vec x) { return x - table[1]; }
 #endif
-INLINE vec FN(unused)(vec x) { return x; }
+INLINE vec unused(vec x) { return x; }
 
-INLINE vec FN(two)(vec x)
+INLINE vec two(vec x)
 {
     /* vec in a comment stays */
-    return TWICE(vone(x + vset1(3)), (int)(sizeof(FN(table)) / sizeof(*FN(table))));
+    return TWICE(vone(x + vset1(3)), (int)(sizeof(table) / sizeof(*table)));
 }
 """
     source = TypedSource([text], {"BITS": 64})

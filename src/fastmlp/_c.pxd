@@ -8,7 +8,7 @@ cdef extern from "fastmlp.h" nogil:
 
     int fm_isa_count() noexcept
     const char *fm_isa_name(int isa) noexcept
-    const fm_kernels *fm_isa_table(int isa) noexcept
+    const fm_kernels *fm_isa_table(int isa, int type) noexcept
     int fm_isa_runnable(int isa) noexcept
     int fm_isa_find(const char *name) noexcept
     int fm_isa_default() noexcept

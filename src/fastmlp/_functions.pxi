@@ -13,7 +13,7 @@ def all_finite(Array x not None):
     cdef const void *values = cnp.PyArray_DATA(array)
     cdef ptrdiff_t count = array.size
     with nogil:
-        answer = c.fm_all_finite(c.fm_isa_table(number), type, values, count)
+        answer = c.fm_all_finite(c.fm_isa_table(number, type), type, values, count)
     return bool(answer)
 
 
@@ -28,7 +28,7 @@ def elementary(name, x, isa=None):
     cdef void *memory = cnp.PyArray_DATA(out)
     cdef ptrdiff_t count = array.size
     with nogil:
-        c.fm_elementary(c.fm_isa_table(number), type, function, memory, source, count)
+        c.fm_elementary(c.fm_isa_table(number, type), type, function, memory, source, count)
     return out.reshape(np.shape(x))
 
 
@@ -40,7 +40,7 @@ def activation_forward(name, z, double parameter=0.0, isa=None):
     cdef Array a = np.empty_like(array)
     cdef ptrdiff_t rows, n
     rows, n = flat_rows(array)
-    check(c.fm_activation_forward(c.fm_isa_table(number), type, activation, cnp.PyArray_DATA(a),
+    check(c.fm_activation_forward(c.fm_isa_table(number, type), type, activation, cnp.PyArray_DATA(a),
                                   cnp.PyArray_DATA(array), rows, n, parameter))
     return a.reshape(np.shape(z))
 
@@ -54,7 +54,7 @@ def activation_backward(name, da, saved, double parameter=0.0, isa=None):
     cdef Array dz = np.empty_like(array)
     cdef ptrdiff_t rows, n
     rows, n = flat_rows(array)
-    check(c.fm_activation_backward(c.fm_isa_table(number), type, activation, cnp.PyArray_DATA(dz),
+    check(c.fm_activation_backward(c.fm_isa_table(number, type), type, activation, cnp.PyArray_DATA(dz),
                                    cnp.PyArray_DATA(array), cnp.PyArray_DATA(kept), rows, n, parameter))
     return dz.reshape(np.shape(da))
 
@@ -111,7 +111,7 @@ def loss_gradient(name, double parameter, p, y, sample_weight=None, isa=None):
     values = np.empty(rows, array.dtype)
     d = np.empty_like(array)
     correct = np.empty(rows, np.float64)
-    check(c.fm_loss_rows(c.fm_isa_table(number), type, loss, parameter, cnp.PyArray_DATA(array), &t, rows, n,
+    check(c.fm_loss_rows(c.fm_isa_table(number, type), type, loss, parameter, cnp.PyArray_DATA(array), &t, rows, n,
                          cnp.PyArray_DATA(values), cnp.PyArray_DATA(d), <double *>cnp.PyArray_DATA(correct)))
     return values, d, correct
 
@@ -143,7 +143,7 @@ def optimizer_update(name, w, g, slots, hyperparameters, double learning_rate, i
     needed = c.fm_optimizers[rule].slots
     if len(slots) != needed and not (name == "sgd" and hyper.momentum == 0 and not slots):
         raise ValueError(f"slots has {len(slots)} arrays, expected {needed}")
-    c.fm_optimizer_update(c.fm_isa_table(number), type, rule, &hyper, step, vectors[0], vectors[1], vectors[2],
+    c.fm_optimizer_update(c.fm_isa_table(number, type), type, rule, &hyper, step, vectors[0], vectors[1], vectors[2],
                           vectors[3], padded[0].size)
     for target, copy in zip(targets, [padded[0], *padded[2:]]):
         target[...] = copy[:w.size].reshape(w.shape)

@@ -284,8 +284,8 @@ cdef class Plan:
         self.layers = tuple([plain_layer(layer) for layer in layers])
         if n_in < 1 or not self.layers or min([layer[0] for layer in self.layers]) < 1:
             raise ValueError("a network needs an input width and at least one layer, every width at least 1")
-        plan.kernels = c.fm_isa_table(number)
         plan.type = c.FM_FLOAT32 if kind == np.float32 else c.FM_FLOAT64
+        plan.kernels = c.fm_isa_table(number, plan.type)
         plan.layer_count = <int>len(self.layers)
         plan.n_in = width = n_in
         plan.layers = <c.fm_layer *>c.fm_alloc(plan.layer_count * sizeof(c.fm_layer))

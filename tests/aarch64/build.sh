@@ -18,9 +18,9 @@ x86_64*)
 *) base="" avx2="" avx512="" ;;
 esac
 [ "$EMULATE" != avx512 ] || avx2="$avx2 -D__AVX512F__ -I tests/aarch64/avx512 -Wno-psabi -O1"
-for source in plan dispatch threads random isa_baseline isa_avx2 isa_avx512; do
-    case $source in isa_avx2) isa=$avx2 ;; isa_avx512) isa=$avx512 ;; *) isa=$base ;; esac
-    $compiler $flags $isa -c $core/$source.c -o "$folder/$source.o" &
+for source in $(find $core -name '*.c' ! -name native.c); do
+    case $source in */isa_avx2_*) isa=$avx2 ;; */isa_avx512_*) isa=$avx512 ;; *) isa=$base ;; esac
+    $compiler $flags $isa -c "$source" -o "$folder/$(basename "$source" .c).o" &
 done
 wait
 $compiler $flags $base "$@" tests/aarch64/driver.c "$folder"/*.o -lpthread -lm -o "$output"

@@ -1,8 +1,7 @@
 /* Trains a network with every optimizer in both types and prints hashes, without Python: the numeric contract says that
    the lines after the first are the same for every fma instruction set, compiler and architecture.
 
-     gcc FLAGS -I src/fastmlp/csrc tests/aarch64/driver.c src/fastmlp/csrc/{plan,dispatch,threads,random}.c \
-         isa_baseline.o [isa_avx2.o isa_avx512.o] -lpthread -lm          (flags: setup.py; build.sh beside this file)
+     tests/aarch64/build.sh gcc driver
 
    driver [ISA]: the widest one that runs here, or the one named. */
 #include <math.h>
@@ -185,10 +184,10 @@ int main(int count, char **arguments)
     printf("# %s\n", fm_isa_name(isa));
     for (int type = FM_FLOAT32; type <= FM_FLOAT64; type++) {
         hash = 14695981039346656037u;
-        run_kernels(fm_isa_table(isa), type);
+        run_kernels(fm_isa_table(isa, type), type);
         for (int optimizer = 0; optimizer < FM_OPTIMIZERS; optimizer++) {
             hash = 14695981039346656037u;
-            run(fm_isa_table(isa), type, optimizer);
+            run(fm_isa_table(isa, type), type, optimizer);
         }
     }
     return 0;

@@ -67,30 +67,31 @@ static ptrdiff_t described_cache(unsigned leaf)
     return 0;
 }
 
-extern const fm_kernels fm_kernels_avx2, fm_kernels_avx512;
+extern const fm_kernels fm_kernels_avx2_f32, fm_kernels_avx2_f64, fm_kernels_avx512_f32, fm_kernels_avx512_f64;
 #else
 static ptrdiff_t described_cache(unsigned leaf) { return (void)leaf, 0; }
 #endif
 
-extern const fm_kernels fm_kernels_baseline;
+extern const fm_kernels fm_kernels_baseline_f32, fm_kernels_baseline_f64;
 
+#define TABLES(isa) {&fm_kernels_##isa##_f32, &fm_kernels_##isa##_f64}
 static const struct {
     const char *name;
-    const fm_kernels *table;
+    const fm_kernels *tables[2]; /* of FM_FLOAT32 and FM_FLOAT64 */
     int (*runnable)(void);
 } isas[] = {
 #ifdef FM_X86
-    {"baseline", &fm_kernels_baseline, always}, /* SSE2: every x86-64 processor (2003-) */
-    {"avx2", &fm_kernels_avx2, has_avx2},       /* Intel Haswell (2013-), AMD Excavator (2015-) and Zen (2017-) */
-    {"avx512", &fm_kernels_avx512, has_avx512}, /* Intel Skylake-SP (2017-), AMD Zen 4 (2022-) */
+    {"baseline", TABLES(baseline), always}, /* SSE2: every x86-64 processor (2003-) */
+    {"avx2", TABLES(avx2), has_avx2},       /* Intel Haswell (2013-), AMD Excavator (2015-) and Zen (2017-) */
+    {"avx512", TABLES(avx512), has_avx512}, /* Intel Skylake-SP (2017-), AMD Zen 4 (2022-) */
 #else
-    {"neon", &fm_kernels_baseline, always}, /* every aarch64 processor (2012-); has fused multiply-add */
+    {"neon", TABLES(baseline), always}, /* every aarch64 processor (2012-); has fused multiply-add */
 #endif
 };
 
 int fm_isa_count(void) { return (int)(sizeof isas / sizeof *isas); }
 const char *fm_isa_name(int isa) { return isas[isa].name; }
-const fm_kernels *fm_isa_table(int isa) { return isas[isa].table; }
+const fm_kernels *fm_isa_table(int isa, int type) { return isas[isa].tables[type]; }
 
 int fm_isa_runnable(int isa)
 {

@@ -4,14 +4,14 @@
 
 #include <stddef.h>
 
-typedef struct fm_kernels fm_kernels; /* one instruction set's functions: fastmlp.h */
+typedef struct fm_kernels fm_kernels; /* an instruction set's functions for one type: kernels/table.h */
 
 enum { FM_ISA_UNKNOWN = -1, FM_ISA_NOT_RUNNABLE = -2 };
 
 /* The compiled instruction sets are numbered from 0, the narrowest first. */
 int fm_isa_count(void);
 const char *fm_isa_name(int isa);
-const fm_kernels *fm_isa_table(int isa);
+const fm_kernels *fm_isa_table(int isa, int type); /* FM_FLOAT32 or FM_FLOAT64 */
 
 /* 1 if the processor and the operating system can run it. */
 int fm_isa_runnable(int isa);

@@ -18,7 +18,7 @@
 #endif
 
 /* z[j] += four inputs times column j of their rows of W, which are n apart: one fma for each, in order. */
-INLINE void FN(add_four)(real *restrict z, const real *restrict x, WEIGHTS, size_t n, size_t columns)
+INLINE void add_four(real *restrict z, const real *restrict x, WEIGHTS, size_t n, size_t columns)
 {
     for (size_t j = 0; j < columns; j++) {
         const real half = vfma(x[1], WEIGHT(n + j), vfma(x[0], WEIGHT(j), z[j]));
@@ -28,48 +28,48 @@ INLINE void FN(add_four)(real *restrict z, const real *restrict x, WEIGHTS, size
 
 /* z += x.W, x (k,), W (k, n) row by row: one fma for each input, in order.  Sixteen columns, as a constant, are what
    compilers make vectors of. */
-static void FN(accumulate)(real *restrict z, const real *restrict x, WEIGHTS, size_t k, size_t n)
+static void accumulate(real *restrict z, const real *restrict x, WEIGHTS, size_t k, size_t n)
 {
     for (; k >= 4; k -= 4, x += 4, w += 4 * n) {
         size_t j = 0;
-        for (; n - j >= 16; j += 16) FN(add_four)(z + j, x, COLUMN(j), n, 16);
-        FN(add_four)(z + j, x, COLUMN(j), n, n - j);
+        for (; n - j >= 16; j += 16) add_four(z + j, x, COLUMN(j), n, 16);
+        add_four(z + j, x, COLUMN(j), n, n - j);
     }
     for (; k; k--, x++, w += n)
         for (size_t j = 0; j < n; j++) z[j] = vfma(x[0], WEIGHT(j), z[j]);
 }
 
 /* z = x.W + b; b may be NULL */
-static void FN(dense)(real *restrict z, const real *restrict x, WEIGHTS, const real *b, size_t k, size_t n)
+static void dense(real *restrict z, const real *restrict x, WEIGHTS, const real *b, size_t k, size_t n)
 {
     for (size_t j = 0; j < n; j++) z[j] = b ? b[j] : 0;
-    FN(accumulate)(z, x, FROM(0), k, n);
+    accumulate(z, x, FROM(0), k, n);
 }
 
 /* dense with the inputs in two segments of k / 2, the second with the rest, summed apart; n is at most 2 cache lines */
-static void FN(dense_in_2)(real *restrict z, const real *restrict x, WEIGHTS, const real *b, size_t k, size_t n)
+static void dense_in_2(real *restrict z, const real *restrict x, WEIGHTS, const real *b, size_t k, size_t n)
 {
     real part[2 * LANES] = {0};
     const size_t q = k / 2;
-    FN(dense)(z, x, FROM(0), b, q, n);
-    FN(accumulate)(part, x + q, FROM(q * n), k - q, n);
+    dense(z, x, FROM(0), b, q, n);
+    accumulate(part, x + q, FROM(q * n), k - q, n);
     for (size_t j = 0; j < n; j++) z[j] += part[j];
 }
 
 /* dense with the inputs in four segments of k / 4, the last with the rest, summed apart; n is at most a cache line */
-static void FN(dense_in_4)(real *restrict z, const real *restrict x, WEIGHTS, const real *b, size_t k, size_t n)
+static void dense_in_4(real *restrict z, const real *restrict x, WEIGHTS, const real *b, size_t k, size_t n)
 {
     real part[3][LANES] = {{0}};
     const size_t q = k / 4;
-    FN(dense)(z, x, FROM(0), b, q, n);
-    FN(accumulate)(part[0], x + q, FROM(q * n), q, n);
-    FN(accumulate)(part[1], x + 2 * q, FROM(2 * q * n), q, n);
-    FN(accumulate)(part[2], x + 3 * q, FROM(3 * q * n), k - 3 * q, n);
+    dense(z, x, FROM(0), b, q, n);
+    accumulate(part[0], x + q, FROM(q * n), q, n);
+    accumulate(part[1], x + 2 * q, FROM(2 * q * n), q, n);
+    accumulate(part[2], x + 3 * q, FROM(3 * q * n), k - 3 * q, n);
     for (size_t j = 0; j < n; j++) z[j] = (z[j] + part[1][j]) + (part[0][j] + part[2][j]);
 }
 
 /* One partial sum a lane, then a tree over the lanes. */
-static real FN(sum_of_lanes)(real *lane)
+static real sum_of_lanes(real *lane)
 {
     for (size_t half = LANES / 2; half; half /= 2)
         for (size_t j = 0; j < half; j++) lane[j] += lane[j + half];
@@ -77,44 +77,44 @@ static real FN(sum_of_lanes)(real *lane)
 }
 
 /* (x - mean) * inverse * gamma + beta, inverse = 1 / sqrt(variance + epsilon); z may be x */
-static void FN(batch_norm)(real *z, const real *x, const real *mean, const real *inverse, const real *gamma,
+static void batch_norm(real *z, const real *x, const real *mean, const real *inverse, const real *gamma,
                            const real *beta, size_t n)
 {
     for (size_t j = 0; j < n; j++) z[j] = vfma((x[j] - mean[j]) * inverse[j], gamma[j], beta[j]);
 }
 
 /* the same with the row's own mean and variance */
-static void FN(layer_norm)(real *z, const real *x, const real *gamma, const real *beta, real epsilon, size_t n)
+static void layer_norm(real *z, const real *x, const real *gamma, const real *beta, real epsilon, size_t n)
 {
     real lane[LANES] = {0}, squares[LANES] = {0};
     for (size_t j = 0; j < n; j++) lane[j % LANES] += x[j];
-    const real mean = FN(sum_of_lanes)(lane) / (real)n;
+    const real mean = sum_of_lanes(lane) / (real)n;
     for (size_t j = 0; j < n; j++) squares[j % LANES] += (x[j] - mean) * (x[j] - mean);
-    const real inverse = 1 / vsqrt(FN(sum_of_lanes)(squares) / (real)n + epsilon);
+    const real inverse = 1 / vsqrt(sum_of_lanes(squares) / (real)n + epsilon);
     for (size_t j = 0; j < n; j++) z[j] = vfma((x[j] - mean) * inverse, gamma[j], beta[j]);
 }
 
-static real FN(largest)(const real *z, size_t n)
+static real largest(const real *z, size_t n)
 {
     real most = z[0];
     for (size_t j = 1; j < n; j++) most = z[j] > most ? z[j] : most;
     return most;
 }
 
-static void FN(softmax)(real *z, size_t n)
+static void softmax(real *z, size_t n)
 {
     real lane[LANES] = {0};
-    const real most = FN(largest)(z, n);
-    for (size_t j = 0; j < n; j++) lane[j % LANES] += z[j] = FN(vexp)(z[j] - most);
-    const real sum = FN(sum_of_lanes)(lane);
+    const real most = largest(z, n);
+    for (size_t j = 0; j < n; j++) lane[j % LANES] += z[j] = vexp(z[j] - most);
+    const real sum = sum_of_lanes(lane);
     for (size_t j = 0; j < n; j++) z[j] /= sum;
 }
 
-static void FN(log_softmax)(real *z, size_t n)
+static void log_softmax(real *z, size_t n)
 {
     real lane[LANES] = {0};
-    const real most = FN(largest)(z, n);
-    for (size_t j = 0; j < n; j++) lane[j % LANES] += FN(vexp)(z[j] - most);
-    const real log_sum = FN(vlog)(FN(sum_of_lanes)(lane));
+    const real most = largest(z, n);
+    for (size_t j = 0; j < n; j++) lane[j % LANES] += vexp(z[j] - most);
+    const real log_sum = vlog(sum_of_lanes(lane));
     for (size_t j = 0; j < n; j++) z[j] = (z[j] - most) - log_sum;
 }

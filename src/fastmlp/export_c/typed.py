@@ -1,7 +1,7 @@
 """C99 text for one type, cut out of typed sources: the engine's own headers, so that no formula stands twice.
 
-A typed source says ``real``, ``vec``, ``FN(name)`` and ``RC(0.5)`` (see csrc/real.h) and is compiled by the
-engine for vectors.  Here the same text becomes plain C for one lane: conditions on the type are decided,
+A typed source says ``real``, ``vec`` and ``RC(0.5)`` (see csrc/kernels/real.h) and is compiled by the engine
+for vectors.  Here the same text becomes plain C for one lane: conditions on the type are decided,
 macros written out, and only the functions and tables that something needs are kept.
 """
 
@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 _COMMENT = re.compile(r"/\*.*?\*/", re.S)
 _DEFINE = re.compile(r"#define (\w+)(?:\(([^)]*)\))?[ \t]*((?:\\\n|[^\n])*)\n")
-_NAMED = (re.compile(r"FN\((\w+)\)\s*(?:\(|\[|=)"), re.compile(r"\b(\w+)\s*\("))
-_PRIMARY = re.compile(r"(-|\(real\))?(\w+(\[[^][]*\])?|FN\(\w+\)|RC\([\w.+-]*\)|[\d.]+f?)")
-_COUNT = re.compile(r"\(int\)\(sizeof\(FN\((\w+)\)\) / sizeof\(\*FN\(\1\)\)\)")
-_WORD = re.compile(r"FN\((\w+)\)|\b([A-Za-z_]\w*)\b")
+_NAMED = re.compile(r"\b(\w+)\s*[(\[=]")
+_PRIMARY = re.compile(r"(-|\(real\))?(\w+(\[[^][]*\])?|RC\([\w.+-]*\)|[\d.]+f?)")
+_COUNT = re.compile(r"\(int\)\(sizeof\((\w+)\) / sizeof\(\*\1\)\)")
+_WORD = re.compile(r"\b[A-Za-z_]\w*\b")
 # Macros of real.h and vec.h that are words of the dialect, not of the sources.
-_DIALECT = {"real", "bits", "ubits", "FN", "RC", "CAT2_", "CAT2", "CAT3_", "CAT3"}
+_DIALECT = {"real", "RC", "CAT2_", "CAT2", "CAT3_", "CAT3"}
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class TypedSource:
 
     Examples
     --------
-    >>> text = "#define ONE vset1(1)\\nINLINE vec FN(next)(vec x) { return x + ONE; }\\n"
+    >>> text = "#define ONE vset1(1)\\nINLINE vec next(vec x) { return x + ONE; }\\n"
     >>> print(TypedSource([text], {"BITS": 32}).cut({"next"}, "my"), end="")
     static inline float my_next(float x) { return x + 1.0f; }
     """
@@ -88,7 +88,7 @@ class TypedSource:
     def _read(self, text: str) -> None:
         def define(match: re.Match[str]) -> str:
             name, parameters, value = match.groups()
-            if name not in _DIALECT:
+            if name not in _DIALECT and not name.startswith("FM_"):
                 words = None if parameters is None else [word.strip() for word in parameters.split(",")]
                 self._macros[name] = words, _COMMENT.sub("", value).replace("\\\n", " ").strip()
             return ""
@@ -104,8 +104,8 @@ class TypedSource:
         body = _COUNT.sub(lambda match: str(self._items[match[1]].length), body)
         code = _COMMENT.sub("", body)
         head = code.partition("{")[0]
-        name = next(match[1] for pattern in _NAMED if (match := pattern.search(head)))
-        words = {match[1] or match[2] for match in _WORD.finditer(code)}
+        [name, *_] = _NAMED.findall(head)
+        words = set(_WORD.findall(code))
         needs = frozenset(word for word in words if word in self._items and word != name)
         values = code.partition("=")[2].rstrip("}; \n,") if body.startswith("static const") else ""
         self._items[name] = _Item(body, comment, needs, values.count(",") + 1 if values else 0)
@@ -142,7 +142,7 @@ class TypedSource:
         }  # fmt: skip
 
         def word(match: re.Match[str]) -> str:
-            name = match[1] or match[2]
+            name = match[0]
             if name in self._items:
                 return f"{prefix}_{name[1:] if name.startswith('v') else name}"  # v is for vector
             return words.get(name, name)
@@ -154,7 +154,9 @@ def _decided(text: str, conditions: Mapping[str, int]) -> str:
     """Without the branches of #if that are not taken."""
     lines, taken = [], [True]
     for line in text.splitlines(keepends=True):
-        if match := re.match(r"#if (\w+)(?: == (\d+))?$", line.strip()):
+        if line.startswith("#ifndef FM_"):  # an include guard
+            taken.append(True)
+        elif match := re.match(r"#if (\w+)(?: == (\d+))?$", line.strip()):
             value = conditions[match[1]]
             taken.append(value == int(match[2]) if match[2] else bool(value))
         elif line.startswith("#if"):

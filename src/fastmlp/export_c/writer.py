@@ -18,10 +18,10 @@ from .typed import TypedSource
 
 # Each after those that it needs.
 _SOURCES = (
-    "csrc/real.h",
+    "csrc/kernels/real.h",
     "export_c/scalar.h",
-    "csrc/elementary.h",
-    "csrc/activations.h",
+    "csrc/kernels/elementary.h",
+    "csrc/kernels/activations.h",
     "export_c/kernels.h",
 )
 

@@ -1,0 +1,69 @@
+/* One instruction set and one type: every kernel, behind one exported table.  All else is static, so that nothing compiled
+   for a wide machine can be linked into a narrow one's path. */
+#include <math.h>
+#include <string.h>
+
+#include "random.h"
+#include "real.h"
+#include "table.h"
+#include "vec.h"
+
+#define KERNEL_TABLE CAT3(FM_TABLE(ISA), _f, BITS)
+#define FM_TABLE(isa) CAT2(fm_kernels_, isa)
+extern const fm_kernels KERNEL_TABLE; /* a dense layer looks its activation up */
+
+#include "elementary.h"
+#include "activations.h"
+#include "elementwise.h"
+#include "tile.h"
+#include "transpose.h"
+#include "gemm.h"
+#include "weight_gradient.h"
+#include "rowwise.h"
+#include "normalization.h"
+#include "losses.h"
+
+#define ACTIVATION(name, saved, parameter) {name##_map, name##_map_backward},
+#define ROW_ACTIVATION(name)
+#define LOSS(name, link, target, parameter) name##_loss,
+#define OPTIMIZER(name, rule, slots) name##_update,
+#define ELEMENTARY(name) name##_elementary,
+const fm_kernels KERNEL_TABLE = {
+    .dense_forward = dense_forward,
+    .turned_forward = turned_forward,
+    .turned_softmax = turned_softmax,
+    .input_gradient = input_gradient,
+    .weight_gradient_units = weight_gradient_units,
+    .weight_gradient = weight_gradient,
+    .norm_forward = norm_forward,
+    .norm_backward = norm_backward,
+    .norm_statistics = norm_statistics,
+    .norm_gradient = norm_gradient,
+    .activations = {
+#include "activations.def"
+    },
+#undef ACTIVATION
+#undef ROW_ACTIVATION
+#define ACTIVATION(name, saved, parameter)
+#define ROW_ACTIVATION(name) {name##_row, name##_row_backward},
+    .row_activations = {
+#include "activations.def"
+    },
+    .losses = {
+#include "losses.def"
+    },
+    .optimizers = {
+#include "optimizers.def"
+    },
+    .elementary = {
+#include "elementary.def"
+    },
+    .transpose = transpose,
+    .drop = drop,
+    .multiply = multiply,
+    .gather = gather,
+    .gather_lines = gather_lines,
+    .scatter = scatter,
+    .all_finite = all_finite,
+    .sum_of_squares = sum_of_squares,
+};

@@ -1,0 +1,173 @@
+/* What one instruction set offers for one scalar type: a typed source.
+
+   "In panels": panel p of a matrix holds columns [L*p, L*p + L) of all its rows, a row of a panel is one
+   cache line, and a panel begins `<name>_panel` reals after the one before. */
+#ifndef FM_TABLE_H
+#define FM_TABLE_H
+
+#include "fastmlp.h"
+#include "real.h"
+
+static inline ptrdiff_t count_panels(ptrdiff_t columns) { return (columns + L - 1) / L; }
+static inline ptrdiff_t padded(ptrdiff_t columns) { return count_panels(columns) * L; }
+
+/* Reals from one panel of weights to the next: an odd number of cache lines, because panels a power of two apart share
+   their cache sets, and a row of W crosses them all. */
+static inline ptrdiff_t w_panel(ptrdiff_t n_in) { return (n_in | 1) * L; }
+
+/* One optimizer step's constants. */
+typedef struct {
+    real learning_rate, momentum, rho, one_minus_rho, beta_1, one_minus_beta_1, beta_2, one_minus_beta_2, epsilon;
+    real root_correction;         /* 1 / sqrt(1 - beta_2^t) */
+    real l1, l2, decay;           /* decay: 1 - learning_rate * weight_decay */
+    real clipvalue, gradient_scale;
+    int nesterov;
+    int before;                   /* of the following */
+} step_constants;
+
+/* What happens to a gradient before its rule: nothing, an l2 penalty, or any of clipping, penalties and decay. */
+enum { PLAIN, L2_ALONE, PREPARED };
+
+/* z = x.W + b and a = activation(z), (m, k) times (k, n).  z is a where nothing needs z afterwards. */
+typedef struct {
+    real *z, *a;                  /* (m, n) in panels */
+    ptrdiff_t c_panel;            /* of both */
+    const real *x;                /* (r, i) at x + r*x_row + (i / L)*x_panel + i % L */
+    ptrdiff_t x_row, x_panel;     /* L and the panel's size in panels; the row's size and L in rows */
+    const real *w, *bias;         /* (k, n) in panels; (n,) padded, or NULL */
+    ptrdiff_t m, k, n;
+    int one_chain;                /* of k steps an element, however narrow: for gradients */
+    int activation;               /* not a row activation: those are the caller's */
+    real parameter;
+    int *finite;                  /* set to 0 if a sum, before its activation, is not finite; or NULL */
+} dense_args;
+
+/* z^T = W^T.x^T + b for a narrow layer, k and n at most L, with batch rows in the lanes: the bits of dense_forward where
+   that has one segment. */
+typedef struct {
+    real *z;                      /* (n, rows): row panel p at z + p*n*L, lane r % L of line j */
+    const real *x;                /* (k, rows), likewise */
+    const real *w, *bias;         /* as in dense_args */
+    ptrdiff_t panels;             /* of batch rows */
+    ptrdiff_t k, n;
+} turned_args;
+
+/* dx^T = W.d^T with batch rows in the lanes, so that W is read as it lies. */
+typedef struct {
+    real *dx;                     /* (k, m) in panels */
+    ptrdiff_t dx_panel;
+    const real *w;                /* (k, n) in panels */
+    const real *d;                /* (n, m) in panels */
+    ptrdiff_t d_panel;
+    ptrdiff_t m, k, n;
+} input_gradient_args;
+
+/* Takes `count` elements of the parameter gradient, those from `offset` in the parameter vector on. */
+typedef struct gradient_sink gradient_sink;
+struct gradient_sink {
+    void (*take)(const gradient_sink *, const real *g, ptrdiff_t offset, ptrdiff_t count, int is_weight);
+    real *parameters, *slots[2];  /* what an update in place works on, */
+    const step_constants *step;
+    void (*update)(real *w, const real *g, real *slot_0, real *slot_1, ptrdiff_t count, int is_weight,
+                   const step_constants *);
+    real *gradient;               /* or where the gradient goes */
+};
+
+#define BLOCK_ROWS 256 /* rows of one chain of a parameter gradient: part of the numeric contract */
+
+/* dW = x^T.d and db = the sum of d over the m rows, or over rows [first, last) of them, added to that over those before. */
+typedef struct {
+    const gradient_sink *sink;
+    ptrdiff_t w_offset, b_offset; /* in the parameter vector; b_offset is negative without a bias */
+    const real *x;                /* (m, k) in panels */
+    ptrdiff_t x_panel;
+    int d_in_lines;               /* d is turned, n lines for each panel of L rows, and x is one panel with 1 in lane k */
+    const real *d;                /* (m, n) in panels, padding zero */
+    ptrdiff_t d_panel;
+    ptrdiff_t m, k, n;
+    ptrdiff_t first, last;        /* `first` is 0, or a row of the first block of a chain, or where a block begins */
+    const real *so_far;           /* the sums over the rows before `first`, like the parameter vector */
+    const fm_input *next;         /* rows that come after these: next_order[0], [1], ... are asked for meanwhile */
+    const int64_t *next_order;
+    ptrdiff_t next_rows;          /* 0 for none */
+} weight_gradient_args;
+
+/* Rows of a normalisation layer; matrices (m, n) in panels. */
+typedef struct {
+    int by_row;                   /* layer normalisation: statistics of each row, else of each column */
+    ptrdiff_t batch;              /* rows that the columns' statistics are of; 0 where they are fixed */
+    const real *x;
+    ptrdiff_t x_panel;
+    real *z;
+    ptrdiff_t z_panel;
+    const real *d;                /* the gradient with respect to z, padding zero */
+    ptrdiff_t d_panel;
+    real *dx;                     /* padding zero */
+    ptrdiff_t dx_panel;
+    const real *gamma, *beta;     /* (n,) padded */
+    real *mean;                   /* (n,) padded; by row (m,) */
+    real *variance;               /* by column: (n,) padded */
+    real *inverse;                /* by row: (m,), 1 / deviation; NULL: neither it nor the mean is kept */
+    const real *d_gamma, *d_beta; /* (n,) padded, over the whole batch; by column alone */
+    ptrdiff_t m, n;
+    real epsilon;
+} norm_args;
+
+/* A loss of at most L rows, in lines: output j of row r at p[j * L + r], and so in y and d. */
+typedef struct {
+    const real *p;                /* logits where the link is fused, else predictions */
+    const real *y;                /* targets, */
+    const int64_t *labels;        /* or the class of each row */
+    const real *weights;          /* (rows,), or NULL for 1 */
+    ptrdiff_t rows, n;
+    real scale;                   /* of the gradients, beside the weights */
+    real parameter;
+    real *d;                      /* the gradient with respect to p; NULL for the values alone */
+    real *values;                 /* (rows,): weight * loss */
+    double *correct;              /* (rows,): 1 or 0, or the share of the outputs */
+} loss_args;
+
+struct fm_kernels {
+    void (*dense_forward)(const dense_args *);
+    void (*turned_forward)(const turned_args *);
+    void (*turned_softmax)(real *a, ptrdiff_t panels, ptrdiff_t n); /* of every column, in place */
+    void (*input_gradient)(const input_gradient_args *);
+    ptrdiff_t (*weight_gradient_units)(const weight_gradient_args *);
+    void (*weight_gradient)(const weight_gradient_args *, ptrdiff_t first, ptrdiff_t last);
+    void (*norm_forward)(const norm_args *);
+    void (*norm_backward)(const norm_args *);
+    void (*norm_statistics)(const norm_args *, ptrdiff_t panel); /* of columns */
+    void (*norm_gradient)(const norm_args *, ptrdiff_t panel, real *d_gamma, real *d_beta); /* (L,) each */
+    /* Elementwise, any alignment; out may be an input. */
+    struct {
+        void (*forward)(real *a, const real *z, ptrdiff_t count, real parameter);
+        void (*backward)(real *dz, const real *da, const real *saved, ptrdiff_t count, real parameter);
+    } activations[FM_ACTIVATIONS];
+    /* One row in panels; out may be an input. */
+    struct {
+        void (*forward)(real *a, ptrdiff_t a_panel, const real *z, ptrdiff_t z_panel, ptrdiff_t n);
+        void (*backward)(real *dz, ptrdiff_t dz_panel, const real *da, ptrdiff_t da_panel, const real *a,
+                         ptrdiff_t a_panel, ptrdiff_t n);
+    } row_activations[FM_ROW_ACTIVATIONS];
+    void (*losses[FM_LOSSES])(const loss_args *);
+    /* Count is a multiple of L; slots that are not in use are NULL. */
+    void (*optimizers[FM_OPTIMIZERS])(real *w, const real *g, real *slot_0, real *slot_1, ptrdiff_t count,
+                                      int is_weight, const step_constants *);
+    void (*elementary[FM_ELEMENTARY])(real *out, const real *in, ptrdiff_t count);
+    /* out (columns, rows) from in (rows, columns), both in panels; lanes without a row are zero. */
+    void (*transpose)(real *out, ptrdiff_t out_panel, const real *in, ptrdiff_t in_panel, ptrdiff_t rows,
+                      ptrdiff_t columns);
+    void (*drop)(real *factor, ptrdiff_t panel, const fm_dropout *, ptrdiff_t first, ptrdiff_t rows);
+    void (*multiply)(real *out, const real *in, const real *factor, ptrdiff_t count);
+    /* Rows order[first], order[first + 1], ... (or first, first + 1, ...) to panels; padding zero. */
+    void (*gather)(real *out, ptrdiff_t out_panel, const fm_input *, const int64_t *order, ptrdiff_t first,
+                   ptrdiff_t rows);
+    /* The same to lines, one a column for each panel of L rows; more than L columns only where nothing is converted. */
+    void (*gather_lines)(real *out, const fm_input *, const int64_t *order, ptrdiff_t first, ptrdiff_t rows);
+    /* Panels to row-major rows of `columns` reals. */
+    void (*scatter)(real *out, const real *in, ptrdiff_t in_panel, ptrdiff_t rows, ptrdiff_t columns);
+    int (*all_finite)(const real *values, ptrdiff_t count);
+    double (*sum_of_squares)(const real *values, ptrdiff_t count);
+};
+
+#endif

@@ -1,0 +1,314 @@
+/* The order of work of a forward pass. */
+
+/* The activation of a layer as its dense kernel applies it: row activations come after, and a fused link not at all. */
+static int dense_activation(const fm_plan *plan, int l, int skip_link)
+{
+    const int activation = plan->layers[l].activation;
+    return activation >= FM_ACTIVATIONS || (skip_link && l == plan->layer_count - 1) ? FM_identity : activation;
+}
+
+/* softmax of a few outputs, L rows at a time in `lines` (L, n_out). */
+static void softmax_in_lines(const fm_plan *plan, real *a, ptrdiff_t panel, ptrdiff_t rows, real *lines)
+{
+    const fm_kernels *kernels = plan->kernels;
+    for (ptrdiff_t r = 0; r < rows; r += L) {
+        const ptrdiff_t some = rows - r < L ? rows - r : L;
+        kernels->transpose(lines, 0, a + r * L, panel, some, plan->n_out);
+        kernels->turned_softmax(lines, 1, plan->n_out);
+        kernels->transpose(a + r * L, panel, lines, 0, plan->n_out, some);
+    }
+}
+
+/* Of the output layer, if it has one; `lines` is room for L rows of it, or NULL. */
+static void apply_row_activation(const fm_plan *plan, real *a, ptrdiff_t panel, ptrdiff_t rows, real *lines)
+{
+    const int activation = plan->layers[plan->layer_count - 1].activation;
+    if (activation < FM_ACTIVATIONS) return;
+    if (lines && activation == FM_softmax && plan->n_out <= 2 * L) {
+        softmax_in_lines(plan, a, panel, rows, lines);
+        return;
+    }
+    for (ptrdiff_t r = 0; r < rows; r++)
+        plan->kernels->row_activations[activation - FM_ACTIVATIONS].forward(a + r * L, panel, a + r * L, panel,
+                                                                               plan->n_out);
+}
+
+static dense_args dense_of(const fm_plan *plan, int l, ptrdiff_t rows)
+{
+    const fm_layer *layer = &plan->layers[l];
+    const real *parameters = plan->parameters;
+    return (dense_args){.w = parameters + layer->w, .bias = layer->b < 0 ? NULL : parameters + layer->b,
+                        .m = rows, .k = layer->n_in, .n = layer->n_out, .parameter = (real)layer->parameter};
+}
+
+/* A normalisation layer with the statistics that it predicts with. */
+static norm_args norm_of(const fm_plan *plan, int l, ptrdiff_t rows)
+{
+    const fm_layer *layer = &plan->layers[l];
+    real *parameters = plan->parameters;
+    const int by_row = layer->norm == FM_LAYER_NORM;
+    return (norm_args){.by_row = by_row, .gamma = parameters + layer->w, .beta = parameters + layer->b,
+                       .mean = by_row ? NULL : parameters + layer->mean,
+                       .variance = by_row ? NULL : parameters + layer->variance, .m = rows, .n = layer->n_out,
+                       .epsilon = (real)layer->epsilon};
+}
+
+/* The activation of `rows` lines of every panel, after a normalisation. */
+static void activate_panels(const fm_plan *plan, int l, int activation, real *a, const real *z, ptrdiff_t panel,
+                            ptrdiff_t rows)
+{
+    const fm_layer *layer = &plan->layers[l];
+    if (activation == FM_identity && a == z) return;
+    for (ptrdiff_t p = 0; p < count_panels(layer->n_out); p++)
+        plan->kernels->activations[activation].forward(a + p * panel, z + p * panel, rows * L,
+                                                          (real)layer->parameter);
+}
+
+static int rows_finite(const fm_plan *plan, const real *x, ptrdiff_t x_row, ptrdiff_t x_panel, ptrdiff_t rows)
+{
+    const fm_kernels *kernels = plan->kernels;
+    int finite = 1;
+    if (x_panel != L) return kernels->all_finite(x, count_panels(plan->n_in) * x_panel);
+    if (x_row == plan->n_in) return kernels->all_finite(x, rows * x_row);
+    for (ptrdiff_t r = 0; r < rows; r++) finite &= kernels->all_finite(x + r * x_row, plan->n_in);
+    return finite;
+}
+
+/* Whether the sums of the first layer tell that its inputs are finite, as what is not makes them so, with less to look at
+   than the inputs. */
+static int sums_tell(const fm_plan *plan)
+{
+    const fm_layer *first = &plan->layers[0];
+    return !first->norm && first->n_in > count_panels(first->n_out) * L;
+}
+
+/* A block of rows through all layers, between two buffers of rows*widest reals and one for the input where it must be
+   converted.  Returns the output, in panels of rows*L, or NULL if an input is not finite. */
+static real *infer(const fm_plan *plan, const fm_input *input, ptrdiff_t first, ptrdiff_t rows, int skip_link,
+                   real *const buffers[2], real *input_buffer)
+{
+    const fm_kernels *kernels = plan->kernels;
+    const ptrdiff_t panel = rows * L;
+    const real *x = (const real *)((const char *)input->data + first * input->row_bytes);
+    ptrdiff_t x_row = input->row_bytes / (ptrdiff_t)sizeof(real), x_panel = L;
+    real *a = NULL;
+    if (input_buffer) {
+        kernels->gather(input_buffer, panel, input, NULL, first, rows);
+        x = input_buffer, x_row = L, x_panel = panel;
+    }
+    const int by_sums = sums_tell(plan);
+    int finite = 1;
+    if (!by_sums && !rows_finite(plan, x, x_row, x_panel, rows)) return NULL;
+    for (int l = 0; l < plan->layer_count; l++) {
+        const int activation = dense_activation(plan, l, skip_link);
+        a = buffers[l & 1];
+        if (plan->layers[l].norm) {
+            norm_args g = norm_of(plan, l, rows);
+            g.x = x, g.x_panel = x_panel, g.z = a, g.z_panel = panel;
+            kernels->norm_forward(&g);
+            activate_panels(plan, l, activation, a, a, panel, rows);
+        } else {
+            dense_args d = dense_of(plan, l, rows);
+            d.z = d.a = a, d.c_panel = panel;
+            d.x = x, d.x_row = x_row, d.x_panel = x_panel;
+            d.activation = activation;
+            d.finite = by_sums && !l ? &finite : NULL;
+            kernels->dense_forward(&d);
+        }
+        /* a sum may also be too large, which its inputs tell */
+        if (!l && !finite && !rows_finite(plan, x, x_row, x_panel, rows)) return NULL;
+        x = a, x_row = L, x_panel = panel;
+    }
+    real *other = buffers[plan->layer_count & 1]; /* the one that the last layer's input was in */
+    if (!skip_link) apply_row_activation(plan, a, panel, rows, rows >= L ? other : NULL);
+    return a;
+}
+
+/* infer for a narrow network: the input is turned once, and the output turned back. */
+static real *infer_turned(const fm_plan *plan, const fm_input *input, ptrdiff_t first, ptrdiff_t rows, int skip_link,
+                          real *const buffers[2], real *input_buffer)
+{
+    const fm_kernels *kernels = plan->kernels;
+    const ptrdiff_t panel = rows * L, panels = (rows + L - 1) / L;
+    const real *parameters = plan->parameters;
+    real *z = buffers[0];
+    kernels->gather(input_buffer, panel, input, NULL, first, rows);
+    if (!kernels->all_finite(input_buffer, panel)) return NULL;
+    kernels->transpose(z, plan->n_in * L, input_buffer, panel, rows, plan->n_in);
+    for (int l = 0; l < plan->layer_count; l++) {
+        const fm_layer *layer = &plan->layers[l];
+        const int activation = dense_activation(plan, l, skip_link);
+        const turned_args t = {.z = buffers[(l + 1) & 1], .x = z, .w = parameters + layer->w, .panels = panels,
+                               .bias = layer->b < 0 ? NULL : parameters + layer->b, .k = layer->n_in,
+                               .n = layer->n_out};
+        kernels->turned_forward(&t);
+        z = t.z;
+        if (activation != FM_identity)
+            kernels->activations[activation].forward(z, z, panels * layer->n_out * L, (real)layer->parameter);
+    }
+    if (!skip_link && plan->layers[plan->layer_count - 1].activation == FM_softmax)
+        kernels->turned_softmax(z, panels, plan->n_out);
+    kernels->transpose(input_buffer, panel, z, plan->n_out * L, plan->n_out, rows);
+    return input_buffer;
+}
+
+static int needs_gather(const fm_plan *plan, const fm_input *input)
+{
+    return input->type != plan->type || input->shift || input->divisor ||
+           input->row_bytes % (ptrdiff_t)sizeof(real) != 0 || plan->layers[0].norm;
+}
+
+/* Reals of scratch a row. */
+static ptrdiff_t scratch_row(const fm_plan *plan, const fm_input *input)
+{
+    const int gathers = needs_gather(plan, input) || plan->narrow;
+    return 2 * plan->widest + (gathers ? count_panels(plan->n_in) * L : 0);
+}
+
+/* Rows that go through all layers together: inputs and activations in three quarters of a second-level cache, and enough
+   rows to amortise reading the weights. */
+static ptrdiff_t block_rows(const fm_plan *plan, const fm_input *input, ptrdiff_t rows)
+{
+    const ptrdiff_t row = scratch_row(plan, input) + plan->n_in;
+    const ptrdiff_t fitting = fm_cache_bytes() / 4 * 3 / (row * (ptrdiff_t)sizeof(real));
+    const ptrdiff_t block = fitting < 48 ? 48 : fitting / 48 * 48, most = rows < block ? rows : block;
+    return plan->narrow ? padded(most) : most;
+}
+
+/* What is done with the output of each block: predictions stored, or losses summed. */
+typedef struct row_pass row_pass;
+struct row_pass {
+    const fm_plan *plan;
+    const fm_input *input;
+    const fm_target *target;
+    ptrdiff_t rows, block;
+    real *scratch;               /* of each worker in turn: buffers, and what `finish` takes */
+    ptrdiff_t scratch_size, spare;
+    int skip_link, status;
+    void (*finish)(const row_pass *, real *a, ptrdiff_t first, ptrdiff_t rows, real *spare);
+    real *out;                   /* (rows, n_out) */
+    real *values;                /* (rows,) losses */
+    double *correct;
+};
+
+static void pass_task(void *context, int worker, ptrdiff_t unit)
+{
+    row_pass *pass = context;
+    real *scratch = pass->scratch + worker * pass->scratch_size;
+    const ptrdiff_t size = pass->block * pass->plan->widest, first = unit * pass->block;
+    const ptrdiff_t rows = pass->rows - first < pass->block ? pass->rows - first : pass->block;
+    real *const buffers[2] = {scratch, scratch + size};
+    const int turned = rows >= L && pass->plan->narrow;
+    real *input_buffer = turned || needs_gather(pass->plan, pass->input) ? scratch + 2 * size : NULL;
+    real *a = (turned ? infer_turned : infer)(pass->plan, pass->input, first, rows, pass->skip_link, buffers,
+                                              input_buffer);
+    if (a)
+        pass->finish(pass, a, first, rows, scratch + pass->scratch_size - pass->spare);
+    else
+        __atomic_store_n(&pass->status, FM_NOT_FINITE, __ATOMIC_RELAXED);
+}
+
+static int pass_run(row_pass *pass, int threads)
+{
+    real stack[STACK_BYTES / sizeof(real)] __attribute__((aligned(64)));
+    const fm_plan *plan = pass->plan;
+    const int workers = fm_workers_for(plan, pass->rows, 1, threads);
+    const unsigned word = fm_fp_begin();
+    pass->block = block_rows(plan, pass->input, (pass->rows + workers - 1) / workers);
+    pass->scratch_size = pass->block * scratch_row(plan, pass->input) + pass->spare;
+    const size_t bytes = (size_t)(workers * pass->scratch_size) * sizeof(real);
+    pass->scratch = bytes <= sizeof stack ? stack : fm_alloc_raw(bytes);
+    if (pass->scratch)
+        fm_parallel(pass_task, pass, workers, (pass->rows + pass->block - 1) / pass->block);
+    else
+        pass->status = FM_NO_MEMORY;
+    if (pass->scratch != stack) fm_free(pass->scratch);
+    fm_fp_end(word);
+    return pass->status;
+}
+
+static void store_predictions(const row_pass *pass, real *a, ptrdiff_t first, ptrdiff_t rows, real *spare)
+{
+    (void)spare;
+    pass->plan->kernels->scatter(pass->out + first * pass->plan->n_out, a, rows * L, rows, pass->plan->n_out);
+}
+
+/* A pass of one row on the stack, without dividing it up. */
+static int predict_row(const fm_plan *plan, const fm_input *input, real *out)
+{
+    real stack[STACK_BYTES / sizeof(real)] __attribute__((aligned(64)));
+    real *const buffers[2] = {stack, stack + plan->widest};
+    real *input_buffer = needs_gather(plan, input) ? stack + 2 * plan->widest : NULL;
+    const unsigned word = fm_fp_begin();
+    const real *a = infer(plan, input, 0, 1, 0, buffers, input_buffer);
+    if (a) plan->kernels->scatter(out, a, L, 1, plan->n_out);
+    fm_fp_end(word);
+    return a ? FM_OK : FM_NOT_FINITE;
+}
+
+static int predict(const fm_plan *plan, const fm_input *input, ptrdiff_t rows, void *out, int threads)
+{
+    if (rows == 1 && scratch_row(plan, input) * sizeof(real) <= STACK_BYTES) return predict_row(plan, input, out);
+    row_pass pass = {.plan = plan, .input = input, .rows = rows, .finish = store_predictions, .out = out};
+    return pass_run(&pass, threads);
+}
+
+/* The next L rows. */
+static void advance(loss_args *l)
+{
+    if (l->y) l->y += l->n * L;
+    if (l->labels) l->labels += L;
+    if (l->weights) l->weights += L;
+    l->values += L, l->correct += L;
+}
+
+/* Rows of a loss whose outputs are in panels: L of them at a time to lines, and their gradients back to the panels of d, if
+   there are any.  `lines` holds a matrix (n_out, L), and one more for gradients. */
+static void panel_losses(const fm_plan *plan, loss_args l, ptrdiff_t rows, const real *a, real *d, ptrdiff_t panel,
+                         real *lines)
+{
+    const fm_kernels *kernels = plan->kernels;
+    l.p = lines, l.d = d ? lines + l.n * L : NULL;
+    for (ptrdiff_t r = 0; r < rows; r += L) {
+        l.rows = rows - r < L ? rows - r : L;
+        kernels->transpose(lines, 0, a + r * L, panel, l.rows, l.n);
+        kernels->losses[plan->loss](&l);
+        if (d) kernels->transpose(d + r * L, panel, l.d, 0, l.n, l.rows);
+        advance(&l);
+    }
+}
+
+static void store_losses(const row_pass *pass, real *a, ptrdiff_t first, ptrdiff_t rows, real *spare)
+{
+    const fm_plan *plan = pass->plan;
+    const fm_target *target = pass->target;
+    const fm_input in = {.data = target->rows, .row_bytes = plan->n_out * (ptrdiff_t)sizeof(real),
+                         .columns = plan->n_out, .type = plan->type};
+    real *y = spare + plan->n_out * L;
+    for (ptrdiff_t r = first; r < first + rows; r += L) {
+        const ptrdiff_t some = first + rows - r < L ? first + rows - r : L;
+        const loss_args l = {
+            .y = y, .labels = target->labels ? target->labels + r : NULL,
+            .weights = target->weights ? (const real *)target->weights + r : NULL, .n = plan->n_out,
+            .parameter = (real)plan->loss_parameter, .values = pass->values + r, .correct = pass->correct + r};
+        if (target->rows) plan->kernels->gather_lines(y, &in, NULL, r, some);
+        panel_losses(plan, l, some, a + (r - first) * L, NULL, rows * L, spare);
+    }
+}
+
+/* Sums in float64 in the order of the rows, whatever block or thread they came from. */
+static int evaluate(const fm_plan *plan, const fm_input *input, const fm_target *target, ptrdiff_t rows,
+                    double *loss, double *correct, int threads)
+{
+    row_pass pass = {.plan = plan, .input = input, .target = target, .rows = rows, .finish = store_losses,
+                     .spare = 2 * plan->n_out * L, .skip_link = link_is_fused(plan)};
+    double *memory = fm_alloc_raw((size_t)rows * (sizeof(double) + sizeof(real)));
+    if (!memory) return FM_NO_MEMORY;
+    pass.correct = memory;
+    pass.values = (real *)(memory + rows);
+    const int status = pass_run(&pass, threads);
+    *loss = *correct = 0;
+    for (ptrdiff_t r = 0; r < rows && status == FM_OK; r++) *loss += (double)pass.values[r], *correct += pass.correct[r];
+    fm_free(memory);
+    return status;
+}

@@ -1,0 +1,38 @@
+/* The plan of one type: the order of work, behind one exported table. */
+#include <math.h>
+#include <string.h>
+
+#include "kernels/table.h"
+#include "plan.h"
+#include "random.h"
+
+#include "parameters.h"
+#include "stage.h"
+#include "forward.h"
+#include "backward.h"
+#include "lines.h"
+#include "step.h"
+#include "train.h"
+#include "arrays.h"
+
+const fm_typed_plan CAT2(fm_typed_plan_f, BITS) = {
+    .lay_out = lay_out,
+    .initialize_norms = initialize_norms,
+    .initialize = initialize,
+    .pack = pack,
+    .unpack = unpack,
+    .squares = squares,
+    .predict = predict,
+    .forward = forward,
+    .evaluate = evaluate,
+    .train = train,
+    .train_forward = train_forward,
+    .train_backward = train_backward,
+    .gradients = gradients,
+    .activation_forward = activation_forward,
+    .activation_backward = activation_backward,
+    .loss_rows = loss_rows,
+    .optimizer_update = optimizer_update,
+    .elementary = elementary,
+    .all_finite = all_finite,
+};

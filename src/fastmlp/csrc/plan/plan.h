@@ -1,0 +1,57 @@
+/* What the files of the plan share, those of each type and plan.c. */
+#ifndef FM_PLAN_H
+#define FM_PLAN_H
+
+#include "fastmlp.h"
+
+#define CHUNK_BYTES (640 * 1024)   /* of a layer's deltas in training: within a second-level cache */
+#define NEXT_BYTES (128 * 1024)    /* of the next batch's rows, asked for ahead of time */
+#define APART_LINES 24             /* between the rows of different cores: how far a hardware prefetcher runs ahead */
+#define STACK_BYTES (16 * 1024)    /* of scratch on the C stack; more is allocated */
+
+/* Ways of a training step: one worker, workers that share each of its phases, workers with a part of the rows each. */
+enum { ALONE, SHARED, RELAYED, WAYS };
+
+/* What the files of one type offer to plan.c: entry points like those of fastmlp.h. */
+typedef struct {
+    ptrdiff_t (*lay_out)(fm_plan *); /* offsets of all arrays; returns the size of the parameter vector */
+    void (*initialize_norms)(fm_plan *);
+    void (*initialize)(fm_plan *, int layer, int normal, double scale, uint64_t seed);
+    void (*pack)(const fm_plan *, void *vector, const fm_array *, const void *values);
+    void (*unpack)(const fm_plan *, const void *vector, const fm_array *, void *values);
+    double (*squares)(const fm_plan *);
+    int (*predict)(const fm_plan *, const fm_input *, ptrdiff_t rows, void *out, int threads);
+    int (*forward)(const fm_plan *, const fm_input *, ptrdiff_t rows, void *const *outs);
+    int (*evaluate)(const fm_plan *, const fm_input *, const fm_target *, ptrdiff_t rows, double *loss, double *correct,
+                    int threads);
+    int (*train)(fm_plan *, fm_epoch *);
+    int (*train_forward)(fm_plan *, const fm_input *, ptrdiff_t rows, uint64_t seed, void *out);
+    int (*train_backward)(fm_plan *, const void *output_gradient, ptrdiff_t rows, double learning_rate, double l2);
+    int (*gradients)(const fm_plan *, const fm_input *, const fm_target *, const void *output_gradient, ptrdiff_t rows,
+                     void *gradient, void *input_gradient, double *loss);
+    int (*activation_forward)(const fm_kernels *, int activation, void *a, const void *z, ptrdiff_t rows, ptrdiff_t n,
+                              double parameter);
+    int (*activation_backward)(const fm_kernels *, int activation, void *dz, const void *da, const void *saved,
+                               ptrdiff_t rows, ptrdiff_t n, double parameter);
+    int (*loss_rows)(const fm_kernels *, int loss, double parameter, const void *p, const fm_target *, ptrdiff_t rows,
+                     ptrdiff_t n, void *values, void *d, double *correct);
+    void (*optimizer_update)(const fm_kernels *, int optimizer, const fm_hyper *, const double powers[2], void *w,
+                             const void *g, void *slot_0, void *slot_1, ptrdiff_t count);
+    void (*elementary)(const fm_kernels *, int function, void *out, const void *in, ptrdiff_t count);
+    int (*all_finite)(const fm_kernels *, const void *values, ptrdiff_t count);
+} fm_typed_plan;
+
+extern const fm_typed_plan fm_typed_plan_f32, fm_typed_plan_f64;
+
+void *fm_alloc_raw(size_t bytes); /* like fm_alloc, but what it holds is open */
+double fm_seconds(void);          /* of a clock that only goes on */
+
+/* The snapshot that a batch with a loss that is not finite returns to. */
+void fm_plan_keep(fm_plan *);
+void fm_plan_restore(fm_plan *);
+
+/* Threads for `rows` rows through the network `passes` times: as many as are allowed while each has enough multiply-adds
+   to outweigh waking it. */
+int fm_workers_for(const fm_plan *, ptrdiff_t rows, int passes, int threads);
+
+#endif
