@@ -281,7 +281,8 @@ def c_sources():
         ("the processor", r"cpuid|xgetbv", {"dispatch.c"}),
         ("threads", r"\bpthread_\w+|_beginthreadex", {"threads.c"}),
         ("fused multiply-add", r"_mm\d*_\w+|vfmaq|MM\(", {"vec.h"}),
-        ("memory", r"\b(malloc|calloc|realloc|posix_memalign|_aligned_malloc)\s*\(", {"plan.c"}),
+        ("memory", r"\b(malloc|calloc|realloc|free|posix_memalign|aligned_alloc|_aligned_\w+)\s*\(", {"system.c"}),
+        ("the clock", r"\b(clock\w*|timespec_get|gettimeofday|time|QueryPerformance\w+)\s*\(", {"system.c"}),
     ],
 )
 def test_one_file_alone_knows(what, pattern, files):

@@ -6,7 +6,8 @@ set -e
 compiler=$1 output=$2
 shift 2
 core=src/fastmlp/csrc
-flags="-std=gnu11 -O3 -fno-fast-math -ffp-contract=off -fno-math-errno -fvisibility=hidden -Wall -Wextra -Werror -I $core"
+flags="-std=gnu11 -O3 -fno-fast-math -ffp-contract=off -fno-math-errno -fvisibility=hidden -Wall -Wextra -Werror"
+flags="$flags -I $core -I src/fastmlp/include"
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 case $($compiler -dumpmachine) in

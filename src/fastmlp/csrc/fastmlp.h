@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "dispatch.h"
+#include "system.h"
 #include "threads.h"
 
 enum {
@@ -132,10 +133,6 @@ typedef struct {
 } fm_plan;
 
 enum fm_status { FM_OK, FM_NO_MEMORY, FM_NOT_FINITE, FM_BAD_INPUT };
-
-/* 64-byte aligned and zeroed; NULL when there is no memory. */
-void *fm_alloc(size_t bytes);
-void fm_free(void *);
 
 /* Completes a plan whose kernels, type, layers (sizes, activations) are set: offsets, size, parameters. */
 int fm_plan_init(fm_plan *);

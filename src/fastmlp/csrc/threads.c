@@ -11,14 +11,14 @@
 #include "threads.h"
 
 #include "dispatch.h"
+#include "system.h"
 
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-enum { MAX_THREADS = 256, SPIN_NANOSECONDS = 40000 };
+#define SPIN_SECONDS 40e-6
+enum { MAX_THREADS = 256 };
 
 /* The little that is needed of the system's threads. */
 #ifdef _WIN32
@@ -99,19 +99,11 @@ static int avoid_this_cpu(thread_type thread, cpus_type *allowed) { return (void
 static void allow_cpus(const cpus_type *allowed) { (void)allowed; }
 #endif
 
-static uint64_t nanoseconds(void)
-{
-    struct timespec now;
-    timespec_get(&now, TIME_UTC);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-/* 1 while a wait that began at `start` may go on spinning.  (The difference is unsigned: should the clock be set back,
-   the spin ends.) */
-static int keep_spinning(uint64_t start)
+/* 1 while a wait that began at `start` may go on spinning. */
+static int keep_spinning(double start)
 {
     for (int i = 0; i < 16; i++) spin_pause();
-    return nanoseconds() - start < SPIN_NANOSECONDS;
+    return fm_seconds() - start < SPIN_SECONDS;
 }
 
 typedef struct {
@@ -150,7 +142,7 @@ static job_type *take_job(mailbox_type *box)
 
 static job_type *await_job(mailbox_type *box)
 {
-    const uint64_t start = nanoseconds();
+    const double start = fm_seconds();
     job_type *job;
     while (!(job = take_job(box)) && keep_spinning(start)) {}
     if (job) return job;
@@ -195,7 +187,7 @@ static void finish_job(job_type *job)
 
 static void await_workers(job_type *job)
 {
-    const uint64_t start = nanoseconds();
+    const double start = fm_seconds();
     int unfinished;
     while ((unfinished = __atomic_load_n(&job->unfinished, __ATOMIC_ACQUIRE)) && keep_spinning(start)) {}
     if (!unfinished) return;

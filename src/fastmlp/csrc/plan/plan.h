@@ -43,9 +43,6 @@ typedef struct {
 
 extern const fm_typed_plan fm_typed_plan_f32, fm_typed_plan_f64;
 
-void *fm_alloc_raw(size_t bytes); /* like fm_alloc, but what it holds is open */
-double fm_seconds(void);          /* of a clock that only goes on */
-
 /* The snapshot that a batch with a loss that is not finite returns to. */
 void fm_plan_keep(fm_plan *);
 void fm_plan_restore(fm_plan *);
