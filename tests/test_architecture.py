@@ -277,8 +277,9 @@ def c_sources():
 @pytest.mark.parametrize(
     ("what", "pattern", "files"),
     [
-        ("the environment", r"\bgetenv\b", {"dispatch.c"}),
-        ("the processor", r"cpuid|xgetbv", {"dispatch.c"}),
+        ("the environment", r"\bgetenv\b", {"cpu.c"}),
+        ("the processor", r"cpuid|xgetbv|cgroup|sysconf", {"cpu.c"}),
+        ("the floating-point control word", r"mxcsr|fpcr", {"cpu.h"}),
         ("threads", r"\bpthread_\w+|_beginthreadex", {"threads.c"}),
         ("fused multiply-add", r"_mm\d*_\w+|vfmaq|MM\(", {"vec.h"}),
         ("memory", r"\b(malloc|calloc|realloc|free|posix_memalign|aligned_alloc|_aligned_\w+)\s*\(", {"system.c"}),

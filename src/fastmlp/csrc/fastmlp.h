@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "dispatch.h"
+#include "cpu.h"
 #include "system.h"
 #include "threads.h"
 

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "threads.h"
+#include "cpu.h"
 
 void fm_philox(uint32_t out[4], const uint32_t counter[4], const uint32_t key[2])
 {

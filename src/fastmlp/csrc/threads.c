@@ -6,14 +6,13 @@
    nothing, and waits for those who did begin.  A thread with an empty mailbox spins for some microseconds, because the
    next call of a training loop comes soon, then parks: an idle process uses no processor time. */
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* sched_getaffinity */
+#define _GNU_SOURCE /* sched_getcpu, thread affinity */
 #endif
 #include "threads.h"
 
-#include "dispatch.h"
+#include "cpu.h"
 #include "system.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,7 +45,6 @@ static int thread_start(thread_type *t, unsigned(__stdcall *f)(void *), void *ar
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
-#include <unistd.h>
 
 typedef pthread_mutex_t mutex_type;
 typedef pthread_cond_t condition_type;
@@ -279,108 +277,6 @@ void fm_await(const fm_progress *progress, ptrdiff_t least)
     for (int spins = 0; __atomic_load_n(&progress->done, __ATOMIC_ACQUIRE) < least; spins += spins < 1000)
         spins < 1000 ? spin_pause() : thread_yield();
 }
-
-#if defined(__linux__)
-
-/* The processors that one cgroup's quota is worth, rounded up; 0 without a limit. */
-static int quota_of(const char *folder, int version)
-{
-    char path[4200];
-    double quota = 0, period = 0;
-    FILE *file;
-    if (version == 2) {
-        snprintf(path, sizeof path, "%s/cpu.max", folder);
-        if (!(file = fopen(path, "re"))) return 0;
-        if (fscanf(file, "%lf %lf", &quota, &period) != 2) quota = 0; /* "max 100000" */
-        fclose(file);
-    } else {
-        snprintf(path, sizeof path, "%s/cpu.cfs_quota_us", folder);
-        if (!(file = fopen(path, "re"))) return 0;
-        if (fscanf(file, "%lf", &quota) != 1) quota = 0; /* -1: no limit */
-        fclose(file);
-        snprintf(path, sizeof path, "%s/cpu.cfs_period_us", folder);
-        if (!(file = fopen(path, "re"))) return 0;
-        if (fscanf(file, "%lf", &period) != 1) period = 0;
-        fclose(file);
-    }
-    if (!(quota > 0 && period > 0) || quota / period > 1 << 16) return 0;
-    const int whole = (int)(quota / period);
-    return whole + (quota > whole * period);
-}
-
-/* The least quota of a cgroup and those around it.  Inside a container the path may be the host's; then its first
-   levels do not exist and the last step, the root, is the container's own. */
-static int least_quota(const char *root, const char *group, int version)
-{
-    char folder[4160];
-    int least = 0;
-    snprintf(folder, sizeof folder, "%s%s", root, group);
-    for (;;) {
-        const int quota = quota_of(folder, version);
-        if (quota && (!least || quota < least)) least = quota;
-        if (strlen(folder) <= strlen(root)) return least;
-        *strrchr(folder, '/') = '\0';
-    }
-}
-
-static int names_cpu(const char *controllers)
-{
-    for (const char *c = controllers; c; c = strchr(c, ','), c = c ? c + 1 : NULL)
-        if (strncmp(c, "cpu", 3) == 0 && (c[3] == ',' || c[3] == '\0')) return 1;
-    return 0;
-}
-
-/* /proc/self/cgroup has a line "0::/group" for version 2 and "4:cpu,cpuacct:/group" for version 1. */
-static int cgroup_cpus(void)
-{
-    char line[4096];
-    int least = 0;
-    FILE *file = fopen("/proc/self/cgroup", "re");
-    while (file && fgets(line, sizeof line, file)) {
-        char *controllers = strchr(line, ':'), *group = controllers ? strchr(controllers + 1, ':') : NULL;
-        if (!group) continue;
-        *group++ = '\0';
-        group[strcspn(group, "\n")] = '\0';
-        int quota = 0;
-        if (*++controllers == '\0')
-            quota = least_quota("/sys/fs/cgroup", group, 2);
-        else if (names_cpu(controllers))
-            quota = least_quota("/sys/fs/cgroup/cpu", group, 1);
-        if (quota && (!least || quota < least)) least = quota;
-    }
-    if (file) fclose(file);
-    return least;
-}
-
-int fm_cpu_count(void)
-{
-    cpu_set_t set[16]; /* 16384 processors */
-    const int allowed = sched_getaffinity(0, sizeof set, set) == 0 ? CPU_COUNT_S(sizeof set, set)
-                                                                  : (int)sysconf(_SC_NPROCESSORS_ONLN);
-    const int quota = cgroup_cpus();
-    const int count = quota && quota < allowed ? quota : allowed;
-    return count > 1 ? count : 1;
-}
-
-#elif defined(_WIN32)
-
-int fm_cpu_count(void)
-{
-    DWORD_PTR process, system; /* of this process's group of at most 64 */
-    if (!GetProcessAffinityMask(GetCurrentProcess(), &process, &system)) return 1;
-    const int count = __builtin_popcountll(process);
-    return count > 1 ? count : 1;
-}
-
-#else
-
-int fm_cpu_count(void)
-{
-    const long count = sysconf(_SC_NPROCESSORS_ONLN);
-    return count > 1 ? (int)count : 1;
-}
-
-#endif
 
 static int threads_set; /* by fm_set_num_threads; 0 not */
 
