@@ -280,7 +280,7 @@ def c_sources():
         ("the environment", r"\bgetenv\b", {"cpu.c"}),
         ("the processor", r"cpuid|xgetbv|cgroup|sysconf", {"cpu.c"}),
         ("the floating-point control word", r"mxcsr|fpcr", {"cpu.h"}),
-        ("threads", r"\bpthread_\w+|_beginthreadex", {"threads.c"}),
+        ("threads", r"\bpthread_\w+|_beginthreadex", {"pool.c"}),
         ("fused multiply-add", r"_mm\d*_\w+|vfmaq|MM\(", {"vec.h"}),
         ("memory", r"\b(malloc|calloc|realloc|free|posix_memalign|aligned_alloc|_aligned_\w+)\s*\(", {"system.c"}),
         ("the clock", r"\b(clock\w*|timespec_get|gettimeofday|time|QueryPerformance\w+)\s*\(", {"system.c"}),

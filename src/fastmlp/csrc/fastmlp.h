@@ -9,8 +9,8 @@
 #include <stdint.h>
 
 #include "cpu.h"
+#include "pool.h"
 #include "system.h"
-#include "threads.h"
 
 enum {
 #define ACTIVATION(name, saved, parameter) FM_##name,

@@ -1,6 +1,6 @@
 /* A small pool of threads, and how many of them a call may use. */
-#ifndef FM_THREADS_H
-#define FM_THREADS_H
+#ifndef FM_POOL_H
+#define FM_POOL_H
 
 #include <stddef.h>
 

@@ -8,7 +8,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* sched_getcpu, thread affinity */
 #endif
-#include "threads.h"
+#include "pool.h"
 
 #include "cpu.h"
 #include "system.h"
