@@ -5,7 +5,7 @@
 set -e
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-here=tests/aarch64
+here=tests/c
 count=0
 
 run() { # NAME COMMAND...: keeps the lines after the first, which names the instruction set
@@ -25,7 +25,7 @@ run() { # NAME COMMAND...: keeps the lines after the first, which names the inst
 
 for compiler in gcc clang; do
     command -v $compiler >/dev/null || { echo "not found: $compiler"; continue; }
-    $here/build.sh $compiler "$folder/driver-$compiler"
+    $here/build.sh $compiler driver.c "$folder/driver-$compiler"
     case $(uname -m) in
     x86_64) isas="avx2 avx512" ;;
     *) isas=neon ;;
@@ -33,7 +33,7 @@ for compiler in gcc clang; do
     for isa in $isas; do
         if [ "$isa" = avx512 ] && ! grep -q avx512bw /proc/cpuinfo; then
             [ $compiler = gcc ] || continue
-            EMULATE=avx512 $here/build.sh gcc "$folder/driver-emulated"
+            EMULATE=avx512 $here/build.sh gcc driver.c "$folder/driver-emulated"
             run gcc-avx512-emulated "$folder/driver-emulated" avx2
             continue
         fi
@@ -42,7 +42,7 @@ for compiler in gcc clang; do
 done
 
 if command -v aarch64-linux-gnu-gcc >/dev/null && command -v qemu-aarch64 >/dev/null; then
-    $here/build.sh aarch64-linux-gnu-gcc "$folder/driver-aarch64" -static
+    $here/build.sh aarch64-linux-gnu-gcc driver.c "$folder/driver-aarch64" -static
     run aarch64-neon qemu-aarch64 "$folder/driver-aarch64"
 else
     echo "not found: aarch64-linux-gnu-gcc and qemu-aarch64"
