@@ -18,10 +18,18 @@
 
 #define HUGE_PAGE ((size_t)2 << 20)
 
+#ifdef FM_TEST_ALLOC
+long fm_allocations_left;
+static int refused(void) { return fm_allocations_left && !--fm_allocations_left; }
+#else
+static int refused(void) { return 0; }
+#endif
+
 /* Aligned to a huge page where the system can use one: fewer address translations. */
 void *fm_alloc_raw(size_t bytes)
 {
     const size_t alignment = bytes >= 2 * HUGE_PAGE ? HUGE_PAGE : 64;
+    if (refused()) return NULL;
 #ifdef _WIN32
     return _aligned_malloc(bytes ? bytes : 1, alignment);
 #else

@@ -9,6 +9,10 @@ void *fm_alloc(size_t bytes);
 void *fm_alloc_raw(size_t bytes);
 void fm_free(void *);
 
+#ifdef FM_TEST_ALLOC
+extern long fm_allocations_left; /* for tests: the last of these fails; 0: none does */
+#endif
+
 /* Seconds of a clock that is never set back, from any start. */
 double fm_seconds(void);
 
