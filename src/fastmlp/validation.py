@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from . import _kernels, registry
-from .errors import unknown
+from .errors import shown, unknown
 
 Array = np.ndarray[Any, Any]
 
@@ -45,11 +45,11 @@ def integer(value: object, argument: str, minimum: int, maximum: int | None = No
     try:
         number = operator.index(value)  # type: ignore[arg-type]
     except TypeError:
-        raise TypeError(f"{argument} is {_shown(value)}, expected {expected}") from None
+        raise TypeError(f"{argument} is {shown(value)}, expected {expected}") from None
     if isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{argument} is {value}, expected {expected}")
     if number < minimum or (maximum is not None and number > maximum):
-        raise ValueError(f"{argument} is {_shown(number)}, expected {expected}")
+        raise ValueError(f"{argument} is {shown(number)}, expected {expected}")
     return number
 
 
@@ -64,11 +64,11 @@ def real(
 ) -> float:
     """A finite float with minimum <= value <= maximum and above < value < below."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (Real, np.number)):
-        raise TypeError(f"{argument} is {_shown(value)}, expected a number")
+        raise TypeError(f"{argument} is {shown(value)}, expected a number")
     try:
         number = float(value)
     except (TypeError, OverflowError):
-        raise ValueError(f"{argument} is {_shown(value)}, expected a finite number") from None
+        raise ValueError(f"{argument} is {shown(value)}, expected a finite number") from None
     if math.isfinite(number) and minimum <= number <= maximum and above < number < below:
         return number
     bounds = [
@@ -85,14 +85,16 @@ def boolean(value: object, argument: str) -> bool:
     """A bool; other truthy things are more likely a mistake."""
     if isinstance(value, (bool, np.bool_)):
         return bool(value)
-    raise TypeError(f"{argument} is {_shown(value)}, expected True or False")
+    raise TypeError(f"{argument} is {shown(value)}, expected True or False")
 
 
 def as_dtype(value: object, argument: str = "dtype") -> np.dtype[Any]:
     """float32 or float64 from a name, a NumPy type or a dtype."""
     try:
         name = "None" if value is None else np.dtype(value).name  # type: ignore[call-overload]
-    except TypeError:
+    except MemoryError:
+        raise
+    except Exception:  # NumPy evaluates parts of a string as Python: SyntaxError, RecursionError and others
         raise unknown(argument, value, DTYPES) from None
     if name not in DTYPES:
         raise unknown(argument, name, DTYPES)
@@ -108,18 +110,12 @@ def as_seed(seed: object) -> int:
     try:
         return integer(seed, "seed", 0, 2**64 - 1)
     except TypeError:
-        raise TypeError(f"seed is {_shown(seed)}, expected None, an integer or a NumPy Generator") from None
+        raise TypeError(f"seed is {shown(seed)}, expected None, an integer or a NumPy Generator") from None
 
 
 def as_threads(threads: object) -> int | None:
     """None (the engine chooses) or a count of at least 1."""
     return None if threads is None else integer(threads, "threads", 1)
-
-
-def _shown(value: object) -> str:
-    """A value as it stands in a message: short."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 # ---- arrays ----
@@ -137,6 +133,8 @@ def numeric(value: object, argument: str) -> Array:
     only_dlpack = hasattr(value, "__dlpack__") and not any(hasattr(value, name) for name in _NUMPY_EXPORTS)
     try:
         array = np.from_dlpack(value) if only_dlpack else np.asarray(value)  # type: ignore[arg-type]
+    except MemoryError:
+        raise
     except Exception as error:  # whatever the export of a foreign object raises
         if isinstance(error, ValueError) and isinstance(value, Sequence):
             what = "has rows of different lengths, expected a rectangular array"
@@ -189,7 +187,7 @@ def _from_objects(array: Array, argument: str) -> Array:
     for index, item in np.ndenumerate(array):
         if not isinstance(item, (Real, np.number, np.bool_)) or isinstance(item, np.complexfloating):
             where = f" at {_place(index)}" if index else ""
-            raise TypeError(f"{argument} holds {_shown(item)}{where}, expected real numbers")
+            raise TypeError(f"{argument} holds {shown(item)}{where}, expected real numbers")
     try:
         return array.astype(np.float64)
     except (TypeError, ValueError, OverflowError) as error:
