@@ -314,6 +314,54 @@ def test_far_steps_are_exact_and_quick():
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("step", [-1, -(2**63), 2**53, 2**63 - 1, 2**63, 10**30])
+def test_steps_out_of_range_are_refused(schedule, step):
+    with pytest.raises(ValueError, match="step is .*expected an integer from 0 to 9007199254740991"):
+        schedule(step)
+    with pytest.raises(ValueError, match="first_step is .*expected an integer from 0 to 9007199254740991"):
+        schedule.values(step, 2)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_the_last_steps_have_rates(schedule):
+    assert 0 <= schedule(2**53 - 1) <= 0.3
+    assert schedule.values(2**53 - 2, 2)[1] == schedule(2**53 - 1)
+    assert schedule.values(2**53 - 1, 0).shape == (0,)
+    with pytest.raises(ValueError, match="count is 2, expected an integer from 0 to 1"):
+        schedule.values(2**53 - 1, 2)
+    with pytest.raises(ValueError, match="count is -1"):
+        schedule.values(0, -1)
+    for step in (1.5, True, "1"):
+        with pytest.raises(TypeError, match="step is"):
+            schedule(step)
+
+
+@pytest.mark.parametrize("steps", [2**53 + 1, 10**30, 10**400])
+def test_lengths_out_of_range_are_refused(steps):
+    for make in (
+        lambda: StepDecay(0.1, 0.5, every=steps),
+        lambda: ExponentialDecay(0.1, 0.5, every=steps),
+        lambda: CosineDecay(0.1, steps=steps),
+        lambda: Warmup(0.1, steps=steps),
+    ):
+        with pytest.raises(ValueError, match="expected an integer from 1 to 9007199254740992"):
+            make()
+
+
+@pytest.mark.parametrize("cls", optimizers.OPTIMIZERS.values(), ids=optimizers.OPTIMIZERS)
+def test_squares_are_the_slots_that_are_never_negative(cls):
+    """Gradients of both signs: what holds averages of them has both too."""
+    net = Network([3, 40], seed=0)
+    net.compile(cls(0.01, **({"momentum": 0.9} if hasattr(cls, "momentum") else {})))
+    rng = np.random.default_rng(0)
+    net.fit(rng.normal(size=(64, 3)), rng.normal(size=(64, 40)), epochs=3)
+    slots = net.plan.get_state()["slots"]
+    assert slots and all(any(array.any() for array in slot) for slot in slots)
+    found = tuple(k for k, slot in enumerate(slots) if min(array.min() for array in slot) >= 0)
+    assert found == cls.squares
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
 def test_schedules_go_into_optimizers(schedule):
     optimizer = Adam(schedule, l2=0.1)
     assert optimizer.learning_rates(3, 5).tolist() == schedule.values(3, 5).tolist()

@@ -392,6 +392,13 @@ def test_a_functional_loss_is_a_python_loss():
 # ---- optimizers ----
 
 
+@pytest.mark.parametrize("name", registry.OPTIMIZERS)
+@pytest.mark.parametrize("step", [-1, 2**53, 2**63, 10**30])
+def test_steps_out_of_range_are_refused(name, step):
+    with pytest.raises(ValueError, match="step is .*expected an integer from 0 to 9007199254740991"):
+        getattr(functional, f"{name}_update")([1.0], [1.0], step=step)
+
+
 def expected_update(name, w, g, slots, h, rate, step):
     """One step by PyTorch's formulas, in float64."""
     if h["clipvalue"] is not None:

@@ -21,7 +21,7 @@ from fastmlp import (
     Rescaling,
 )
 from fastmlp.optimizers import SGD, Adam
-from test_serialization import BAD_HEADERS, HUGE_CLAIMS, bits, network
+from test_serialization import BAD_HEADERS, BAD_STATES, HUGE_CLAIMS, bits, network
 
 safetensors = pytest.importorskip("safetensors")
 
@@ -366,7 +366,18 @@ def test_numbers_that_are_none(saved):
     assert_refused(bad, "layers.0.W contains nan at row 0, column 0")
 
 
-@pytest.mark.parametrize("text", [b"\xff\xfe{}", b'{"__metadata__":{"model":"\xff"}}', b"{" * 5000])
+@pytest.mark.parametrize(("slot", "value", "message"), BAD_STATES)
+def test_states_that_no_training_reaches_are_refused(slot, value, message, saved):
+    first = parts(saved)[0][f"optimizer.{slot}.layers.0.W"]["data_offsets"][0]
+    number = np.float32(value).tobytes()
+    bad = rewritten(saved, change_data=lambda data: data[:first] + number + data[first + 4 :])
+    assert_refused(bad, message)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"\xff\xfe{}", b'{"__metadata__":{"model":"\xff"}}', b"{" * 5000, b"[" * 10**5, b'{"a":1,"a":1}', b"[]"],
+)
 def test_tables_that_are_none(text, tmp_path):
     path = tmp_path / "net.safetensors"
     path.write_bytes(joined(text, b""))

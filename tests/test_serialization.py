@@ -291,9 +291,13 @@ BAD_HEADERS = [
     (lambda h: h["training"].update(slots=1), r"slots|holds 'optimizer\.1"),
     (lambda h: h["training"].update(slots=10**9), "slots is 1000000000"),
     (lambda h: h["training"].update(step=-1), "step is -1"),
+    (lambda h: h["training"].update(step=2**53), "step is 9007199254740992"),
+    (lambda h: h["training"].update(step=2**63 - 1), "step is 9223372036854775807"),
+    (lambda h: h.update(compile=None), "the state of an optimizer but no optimizer"),
     (lambda h: h["training"].update(epochs="many"), "epochs is 'many'"),
     (lambda h: h["training"].update(beta_powers=[0.5]), "not a readable"),
     (lambda h: h["training"].update(beta_powers=[0.5, 7]), "beta_powers is 7"),
+    (lambda h: h["training"].update(beta_powers=[-0.5, 0.5]), "beta_powers is -0.5"),
 ]
 
 
@@ -349,6 +353,41 @@ W = np.zeros((4, 6), np.float32)
 )
 def test_bad_arrays(content, message, saved, tmp_path):
     assert_refused(rewritten(saved, tmp_path / "bad.npz", arrays={"layers.0.W.npy": content}), message)
+
+
+BAD_STATES = [
+    (0, np.nan, r"optimizer.0.layers.0.W contains nan at row 0, column 0"),
+    (0, np.inf, r"optimizer.0.layers.0.W contains inf at row 0, column 0"),
+    (1, np.nan, r"optimizer.1.layers.0.W contains nan at row 0, column 0"),
+    (1, -np.inf, r"optimizer.1.layers.0.W contains -inf at row 0, column 0"),
+    (1, -1e-30, r"holds -1e-30 in optimizer.1.layers.0.W, expected numbers of 0 or more"),
+]
+
+
+@pytest.mark.parametrize(("slot", "value", "message"), BAD_STATES)
+def test_states_that_no_training_reaches_are_refused(slot, value, message, saved, tmp_path):
+    bad = W.copy()
+    bad[0, 0] = value
+    name = f"optimizer.{slot}.layers.0.W.npy"
+    assert_refused(rewritten(saved, tmp_path / "bad.npz", arrays={name: npy(bad)}), message)
+
+
+def test_first_moments_may_be_negative(saved, tmp_path):
+    target = rewritten(saved, tmp_path / "good.npz", arrays={"optimizer.0.layers.0.W.npy": npy(W - 1)})
+    assert fastmlp.load(target).plan.get_state()["slots"][0][0][0, 0] == -1
+
+
+def test_the_last_step_loads_and_a_training_beyond_it_is_refused(saved, tmp_path, data):
+    def change(header):
+        header["training"]["step"] = 2**53 - 1
+        header["compile"]["optimizer"]["learning_rate"] = {
+            "type": "ExponentialDecay", "learning_rate": 0.1, "factor": 0.9, "every": 10,
+        }  # fmt: skip
+
+    net = fastmlp.load(rewritten(saved, tmp_path / "late.npz", header=change))
+    assert net.plan.step == 2**53 - 1
+    with pytest.raises(ValueError, match="count is 2, expected an integer from 0 to 1"):
+        net.fit(*data, batch_size=20)
 
 
 def test_a_pickle_inside_is_not_opened(saved, tmp_path):

@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from . import _kernels, registry, validation
+from . import _kernels, registry, schedules, validation
 from .errors import listed
 from .optimizers import OPTIMIZERS
 
@@ -457,7 +457,7 @@ def _optimizer_update(name: str) -> Callable[..., tuple[Array, list[Array]]]:
             _same_shape(new, array, ("w", argument))
         new = new.copy()
         state = [array.copy() if slots is not None else np.zeros_like(new) for array in state]
-        step = validation.integer(step, "step", 0)
+        step = validation.integer(step, "step", 0, schedules.MAX_STEPS - 1)
         rate = float(optimizer.learning_rates(step, 1)[0])
         _kernels.optimizer_update(name, new, gradient, state, optimizer.hyperparameters(), rate, step)
         return new, state

@@ -58,6 +58,7 @@ class Optimizer:
     """
 
     name: ClassVar[str] = ""
+    squares: ClassVar[tuple[int, ...]] = ()  # which of its slots hold sums or averages of squares
     learning_rate: float | Schedule = 0.01
     l1: float = field(default=0.0, kw_only=True)
     l2: float = field(default=0.0, kw_only=True)
@@ -162,6 +163,7 @@ class Adagrad(Optimizer):
     """
 
     name: ClassVar[str] = "adagrad"
+    squares: ClassVar[tuple[int, ...]] = (0,)
     learning_rate: float | Schedule = 0.01
     epsilon: float = 1e-10
 
@@ -189,6 +191,7 @@ class RMSprop(Optimizer):
     """
 
     name: ClassVar[str] = "rmsprop"
+    squares: ClassVar[tuple[int, ...]] = (0,)
     learning_rate: float | Schedule = 0.001
     rho: float = 0.9
     epsilon: float = 1e-8
@@ -220,6 +223,7 @@ class Adam(Optimizer):
     """
 
     name: ClassVar[str] = "adam"
+    squares: ClassVar[tuple[int, ...]] = (1,)
     learning_rate: float | Schedule = 0.001
     beta_1: float = 0.9
     beta_2: float = 0.999

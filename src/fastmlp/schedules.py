@@ -20,9 +20,11 @@ from .validation import integer, real
 
 Array = np.ndarray[Any, Any]
 
+MAX_STEPS = 2**53  # float64 tells all smaller numbers apart, and no training gets there
+
 
 def _powers(base: float, exponents: Array) -> Array:
-    """base ** exponents by repeated squaring; int64 exponents of 0 or more."""
+    """base ** exponents by repeated squaring; int64 exponents from 0 to 2**53."""
     result = np.ones(exponents.shape)
     square, exponents = base, exponents.copy()
     while exponents.any():
@@ -46,11 +48,25 @@ class Schedule:
     """Base of all schedules; a subclass says what `values` are."""
 
     def values(self, first_step: int, count: int) -> Array:
-        """Learning rates of `count` steps from `first_step` on, float64 of shape (count,)."""
+        """Learning rates of `count` steps from `first_step` on, float64 of shape (count,).
+
+        Parameters
+        ----------
+        first_step, count : int
+            0 or more, together at most 2**53.
+
+        Raises
+        ------
+        ValueError
+            If a step is outside this range.
+        """
+        first_step = integer(first_step, "first_step", 0, MAX_STEPS - 1)
+        count = integer(count, "count", 0, MAX_STEPS - first_step)
         return self._at(np.arange(first_step, first_step + count, dtype=np.int64))
 
     def __call__(self, step: int) -> float:
-        """The learning rate of one step."""
+        """The learning rate of one step, 0 <= step < 2**53; ValueError for any other."""
+        step = integer(step, "step", 0, MAX_STEPS - 1)
         return float(self.values(step, 1)[0])
 
     def _at(self, steps: Array) -> Array:
@@ -61,7 +77,7 @@ class Schedule:
         for name, kind in kinds.items():
             value = getattr(self, name)
             if kind == "steps":
-                value = integer(value, name, 1)
+                value = integer(value, name, 1, MAX_STEPS)
             elif kind == "factor":
                 value = real(value, name, above=0.0, maximum=1.0)
             else:
@@ -105,7 +121,7 @@ class StepDecay(Schedule):
     factor : float
         0 < factor <= 1.
     every : int
-        Steps between two drops, at least 1.
+        Steps between two drops, 1 to 2**53.
 
     Examples
     --------
@@ -139,7 +155,7 @@ class ExponentialDecay(Schedule):
     factor : float
         0 < factor <= 1.
     every : int
-        Steps over which the rate falls by the factor, at least 1.
+        Steps over which the rate falls by the factor, 1 to 2**53.
 
     Examples
     --------
@@ -171,7 +187,7 @@ class CosineDecay(Schedule):
     learning_rate : float
         Of the first step, 0 or more.
     steps : int
-        Length of the fall, at least 1.
+        Length of the fall, 1 to 2**53.
     minimum : float
         0 or more, where the fall ends.
 
@@ -209,7 +225,7 @@ class Warmup(Schedule):
     schedule : Schedule or float
         What follows the climb.
     steps : int
-        Length of the climb, at least 1.
+        Length of the climb, 1 to 2**53.
 
     Examples
     --------

@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from . import config, optimizers, registry, validation
+from . import config, optimizers, registry, schedules, validation
 from . import layers as descriptions
 from .errors import ModelFileError, NotCompiledError, listed
 
@@ -253,8 +253,10 @@ def _read(reader: Reader) -> Network:
     if header.get("compile") is not None:
         _restore_compile(net, header["compile"])
         if training_header is not None:
-            slot_arrays = [[arrays[f"optimizer.{k}.{name}"] for name in shapes] for k in range(slots)]
-            _restore_training(net, training_header, slot_arrays)
+            state = [{name: arrays[f"optimizer.{k}.{name}"] for name in shapes} for k in range(slots)]
+            _restore_training(net, training_header, state)
+    elif training_header is not None:
+        raise ModelFileError("has the state of an optimizer but no optimizer")
     return net
 
 
@@ -296,10 +298,18 @@ def _restore_compile(net: Network, saved: Mapping[str, Any]) -> None:
         net.plan.compile(name, net.loss_parameter, optimizer.name, optimizer.hyperparameters())
 
 
-def _restore_training(net: Network, saved: Mapping[str, Any], slots: list[list[Array]]) -> None:
+def _restore_training(net: Network, saved: Mapping[str, Any], slots: list[dict[str, Array]]) -> None:
+    assert net.optimizer is not None
     powers = [
         validation.real(power, "beta_powers", minimum=0.0, maximum=1.0) for power in saved["beta_powers"]
     ]
-    step = validation.integer(saved["step"], "step", 0, 2**63 - 1)
-    net.plan.set_state({"step": step, "beta_powers": tuple(powers), "slots": slots})
+    step = validation.integer(saved["step"], "step", 0, schedules.MAX_STEPS - 1)
+    for k, slot in enumerate(slots):
+        for name, array in slot.items():
+            argument = f"optimizer.{k}.{name}"
+            validation.check_finite(array, argument)
+            if k in net.optimizer.squares and array.min() < 0:
+                raise ModelFileError(f"holds {array.min():g} in {argument}, expected numbers of 0 or more")
+    arrays = [list(slot.values()) for slot in slots]
+    net.plan.set_state({"step": step, "beta_powers": tuple(powers), "slots": arrays})
     net._epochs_done = validation.integer(saved["epochs"], "epochs", 0, 2**32 - 1)
