@@ -41,6 +41,19 @@ def test_history_of_a_fit():
     assert lines_of(plots.plot_history(history).axes[0])["training"].tolist() == history.history["loss"]
 
 
+def test_a_picture_without_a_suffix_is_a_png_and_one_that_fails_leaves_the_old_file(tmp_path):
+    path = tmp_path / "loss"
+    plots.plot_history(HISTORY, path=path)
+    before = (tmp_path / "loss.png").read_bytes()
+    assert before[:8] == b"\x89PNG\r\n\x1a\n"
+    with pytest.raises(ValueError, match="Unknown symbol"):
+        plots.plot_history(HISTORY, title="$\\nothing{$", path=tmp_path / "loss.png")
+    with pytest.raises(ValueError, match="[Ff]ormat"):
+        plots.plot_history(HISTORY, path=tmp_path / "loss.txt")
+    assert [file.name for file in tmp_path.iterdir()] == ["loss.png"]
+    assert (tmp_path / "loss.png").read_bytes() == before
+
+
 @pytest.mark.parametrize("history, metrics", [({}, None), ({"loss": []}, None), (HISTORY, ["recall"])])
 def test_history_without_values_is_refused(history, metrics):
     with pytest.raises(ValueError, match="history has no values of"):

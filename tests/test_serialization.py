@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 import tracemalloc
 import zipfile
@@ -463,6 +464,39 @@ def test_permissions_and_links_stay(saved, tmp_path):
     assert link.is_symlink()
     assert os.stat(saved).st_mode & 0o777 == 0o600
     assert fastmlp.load(saved).layer_sizes == (2, 1)
+
+
+@pytest.mark.parametrize("suffix", fastmlp.serialization.SUFFIXES)
+def test_a_file_that_is_replaced_while_it_is_read_is_the_old_one(suffix, tmp_path, monkeypatch):
+    """A trainer saves again and again beside a server that loads: each load is of one save."""
+    path, module = tmp_path / f"net{suffix}", fastmlp.serialization
+    old, new = (Network([5, Dense(4, activation)], seed=0) for activation in ("relu", "tanh"))
+    new.set_weights([np.full((5, 4), 7.0), np.full(4, 7.0)])
+
+    def saved_meanwhile(function):
+        def replaced(*arguments):
+            new.save(path)
+            return function(*arguments)
+
+        return replaced
+
+    for owner, name in [(module, "_parsed_header"), (module.descriptions, "check"), (module, "_class_names")]:
+        old.save(path)
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, saved_meanwhile(getattr(owner, name)))
+            net = fastmlp.load(path)
+        assert net.layers == old.layers and bits(net) == bits(old)
+        assert bits(fastmlp.load(path)) == bits(new)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes of POSIX")
+@pytest.mark.parametrize("suffix", fastmlp.serialization.SUFFIXES)
+def test_a_pipe_is_not_waited_for(suffix, tmp_path):
+    os.mkfifo(tmp_path / f"net{suffix}")
+    code = "import fastmlp, sys; fastmlp.load(sys.argv[1])"
+    command = [sys.executable, "-c", code, str(tmp_path / f"net{suffix}")]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert "is not a regular file" in result.stderr
 
 
 def test_a_busy_network_is_not_saved(tmp_path):

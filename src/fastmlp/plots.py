@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import reference
+from .files import atomic
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,7 +65,12 @@ def _figure_of(ax: Axes) -> Figure:
 
 def _finish(figure: Figure, path: PathLike | None) -> Figure:
     if path is not None:
-        figure.savefig(path)
+        name = os.fspath(path)
+        kind = os.path.splitext(name)[1][1:]
+        if not kind:
+            kind = figure.canvas.get_default_filetype()
+            name = f"{name}.{kind}"
+        atomic.write(name, lambda file: figure.savefig(file, format=kind))
     return figure
 
 

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -22,6 +22,7 @@ import numpy as np
 from . import config, optimizers, registry, schedules, validation
 from . import layers as descriptions
 from .errors import ModelFileError, NotCompiledError, listed
+from .files import atomic
 
 if TYPE_CHECKING:
     from .network import Network
@@ -53,8 +54,8 @@ class Container(Protocol):
     def write(self, file: IO[bytes], header: str, arrays: Mapping[str, Array]) -> None:
         """The whole file; the same bytes for the same content."""
 
-    def opened(self, path: str) -> AbstractContextManager[Reader]:
-        """OSError if there is no such file, ModelFileError if it is not of this kind."""
+    def opened(self, file: IO[bytes], size: int) -> AbstractContextManager[Reader]:
+        """A reader of this one open file of `size` bytes; ModelFileError if it is not of this kind."""
 
 
 def _container(path: str) -> Container:
@@ -68,8 +69,14 @@ def _container(path: str) -> Container:
     return serialization_safetensors
 
 
-def save(net: Network, path: str | os.PathLike[str], *, include_optimizer: bool = False) -> None:
-    """Write a network to a file; see `Network.save`."""
+def save(
+    net: Network,
+    path: str | os.PathLike[str],
+    *,
+    include_optimizer: bool = False,
+    classes: Sequence[str] | None = None,
+) -> None:
+    """Write a network to a file; see `Network.save`.  `classes`: the names of its outputs, kept with it."""
     import json
 
     target = _checked_path(path)
@@ -78,13 +85,14 @@ def save(net: Network, path: str | os.PathLike[str], *, include_optimizer: bool 
     container = _container(target)
     with net._busy(inside=True):
         header, arrays = _contents(net, include_optimizer)
+    if classes is not None:
+        header["classes"] = list(classes)
     text = json.dumps(header, indent=container.INDENT, allow_nan=False)
     if len(text) > _MAX_HEADER_BYTES:
         raise ValueError(
             f"the network's description has {len(text)} bytes, expected at most {_MAX_HEADER_BYTES}"
         )
-    with replacing(target) as file:
-        container.write(file, text, arrays)
+    atomic.write(target, lambda file: container.write(file, text, arrays))
 
 
 def load(path: str | os.PathLike[str]) -> Network:
@@ -107,8 +115,6 @@ def load(path: str | os.PathLike[str]) -> Network:
         If the file is not a model, is damaged, or was written by a newer version; it is a ValueError.
     OSError
         If the file cannot be opened.
-    ImportError
-        If the package for the suffix is not installed.
 
     Examples
     --------
@@ -120,13 +126,24 @@ def load(path: str | os.PathLike[str]) -> Network:
     >>> net
     Network([4, Dense(1, 'identity')], dtype='float32', seed=0)
     """
+    return load_with_classes(path)[0]
+
+
+def load_with_classes(path: str | os.PathLike[str]) -> tuple[Network, tuple[str, ...] | None]:
+    """What `load` returns, and the names of the outputs if they were saved with the network."""
     target = _checked_path(path)
+    # Opened once: another file may take its name at any time.  What may be a pipe is not waited for.
+    flags = getattr(os, "O_NONBLOCK", 0)
     try:
-        with _container(target).opened(target) as reader:
-            return _read(reader)
+        with open(target, "rb", opener=lambda name, mode: os.open(name, mode | flags)) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise ModelFileError("is not a regular file")
+            with _container(target).opened(file, status.st_size) as reader:
+                return _read(reader)
     except ModelFileError as error:
         raise ModelFileError(f"{target} {error}") from None
-    except (OSError, ImportError, MemoryError):
+    except (OSError, MemoryError):
         raise
     except Exception as error:  # whatever damage makes the container, json and the description's checks say
         raise ModelFileError(f"{target} is not a readable fastmlp model: {error}") from None
@@ -196,37 +213,10 @@ def _compile_config(net: Network) -> dict[str, Any] | None:
     }
 
 
-@contextmanager
-def replacing(path: str) -> Iterator[IO[bytes]]:
-    """A new file beside `path` that takes its place once it is on the disk, or goes if anything fails."""
-    path = os.path.realpath(path)  # a link stays a link
-    folder, name = os.path.split(path)
-    temporary = os.path.join(folder, f".{name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
-    # Not tempfile, whose files nobody but the owner can read; here the umask decides.
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
-    try:
-        with open(descriptor, "wb") as file:
-            if os.path.exists(path):
-                os.chmod(temporary, stat.S_IMODE(os.stat(path).st_mode))
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
 # ---- reading ----
 
 
-def _read(reader: Reader) -> Network:
+def _read(reader: Reader) -> tuple[Network, tuple[str, ...] | None]:
     from .network import _restored
 
     header = _parsed_header(reader.header(_MAX_HEADER_BYTES))
@@ -257,7 +247,16 @@ def _read(reader: Reader) -> Network:
             _restore_training(net, training_header, state)
     elif training_header is not None:
         raise ModelFileError("has the state of an optimizer but no optimizer")
-    return net
+    return net, _class_names(header.get("classes"), net)
+
+
+def _class_names(names: object, net: Network) -> tuple[str, ...] | None:
+    if names is None:
+        return None
+    count = net.layer_sizes[-1]
+    if not isinstance(names, list) or len(names) != count or not all(isinstance(n, str) for n in names):
+        raise ModelFileError(f"has a damaged list of classes, expected {count} names")
+    return tuple(names)
 
 
 def _network_class() -> type[Network]:

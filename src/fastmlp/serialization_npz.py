@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any
@@ -42,16 +41,15 @@ def _member(name: str) -> ZipInfo:
 
 
 @contextmanager
-def opened(path: str) -> Iterator[NpzReader]:
+def opened(file: IO[bytes], size: int) -> Iterator[NpzReader]:
     """A reader; ModelFileError where the file is no zip, or is found damaged while it is read."""
     import zipfile
 
-    with open(path, "rb") as file:
-        try:
-            with zipfile.ZipFile(file) as archive:
-                yield NpzReader(archive, os.fstat(file.fileno()).st_size)
-        except (zipfile.BadZipFile, OSError):  # OSError: a damaged offset, before the file's beginning
-            raise ModelFileError("is truncated, damaged or not a fastmlp model") from None
+    try:
+        with zipfile.ZipFile(file) as archive:
+            yield NpzReader(archive, size)
+    except (zipfile.BadZipFile, OSError):  # OSError: a damaged offset, before the file's beginning
+        raise ModelFileError("is truncated, damaged or not a fastmlp model") from None
 
 
 class NpzReader:

@@ -1,16 +1,16 @@
 """Model files as safetensors, which many frameworks and languages read.
 
-Their table has room for strings by name, ``__metadata__``.  Ours are "format" and "version"; "model", the
-JSON that every fastmlp model has; and "sha256" over it and the arrays, since the format itself has no
-checksum.  The format: https://github.com/huggingface/safetensors.
+A file is the length of a table, the table, and the arrays one after the other.  The table, JSON, says of each
+array its dtype, its shape and where its bytes are, and has room for strings by name, ``__metadata__``.  Ours
+are "format" and "version"; "model", the JSON that every fastmlp model has; and "sha256" over it and the
+arrays, since the format itself has no checksum.  The format: https://github.com/huggingface/safetensors.
 """
 
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
-import os
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, Any
@@ -23,34 +23,43 @@ Array = np.ndarray[Any, Any]
 
 INDENT: int | None = None
 _KINDS = {"float32": "F32", "float64": "F64"}
-
-
-def _require(name: str) -> Any:
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise ImportError(
-            'safetensors is not installed, expected it for this file: pip install "fastmlp[safetensors]"'
-        ) from error
+_METADATA = "__metadata__"
+_DAMAGED = "is truncated, damaged or not a safetensors file"
 
 
 def write(file: IO[bytes], header: str, arrays: Mapping[str, Array]) -> None:
-    """The library's file, with our metadata put into its table in an order that is always the same."""
-    content = memoryview(_require("safetensors.numpy").save(dict(arrays)))
-    end = 8 + int.from_bytes(content[:8], "little")
+    """The table and the arrays in the order of their names, as the format's own library lays them out."""
     fields = json.loads(header)
-    # The library would write metadata in the order of a hash map, another one in each process.
-    metadata = {
-        "format": fields["format"],
-        "version": str(fields["version"]),
-        "model": header,
-        "sha256": _digest(header.encode(), arrays),
+    table: dict[str, Any] = {
+        _METADATA: {
+            "format": fields["format"],
+            "version": str(fields["version"]),
+            "model": header,
+            "sha256": _digest(header.encode(), arrays),
+        }
     }
-    table = {"__metadata__": metadata, **json.loads(bytes(content[8:end]))}
+    names = sorted(arrays)
+    end = 0
+    for name in names:
+        array = arrays[name]
+        begin, end = end, end + array.nbytes
+        table[name] = {
+            "dtype": _KINDS[array.dtype.name], "shape": array.shape, "data_offsets": (begin, end),
+        }  # fmt: skip
     text = json.dumps(table, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)  # the arrays stay aligned
     file.write(len(text).to_bytes(8, "little") + text)
-    file.write(content[end:])
+    for name in names:
+        file.write(_content(arrays[name]))
+
+
+def _content(array: Array) -> memoryview:
+    """The little-endian bytes of an array."""
+    return _bytes_of(np.ascontiguousarray(array, array.dtype.newbyteorder("<")))
+
+
+def _bytes_of(array: Array) -> memoryview:
+    return array.reshape(-1).view(np.uint8).data
 
 
 def _digest(header: bytes, arrays: Mapping[str, Array]) -> str:
@@ -58,43 +67,39 @@ def _digest(header: bytes, arrays: Mapping[str, Array]) -> str:
     digest = hashlib.sha256(header)
     for name, array in arrays.items():
         digest.update(f"\n{name} {array.shape}\n".encode())
-        little = array.astype(array.dtype.newbyteorder("<"), copy=False)
-        digest.update(little.reshape(-1).view(np.uint8).data)
+        digest.update(_content(array))
     return digest.hexdigest()
 
 
 @contextmanager
-def opened(path: str) -> Iterator[SafetensorsReader]:
-    """A reader; ModelFileError where the library refuses the file, or finds it damaged while it is read."""
-    safetensors = _require("safetensors")
-    with open(path, "rb") as file:  # first, as an OSError of ours names the file
-        size = os.fstat(file.fileno()).st_size
-        table_size = int.from_bytes(file.read(8), "little")
+def opened(file: IO[bytes], size: int) -> Iterator[SafetensorsReader]:
+    """A reader; ModelFileError where the file is too short for the table it claims."""
+    table_size = int.from_bytes(file.read(8), "little")
     if size < 8 or table_size > size - 8:
-        raise ModelFileError("is truncated, damaged or not a safetensors file")
-    try:
-        yield SafetensorsReader(safetensors, path, table_size)
-    except safetensors.SafetensorError as error:
-        raise ModelFileError(f"is truncated, damaged or not a safetensors file: {error}") from None
+        raise ModelFileError(_DAMAGED)
+    yield SafetensorsReader(file, table_size, size - 8 - table_size)
 
 
 class SafetensorsReader:
     """An open model file; see `serialization.Reader`."""
 
-    def __init__(self, library: Any, path: str, table_size: int) -> None:
-        self._library = library
-        self._path = path
+    def __init__(self, file: IO[bytes], table_size: int, data_size: int) -> None:
+        self._file = file
         self._table_size = table_size
+        self._data_size = data_size
+        self._table: dict[str, Any] = {}
         self._header = b""
         self._sha256 = ""
 
     def header(self, limit: int) -> bytes:
         """Our JSON among the metadata; the table around it may be twice as long as `limit`."""
-        # Before the library takes it apart: its quotes are escaped, and the arrays have lines of their own.
+        # Before it is taken apart: its quotes are escaped, and the arrays have lines of their own.
         if self._table_size > 2 * limit:
             raise ModelFileError(f"has a table of {self._table_size} bytes, expected at most {2 * limit}")
-        with self._library.safe_open(self._path, framework="numpy") as file:
-            metadata = file.metadata() or {}
+        self._table = _parsed_table(self._file.read(self._table_size))
+        metadata = self._table.pop(_METADATA, {})
+        if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
+            raise ModelFileError(f"{_DAMAGED}: its metadata are not strings")
         for key in ("model", "sha256"):
             if key not in metadata:
                 raise ModelFileError(
@@ -105,25 +110,67 @@ class SafetensorsReader:
 
     def arrays(self, shapes: Mapping[str, tuple[int, ...]], dtype: np.dtype[Any]) -> dict[str, Array]:
         """The arrays, read once the table has been checked, and given out once the checksum has."""
-        with self._library.safe_open(self._path, framework="numpy") as file:
-            _check_table(file, shapes, dtype)
-            arrays = {name: file.get_tensor(name) for name in shapes}
+        names = self._checked_order(shapes, dtype)
+        arrays = dict.fromkeys(shapes, np.empty(0))
+        for name in names:
+            little = np.empty(shapes[name], dtype.newbyteorder("<"))
+            if self._file.readinto(_bytes_of(little)) != little.nbytes:  # type: ignore[attr-defined]
+                raise ModelFileError(_DAMAGED)
+            arrays[name] = little.astype(dtype, copy=False)
         if _digest(self._header, arrays) != self._sha256:
             raise ModelFileError("is damaged: its metadata and arrays are not those of its checksum")
         return arrays
 
+    def _checked_order(self, shapes: Mapping[str, tuple[int, ...]], dtype: np.dtype[Any]) -> list[str]:
+        """The names as their bytes follow each other, once the table has said what is expected, no more."""
+        expected = _KINDS[dtype.name]
+        for name, shape in shapes.items():
+            if name not in self._table:
+                raise ModelFileError(f"lacks the array {name}")
+            entry = self._table[name]
+            if not isinstance(entry, dict):
+                raise ModelFileError(f"{_DAMAGED}: its entry for {name} is no object")
+            given, kind = entry.get("shape"), entry.get("dtype")
+            if (given, kind) != (list(shape), expected):
+                came = tuple(given) if isinstance(given, list) else given
+                came = f"holds {name} of shape {came!r:.60} and dtype {kind!r:.60}"
+                raise ModelFileError(f"{came}, expected {shape} and {expected!r}")
+        for name in sorted(set(self._table) - set(shapes)):
+            raise ModelFileError(f"holds {name!r:.60}, expected only the arrays of its layers")
+        return self._order(shapes, dtype.itemsize)
 
-def _check_table(file: Any, shapes: Mapping[str, tuple[int, ...]], dtype: np.dtype[Any]) -> None:
-    """ModelFileError unless the file's own table names these arrays alone, with these shapes and dtype."""
-    found = set(file.keys())
-    for name, shape in shapes.items():
-        if name not in found:
-            raise ModelFileError(f"lacks the array {name}")
-        entry = file.get_slice(name)
-        given, kind = tuple(entry.get_shape()), entry.get_dtype()
-        if (given, kind) != (shape, _KINDS[dtype.name]):
-            raise ModelFileError(
-                f"holds {name} of shape {given} and dtype {kind}, expected {shape} and {_KINDS[dtype.name]}"
-            )
-    for name in sorted(found - set(shapes)):
-        raise ModelFileError(f"holds {name!r}, expected only the arrays of its layers")
+    def _order(self, shapes: Mapping[str, tuple[int, ...]], itemsize: int) -> list[str]:
+        """The names by their place; each array's bytes begin where another's end, and all are somebody's."""
+        places = {}
+        for name in shapes:
+            begin_end = self._table[name].get("data_offsets")
+            if not isinstance(begin_end, list) or [type(place) for place in begin_end] != [int, int]:
+                raise ModelFileError(f"{_DAMAGED}: its entry for {name} has no two offsets")
+            places[name] = begin_end
+        names = sorted(places, key=places.__getitem__)
+        end = 0
+        for name in names:
+            begin, end = end, end + math.prod(shapes[name]) * itemsize
+            if places[name] != [begin, end]:
+                raise ModelFileError(f"{_DAMAGED}: {name} is not where its table says")
+        if end != self._data_size:
+            raise ModelFileError(f"{_DAMAGED}: it holds {self._data_size} bytes of arrays, expected {end}")
+        return names
+
+
+def _parsed_table(text: bytes) -> dict[str, Any]:
+    try:
+        table = json.loads(text.decode("utf-8"), object_pairs_hook=_distinct)
+    except (ValueError, RecursionError) as error:
+        raise ModelFileError(f"{_DAMAGED}: {error}") from None
+    if not isinstance(table, dict):
+        raise ModelFileError(f"{_DAMAGED}: its table is no object")
+    return table
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A dict; ValueError if a name is there twice, as readers do not agree which of them counts."""
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise ValueError("its table has a name twice")
+    return fields

@@ -20,7 +20,7 @@ import numpy as np
 
 from .. import _kernels, config, validation
 from .. import layers as descriptions
-from ..serialization import replacing
+from ..files import atomic
 from . import writer
 from .rounding import allowed_difference
 from .steps import Array, Product, Step, quantized, steps_of, used_weights
@@ -39,8 +39,7 @@ def export(net: Network, path: str | os.PathLike[str], *, name: str | None, int8
     int8 = validation.boolean(int8, "int8")
     rows = _rows(net, X)
     text = _text(net, name, int8, rows, given=X is not None)
-    with replacing(target) as file:
-        file.write(text.encode("ascii"))
+    atomic.write(target, lambda file: file.write(text.encode("ascii")))
 
 
 def _checked_path(path: str | os.PathLike[str]) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 
 from ... import registry, validation
 from ...config import __version__
+from ...files import atomic
 from ...layers import (
     Activation,
     ActivationName,
@@ -20,7 +21,6 @@ from ...layers import (
     Standardize,
 )
 from ...network import Network
-from ...serialization import replacing
 from .._optional import require
 from . import description, operators
 from .expressions import Tree
@@ -76,8 +76,7 @@ def save(
     ['net.onnx']
     """
     data = to_model(net, opset=opset, batch=batch).SerializeToString()
-    with replacing(os.fsdecode(path)) as file:
-        file.write(data)
+    atomic.write(path, lambda file: file.write(data))
 
 
 def to_model(net: Network, *, opset: int | None = None, batch: int | None = None) -> Any:
