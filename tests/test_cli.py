@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
+import io
+import json
 import os
 import re
 import struct
@@ -15,7 +18,7 @@ import numpy as np
 import pytest
 
 import fastmlp
-from fastmlp import cli, cli_data, reference
+from fastmlp import cli, reference, serialization
 
 
 @pytest.fixture
@@ -328,17 +331,131 @@ def test_info(run, tmp_path):
 
 def test_names_of_classes_are_passed_over_by_load_and_checked_by_the_command_line(run, tmp_path):
     network = fastmlp.Network([2, 3], output="softmax", seed=1)
-    cli_data.save_model(network, ("a", "b", "c"), tmp_path / "m.npz")
-    assert [path.name for path in tmp_path.iterdir()] == ["m.npz"], "no temporary file is left"
-    X = np.ones((4, 2), np.float32)
-    assert np.array_equal(fastmlp.load("m.npz").predict(X), network.predict(X))
-    assert cli_data.load_model(Path("m.npz"))[1] == ("a", "b", "c")
-    for damaged in ('["a", "b"]', "{}", "[", '["a", "b", 3]'):
-        network.save("bad.npz")
-        with zipfile.ZipFile("bad.npz", "a") as archive:
-            archive.writestr(zipfile.ZipInfo("classes.json"), damaged)
+    for path in (tmp_path / "m.npz", tmp_path / "m.safetensors"):
+        serialization.save(network, path, classes=("a", "b", "c"))
+        X = np.ones((4, 2), np.float32)
+        assert np.array_equal(fastmlp.load(path).predict(X), network.predict(X))
+        assert serialization.load_with_classes(path)[1] == ("a", "b", "c")
+        assert run("info", path.name)[1].splitlines()[1] == "classes: a, b, c"
+    for damaged in (["a", "b"], {}, "abc", ["a", "b", 3]):
+        with_classes(network, damaged, tmp_path / "bad.npz")
         status, _, err = run("info", "bad.npz")
-        assert status == 2 and err.count("\n") == 1 and "damaged list of classes" in err
+        assert status == 2 and err.count("\n") == 1 and "damaged list of classes, expected 3 names" in err
+
+
+def with_classes(network, classes, path):
+    """A model file whose header says anything of the classes."""
+    network.save(path)
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    parts["header.json"] = json.dumps({**json.loads(parts["header.json"]), "classes": classes}).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+
+
+SPOKEN = ["=cmd|'/C calc'!A0", "+1+1", "-2-1", "@SUM(A1)", "\tx", "\r=1", " =1+1", "\uff1d1", "a;=1", 'a "b"']
+PLAIN = ["red", "-2.5", "+1", "-1e-3", "-.5", "-inf", "a=b", "x-1", "'quoted'", "\u4e0a"]
+
+
+def column_of(text, delimiter=","):
+    """The first column as a reader of CSV files has it."""
+    return [row[0] for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)]
+
+
+def test_no_class_name_is_a_formula_in_a_spreadsheet(run, tmp_path):
+    names = (*SPOKEN, *PLAIN)
+    network = fastmlp.Network([1, len(names)], output="softmax", seed=0)
+    network.set_weights([np.zeros((1, len(names))), np.arange(len(names))])
+    predicted = []
+    for k in range(len(names)):
+        network.set_weights([np.zeros((1, len(names))), 20.0 * (np.arange(len(names)) == k)])
+        serialization.save(network, tmp_path / "m.npz", classes=names)
+        (tmp_path / "rows.csv").write_text("0\n")
+        assert run("predict", "m.npz", "rows.csv", "--output", "out.csv")[0] == 0
+        text = (tmp_path / "out.csv").read_bytes().decode()
+        assert run("predict", "m.npz", "rows.csv")[1] == text
+        predicted.append(column_of(text)[1])
+        # Where cells end at semicolons or tabs, no other cell begins inside the name.
+        for delimiter in ";\t":
+            assert not column_of(text, delimiter)[1].startswith(("=", "+1+", "-2-", "@", "\t", "\r"))
+            assert len(list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))[1]) == 1
+    assert predicted[len(SPOKEN) :] == PLAIN
+    assert predicted[: len(SPOKEN)] == [f"'{name}" for name in SPOKEN[:8]] + SPOKEN[8:]
+
+
+def test_accuracy_compares_the_names_themselves(run, tmp_path):
+    write_csv(tmp_path / "a.csv", np.array(["=1", "@2"])[QUADRANT].tolist())
+    run("train", "--data", "a.csv", "--target", "kind", "--epochs", 60, "--layers", 32, "--no-plot")
+    _, out, err = run("predict", "model.npz", "a.csv", "--target", "kind")
+    assert {line.split(",")[0] for line in out.splitlines()[1:]} == {"'=1", "'@2"} and accuracy_in(err) > 0.9
+
+
+ESCAPES = ("\x1b[2J\x1b]0;title\x07", "b\u202ec", "\x9b31m")
+
+
+def test_what_files_say_does_not_reach_the_terminal_raw(run, tmp_path, monkeypatch):
+    network = fastmlp.Network([1, 3], output="softmax", seed=0)
+    serialization.save(network, tmp_path / "m\x1b.npz", classes=ESCAPES)
+    out = run("info", "m\x1b.npz")[1]
+    assert r"classes: \x1b[2J\x1b]0;title\x07, b\u202ec, \x9b31m" in out and r"m\x1b.npz" in out
+    texts = [out]
+    (tmp_path / "rows.csv").write_text("1\n2\n")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    texts.append(run("predict", "m\x1b.npz", "rows.csv")[1])
+    assert any(name.encode("unicode_escape").decode() in texts[-1] for name in ESCAPES)
+    write_csv(tmp_path / "a\x1b.csv", np.array(ESCAPES)[QUADRANT].tolist(), "kind\x1b[2J")
+    for arguments in (["--target", 2, "--epochs", 1, "--no-plot"], ["--target", "z"]):
+        status, out, err = run("train", "--data", "a\x1b.csv", *arguments)
+        texts += [out, err]
+    assert status == 2 and r"kind\x1b[2J" in err
+    np.savez(tmp_path / "d.npz", **{"a\x1b": np.zeros(1)})
+    texts.append(run("train", "--data", "d.npz")[2])
+    assert r"a\x1b" in texts[-1]
+    for text in texts:
+        assert all(line.isprintable() for line in text.split("\n")), text
+
+
+def test_a_model_saved_anew_while_it_is_read_is_one_of_both(run, tmp_path, monkeypatch):
+    """The network and the names of its classes come from one opening of the file."""
+    path = tmp_path / "m.npz"
+    serialization.save(fastmlp.Network([2, 2], output="softmax", seed=0), path, classes=("a", "b"))
+    read = serialization._read
+
+    def saved_meanwhile(reader):
+        serialization.save(fastmlp.Network([2, 2], output="softmax", seed=1), path, classes=("c", "d"))
+        return read(reader)
+
+    monkeypatch.setattr(serialization, "_read", saved_meanwhile)
+    assert "classes: a, b" in run("info", "m.npz")[1]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links of POSIX")
+@pytest.mark.parametrize("suffix", [".csv", ".npy"])
+def test_predictions_replace_what_a_link_leads_to(run, tmp_path, suffix):
+    fastmlp.Network([1, 1], seed=0).save(tmp_path / "m.npz")
+    (tmp_path / "rows.csv").write_text("1\n")
+    (tmp_path / f"out{suffix}").symlink_to(f"real{suffix}")
+    assert run("predict", "m.npz", "rows.csv", "--output", f"out{suffix}") == (0, "", "")
+    assert (tmp_path / f"out{suffix}").is_symlink() and (tmp_path / f"real{suffix}").stat().st_size > 10
+
+
+FAILING = "import os, resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000)); "
+
+
+@pytest.mark.skipif(os.name != "posix", reason="limits of POSIX")
+@pytest.mark.parametrize("suffix", [".csv", ".npy"])
+def test_predictions_that_do_not_fit_leave_the_old_file(tmp_path, suffix):
+    fastmlp.Network([1, 1], seed=0).save(tmp_path / "m.npz")
+    (tmp_path / "rows.csv").write_text("\n".join(map(str, range(5000))))
+    (tmp_path / f"out{suffix}").write_text("old")
+    code = FAILING + "from fastmlp.cli import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, "predict", "m.npz", "rows.csv", "--output", f"out{suffix}"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert result.returncode == 2 and result.stdout == ""
+    assert result.stderr == f"fastmlp predict: cannot read or write out{suffix}: file too large\n"
+    assert (tmp_path / f"out{suffix}").read_text() == "old"
+    assert sorted(os.listdir(tmp_path)) == ["m.npz", f"out{suffix}", "rows.csv"]
 
 
 # ---- mistakes ----

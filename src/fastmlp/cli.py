@@ -7,11 +7,10 @@ Results go to standard output, mistakes to standard error in one line. Exit stat
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,12 @@ import numpy as np
 from . import cli_data, optimizers
 from .cli_data import Data
 from .cli_options import build_parser
+from .cli_output import say, table, write_csv, write_npy
 from .config import show_config
+from .errors import listed, printable
 from .layers import Dense, Dropout
 from .network import Network
+from .serialization import load_with_classes, save
 
 Array = np.ndarray[Any, Any]
 
@@ -49,14 +51,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _complain(options: argparse.Namespace, message: str, status: int) -> int:
-    print(f"fastmlp {options.command}: {' '.join(message.split())}", file=sys.stderr)
+    print(printable(f"fastmlp {options.command}: {' '.join(message.split())}"), file=sys.stderr)
     return status
 
 
 def _os_message(error: OSError) -> str:
     if error.filename is None or error.strerror is None:
         return str(error)
-    return f"cannot open {error.filename!s}: {error.strerror.lower()}"
+    missing = isinstance(error, (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError))
+    return f"cannot {'open' if missing else 'read or write'} {error.filename!s}: {error.strerror.lower()}"
 
 
 # ---- train ----
@@ -75,8 +78,8 @@ def train(options: argparse.Namespace) -> int:
     if spread is not None:
         _fold_spread(network, *spread)
     _report(options, data, network, history, seconds)
-    cli_data.save_model(network, data.classes, model)
-    print(f"saved      {model}{_plot(history, picture)}")
+    save(network, model, classes=data.classes)
+    say(f"saved      {model}{_plot(history, picture)}")
     if not options.quiet and not interrupted:
         _show_rows(data, network)
     return _complain(options, "interrupted, the network was saved as it is", 130) if interrupted else 0
@@ -120,7 +123,7 @@ def _describe(options: argparse.Namespace, data: Data, network: Network) -> None
     if options.quiet:
         return
     task = "regression" if data.classes is None else f"{len(data.classes)} classes"
-    print(f"data       {data.source}, {task}: {len(data.X)} rows to train, {len(data.X_test)} held out")
+    say(f"data       {data.source}, {task}: {len(data.X)} rows to train, {len(data.X_test)} held out")
     print(f"optimizer  {network.optimizer}, batches of {options.batch_size}, seed {options.seed}")
     print(f"runs on    {network.isa}, {network.dtype}\n")
     network.summary()
@@ -198,23 +201,17 @@ def _show_rows(data: Data, network: Network) -> None:
     print("\nheld-out rows")
     if data.classes is None:
         pairs = zip(_values(data.y_test[rows]), _values(outputs), strict=True)
-        print(_table(("expected", "predicted"), pairs))
+        print(*table(("expected", "predicted"), pairs), sep="\n")
         return
     lines = [
         (data.classes[expected], data.classes[row.argmax()], f"{row.max():.1%}")
         for expected, row in zip(data.y_test[rows], outputs, strict=True)
     ]
-    print(_table(("expected", "predicted", "probability"), lines))
+    print(*table(("expected", "predicted", "probability"), lines), sep="\n")
 
 
 def _values(rows: Array) -> list[str]:
     return [" ".join(f"{value:.6g}" for value in row) for row in rows]
-
-
-def _table(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    rows = [tuple(heads), *(tuple(line) for line in lines)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(heads))]
-    return "\n".join("  ".join(map(str.rjust, row, widths)) for row in rows)
 
 
 # ---- predict ----
@@ -222,7 +219,7 @@ def _table(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
 
 def predict(options: argparse.Namespace) -> int:
     """Load a network and rows, predict, write."""
-    network, classes = cli_data.load_model(options.model)
+    network, classes = load_with_classes(options.model)
     X, y, words = cli_data.load_inputs(options.data, options.target)
     if options.output is not None and options.output.suffix not in (".csv", ".npy"):
         raise ValueError(f"--output is {str(options.output)!r}, expected a name that ends in .csv or .npy")
@@ -231,9 +228,9 @@ def predict(options: argparse.Namespace) -> int:
         raise ValueError(f"DATA has {X.shape[1]} columns, expected {network.layer_sizes[0]} as MODEL{hint}")
     outputs = network.predict(X, threads=options.threads)
     if options.output is not None and options.output.suffix == ".npy":
-        np.save(options.output, outputs)
+        write_npy(options.output, outputs)
     else:
-        _write_csv(options.output, *_lines(network, classes, outputs))
+        write_csv(options.output, _rows(network, classes, outputs))
     if y is not None:
         expected = y if words is None else np.array(words)[y]
         print(_agreement(network, classes, outputs, expected), file=sys.stderr)
@@ -244,18 +241,32 @@ def _output_activation(network: Network) -> str:
     return str(network.plan.layers[-1][1])
 
 
-def _lines(
-    network: Network, classes: tuple[str, ...] | None, outputs: Array
-) -> tuple[list[str], Iterable[Sequence[str]]]:
+def _is_binary(network: Network, outputs: Array) -> bool:
+    return _output_activation(network) == "sigmoid" and outputs.shape[1] == 1
+
+
+def _class_names(network: Network, classes: tuple[str, ...] | None, outputs: Array) -> list[str]:
+    """The predicted class of each row of a classifier."""
+    if _is_binary(network, outputs):
+        return [str(int(p > 0.5)) for p in outputs[:, 0]]
+    names = classes or tuple(map(str, range(outputs.shape[1])))
+    return [names[code] for code in outputs.argmax(axis=1)]
+
+
+def _rows(network: Network, classes: tuple[str, ...] | None, outputs: Array) -> Iterator[Sequence[str]]:
     """The head and the rows of the file that `predict` writes."""
     activation = _output_activation(network)
-    if activation == "sigmoid" and outputs.shape[1] == 1:
-        return ["class", "probability of 1"], ([str(int(p > 0.5)), f"{p:.6f}"] for p in outputs[:, 0])
-    if activation in ("softmax", "log_softmax"):
-        names = classes or tuple(map(str, range(outputs.shape[1])))
-        shares = np.exp(outputs) if activation == "log_softmax" else outputs
-        return ["class", "probability"], ([names[row.argmax()], f"{row.max():.6f}"] for row in shares)
-    return [f"output {j}" for j in range(outputs.shape[1])], ([f"{v:.9g}" for v in row] for row in outputs)
+    if _is_binary(network, outputs):
+        shares, heads = outputs[:, 0], ("class", "probability of 1")
+    elif activation in ("softmax", "log_softmax"):
+        shares, heads = outputs.max(axis=1), ("class", "probability")
+        shares = np.exp(shares) if activation == "log_softmax" else shares
+    else:
+        yield [f"output {j}" for j in range(outputs.shape[1])]
+        yield from ([f"{v:.9g}" for v in row] for row in outputs)
+        return
+    yield heads
+    yield from zip(_class_names(network, classes, outputs), map("{:.6f}".format, shares), strict=True)
 
 
 def _agreement(network: Network, classes: tuple[str, ...] | None, outputs: Array, y: Array) -> str:
@@ -268,19 +279,11 @@ def _agreement(network: Network, classes: tuple[str, ...] | None, outputs: Array
     if y.shape == outputs.shape and outputs.shape[1] > 1:
         right = np.mean((outputs > 0.5) == (y > 0.5))
     else:
-        predicted = [line[0] for line in _lines(network, classes, outputs)[1]]
+        predicted = _class_names(network, classes, outputs)
         right = np.mean(
             [name == str(value) for name, value in zip(predicted, y.ravel().tolist(), strict=True)]
         )
     return f"accuracy {right:.2%} of {len(y)} rows"
-
-
-def _write_csv(path: Path | None, heads: list[str], lines: Iterable[Sequence[str]]) -> None:
-    if path is None:
-        csv.writer(sys.stdout, lineterminator="\n").writerows([heads, *lines])
-        return
-    with path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows([heads, *lines])
 
 
 # ---- info ----
@@ -291,10 +294,10 @@ def info(options: argparse.Namespace) -> int:
     if options.model is None:
         show_config()
         return 0
-    network, classes = cli_data.load_model(options.model)
-    print(f"{options.model}: {network.dtype}, seed {network.seed}, runs on {network.isa} here")
+    network, classes = load_with_classes(options.model)
+    say(f"{options.model}: {network.dtype}, seed {network.seed}, runs on {network.isa} here")
     if classes is not None:
-        print(f"classes: {', '.join(classes)}")
+        print(f"classes: {listed(classes)}")
     print()
     network.summary()
     return 0

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,16 +10,12 @@ import numpy as np
 
 from . import datasets
 from .layers import Rescaling, Standardize
-from .network import Network
-from .serialization import load
 
 Array = np.ndarray[Any, Any]
 
 # Whole numbers are taken for classes up to this many, if each has enough rows on average.
 MAX_CLASSES = 100
 ROWS_PER_CLASS = 5
-# The entry of a model file that holds the names of the classes, as JSON.
-_CLASSES = "classes.json"
 # scikit-learn's digits have pixels from 0 to this.
 DIGITS_MAXIMUM = 16
 
@@ -217,50 +210,3 @@ def load_inputs(path: Path, target: str | None) -> tuple[Array, Array | None, tu
         return _rows(datasets.load_idx(path), "X"), None, None
     table = datasets.load_csv(path, target)
     return table.X, table.y, table.classes
-
-
-# ---- models ----
-
-
-def save_model(network: Network, classes: tuple[str, ...] | None, path: Path) -> None:
-    """Save a network and, as one more entry of the same zip, the names of its classes.
-
-    `fastmlp.load` passes over that entry.
-    """
-    if classes is None:
-        network.save(path)
-        return
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.npz")
-    try:
-        network.save(temporary)
-        with zipfile.ZipFile(temporary, "a") as archive:
-            # ZipInfo without a date: the same network gives the same file.
-            archive.writestr(zipfile.ZipInfo(_CLASSES), json.dumps(classes))
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def load_model(path: Path) -> tuple[Network, tuple[str, ...] | None]:
-    """A network, and the names of its classes if they were saved with it."""
-    network = load(path)
-    with zipfile.ZipFile(path) as archive:
-        if _CLASSES not in archive.namelist():
-            return network, None
-        names = _names(archive)
-    if names is None or len(names) != network.layer_sizes[-1]:
-        raise ValueError(f"{path} has a damaged list of classes, expected {network.layer_sizes[-1]} names")
-    return network, tuple(names)
-
-
-def _names(archive: zipfile.ZipFile) -> list[str] | None:
-    """The list of names in a model file; None for anything else."""
-    info = archive.getinfo(_CLASSES)
-    # Stored, as it was written: then reading it takes no more memory than the file is long.
-    if info.compress_type != zipfile.ZIP_STORED:
-        return None
-    try:
-        names = json.loads(archive.read(info))
-    except (ValueError, zipfile.BadZipFile):
-        return None
-    return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else None

@@ -95,7 +95,8 @@ def _add_predict(commands: Any) -> None:
     parser = commands.add_parser(
         "predict",
         help="predict rows with a saved network",
-        description="Predict rows with a saved network: CSV on standard output, or into a file.",
+        description="Predict rows with a saved network: CSV on standard output, or into a file. "
+        "A class name that a spreadsheet would run as a formula (=1+1) gets a ' before it.",
     )
     parser.add_argument("model", type=Path, metavar="MODEL", help="a file that train saved")
     parser.add_argument(

@@ -13,6 +13,8 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import listed
+
 Array = npt.NDArray[Any]
 PathLike = str | os.PathLike[str]
 
@@ -193,7 +195,7 @@ def load_npz(path: PathLike) -> dict[str, Array]:
             if not isinstance(stored, np.lib.npyio.NpzFile):
                 raise ValueError("one single array")
             arrays = {names[key.lower()]: stored[key] for key in stored.files if key.lower() in names}
-            found = ", ".join(stored.files) or "nothing"
+            found = listed(stored.files) or "nothing"
     except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"path {path.name!r} is not a readable .npz of plain arrays ({error})") from error
     if "X" not in arrays:

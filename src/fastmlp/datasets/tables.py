@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import validation
+from ..errors import listed
 
 Array = npt.NDArray[Any]
 PathLike = str | os.PathLike[str]
@@ -156,7 +157,7 @@ def _target_column(file: str, names: tuple[str, ...], target: str | int | None, 
         index = int(target)
     except ValueError:
         known = (
-            f"one of {', '.join(names)}" if header else f"an index below {len(names)}, for want of a header"
+            f"one of {listed(names)}" if header else f"an index below {len(names)}, for want of a header"
         )
         raise ValueError(f"target {target!r} is not a column of {file!r}, expected {known}") from None
     if not -len(names) <= index < len(names):

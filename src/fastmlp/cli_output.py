@@ -1,0 +1,79 @@
+"""What the command line shows and writes: text that obeys nobody, tables, CSV."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from .errors import printable
+from .files import atomic
+
+Array = np.ndarray[Any, Any]
+
+# How a formula begins in spreadsheets, wide characters included (OWASP, "CSV Injection").
+_FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(inf|nan)", re.ASCII | re.IGNORECASE)
+# A program that separates cells at semicolons or tabs is not to find the next one inside a word.
+_QUOTED = re.compile(r'[,;\t\r\n"]')
+
+
+def say(line: str) -> None:
+    """Print one line; what files and arguments put into it is shown, never obeyed."""
+    print(printable(line))
+
+
+def table(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> list[str]:
+    """Lines of columns that are aligned to the right.
+
+    >>> table(("name", "age"), [("a", "100")])
+    ['name  age', '   a  100']
+    """
+    rows = [[printable(cell) for cell in row] for row in (heads, *lines)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(heads))]
+    return ["  ".join(map(str.rjust, row, widths)) for row in rows]
+
+
+def csv_line(cells: Iterable[str]) -> str:
+    """One row of a CSV file, without the end of the line.
+
+    A word that a spreadsheet would take for a formula gets a ' before it; numbers stay as they are.
+
+    >>> print(csv_line(["=1+1", "-2.5", "a,b"]))
+    '=1+1,-2.5,"a,b"
+    """
+    return ",".join(map(_csv_cell, cells))
+
+
+def _csv_cell(cell: str) -> str:
+    inner = cell.strip()
+    if (cell.startswith(_FORMULA) or inner.startswith(_FORMULA)) and not _NUMBER.fullmatch(inner):
+        cell = f"'{cell}"
+    if _QUOTED.search(cell):
+        cell = '"' + cell.replace('"', '""') + '"'
+    return cell
+
+
+def write_npy(path: Path, array: Array) -> None:
+    """A file that `numpy.load` reads."""
+
+    def fill(file: IO[bytes]) -> None:
+        np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
+        file.write(array.tobytes())  # numpy.save would lose the reason of an error
+
+    atomic.write(path, fill)
+
+
+def write_csv(path: Path | None, rows: Iterable[Sequence[str]]) -> None:
+    """A file of rows, the first of them the head; None: standard output, printable in a terminal."""
+    lines = map(csv_line, rows)
+    if path is not None:
+        atomic.write(path, lambda file: file.writelines(f"{line}\n".encode() for line in lines))
+        return
+    if sys.stdout.isatty():
+        lines = map(printable, lines)
+    sys.stdout.writelines(f"{line}\n" for line in lines)
