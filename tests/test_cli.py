@@ -508,6 +508,16 @@ def test_mistake_is_one_line_and_status_2(run, tmp_path, arguments, message):
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == files, "a file was touched"
 
 
+def test_the_size_of_packed_files_is_limited(run, tmp_path):
+    np.savez_compressed(tmp_path / "d.npz", X=np.zeros((10_000, 2)), y=np.arange(10_000) % 2)
+    fastmlp.Network([2, 1], seed=0).save(tmp_path / "m.npz")
+    train = ("train", "--data", "d.npz", "--epochs", 1, "--no-plot", "--quiet")
+    for command in (train, ("predict", "m.npz", "d.npz")):
+        assert run(*command)[0] == 0
+        status, out, err = run(*command, "--max-bytes", 100_000)
+        assert (status, out) == (2, "") and "expected at most max_bytes=100000" in err
+
+
 def test_bad_test_set_is_refused(run, tmp_path):
     def with_arrays(**changed):
         arrays = {"X": POINTS, "y": QUADRANT, "X_test": POINTS[:5], "y_test": QUADRANT[:5], **changed}

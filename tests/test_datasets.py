@@ -146,33 +146,6 @@ def test_mnist_is_read_whole():
         assert hashlib.md5(idx_bytes(array)).hexdigest() == MD5[name]
 
 
-# ---- NPZ ----
-
-
-@pytest.mark.parametrize(
-    "names", [("X", "y", "X_test", "y_test"), ("x_train", "y_train", "x_test", "y_test")]
-)
-def test_npz_names(tmp_path, names):
-    np.savez(
-        tmp_path / "data.npz", **{name: np.full(3, i) for i, name in enumerate(names)}, other=np.zeros(2)
-    )
-    arrays = datasets.load_npz(tmp_path / "data.npz")
-    assert {name: array[0] for name, array in arrays.items()} == {"X": 0, "y": 1, "X_test": 2, "y_test": 3}
-
-
-def test_npz_refuses_objects_and_foreign_files(tmp_path, write):
-    path = tmp_path / "data.npz"
-    np.savez(path, X=np.array([{"a": 1}], dtype=object))
-    with pytest.raises(ValueError, match="not a readable .npz of plain arrays"):
-        datasets.load_npz(path)
-    np.savez(path, a=np.zeros(3))
-    with pytest.raises(ValueError, match='holds a, expected arrays named "X"'):
-        datasets.load_npz(path)
-    for content in (b"", b"text", path.read_bytes()[:-10]):
-        with pytest.raises(ValueError, match=r"half.npz' is not a readable"):
-            datasets.load_npz(write("half.npz", content))
-
-
 # ---- CSV ----
 
 
@@ -241,6 +214,8 @@ BAD_CSV = {
     "word": ("a,b\n1,2\n3,x\n", None, "row 2, column 'b' is not a finite number"),
     "missing": ("a,b,c\n1,2,0\n3,,1\n", "c", "row 2, column 'b'"),
     "nan": ("a,b,c\n1,2,0\nnan,4,1\n", "c", "row 2, column 'a' is not a finite number"),
+    "too large": ("a,b,c\n1,2,0\n3,-1e39,1\n", "c", r"row 2, column 'b' is -1e\+39, which float32 cannot"),
+    "target too large": ("a,b\n1,2\n3,1e39\n", "b", r"row 2, target column 'b' is 1e\+39, which float32"),
     "target nan": ("a,b\n1,2\n3,inf\n", "b", "row 2, target column 'b' is not a finite number"),
     "target empty": ("a,b\n1,x\n3,\n", "b", "row 2 is empty in the target column 'b'"),
     "unknown name": ("a,b\n1,2\n", "c", "target 'c' is not a column of 'bad.csv', expected one of a, b"),
@@ -270,6 +245,12 @@ def test_letter_recognition():
 
 
 # ---- arrays ----
+
+
+@pytest.mark.parametrize("dtype", ["(", "(01,)f4", "no such", 3])
+def test_one_hot_refuses_odd_dtypes(dtype):
+    with pytest.raises(ValueError, match="^dtype is .*, expected a dtype of NumPy$"):
+        datasets.one_hot([0], dtype=dtype)
 
 
 def test_one_hot():

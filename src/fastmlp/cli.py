@@ -69,7 +69,13 @@ def train(options: argparse.Namespace) -> int:
     """Load, build, fit, report, save, show a few rows."""
     model, picture = _output_paths(options)
     data = cli_data.load_training(
-        options.data, options.target, options.task, options.scaling, options.test_share, options.seed
+        options.data,
+        options.target,
+        options.task,
+        options.scaling,
+        options.test_share,
+        options.seed,
+        options.max_bytes,
     )
     network = _build(options, data)
     _describe(options, data, network)
@@ -220,7 +226,7 @@ def _values(rows: Array) -> list[str]:
 def predict(options: argparse.Namespace) -> int:
     """Load a network and rows, predict, write."""
     network, classes = load_with_classes(options.model)
-    X, y, words = cli_data.load_inputs(options.data, options.target)
+    X, y, words = cli_data.load_inputs(options.data, options.target, options.max_bytes)
     if options.output is not None and options.output.suffix not in (".csv", ".npy"):
         raise ValueError(f"--output is {str(options.output)!r}, expected a name that ends in .csv or .npy")
     if X.shape[1] != network.layer_sizes[0]:

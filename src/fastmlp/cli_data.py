@@ -48,10 +48,16 @@ class Data:
 
 
 def load_training(
-    path: Path | None, target: str | None, task: str, scaling: str, test_share: float, seed: int
+    path: Path | None,
+    target: str | None,
+    task: str,
+    scaling: str,
+    test_share: float,
+    seed: int,
+    max_bytes: int,
 ) -> Data:
     """The data set in a folder of IDX files, a CSV or an ``.npz``; without a path, scikit-learn's digits."""
-    parts, words = _training_arrays(path, target)
+    parts, words = _training_arrays(path, target, max_bytes)
     X = _rows(parts["X"], "X")
     X_test = _rows(parts["X_test"], "X_test") if "X_test" in parts else None
     y, y_test, classes = encode(parts["y"], parts.get("y_test"), words, task)
@@ -69,7 +75,7 @@ def load_training(
 
 
 def _training_arrays(
-    path: Path | None, target: str | None
+    path: Path | None, target: str | None, max_bytes: int
 ) -> tuple[dict[str, Array], tuple[str, ...] | None]:
     """X, y and perhaps X_test, y_test; and the words behind y where those are codes of words."""
     if path is None:
@@ -77,9 +83,9 @@ def _training_arrays(
     if not path.exists():
         raise FileNotFoundError(f"--data is {str(path)!r}, expected a file or a folder, which is not there")
     if path.is_dir():
-        return _four(*datasets.load_idx_folder(path)), None
+        return _four(*datasets.load_idx_folder(path, max_bytes=max_bytes)), None
     if path.suffix == ".npz":
-        return _npz(path), None
+        return _npz(path, max_bytes), None
     if target is None:
         raise ValueError(
             f"--target is missing, expected the name or index of the column of {path.name!r} to predict"
@@ -105,8 +111,8 @@ def _four(X: Array, y: Array | None, X_test: Array | None, y_test: Array | None)
     return {name: array for name, array in parts.items() if array is not None}
 
 
-def _npz(path: Path) -> dict[str, Array]:
-    parts = datasets.load_npz(path)
+def _npz(path: Path, max_bytes: int) -> dict[str, Array]:
+    parts = datasets.load_npz(path, max_bytes=max_bytes)
     if "y" not in parts:
         raise ValueError(f"path {path.name!r} has no array y, which training needs")
     if ("X_test" in parts) != ("y_test" in parts):
@@ -192,21 +198,23 @@ def _scaling_layer(X: Array, scaling: str) -> Rescaling | Standardize | None:
     return Standardize.adapt(X)
 
 
-def load_inputs(path: Path, target: str | None) -> tuple[Array, Array | None, tuple[str, ...] | None]:
+def load_inputs(
+    path: Path, target: str | None, max_bytes: int
+) -> tuple[Array, Array | None, tuple[str, ...] | None]:
     """Rows to predict, with their targets and the words behind those where the file has them.
 
     A folder of IDX files gives its test set, or, without one, its training set.
     """
     if path.is_dir():
-        X, y, X_test, y_test = datasets.load_idx_folder(path)
+        X, y, X_test, y_test = datasets.load_idx_folder(path, max_bytes=max_bytes)
         return (_rows(X, "X"), y, None) if X_test is None else (_rows(X_test, "X_test"), y_test, None)
     if path.suffix == ".npz":
-        parts = datasets.load_npz(path)
+        parts = datasets.load_npz(path, max_bytes=max_bytes)
         suffix = "_test" if "X_test" in parts else ""
         return _rows(parts["X" + suffix], "X" + suffix), parts.get("y" + suffix), None
     with path.open("rb") as file:
         start = file.read(3)
     if start[:2] in (b"\x1f\x8b", b"\0\0"):
-        return _rows(datasets.load_idx(path), "X"), None, None
+        return _rows(datasets.load_idx(path, max_bytes=max_bytes), "X"), None, None
     table = datasets.load_csv(path, target)
     return table.X, table.y, table.classes

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from . import optimizers
 from .config import __version__
+from .datasets.bounded import MAX_BYTES
 
 
 class _Parser(argparse.ArgumentParser):
@@ -59,6 +60,7 @@ def _add_train(commands: Any) -> None:
         "--validation-split", type=_share, default=0.1, metavar="SHARE",
         help="training rows held out to watch each epoch; 0 for none (default %(default)s)",
     )  # fmt: skip
+    _add_max_bytes(data)
     network = parser.add_argument_group("network")
     network.add_argument(
         "--layers", type=_widths, default=(100,), metavar="WIDTHS",
@@ -91,6 +93,13 @@ def _add_train(commands: Any) -> None:
     output.add_argument("--quiet", action="store_true", help="no summary, no progress, no example rows")
 
 
+def _add_max_bytes(parser: Any) -> None:
+    parser.add_argument(
+        "--max-bytes", type=_count, default=MAX_BYTES, metavar="BYTES",
+        help="of a packed file: the most that it may unpack to (default 1 GiB)",
+    )  # fmt: skip
+
+
 def _add_predict(commands: Any) -> None:
     parser = commands.add_parser(
         "predict",
@@ -108,6 +117,7 @@ def _add_predict(commands: Any) -> None:
     parser.add_argument(
         "--target", metavar="COLUMN", help="of a CSV: leave this column out, and compare with it"
     )
+    _add_max_bytes(parser)
     parser.add_argument("--threads", type=_count, help="at most this many")
     parser.add_argument(
         "--output", type=Path, metavar="FILE", help=".csv, or .npy for the network's outputs as they are"

@@ -88,13 +88,21 @@ def boolean(value: object, argument: str) -> bool:
     raise TypeError(f"{argument} is {shown(value)}, expected True or False")
 
 
-def as_dtype(value: object, argument: str = "dtype") -> np.dtype[Any]:
-    """float32 or float64 from a name, a NumPy type or a dtype."""
+def any_dtype(value: object, argument: str = "dtype") -> np.dtype[Any]:
+    """NumPy's dtype of a name, a type or a dtype."""
     try:
-        name = "None" if value is None else np.dtype(value).name  # type: ignore[call-overload]
+        return np.dtype(value)  # type: ignore[call-overload]
     except MemoryError:
         raise
     except Exception:  # NumPy evaluates parts of a string as Python: SyntaxError, RecursionError and others
+        raise ValueError(f"{argument} is {shown(value)}, expected a dtype of NumPy") from None
+
+
+def as_dtype(value: object, argument: str = "dtype") -> np.dtype[Any]:
+    """float32 or float64 from a name, a NumPy type or a dtype."""
+    try:
+        name = "None" if value is None else any_dtype(value).name
+    except ValueError:
         raise unknown(argument, value, DTYPES) from None
     if name not in DTYPES:
         raise unknown(argument, name, DTYPES)

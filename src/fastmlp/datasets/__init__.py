@@ -4,7 +4,8 @@ Everything here returns plain NumPy arrays and reads files that are on the disk;
 """
 
 from .arrays import one_hot, scale_images, standardize, train_test_split
-from .files import load_idx, load_idx_folder, load_npz
+from .idx import load_idx, load_idx_folder
+from .npz import load_npz
 from .tables import Table, load_csv
 
 __all__ = [

@@ -32,7 +32,7 @@ def one_hot(labels: npt.ArrayLike, n_classes: int | None = None, dtype: npt.DTyp
     Raises
     ------
     ValueError
-        If `labels` is empty, not one-dimensional, not whole, or out of range.
+        If `labels` is empty, not one-dimensional, not whole, or out of range, or `dtype` is none.
 
     Examples
     --------
@@ -49,7 +49,7 @@ def one_hot(labels: npt.ArrayLike, n_classes: int | None = None, dtype: npt.DTyp
     if len(wrong):
         row = int(wrong[0])
         raise ValueError(f"labels contains {codes[row]} at row {row}, expected classes 0 to {count - 1}")
-    rows = np.zeros((len(codes), count), dtype=dtype)
+    rows = np.zeros((len(codes), count), dtype=validation.any_dtype(dtype))
     rows[np.arange(len(codes)), codes] = 1
     return rows
 

@@ -9,7 +9,7 @@ from array import array
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import Any, NamedTuple, NoReturn, TextIO
 
 import numpy as np
 import numpy.typing as npt
@@ -123,7 +123,11 @@ def _read_csv(
         raise ValueError(f"path {file!r} has no column beside the target {names[column or 0]!r}")
     if not values:
         raise ValueError(f"path {file!r} has no rows below its header")
-    X = np.frombuffer(values, dtype=np.float64).reshape(-1, width).astype(dtype)
+    flat = np.frombuffer(values, dtype=np.float64)
+    X = _rounded(flat, dtype).reshape(-1, width)
+    if not np.isfinite(X).all():
+        position = int(np.argmin(np.isfinite(X)))
+        _refuse_cell(file, position, names, column, f"is {flat[position]:g}, which {dtype} cannot hold")
     if column is None:
         return Table(X, None, names, None)
     y, classes = _parse_target(file, names[column], cells, dtype)
@@ -186,10 +190,18 @@ def _parse_rows(
     return values, cells
 
 
-def _refuse_cell(file: str, position: int, names: Sequence[str], column: int | None) -> None:
+def _rounded(numbers: Array, dtype: np.dtype[Any]) -> Array:
+    """The numbers as the dtype has them; infinite where it cannot hold them."""
+    with np.errstate(over="ignore"):
+        return numbers.astype(dtype)
+
+
+def _refuse_cell(
+    file: str, position: int, names: Sequence[str], column: int | None, why: str = "is not a finite number"
+) -> NoReturn:
     kept = [name for index, name in enumerate(names) if index != column]
     row, feature = divmod(position, len(kept))
-    raise ValueError(f"path {file!r} row {row + 1}, column {kept[feature]!r} is not a finite number")
+    raise ValueError(f"path {file!r} row {row + 1}, column {kept[feature]!r} {why}")
 
 
 def _parse_target(
@@ -208,5 +220,11 @@ def _parse_target(
     if not np.isfinite(numbers).all():
         row = int(np.argmin(np.isfinite(numbers))) + 1
         raise ValueError(f"path {file!r} row {row}, target column {name!r} is not a finite number")
-    whole = (numbers == np.rint(numbers)).all() and np.abs(numbers).max() < 2**53
-    return numbers.astype(np.int64 if whole else dtype), None
+    if (numbers == np.rint(numbers)).all() and np.abs(numbers).max() < 2**53:
+        return numbers.astype(np.int64), None
+    y = _rounded(numbers, dtype)
+    if not np.isfinite(y).all():
+        row = int(np.argmin(np.isfinite(y)))
+        came = f"is {numbers[row]:g}, which {dtype} cannot hold"
+        raise ValueError(f"path {file!r} row {row + 1}, target column {name!r} {came}")
+    return y, None
