@@ -367,10 +367,12 @@ def test_what_a_living_process_writes_stays(writer, path):
 
 
 @POSIX
-def test_only_temporaries_of_ours_go(path):
+def test_only_temporaries_of_ours_go(path, monkeypatch):
     abandoned, link, pipe, folder, strangers = (temporary_of(path) for _ in range(5))
-    other_machine = abandoned.name[:-28] + "0" * 8 + abandoned.name[-20:]
-    kept = [path.with_name(name) for name in (other_machine, abandoned.name + "x", "." + abandoned.name)]
+    with monkeypatch.context() as patch:
+        patch.setattr("platform.node", lambda: "another machine, where it may be written")
+        elsewhere = temporary_of(path)
+    kept = [elsewhere, *(path.with_name(name) for name in (abandoned.name + "x", "." + abandoned.name))]
     for file in (abandoned, *kept):
         file.write_bytes(b"half")
     link.symlink_to(path)
@@ -398,12 +400,17 @@ def test_a_temporary_that_is_taken_for_abandoned_is_made_anew(moment, path, monk
             other.append(open(path.with_name(name), "rb+"))
             lock(other[0], operation)
             if moment == "before it is locked":
-                os.unlink(path.with_name(name))
+                os.unlink(other[0].name)
                 other[0].close()
         lock(file, operation)
 
+    def fill(file):
+        if moment == "while it is removed" and os.path.sameopenfile(file.fileno(), other[0].fileno()):
+            os.unlink(other[0].name)
+        file.write(NEW)
+
     monkeypatch.setattr(fcntl, "flock", flock)
-    write(path)
+    atomic.write(path, fill)
     other[0].close()
     assert path.read_bytes() == NEW and names(path) == [path.name]
 

@@ -409,6 +409,8 @@ def test_what_files_say_does_not_reach_the_terminal_raw(run, tmp_path, monkeypat
         status, out, err = run("train", "--data", "a\x1b.csv", *arguments)
         texts += [out, err]
     assert status == 2 and r"kind\x1b[2J" in err
+    texts.append(run("info", "none\x1b.npz")[2])
+    assert r"cannot open none\x1b.npz" in texts[-1]
     np.savez(tmp_path / "d.npz", **{"a\x1b": np.zeros(1)})
     texts.append(run("train", "--data", "d.npz")[2])
     assert r"a\x1b" in texts[-1]

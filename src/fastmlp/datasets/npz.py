@@ -109,12 +109,12 @@ def _read_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Array:
         start = member.read(_MOST_HEADER_BYTES)
         shape, fortran_order, dtype, begin = _array_header(io.BytesIO(start))
         size = math.prod(shape) * dtype.itemsize
-        if size != info.file_size - begin or min(shape, default=0) < 0:
+        if size != info.file_size - begin:
             held = info.file_size - begin
             raise ValueError(f"its header states {size} bytes for the shape {shape}, the file holds {held}")
         body = bytearray(start[begin:])
         body += read_exactly(member, size - len(body))
-        if len(body) < size or member.read(1):  # to the end, where the checksum is looked at
+        if len(body) < size:  # at the end, after which nothing follows, the zip's checksum was looked at
             raise ValueError(f"it holds {len(body)} bytes, its header states {size}")
     return np.ndarray(shape, dtype, body, order="F" if fortran_order else "C")
 
