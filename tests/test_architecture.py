@@ -24,7 +24,7 @@ FLOORS = [
     {"registry", "validation", "config", "datasets", "functional", "native"}
     | {"schedules", "initializers", "optimizers", "layers"},
     {"metrics", "callbacks", "progress", "training", "folding", "network"}
-    | {"files", "serialization", "serialization_npz", "serialization_safetensors", "export_c"},
+    | {"files", "export_c"},
     {"adapters", "keras", "onnx", "sklearn", "torch"}
     | {"plots", "bench", "cli", "cli_data", "cli_options", "cli_output", "__main__", "__init__"},
 ]

@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 
 import fastmlp
-from fastmlp import cli, reference, serialization
+from fastmlp import cli, reference
+from fastmlp.files import format as files
 
 
 @pytest.fixture
@@ -332,10 +333,10 @@ def test_info(run, tmp_path):
 def test_names_of_classes_are_passed_over_by_load_and_checked_by_the_command_line(run, tmp_path):
     network = fastmlp.Network([2, 3], output="softmax", seed=1)
     for path in (tmp_path / "m.npz", tmp_path / "m.safetensors"):
-        serialization.save(network, path, classes=("a", "b", "c"))
+        files.save(network, path, classes=("a", "b", "c"))
         X = np.ones((4, 2), np.float32)
         assert np.array_equal(fastmlp.load(path).predict(X), network.predict(X))
-        assert serialization.load_with_classes(path)[1] == ("a", "b", "c")
+        assert files.load_with_classes(path)[1] == ("a", "b", "c")
         assert run("info", path.name)[1].splitlines()[1] == "classes: a, b, c"
     for damaged in (["a", "b"], {}, "abc", ["a", "b", 3]):
         with_classes(network, damaged, tmp_path / "bad.npz")
@@ -370,7 +371,7 @@ def test_no_class_name_is_a_formula_in_a_spreadsheet(run, tmp_path):
     predicted = []
     for k in range(len(names)):
         network.set_weights([np.zeros((1, len(names))), 20.0 * (np.arange(len(names)) == k)])
-        serialization.save(network, tmp_path / "m.npz", classes=names)
+        files.save(network, tmp_path / "m.npz", classes=names)
         (tmp_path / "rows.csv").write_text("0\n")
         assert run("predict", "m.npz", "rows.csv", "--output", "out.csv")[0] == 0
         text = (tmp_path / "out.csv").read_bytes().decode()
@@ -396,7 +397,7 @@ ESCAPES = ("\x1b[2J\x1b]0;title\x07", "b\u202ec", "\x9b31m")
 
 def test_what_files_say_does_not_reach_the_terminal_raw(run, tmp_path, monkeypatch):
     network = fastmlp.Network([1, 3], output="softmax", seed=0)
-    serialization.save(network, tmp_path / "m\x1b.npz", classes=ESCAPES)
+    files.save(network, tmp_path / "m\x1b.npz", classes=ESCAPES)
     out = run("info", "m\x1b.npz")[1]
     assert r"classes: \x1b[2J\x1b]0;title\x07, b\u202ec, \x9b31m" in out and r"m\x1b.npz" in out
     texts = [out]
@@ -421,14 +422,14 @@ def test_what_files_say_does_not_reach_the_terminal_raw(run, tmp_path, monkeypat
 def test_a_model_saved_anew_while_it_is_read_is_one_of_both(run, tmp_path, monkeypatch):
     """The network and the names of its classes come from one opening of the file."""
     path = tmp_path / "m.npz"
-    serialization.save(fastmlp.Network([2, 2], output="softmax", seed=0), path, classes=("a", "b"))
-    read = serialization._read
+    files.save(fastmlp.Network([2, 2], output="softmax", seed=0), path, classes=("a", "b"))
+    read = files._read
 
     def saved_meanwhile(reader):
-        serialization.save(fastmlp.Network([2, 2], output="softmax", seed=1), path, classes=("c", "d"))
+        files.save(fastmlp.Network([2, 2], output="softmax", seed=1), path, classes=("c", "d"))
         return read(reader)
 
-    monkeypatch.setattr(serialization, "_read", saved_meanwhile)
+    monkeypatch.setattr(files, "_read", saved_meanwhile)
     assert "classes: a, b" in run("info", "m.npz")[1]
 
 

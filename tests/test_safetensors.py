@@ -20,8 +20,9 @@ from fastmlp import (
     Network,
     Rescaling,
 )
+from fastmlp.files import format as files
 from fastmlp.optimizers import SGD, Adam
-from test_serialization import BAD_HEADERS, BAD_STATES, HUGE_CLAIMS, bits, network
+from test_format import BAD_HEADERS, BAD_STATES, HUGE_CLAIMS, bits, network
 
 safetensors = pytest.importorskip("safetensors")
 
@@ -162,7 +163,7 @@ def test_both_suffixes_hold_the_same(saved, tmp_path):
 
 SAVE = """
 import sys
-from test_serialization import network
+from test_format import network
 net = network("float32")
 net.compile("adam")
 net.save(sys.argv[1], include_optimizer=True)
@@ -237,7 +238,7 @@ def test_a_crash_while_writing_leaves_the_old_file(saved, monkeypatch):
 
 
 def test_a_description_that_could_not_be_read_again_is_not_written(tmp_path, monkeypatch):
-    monkeypatch.setattr(fastmlp.serialization, "_MAX_HEADER_BYTES", 1000)
+    monkeypatch.setattr(files, "_MAX_HEADER_BYTES", 1000)
     layer = fastmlp.Standardize(np.full(30, 1 / 3), np.full(30, 2 / 3))
     for name in ("net.npz", "net.safetensors"):
         with pytest.raises(ValueError, match="description has .* bytes, expected at most 1000"):

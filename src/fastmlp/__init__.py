@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from . import callbacks, initializers, layers, optimizers, schedules
 from .config import __version__, get_include, get_num_threads, set_num_threads, show_config
 from .errors import BusyError, ModelFileError, NotCompiledError
+from .files.format import load
 from .layers import (
     Activation,
     BatchNormalization,
@@ -24,7 +25,6 @@ from .layers import (
     Standardize,
 )
 from .network import Network
-from .serialization import load
 from .training import History
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .errors import listed, unknown
-from .serialization import SUFFIXES
+from .files.format import SUFFIXES
 from .validation import boolean, integer, real
 
 if TYPE_CHECKING:

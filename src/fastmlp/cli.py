@@ -22,9 +22,9 @@ from .cli_options import build_parser
 from .cli_output import say, table, write_csv, write_npy
 from .config import show_config
 from .errors import listed, printable
+from .files.format import load_with_classes, save
 from .layers import Dense, Dropout
 from .network import Network
-from .serialization import load_with_classes, save
 
 Array = np.ndarray[Any, Any]
 

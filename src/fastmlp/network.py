@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import initializers, optimizers, registry, serialization, training, validation
+from . import initializers, optimizers, registry, training, validation
 from . import layers as descriptions
 from ._kernels import Plan, Predictor
 from .errors import BusyError, NotCompiledError
+from .files import format as serialization
 from .initializers import Initializer
 from .layers import ActivationName, Layer
 from .optimizers import Optimizer

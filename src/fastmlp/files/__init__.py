@@ -1,1 +1,1 @@
-"""Files: how every file of the package is written, whole or not at all."""
+"""Files: what a model file says, the two containers it comes in, and how every file is written."""

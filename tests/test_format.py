@@ -12,6 +12,7 @@ import pytest
 
 import fastmlp
 from fastmlp import Dense, Dropout, ModelFileError, Network, NotCompiledError, Rescaling, Standardize
+from fastmlp.files import format as files
 from fastmlp.optimizers import SGD, Adam, AdamW, RMSprop
 from fastmlp.schedules import CosineDecay, Warmup
 
@@ -466,10 +467,10 @@ def test_permissions_and_links_stay(saved, tmp_path):
     assert fastmlp.load(saved).layer_sizes == (2, 1)
 
 
-@pytest.mark.parametrize("suffix", fastmlp.serialization.SUFFIXES)
+@pytest.mark.parametrize("suffix", files.SUFFIXES)
 def test_a_file_that_is_replaced_while_it_is_read_is_the_old_one(suffix, tmp_path, monkeypatch):
     """A trainer saves again and again beside a server that loads: each load is of one save."""
-    path, module = tmp_path / f"net{suffix}", fastmlp.serialization
+    path, module = tmp_path / f"net{suffix}", files
     old, new = (Network([5, Dense(4, activation)], seed=0) for activation in ("relu", "tanh"))
     new.set_weights([np.full((5, 4), 7.0), np.full(4, 7.0)])
 
@@ -490,7 +491,7 @@ def test_a_file_that_is_replaced_while_it_is_read_is_the_old_one(suffix, tmp_pat
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes of POSIX")
-@pytest.mark.parametrize("suffix", fastmlp.serialization.SUFFIXES)
+@pytest.mark.parametrize("suffix", files.SUFFIXES)
 def test_a_pipe_is_not_waited_for(suffix, tmp_path):
     os.mkfifo(tmp_path / f"net{suffix}")
     code = "import fastmlp, sys; fastmlp.load(sys.argv[1])"

@@ -5,8 +5,8 @@ was told; the arrays are named as in `Network.state_dict`, and the optimizer's "
 on.  Nothing is pickled.  A reader trusts no size in the file: the arrays' shapes follow from the layers, and
 each must have just the bytes it says, before anything is allocated.
 
-What a header says and how it is checked stands here; the containers, `serialization_npz` and
-`serialization_safetensors`, write and read bytes.
+What a header says and how it is checked stands here; the containers, `npz` and `safetensors`, write and
+read bytes.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from . import config, optimizers, registry, schedules, validation
-from . import layers as descriptions
-from .errors import ModelFileError, NotCompiledError, listed
-from .files import atomic
+from .. import config, optimizers, registry, schedules, validation
+from .. import layers as descriptions
+from ..errors import ModelFileError, NotCompiledError, listed
+from . import atomic
 
 if TYPE_CHECKING:
-    from .network import Network
+    from ..network import Network
 
 Array = np.ndarray[Any, Any]
 
@@ -61,12 +61,12 @@ class Container(Protocol):
 def _container(path: str) -> Container:
     """The module for the path's suffix."""
     if path.endswith(".npz"):
-        from . import serialization_npz
+        from . import npz
 
-        return serialization_npz
-    from . import serialization_safetensors
+        return npz
+    from . import safetensors
 
-    return serialization_safetensors
+    return safetensors
 
 
 def save(
@@ -217,7 +217,7 @@ def _compile_config(net: Network) -> dict[str, Any] | None:
 
 
 def _read(reader: Reader) -> tuple[Network, tuple[str, ...] | None]:
-    from .network import _restored
+    from ..network import _restored
 
     header = _parsed_header(reader.header(_MAX_HEADER_BYTES))
     layers = tuple(descriptions.from_config(item) for item in header["layers"])
@@ -260,7 +260,7 @@ def _class_names(names: object, net: Network) -> tuple[str, ...] | None:
 
 
 def _network_class() -> type[Network]:
-    from .network import Network
+    from ..network import Network
 
     return Network
 

@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from .errors import ModelFileError
+from ..errors import ModelFileError
 
 if TYPE_CHECKING:
     from zipfile import ZipFile, ZipInfo
@@ -53,7 +53,7 @@ def opened(file: IO[bytes], size: int) -> Iterator[NpzReader]:
 
 
 class NpzReader:
-    """An open model file; see `serialization.Reader`."""
+    """An open model file; see `format.Reader`."""
 
     def __init__(self, archive: ZipFile, file_size: int) -> None:
         self._archive = archive

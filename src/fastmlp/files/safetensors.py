@@ -17,7 +17,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from .errors import ModelFileError
+from ..errors import ModelFileError
 
 Array = np.ndarray[Any, Any]
 
@@ -81,7 +81,7 @@ def opened(file: IO[bytes], size: int) -> Iterator[SafetensorsReader]:
 
 
 class SafetensorsReader:
-    """An open model file; see `serialization.Reader`."""
+    """An open model file; see `format.Reader`."""
 
     def __init__(self, file: IO[bytes], table_size: int, data_size: int) -> None:
         self._file = file
