@@ -324,6 +324,197 @@ def test_a_checkpoint_resumes(data, tmp_path):
     assert_same_bits(resumed.get_weights(), whole.get_weights())
 
 
+# What ends a fit
+
+
+class File(Callback):
+    """Something to be closed; writes down when it is opened and closed, and with which logs."""
+
+    def __init__(self):
+        self.events = []
+
+    def on_train_begin(self, logs):
+        self.events.append("open")
+
+    def on_train_end(self, logs):
+        self.events.append(sorted(logs))
+
+
+def raising(error, hook="on_epoch_end", call=3):
+    """A callback that raises in a call of a hook."""
+    calls = []
+
+    def fail(number, logs):
+        calls.append(number)
+        if len(calls) > call:
+            raise error
+
+    return LambdaCallback(**{hook: fail})
+
+
+def diverging(epoch, *, net):
+    """A callback after which the loss of an epoch cannot be finite."""
+
+    def jump(number, logs):
+        if number == epoch:
+            net.optimizer = optimizers.SGD(1e200)
+
+    return LambdaCallback(on_epoch_begin=jump)
+
+
+@pytest.mark.parametrize("hook", ["on_epoch_begin", "on_epoch_end", "on_train_batch_end"])
+@pytest.mark.parametrize("error", [RuntimeError("mine"), FloatingPointError("mine"), SystemExit("mine")])
+def test_an_error_restores_the_best_weights_and_closes(data, hook, error):
+    net, weights, file = network(), [], File()
+    stop = EarlyStopping("script", mode="min", patience=9, restore_best_weights=True)
+    spy = LambdaCallback(on_epoch_end=lambda epoch, logs: weights.append(net.get_weights()))
+    with pytest.raises(type(error), match="mine"):
+        net.fit(*data, epochs=5, callbacks=[Script([5, 3, 4, 6, 7]), spy, stop, file, raising(error, hook)])
+    assert stop.best_epoch == 1
+    assert_same_bits(net.get_weights(), weights[1])
+    assert not np.array_equal(weights[1][0], weights[-1][0])
+    assert file.events == ["open", ["accuracy", "loss", "script"]]
+    net.fit(*data)  # the network is free
+
+
+@pytest.mark.parametrize("batch_size", [5, None])
+def test_a_divergence_restores_the_best_weights(rng, batch_size):
+    X, y = rng.normal(size=(40, 3)), rng.normal(size=40)
+    net = Network([3, 8, 1], seed=0, dtype="float64")
+    net.compile(optimizers.SGD(0.05))
+    stop = EarlyStopping("val_loss", patience=50, restore_best_weights=True)
+    with pytest.raises(FloatingPointError, match="^training diverged in epoch"):
+        net.fit(
+            X, y, epochs=20, batch_size=batch_size, validation_data=(X[:9], y[:9]),
+            callbacks=[diverging(4, net=net), stop, file := File()],
+        )  # fmt: skip
+    assert 0 <= stop.best_epoch <= 3 and file.events[0] == "open" and len(file.events) == 2
+    assert net.evaluate(X[:9], y[:9])["loss"] == stop.best
+
+
+def test_who_did_not_begin_is_not_ended(data):
+    first, last = File(), File()
+    begin = LambdaCallback(
+        on_train_begin=lambda logs: 1 / 0, on_train_end=lambda logs: first.events.append(0)
+    )
+    with pytest.raises(ZeroDivisionError):
+        network().fit(*data, callbacks=[first, begin, last])
+    assert first.events == ["open", []] and last.events == []
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_all_are_ended_though_one_fails(data, interrupted):
+    file = File()
+    callbacks = [
+        LambdaCallback(on_train_end=lambda logs: 1 / 0),
+        LambdaCallback(on_train_end=lambda _: {}["a"]),
+    ]
+    callbacks += [file, *([raising(KeyboardInterrupt, call=1)] if interrupted else [])]
+    with (
+        pytest.warns(RuntimeWarning, match="^on_train_end of LambdaCallback failed after .* KeyError"),
+        pytest.raises(ZeroDivisionError),
+    ):
+        network().fit(*data, epochs=3, callbacks=callbacks)
+    assert len(file.events) == 2
+
+
+def test_the_fits_error_is_the_one_that_is_raised(data):
+    end = LambdaCallback(on_train_end=lambda logs: logs["loss"])
+    with pytest.warns(RuntimeWarning, match="KeyError"), pytest.raises(RuntimeError, match="mine"):
+        network().fit(*data, callbacks=[end, raising(RuntimeError("mine"), "on_epoch_begin", call=0)])
+
+
+# The weights that a number belongs to: by hand, from weights written down as epochs begin and end
+
+
+def watched(net, data, callback, *, batch_size, epochs=6):
+    """A fit whose best loss is not the last one; the history, weights as epochs begin, as they end."""
+    begins, ends = [], []
+
+    def begin(epoch, logs):
+        begins.append(net.get_weights())
+        net.optimizer = optimizers.SGD(0.3 if epoch != 3 else 40.0)  # the step of epoch 3 spoils it
+
+    spy = LambdaCallback(on_epoch_begin=begin, on_epoch_end=lambda *_: ends.append(net.get_weights()))
+    history = net.fit(*data, epochs=epochs, batch_size=batch_size, shuffle=False, callbacks=[spy, callback])
+    return history.history, begins, ends
+
+
+@pytest.mark.parametrize("python_loss", [False, True])
+@pytest.mark.parametrize("monitor", ["loss", "accuracy"])
+def test_the_best_loss_of_one_batch_is_that_of_the_weights_it_began_with(data, monitor, python_loss):
+    def loss(y_true, y_pred):
+        return np.mean((y_pred - y_true) ** 2), 2 * (y_pred - y_true) / y_true.size
+
+    net = network()
+    X, y = data
+    if python_loss:
+        net.compile("sgd", loss)
+        y, monitor = np.eye(3)[y], "loss"
+    stop = EarlyStopping(monitor, patience=9, restore_best_weights=True)
+    history, begins, ends = watched(net, (X, y), stop, batch_size=None)
+    pick = np.argmax if monitor == "accuracy" else np.argmin
+    best = int(pick(history[monitor]))
+    assert stop.best_epoch == best and stop.best == history[monitor][best]
+    assert_same_bits(net.get_weights(), begins[best])
+    assert net.evaluate(X, y)[monitor] == stop.best  # rows in their order: the same sum
+    assert not np.array_equal(begins[best][0], ends[best][0])
+
+
+def test_numbers_of_the_epochs_end_belong_to_its_weights(data):
+    net = network()
+    net.compile("sgd", metrics=["mse"])
+    stop = EarlyStopping("mse", patience=9, restore_best_weights=True)
+    history, begins, ends = watched(net, data, stop, batch_size=None)
+    assert_same_bits(net.get_weights(), ends[int(np.argmin(history["mse"]))])
+    assert net.evaluate(*data)["mse"] == stop.best
+
+
+def test_the_loss_of_several_batches_counts_for_the_epochs_end(data):
+    net = network()
+    stop = EarlyStopping("loss", patience=9, restore_best_weights=True)
+    history, begins, ends = watched(net, data, stop, batch_size=8)
+    assert_same_bits(net.get_weights(), ends[int(np.argmin(history["loss"]))])
+
+
+@pytest.mark.parametrize("include_optimizer", [False, True])
+def test_the_best_checkpoint_has_the_weights_of_its_loss(data, include_optimizer, tmp_path):
+    path = tmp_path / "best.npz"
+    checkpoint = ModelCheckpoint(
+        path, monitor="loss", save_best_only=True, include_optimizer=include_optimizer
+    )
+    net = network("adam")
+    begins, states = [], []
+
+    def begin(epoch, logs):
+        begins.append(net.get_weights())
+        states.append(net.plan.get_state())
+        net.optimizer = optimizers.Adam(0.01 if epoch < 4 else 5.0)
+
+    spy = LambdaCallback(on_epoch_begin=begin)
+    history = net.fit(*data, epochs=7, batch_size=None, shuffle=False, callbacks=[checkpoint, spy]).history
+    best = int(np.argmin(history["loss"]))
+    assert 0 < best < 6
+    saved = fastmlp.load(path)
+    assert_same_bits(saved.get_weights(), begins[best])
+    if not include_optimizer:
+        assert saved.evaluate(*data)["loss"] == history["loss"][best]
+        return
+    assert saved.plan.step == best == states[best]["step"]
+    for slot, expected in zip(saved.plan.get_state()["slots"], states[best]["slots"], strict=True):
+        assert_same_bits(slot, expected)
+    resumed = saved.fit(*data, batch_size=None, shuffle=False).history
+    assert resumed["loss"] == [history["loss"][best]]
+
+
+def test_every_checkpoint_has_the_weights_of_its_epochs_end(data, tmp_path):
+    path = tmp_path / "net-{epoch}-{loss:.3f}.npz"
+    net = network()
+    _, _, ends = watched(net, data, ModelCheckpoint(path), batch_size=None, epochs=2)
+    for name, expected in zip(sorted(tmp_path.iterdir()), ends, strict=True):
+        assert_same_bits(fastmlp.load(name).get_weights(), expected)
+
+
 # ReduceLROnPlateau: the rates of Keras
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import os
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +35,8 @@ class Callback:
     network : Network
         The network in training; ``self.network.stop_training = True`` ends it after the epoch.
     params : dict
-        "epochs", "steps" (batches of an epoch), "batch_size" and "metrics", the names in an epoch's logs.
+        "epochs", "steps" (batches of an epoch), "batch_size", "metrics", the names in an epoch's logs, and
+        "running", those of them that are means over the batches, each measured before its step.
 
     Examples
     --------
@@ -56,7 +59,11 @@ class Callback:
         """Before the first epoch."""
 
     def on_train_end(self, logs: Logs) -> None:
-        """After the last epoch, also if Ctrl-C ended it; not after an exception."""
+        """After the last epoch, also if Ctrl-C or an error ended it; `logs` are the last whole epoch's.
+
+        Every callback whose `on_train_begin` returned is called, so that files opened there can be closed
+        here.  Errors raised here after an error of the fit become warnings.
+        """
 
     def on_epoch_begin(self, epoch: int, logs: Logs) -> None:
         """Before each epoch; a new learning rate may be set here, by replacing `network.optimizer`."""
@@ -71,9 +78,78 @@ class Callback:
         """After each step, with its loss and metrics; overriding it makes every batch a call into Python."""
 
 
-def overrides(callback: Callback, hook: str) -> bool:
-    """Whether a callback has its own version of a hook."""
-    return hook in vars(callback) or getattr(type(callback), hook) is not getattr(Callback, hook)
+class Hooks:
+    """The callbacks of one fit, called in their order.
+
+    Parameters
+    ----------
+    callbacks : Callback, iterable of Callback or None
+
+    Raises
+    ------
+    TypeError
+        If there is anything else among them.
+
+    Examples
+    --------
+    >>> from fastmlp.callbacks import EarlyStopping, Hooks
+    >>> Hooks([EarlyStopping()]).hear_batches()
+    False
+    """
+
+    def __init__(self, callbacks: object) -> None:
+        if callbacks is not None and not isinstance(callbacks, (Callback, Iterable)):
+            raise TypeError(f"callbacks is a {type(callbacks).__name__}, expected a list of callbacks")
+        self.callbacks = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or ())
+        for callback in self.callbacks:
+            if not isinstance(callback, Callback):
+                kind = type(callback).__name__
+                raise TypeError(f"callbacks holds a {kind}, expected objects of fastmlp.callbacks")
+        self._begun = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.callbacks)
+
+    def hear_batches(self) -> bool:
+        """Whether one has its own version of a hook that is called for every batch."""
+        return any(
+            hook in vars(callback) or getattr(type(callback), hook) is not getattr(Callback, hook)
+            for callback in self.callbacks
+            for hook in ("on_train_batch_begin", "on_train_batch_end")
+        )
+
+    def begin(self, network: Network, params: dict[str, Any]) -> None:
+        """`on_train_begin` of each, once all know the network and the parameters."""
+        for callback in self.callbacks:
+            callback.network, callback.params = network, params
+        for callback in self.callbacks:
+            callback.on_train_begin({})
+            self._begun += 1
+
+    def call(self, hook: str, *arguments: Any) -> None:
+        """A hook of each."""
+        for callback in self.callbacks:
+            getattr(callback, hook)(*arguments)
+
+    def end(self, logs: Logs, *, failed: bool) -> None:
+        """`on_train_end` of each that has begun, whatever the others raise.
+
+        Their first error is raised; with `failed`, where the fit's own is on its way, they are warned of.
+        """
+        errors: list[tuple[Callback, BaseException]] = []
+        for callback in self.callbacks[: self._begun]:
+            try:
+                callback.on_train_end(logs)
+            except BaseException as error:
+                errors.append((callback, error))
+        for callback, later in errors if failed else errors[1:]:
+            warnings.warn(
+                f"on_train_end of {type(callback).__name__} failed after another error: {later!r}",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        if errors and not failed:
+            raise errors[0][1]
 
 
 class LambdaCallback(Callback):
@@ -166,7 +242,11 @@ def _rises(monitor: str, mode: str) -> bool:
 
 
 class _Monitor(Callback):
-    """A callback that watches one number for improvement."""
+    """A callback that watches one number for improvement.
+
+    The number belongs to the weights of the epoch's end, or, where it was measured before the epoch's one
+    step, to those that the epoch began with.
+    """
 
     def __init__(self, monitor: str, mode: str, min_delta: float = 0.0) -> None:
         if not isinstance(monitor, str):
@@ -189,12 +269,20 @@ class _Monitor(Callback):
             raise ValueError(f"monitor is {self.monitor!r}, expected a number of the epoch: {listed(logs)}")
         return float(logs[self.monitor])
 
+    def _of_the_begin(self) -> bool:
+        """Whether the number belongs to the weights that an epoch begins with."""
+        return self.params["steps"] == 1 and self.monitor in self.params.get("running", ())
+
     def _better(self, value: float, than: float) -> bool:
         return bool(self._sign * value < self._sign * than - self.min_delta)
 
 
 class EarlyStopping(_Monitor):
     """Ends the training when a number stops improving.
+
+    "val_" numbers belong to the weights of the epoch's end.  The loss and the accuracy of the training rows
+    are measured before each step: where an epoch is one batch, they belong to the weights that it began with;
+    over several batches they are means while the weights move, and count for the weights of the epoch's end.
 
     Parameters
     ----------
@@ -210,7 +298,8 @@ class EarlyStopping(_Monitor):
     baseline : float, optional
         Epochs that are not better than this count as without improvement.
     restore_best_weights : bool
-        Whether the network ends with the weights of its best epoch; the optimizer's state stays the last one.
+        Whether the network ends with the weights that the best number belongs to, also after Ctrl-C or an
+        error such as a diverging loss; the optimizer's state stays the last one.
     start_from_epoch : int
         Epochs before this one are not watched.
 
@@ -244,12 +333,18 @@ class EarlyStopping(_Monitor):
         self.start_from_epoch = integer(start_from_epoch, "start_from_epoch", 0)
         self.best_epoch = self.stopped_epoch = -1
         self._wait = 0
-        self._weights: list[Any] | None = None
+        self._weights: list[Any] | None = None  # the best
+        self._begin: list[Any] | None = None  # of the epoch, where the number belongs to them
 
     def on_train_begin(self, logs: Logs) -> None:
         self._check_known()
-        self.best, self._wait, self._weights = np.inf * self._sign, 0, None
+        self.best, self._wait = np.inf * self._sign, 0
+        self._weights = self._begin = None
         self.best_epoch = self.stopped_epoch = -1
+
+    def on_epoch_begin(self, epoch: int, logs: Logs) -> None:
+        if self.restore_best_weights and self._of_the_begin():
+            self._begin = self.network.get_weights()
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         value = self._value(logs)
@@ -257,9 +352,9 @@ class EarlyStopping(_Monitor):
             return
         self._wait += 1
         if self._better(value, self.best):
+            if self.restore_best_weights:  # first: Ctrl-C may come between the lines
+                self._weights = self.network.get_weights() if self._begin is None else self._begin
             self.best, self.best_epoch = value, epoch
-            if self.restore_best_weights:
-                self._weights = self.network.get_weights()
             if self.baseline is None or self._better(value, self.baseline):
                 self._wait = 0
         if self._wait >= max(self.patience, 1):
@@ -269,11 +364,14 @@ class EarlyStopping(_Monitor):
     def on_train_end(self, logs: Logs) -> None:
         if self._weights is not None:
             self.network.set_weights(self._weights)
-            self._weights = None
+        self._weights = self._begin = None
 
 
 class ModelCheckpoint(_Monitor):
     """Saves the network after each epoch, or after each that is the best so far.
+
+    With `save_best_only` the file has the weights that the best number belongs to, as in `EarlyStopping`, and
+    the optimizer's state at that time; else those of the epoch's end.
 
     Parameters
     ----------
@@ -311,11 +409,17 @@ class ModelCheckpoint(_Monitor):
             )
         self.save_best_only = boolean(save_best_only, "save_best_only")
         self.include_optimizer = boolean(include_optimizer, "include_optimizer")
+        self._begin: Network | None = None  # as the epoch began, where the number belongs to it
 
     def on_train_begin(self, logs: Logs) -> None:
+        self._begin = None
         if self.save_best_only:
             self._check_known()
         self._path(0, dict.fromkeys(self.params["metrics"], 0.0))
+
+    def on_epoch_begin(self, epoch: int, logs: Logs) -> None:
+        if self.save_best_only and self._of_the_begin():
+            self._begin = copy.copy(self.network)
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         if self.save_best_only:
@@ -323,7 +427,11 @@ class ModelCheckpoint(_Monitor):
             if not self._better(value, self.best):
                 return
             self.best = value
-        self.network.save(self._path(epoch, logs), include_optimizer=self.include_optimizer)
+        net = self.network if self._begin is None else self._begin
+        net.save(self._path(epoch, logs), include_optimizer=self.include_optimizer)
+
+    def on_train_end(self, logs: Logs) -> None:
+        self._begin = None
 
     def _path(self, epoch: int, logs: Logs) -> str:
         try:

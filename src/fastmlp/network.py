@@ -328,7 +328,8 @@ class Network(Predictor):
         Raises
         ------
         FloatingPointError
-            If the loss is no longer finite; the weights are the last finite ones.
+            If the loss is no longer finite; the weights are the last finite ones, or those that a callback
+            restores.
         NotCompiledError
             Before `compile`.
         ValueError, TypeError

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _kernels, validation
-from .callbacks import Callback, History, overrides
+from .callbacks import Callback, History, Hooks
 from .metrics import (
     Rows,
     check_metrics,
@@ -129,17 +129,6 @@ def _check_verbose(verbose: object) -> bool | int | str:
     if verbose == "auto" or (isinstance(verbose, (bool, int)) and 0 <= verbose <= 2):
         return verbose
     raise ValueError(f"verbose is {verbose!r}, expected 'auto', 0, 1 or 2")
-
-
-def _check_callbacks(callbacks: Iterable[Callback] | None) -> list[Callback]:
-    if callbacks is not None and not isinstance(callbacks, (Callback, Iterable)):
-        raise TypeError(f"callbacks is a {type(callbacks).__name__}, expected a list of callbacks")
-    checked = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or ())
-    for callback in checked:
-        if not isinstance(callback, Callback):
-            kind = type(callback).__name__
-            raise TypeError(f"callbacks holds a {kind}, expected objects of fastmlp.callbacks")
-    return checked
 
 
 # ---- one epoch ----
@@ -274,7 +263,7 @@ def _divergence(epoch: int) -> Iterator[None]:
         yield
     except FloatingPointError as error:
         raise FloatingPointError(
-            f"training diverged in epoch {epoch + 1}: {error}; the weights are the last finite ones, "
+            f"training diverged in epoch {epoch + 1}: {error}; the weights are finite ones from before, "
             "and a lower learning rate or clipping may help"
         ) from None
 
@@ -316,46 +305,52 @@ class _Run:
     batch_size: int
     shuffle: bool
     threads: int | None
-    callbacks: list[Callback]
+    callbacks: Hooks
     progress: Progress
     history: History
     look_later: bool  # X has not been looked through
 
     def all_epochs(self) -> None:
-        params = self._params()
         self.net.stop_training = False
-        for callback in self.callbacks:
-            callback.network, callback.params = self.net, params
-        self._call("on_train_begin", {})
         logs: dict[str, float] = {}
-        done, brief = 0, False
+        done, brief, failed = 0, False, True
         try:
-            while done < self.epochs:
-                if brief:
-                    done += self._several_epochs(done)
-                else:
-                    start = time.perf_counter()
-                    logs = self._one_epoch(done)
-                    done += 1
-                    brief = self._unwatched and time.perf_counter() - start < BRIEF
-                if self.net.stop_training:
-                    break
-        except KeyboardInterrupt:
-            self.history.end_interrupted()
-            self.progress.interrupted(done)
-        self._call("on_train_end", logs)
+            self.callbacks.begin(self.net, self._params())
+            try:
+                while done < self.epochs:
+                    if brief:
+                        done += self._several_epochs(done)
+                    else:
+                        start = time.perf_counter()
+                        logs = self._one_epoch(done)
+                        done += 1
+                        brief = self._unwatched and time.perf_counter() - start < BRIEF
+                    if self.net.stop_training:
+                        break
+            except KeyboardInterrupt:
+                self.history.end_interrupted()
+                self.progress.interrupted(done)
+            failed = False
+        finally:
+            self.callbacks.end(logs, failed=failed)
 
     def _params(self) -> dict[str, Any]:
+        running = ["loss", "accuracy"] if counts_accuracy(self.net, self.loss) else ["loss"]
         names = ["loss", *(name_of(metric) for metric in self.net.metrics)]
         if self.held_out is not None:
             names += [f"val_{name}" for name in names]
-        steps = -(-len(self.rows) // self.batch_size)
-        params = {"epochs": self.epochs, "steps": steps, "batch_size": self.batch_size, "metrics": names}
+        params = {
+            "epochs": self.epochs,
+            "steps": -(-len(self.rows) // self.batch_size),
+            "batch_size": self.batch_size,
+            "metrics": names,
+            "running": running,
+        }
         self.history.params = params
         return params
 
     def _one_epoch(self, epoch: int) -> dict[str, float]:
-        self._call("on_epoch_begin", epoch, {})
+        self.callbacks.call("on_epoch_begin", epoch, {})
         self.progress.epoch_begin(epoch)
         if self.callbacks:  # one may have evaluated with targets of another form
             self.net._resolve_loss(self.rows.y)
@@ -366,7 +361,7 @@ class _Run:
             logs.update({f"val_{name}": value for name, value in held_out.items()})
         self.progress.epoch_end(epoch, logs)
         try:
-            self._call("on_epoch_end", epoch, logs)
+            self.callbacks.call("on_epoch_end", epoch, logs)
         finally:  # callbacks may add to the logs, or be interrupted
             self.history.on_epoch_end(epoch, logs)
         return logs
@@ -401,13 +396,13 @@ class _Run:
         """One pass over the rows; the loss and the metrics."""
 
         def before(batch: int) -> None:
-            self._call("on_train_batch_begin", batch, {})
+            self.callbacks.call("on_train_batch_begin", batch, {})
             self.net._resolve_loss(self.rows.y)
 
         def report(done: int, logs: dict[str, float]) -> None:
             self.progress.batches_done(epoch, done)
             if self._by_batch:
-                self._call("on_train_batch_end", done - 1, logs)
+                self.callbacks.call("on_train_batch_end", done - 1, logs)
 
         heard = self._by_batch or not self.progress.silent
         with _looking(self._passes) if self.look_later and epoch == 0 else nullcontext():
@@ -425,12 +420,7 @@ class _Run:
     @cached_property
     def _by_batch(self) -> bool:
         """Whether a callback hears of batches."""
-        hooks = ("on_train_batch_begin", "on_train_batch_end")
-        return any(overrides(callback, hook) for callback in self.callbacks for hook in hooks)
-
-    def _call(self, hook: str, *arguments: Any) -> None:
-        for callback in self.callbacks:
-            getattr(callback, hook)(*arguments)
+        return self.callbacks.hear_batches()
 
 
 def fit(
@@ -455,7 +445,7 @@ def fit(
     if share > 0 and validation_data is not None:
         raise ValueError(f"validation_split is {share} and validation_data came too, expected one of them")
     shuffle, threads = validation.boolean(shuffle, "shuffle"), validation.as_threads(threads)
-    verbose, checked = _check_verbose(verbose), _check_callbacks(callbacks)
+    verbose, checked = _check_verbose(verbose), Hooks(callbacks)
     with net._busy():
         loss = net._resolve_loss(y)
         alone = share == 0 and validation_data is None and not checked  # nobody else sees the rows
@@ -464,6 +454,9 @@ def fit(
         rows = _with_class_weight(rows, loss, class_weight, net.plan.n_out, net.plan.dtype)
         if validation_data is not None:
             held_out = _held_out(net, loss, validation_data)
+        if held_out is not None and held_out.weights is not None and not held_out.weights.any():
+            rest = "expected one above 0: the loss is 0 there whatever the network is"
+            raise ValueError(f"sample_weight is 0 in all {len(held_out)} held-out rows, {rest}")
         size = len(rows) if size is None else min(size, len(rows))
         run = _Run(
             net=net,

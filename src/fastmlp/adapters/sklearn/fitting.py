@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ...callbacks import Callback, overrides
+from ...callbacks import Hooks
 from ...network import Network
 from ...progress import Progress
 from .._optional import require
@@ -73,35 +72,26 @@ class HeldOut:
 # ---- callbacks ----
 
 
-def checked_callbacks(callbacks: Iterable[Callback] | Callback | None) -> list[Callback]:
-    """A list of callbacks from what the parameter may be."""
-    found = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or ())
-    for callback in found:
-        if not isinstance(callback, Callback):
-            kind = type(callback).__name__
-            raise TypeError(f"callbacks holds a {kind}, expected objects of fastmlp.callbacks")
-    return found
-
-
 class Watchers:
     """The callbacks of a fit; the network that they see carries the solver's description as its optimizer."""
 
-    def __init__(
-        self, callbacks: list[Callback], trainer: Trainer, epochs: int, rows: int, held_out: bool
-    ) -> None:
-        self.callbacks, self.trainer = callbacks, trainer
-        names = ["loss", "val_score"] if held_out else ["loss"]
-        steps = -(-rows // trainer.batch_size)
-        params = {"epochs": epochs, "steps": steps, "batch_size": trainer.batch_size, "metrics": names}
+    def __init__(self, hooks: Hooks, trainer: Trainer) -> None:
+        self.hooks, self.trainer = hooks, trainer
+
+    def train_begins(self, epochs: int, rows: int, held_out: bool) -> None:
+        trainer = self.trainer
+        params = {
+            "epochs": epochs,
+            "steps": -(-rows // trainer.batch_size),
+            "batch_size": trainer.batch_size,
+            "metrics": ["loss", "val_score"] if held_out else ["loss"],
+            "running": ["loss"],
+        }
         net = trainer.net
         net.compile(described(trainer.solver), trainer.goal.function or trainer.goal.name, metrics=[])
         net.stop_training = False
-        for callback in callbacks:
-            callback.network, callback.params = net, params
-        hooks = ("on_train_batch_begin", "on_train_batch_end")
-        if any(overrides(callback, hook) for callback in callbacks for hook in hooks):
-            trainer.watcher = self
-        self._call("on_train_begin", {})
+        trainer.watcher = self if self.hooks.hear_batches() else None
+        self.hooks.begin(net, params)
 
     @property
     def net(self) -> Network:
@@ -111,35 +101,31 @@ class Watchers:
     def epoch_begins(self, epoch: int) -> None:
         self.net.optimizer = described(self.trainer.solver)
         known = self.net.optimizer
-        self._call("on_epoch_begin", epoch, {})
+        self.hooks.call("on_epoch_begin", epoch, {})
         self._rate_after(known)
 
     def epoch_ends(self, epoch: int, logs: dict[str, float]) -> bool:
         """Whether a callback wants the fit to end."""
         known = self.net.optimizer
-        self._call("on_epoch_end", epoch, logs)
+        self.hooks.call("on_epoch_end", epoch, logs)
         self._rate_after(known)
         return self.net.stop_training
 
-    def train_ends(self, logs: dict[str, float]) -> None:
-        self._call("on_train_end", logs)
+    def train_ends(self, logs: dict[str, float], *, failed: bool) -> None:
+        self.hooks.end(logs, failed=failed)
 
     def batch_begins(self, batch: int) -> None:
         known = self.net.optimizer
-        self._call("on_train_batch_begin", batch, {})
+        self.hooks.call("on_train_batch_begin", batch, {})
         self._rate_after(known)
 
     def batch_ends(self, batch: int, loss: float) -> None:
-        self._call("on_train_batch_end", batch, {"loss": loss})
+        self.hooks.call("on_train_batch_end", batch, {"loss": loss})
 
     def _rate_after(self, known: Any) -> None:
         """Take over the learning rate, if a callback has put another optimizer in the network."""
         if self.net.optimizer is not known and self.net.optimizer is not None:
             self.trainer.take(self.net.optimizer)
-
-    def _call(self, hook: str, *arguments: Any) -> None:
-        for callback in self.callbacks:
-            getattr(callback, hook)(*arguments)
 
 
 # ---- the loop ----
@@ -159,32 +145,56 @@ class Descending:
         self.epochs = 1 if incremental else model.max_iter
         self.prints = model.verbose not in (False, 0, "progress")
         self.progress = Progress(int(model.verbose == "progress"), self.epochs, 1)
-        callbacks = checked_callbacks(model.callbacks)
-        watched = held_out is not None
-        self.watchers = Watchers(callbacks, trainer, self.epochs, len(rows), watched) if callbacks else None
+        hooks = Hooks(model.callbacks)
+        self.watchers = Watchers(hooks, trainer) if hooks else None
 
     def run(self) -> None:
+        self.model.n_iter_ = 0
+        self.logs: dict[str, float] = {}
+        failed = True
+        try:
+            if self.watchers is not None:
+                self.watchers.train_begins(self.epochs, len(self.rows), self.held_out is not None)
+            self._all_epochs()
+            failed = False
+        finally:
+            self._leave(failed)
+
+    def _all_epochs(self) -> None:
         model = self.model
-        model.n_iter_ = 0
-        logs: dict[str, float] = {}
         try:
             for epoch in range(self.epochs):
-                logs = self._epoch(epoch)
-                if self._ends(epoch, logs):
+                if self._ends(epoch, self._epoch(epoch)):
                     break
         except KeyboardInterrupt:
             while self.trainer.has_finished_epoch():
                 self._ends(model.n_iter_, self._epoch(model.n_iter_))
             warnings.warn("Training interrupted by user.", stacklevel=2)
-        finally:
-            self.progress.close()
-        self.trainer.finish()
-        if model.early_stopping:
-            self.trainer.net.plan.set_weights(model._best_weights)
-        elif self.trainer.diverged:
+        if self.trainer.diverged:
+            self._tell_divergence()
+
+    def _tell_divergence(self) -> None:
+        """ValueError, unless there are held-out rows that have chosen weights before it."""
+        model = self.model
+        if not model.early_stopping or model.best_validation_score_ == -np.inf:
             raise ValueError(NOT_FINITE)
-        if self.watchers is not None:
-            self.watchers.train_ends(logs)
+        warnings.warn(
+            f"Stochastic Optimizer: training diverged in iteration {model.n_iter_}; the weights are those "
+            "with the best validation score. A lower learning_rate_init may help.",
+            require("sklearn.exceptions", "sklearn").ConvergenceWarning,
+            stacklevel=2,
+        )
+
+    def _leave(self, failed: bool) -> None:
+        """However the fit ended: keep the solver's state, return to the best weights, end the callbacks."""
+        try:
+            self.progress.close()
+            self.trainer.finish()
+            if self.model.early_stopping:
+                self.trainer.net.plan.set_weights(self.model._best_weights)
+        finally:
+            if self.watchers is not None:
+                self.watchers.train_ends(self.logs, failed=failed)
 
     def _epoch(self, epoch: int) -> dict[str, float]:
         """Train on all rows, score the held-out ones; what there is to tell."""
@@ -220,13 +230,14 @@ class Descending:
         model, trainer = self.model, self.trainer
         self._count_improvement(logs)
         trainer.solver.epoch_ends(model.t_, trainer.net.plan)
-        stopping = False
-        if model._no_improvement_count > model.n_iter_no_change:
+        stopping = trainer.diverged and model.early_stopping
+        if not stopping and model._no_improvement_count > model.n_iter_no_change:
             stopping = trainer.solver.stops(self._message(), self.prints, trainer.net.plan)
             if not stopping:
                 model._no_improvement_count = 0
         if self.watchers is not None:
             stopping = self.watchers.epoch_ends(epoch, logs) or stopping
+        self.logs = logs
         if not stopping and not self.incremental and model.n_iter_ == model.max_iter:
             warnings.warn(
                 f"Stochastic Optimizer: Maximum iterations ({model.max_iter}) reached and the optimization "
@@ -245,7 +256,7 @@ class Descending:
                 model.best_validation_score_ = score
                 model._best_weights = self.trainer.net.get_weights() if model.early_stopping else None
         if model.early_stopping:
-            stuck = score < before + model.tol
+            stuck = not score >= before + model.tol  # NaN is no progress
         else:
             stuck = model.loss_ > model.best_loss_ - model.tol
             if model.loss_ < model.best_loss_:
