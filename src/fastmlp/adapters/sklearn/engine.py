@@ -16,6 +16,7 @@ import numpy as np
 
 from ...network import Network
 from .._optional import require
+from .class_weight import factors_of_rows
 from .describe import Goal, goal, initial_weights, output_activation, per_layer
 from .fitted import GROUP, Fitted, checks
 from .fitting import NOT_FINITE, Descending, HeldOut
@@ -96,8 +97,18 @@ class Engine(Fitted):
             raise ValueError("class_weight is 'balanced' in partial_fit, expected a dict")
         labels = np.asarray(y)
         labels = labels.ravel() if labels.ndim == 2 and labels.shape[1] == 1 else labels
-        factors = require("sklearn.utils.class_weight", GROUP).compute_sample_weight(class_weight, labels)
-        return np.asarray(factors if sample_weight is None else factors * sample_weight, np.float64)
+        if class_weight == "balanced":
+            compute = require("sklearn.utils.class_weight", GROUP).compute_sample_weight
+            factors = compute(class_weight, labels)
+        elif labels.ndim == 2:
+            raise ValueError("class_weight is a dict with several labels a row, expected 'balanced' or None")
+        else:
+            known = incremental or (self._is_begun() and bool(self.warm_start))  # type: ignore[attr-defined]
+            factors = factors_of_rows(class_weight, labels, self.classes_, all_known=known)  # type: ignore[attr-defined]
+        weights = np.asarray(factors if sample_weight is None else factors * sample_weight, np.float64)
+        if not (incremental or weights.any()):
+            raise ValueError("class_weight times sample_weight is 0 in every row, expected one above 0")
+        return weights
 
     def _reset(self, hidden: list[int]) -> None:
         """The attributes of a fit that begins anew."""
