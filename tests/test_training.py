@@ -357,6 +357,18 @@ def test_penalties_do_not_depend_on_the_batch(data, penalty):
             assert_close(new, old - 0.5 * 0.125 * shrunk, 1e-14)
 
 
+@pytest.mark.parametrize("split", [False, True])
+def test_held_out_rows_without_weight_are_refused(data, split):
+    """Their loss would be 0 from the first epoch on."""
+    X, y = data
+    weights = np.r_[np.ones(ROWS - 5), np.zeros(5)]
+    held_out = {"validation_split": 5 / ROWS} if split else {"validation_data": (X[-5:], y[-5:], np.zeros(5))}
+    net = network()
+    with pytest.raises(ValueError, match="^sample_weight is 0 in all 5 held-out rows, expected one above 0"):
+        net.fit(X, y, sample_weight=weights, **held_out)
+    assert net.plan.step == 0
+
+
 def test_doubled_rows_take_the_same_penalized_steps(data):
     X, y = data
     results = []

@@ -177,11 +177,13 @@ class Engine(Fitted):
             if model.verbose:
                 print(f"Iteration {iteration}, loss = {loss:.8f}")
 
+        before = net.get_weights()
         objective = Objective(net, self._goal(), rows, model.alpha)
         model.loss_, model.n_iter_ = minimize(
             objective, tol=model.tol, max_iter=model.max_iter, max_fun=model.max_fun, heard=heard
         )
         if not all(np.isfinite(array).all() for array in net.get_weights()):
+            net.set_weights(before)
             raise ValueError(NOT_FINITE)
 
     def _fit_batches(
@@ -250,7 +252,26 @@ class Engine(Fitted):
             raise ValueError(
                 "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
             )
+        if held.weighted() < 2 or train.weighted() == 0:
+            train, held = self._split_weighted(rows, len(held), draws)
         return train, HeldOut(self._prepared(held), self._kind())
+
+    @staticmethod
+    def _split_weighted(rows: Rows, count: int, draws: Any) -> tuple[Rows, Rows]:
+        """Held-out rows drawn among those with a weight, where too few to score or train on would have one.
+
+        Bagging, say, gives weight 0 to the rows that it leaves out.
+        """
+        assert rows.weights is not None
+        weighted = np.flatnonzero(rows.weights)
+        count = min(count, len(weighted) - 1)
+        if count < 2:
+            raise ValueError(
+                f"sample_weight is above 0 in {len(weighted)} rows, expected at least 3 with early_stopping: "
+                "two to score and one to train on"
+            )
+        held = np.isin(np.arange(len(rows)), draws.permutation(weighted)[:count])
+        return rows.part(np.flatnonzero(~held)), rows.part(np.flatnonzero(held))
 
     def _own_held_out(self, data: Any) -> HeldOut:
         """Held-out rows from `validation_data`."""
@@ -267,7 +288,21 @@ class Engine(Fitted):
             came, wanted = y.shape, (X.shape[0], self._net.plan.n_out)
             raise ValueError(f"validation_data has targets of shape {came}, expected {wanted}")
         weights = None if len(data) == 2 else self._checked_weights(data[2], X)
-        return HeldOut(self._prepared(Rows(X, y, weights)), self._kind())
+        rows = self._prepared(Rows(X, y, weights))
+        least = 2 if self._kind() == "numbers" else 1
+        if rows.weighted() < least:
+            what = "rows" if weights is None else "rows with a weight"
+            raise ValueError(
+                f"validation_data has {rows.weighted()} {what}, expected at least {least} to score"
+            )
+        weighted = rows.y if weights is None else rows.y[weights != 0]
+        if self._kind() == "numbers" and (weighted == weighted[0]).all():
+            warnings.warn(
+                f"The {len(weighted)} targets of validation_data are all equal: R^2 is 0 whatever is "
+                "predicted, unless they are met exactly.",
+                stacklevel=2,
+            )
+        return HeldOut(rows, self._kind())
 
     def _held_out_targets(self, y: Any) -> Array:
         """Targets in the form that `_validate_input` gives."""

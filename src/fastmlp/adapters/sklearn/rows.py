@@ -25,6 +25,14 @@ class Rows:
     def __len__(self) -> int:
         return int(self.X.shape[0])
 
+    def weighted(self) -> int:
+        """How many rows have a weight other than 0."""
+        return len(self) if self.weights is None else int(np.count_nonzero(self.weights))
+
+    def part(self, chosen: Array) -> Rows:
+        """Some of the rows, by their numbers."""
+        return Rows(self.X[chosen], self.y[chosen], None if self.weights is None else self.weights[chosen])
+
 
 def dense(X: Any, chosen: slice | Array) -> Array:
     """Some rows as an array."""
