@@ -63,6 +63,7 @@ def from_sklearn(estimator: Any) -> Network:
         raise TypeError(f"estimator is a {kind}, expected a fitted MLPClassifier or MLPRegressor")
     require("sklearn.utils.validation", GROUP).check_is_fitted(estimator)
     if isinstance(estimator, Engine):
+        estimator = estimator._whole()
         estimator._current()
     weights = [array for pair in zip(estimator.coefs_, estimator.intercepts_, strict=True) for array in pair]
     units = (weights[0].shape[0], *(b.shape[0] for b in weights[1::2]))

@@ -140,10 +140,8 @@ class Engine(Fitted):
             weights = initial_weights(units, words, draws, shape.dtype)
             net = shape.network(int(draws.randint(2**31 - 1)) if any(shape.rates) else 0)
         else:
-            net = self._current()
+            net = self._current()  # stays as it is, for those who predict meanwhile
             shape = self._described(units, net.dtype)
-            if shape == self._shape:
-                return net
             weights, seed = net.get_weights(), net.seed
             if [array.shape for array in weights] != shape.parameter_shapes:
                 came, wanted = ("-".join(map(str, sizes)) for sizes in (net.layer_sizes, units))

@@ -18,12 +18,14 @@ from .._optional import require
 from . import fitted
 from .engine import Engine
 from .fitted import GROUP
+from .turns import alone
 
 Array = np.ndarray[Any, Any]
 
 _base = require("sklearn.base", GROUP)
 _checks = require("sklearn.utils._param_validation", GROUP)
 _neural = require("sklearn.neural_network", GROUP)
+_meta = require("sklearn.utils.metaestimators", GROUP)
 
 _TRAINED = {name for name, (_, saved) in registry.ACTIVATIONS.items() if saved != "row"} - {"step"}
 _LINKS = ("any", "sigmoid", "exp")
@@ -188,6 +190,7 @@ class MLPClassifier(Engine, _Classifier):  # type: ignore[misc]
                 raise ValueError(f"validation_data has the class {unknown[0]!r}, expected one of {known}")
         return np.asarray(self._label_binarizer.transform(y)).astype(bool)
 
+    @alone
     @_fits  # type: ignore[untyped-decorator]
     def fit(
         self, X: Any, y: Any, sample_weight: Any = None, validation_data: tuple[Any, ...] | None = None
@@ -215,8 +218,35 @@ class MLPClassifier(Engine, _Classifier):  # type: ignore[misc]
         ------
         ValueError
             If an argument does not fit, or the weights do not stay finite.
+        fastmlp.BusyError
+            If another thread fits the estimator, or the caller is a callback of its fit.
         """
         return self._fit(X, y, sample_weight=sample_weight, validation_data=validation_data)
+
+    @_meta.available_if(lambda model: model._check_solver())  # type: ignore[untyped-decorator]
+    @alone
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> MLPClassifier:
+        """One epoch on more rows; not for "lbfgs".
+
+        Others may predict meanwhile, with the weights from before.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in `fit`; y need not have all classes.
+        classes : array-like of shape (n_classes,), optional
+            All classes that any call will have; the first call needs them.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, fastmlp.BusyError
+            As `fit`.
+        """
+        return super().partial_fit(X, y, sample_weight, classes)
 
     def predict(self, X: Any) -> Array:
         """The class of every row, or 0 and 1 for each of several labels.
@@ -231,13 +261,14 @@ class MLPClassifier(Engine, _Classifier):  # type: ignore[misc]
         -------
         ndarray of shape (rows,) or (rows, n_labels)
         """
-        found = self._ready_outputs(X)
-        if found is not None:
-            if self.out_activation_ == "softmax":
-                return self.classes_.take(found.argmax(axis=1))
-            if len(self.classes_) == 2 and found.shape[1] == 1:
-                return self.classes_.take(found.ravel() > 0.5)
-        return np.asarray(super().predict(X))
+        ready = self._ready_outputs(X)
+        if ready is not None:
+            found, classes, output = ready
+            if output == "softmax":
+                return classes.take(found.argmax(axis=1))
+            if len(classes) == 2 and found.shape[1] == 1:
+                return classes.take(found.ravel() > 0.5)
+        return np.asarray(_Classifier.predict(self._whole(), X))
 
     def predict_proba(self, X: Any) -> Array:
         """The probability of each class, or of each of several labels.
@@ -251,9 +282,10 @@ class MLPClassifier(Engine, _Classifier):  # type: ignore[misc]
         -------
         ndarray of shape (rows, n_classes)
         """
-        found = self._ready_outputs(X)
-        if found is None:
-            return np.asarray(super().predict_proba(X))
+        ready = self._ready_outputs(X)
+        if ready is None:
+            return np.asarray(_Classifier.predict_proba(self._whole(), X))
+        found = ready[0]
         if found.shape[1] > 1:
             return found
         both = np.empty((len(found), 2), found.dtype)
@@ -343,6 +375,7 @@ class MLPRegressor(Engine, _Regressor):  # type: ignore[misc]
             fitted.checks.check_array(y, ensure_2d=False, dtype=(np.float64, np.float32), input_name="y")
         )
 
+    @alone
     @_fits  # type: ignore[untyped-decorator]
     def fit(
         self, X: Any, y: Any, sample_weight: Any = None, validation_data: tuple[Any, ...] | None = None
@@ -366,8 +399,32 @@ class MLPRegressor(Engine, _Regressor):  # type: ignore[misc]
         ------
         ValueError
             If an argument does not fit, or the weights do not stay finite.
+        fastmlp.BusyError
+            If another thread fits the estimator, or the caller is a callback of its fit.
         """
         return self._fit(X, y, sample_weight=sample_weight, validation_data=validation_data)
+
+    @alone
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPRegressor:
+        """One epoch on more rows.
+
+        Others may predict meanwhile, with the weights from before.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in `fit`.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, fastmlp.BusyError
+            As `fit`.
+        """
+        return super().partial_fit(X, y, sample_weight)
 
     def predict(self, X: Any) -> Array:
         """The numbers of every row.
@@ -382,7 +439,8 @@ class MLPRegressor(Engine, _Regressor):  # type: ignore[misc]
         -------
         ndarray of shape (rows,) or (rows, n_outputs)
         """
-        found = self._ready_outputs(X)
-        if found is None:
-            return np.asarray(super().predict(X))
+        ready = self._ready_outputs(X)
+        if ready is None:
+            return np.asarray(_Regressor.predict(self._whole(), X))
+        found = ready[0]
         return found.ravel() if found.shape[1] == 1 else found

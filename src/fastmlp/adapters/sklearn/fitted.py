@@ -12,6 +12,7 @@ from ...network import Network
 from .._optional import require
 from .describe import Shape, engine_activation, per_layer
 from .rows import outputs
+from .turns import TakesTurns, busy
 
 Array = np.ndarray[Any, Any]
 Arrays = list[Array]
@@ -38,7 +39,7 @@ def _equal(some: Arrays, others: Arrays) -> bool:
     )
 
 
-class Fitted:
+class Fitted(TakesTurns):
     """The weights of an estimator, and its predictions.
 
     The weights live in a Network, `_net`; `coefs_` and `intercepts_` are lists of copies that are made when
@@ -49,7 +50,7 @@ class Fitted:
     _net: Network | None = None
     _shape: Shape | None = None
     _lists: list[Any] | None = None  # [coefs_, intercepts_] as handed out
-    _fast: tuple[Any, ...] | None = None  # (Network.predict, n_features, dtype): the way past all checks
+    _fast: tuple[Any, ...] | None = None  # the way past all checks: see `_adopt`
 
     # ---- parameters ----
 
@@ -72,14 +73,21 @@ class Fitted:
         self._replace(1, value)
 
     def _handed_out(self, name: str, which: int) -> Any:
-        if self._lists is None and self._net is not None:
-            weights = self._net.get_weights()
-            self._lists = [weights[::2], weights[1::2]]
-        if self._lists is None or self._lists[which] is None:
+        fitted = self._is_being_fitted()  # then what is handed out is a copy and no more
+        model = self._whole() if fitted else self
+        lists = None if fitted and model is self else model._lists
+        if lists is None and model._net is not None:
+            weights = model._net.get_weights()
+            lists = [weights[::2], weights[1::2]]
+            if not fitted:
+                self._lists = lists
+        if lists is None or lists[which] is None:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        return self._lists[which]
+        return lists[which]
 
     def _replace(self, which: int, value: Any) -> None:
+        if self._is_being_fitted() and self._whole() is not self:
+            raise busy(self)
         if self._lists is None:
             self._lists = [None, None] if self._net is None else [self.coefs_, self.intercepts_]
         self._lists[which] = value
@@ -124,21 +132,34 @@ class Fitted:
         """Predict with a network from now on."""
         self._net, self._shape = net, shape
         plain = "feature_names_in_" not in vars(self)  # names have to be compared
-        self._fast = (net.predict, shape.units[0], net.dtype) if plain else None
+        told = (
+            getattr(self, "classes_", None),
+            shape.output,
+        )  # in one place: a fit may change them one by one
+        self._fast = (net.predict, shape.units[0], net.dtype, told) if plain else None
 
     # ---- prediction ----
 
-    def _ready_outputs(self, X: Any) -> Array | None:
-        """(rows, n_out) of what needs no check but the engine's own, which is for NaN; None for the rest."""
-        if self._fast is None or type(X) is not np.ndarray or X.ndim != 2 or not len(X):
-            return None
-        if self._lists is not None:
+    def _ready_outputs(self, X: Any) -> tuple[Array, Array, str] | None:
+        """Outputs (rows, n_out), the classes and the output's activation.
+
+        None if X needs another check than the engine's own, which is for NaN, or a fit is going on.
+        """
+        if self._lists is not None and not self._is_being_fitted():
             self._current()
-        fast = self._fast
-        if X.shape[1] != fast[1] or X.dtype != fast[2]:
+        fast, turn = self._fast, self._turn  # in this order: a turn begins before it changes anything
+        if fast is None or (turn is not None and turn.before is not None):
+            return None
+        if (
+            type(X) is not np.ndarray
+            or X.ndim != 2
+            or not len(X)
+            or X.shape[1] != fast[1]
+            or X.dtype != fast[2]
+        ):
             return None
         try:
-            return fast[0](X, None, self.threads)  # type: ignore[attr-defined]
+            return fast[0](X, None, self.threads), *fast[3]  # type: ignore[attr-defined]
         except (TypeError, ValueError):
             return None  # scikit-learn says what is wrong
 
@@ -155,10 +176,14 @@ class Fitted:
     # ---- pickles ----
 
     def __getstate__(self) -> dict[str, Any]:
+        whole = self._whole()
+        if whole is not self:
+            return dict(whole.__getstate__())
         if self._net is not None:
             self._current()
         state = dict(super().__getstate__())  # type: ignore[misc]
         state.pop("_fast", None)
+        state.pop("_turn", None)
         if self._net is not None:
             state.pop("_lists", None)
         return state
