@@ -91,13 +91,14 @@ class MLPClassifier(Engine, _Classifier):  # type: ignore[misc]
         "log_loss" is scikit-learn's.  Others are this package's: "mse", "mae" or ("huber", 0.5) of the
         probabilities, or a function as in `Network.compile`.
     class_weight : dict, "balanced" or None
-        Label to factor; multiplies with `sample_weight`.
+        Label to finite factor, 0 or more; 1 for labels that it lacks.  Multiplies with `sample_weight`.
     dropout : float or list of float
         0 <= rate < 1, behind every hidden layer, or one for each.  Not for "lbfgs".
     optimizer : Optimizer, optional
         An object of `fastmlp.optimizers`, in place of what `solver` and its parameters say; `alpha` stays.
     callbacks : Callback or list of Callback, optional
         See `fastmlp.callbacks`; the logs hold "loss" and, with held-out rows, "val_score".  Not for "lbfgs".
+        They may read the estimator and not fit it.
     threads : int, optional
         At most this many threads.
 
@@ -208,7 +209,8 @@ class MLPClassifier(Engine, _Classifier):  # type: ignore[misc]
             Factors of the rows' losses.
         validation_data : (X, y) or (X, y, sample_weight), optional
             Held-out rows of one's own: `validation_scores_` has their score after each epoch, and
-            `early_stopping` goes by it instead of a part of X.
+            `early_stopping` goes by it instead of a part of X.  At least one has a weight above 0, two for a
+            regressor.
 
         Returns
         -------
