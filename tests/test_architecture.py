@@ -26,7 +26,7 @@ FLOORS = [
     {"metrics", "callbacks", "progress", "training", "folding", "network"}
     | {"files", "export_c"},
     {"adapters", "keras", "onnx", "sklearn", "torch"}
-    | {"plots", "bench", "cli", "cli_data", "cli_options", "cli_output", "__main__", "__init__"},
+    | {"plots", "bench", "cli", "__main__", "__init__"},
 ]
 FLOOR = {module: floor for floor, modules in enumerate(FLOORS) for module in modules}
 

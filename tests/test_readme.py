@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fastmlp.cli_options import build_parser
+from fastmlp.cli.options import build_parser
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

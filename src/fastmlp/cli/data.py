@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from . import datasets
-from .layers import Rescaling, Standardize
+from .. import datasets
+from ..layers import Rescaling, Standardize
 
 Array = np.ndarray[Any, Any]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import sys
 from collections.abc import Iterable, Sequence
@@ -10,8 +11,8 @@ from typing import IO, Any
 
 import numpy as np
 
-from .errors import printable
-from .files import atomic
+from ..errors import printable
+from ..files import atomic
 
 Array = np.ndarray[Any, Any]
 
@@ -25,6 +26,11 @@ _QUOTED = re.compile(r'[,;\t\r\n"]')
 def say(line: str) -> None:
     """Print one line; what files and arguments put into it is shown, never obeyed."""
     print(printable(line))
+
+
+def complain(options: argparse.Namespace, message: str, status: int) -> int:
+    print(printable(f"fastmlp {options.command}: {' '.join(message.split())}"), file=sys.stderr)
+    return status
 
 
 def table(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> list[str]:

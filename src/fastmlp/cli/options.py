@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from . import optimizers
-from .config import __version__
-from .datasets.bounded import MAX_BYTES
+from .. import optimizers
+from ..config import __version__
+from ..datasets.bounded import MAX_BYTES
 
 
 class _Parser(argparse.ArgumentParser):

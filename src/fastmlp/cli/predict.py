@@ -1,0 +1,87 @@
+"""``predict``: rows, a saved network, and what it makes of them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..files.format import load_with_classes
+from ..network import Network
+from .data import load_inputs
+from .output import write_csv, write_npy
+from .scores import regression_scores
+
+Array = np.ndarray[Any, Any]
+
+
+def run(options: argparse.Namespace) -> int:
+    """Load a network and rows, predict, write."""
+    network, classes = load_with_classes(options.model)
+    X, y, words = load_inputs(options.data, options.target, options.max_bytes)
+    if options.output is not None and options.output.suffix not in (".csv", ".npy"):
+        raise ValueError(f"--output is {str(options.output)!r}, expected a name that ends in .csv or .npy")
+    if X.shape[1] != network.layer_sizes[0]:
+        hint = "; --target leaves a column out" if X.shape[1] == network.layer_sizes[0] + 1 else ""
+        raise ValueError(f"DATA has {X.shape[1]} columns, expected {network.layer_sizes[0]} as MODEL{hint}")
+    outputs = network.predict(X, threads=options.threads)
+    if options.output is not None and options.output.suffix == ".npy":
+        write_npy(options.output, outputs)
+    else:
+        write_csv(options.output, _rows(network, classes, outputs))
+    if y is not None:
+        expected = y if words is None else np.array(words)[y]
+        print(_agreement(network, classes, outputs, expected), file=sys.stderr)
+    return 0
+
+
+def _output_activation(network: Network) -> str:
+    return str(network.plan.layers[-1][1])
+
+
+def _is_binary(network: Network, outputs: Array) -> bool:
+    return _output_activation(network) == "sigmoid" and outputs.shape[1] == 1
+
+
+def _class_names(network: Network, classes: tuple[str, ...] | None, outputs: Array) -> list[str]:
+    """The predicted class of each row of a classifier."""
+    if _is_binary(network, outputs):
+        return [str(int(p > 0.5)) for p in outputs[:, 0]]
+    names = classes or tuple(map(str, range(outputs.shape[1])))
+    return [names[code] for code in outputs.argmax(axis=1)]
+
+
+def _rows(network: Network, classes: tuple[str, ...] | None, outputs: Array) -> Iterator[Sequence[str]]:
+    """The head and the rows of the file that `predict` writes."""
+    activation = _output_activation(network)
+    if _is_binary(network, outputs):
+        shares, heads = outputs[:, 0], ("class", "probability of 1")
+    elif activation in ("softmax", "log_softmax"):
+        shares, heads = outputs.max(axis=1), ("class", "probability")
+        shares = np.exp(shares) if activation == "log_softmax" else shares
+    else:
+        yield [f"output {j}" for j in range(outputs.shape[1])]
+        yield from ([f"{v:.9g}" for v in row] for row in outputs)
+        return
+    yield heads
+    yield from zip(_class_names(network, classes, outputs), map("{:.6f}".format, shares), strict=True)
+
+
+def _agreement(network: Network, classes: tuple[str, ...] | None, outputs: Array, y: Array) -> str:
+    """How the predictions compare with targets that came with the rows."""
+    if len(y) != len(outputs):
+        raise ValueError(f"y has {len(y)} rows, expected {len(outputs)} as X has")
+    if _output_activation(network) not in ("softmax", "log_softmax", "sigmoid"):
+        error, explained = regression_scores(y.reshape(outputs.shape), outputs)
+        return f"root mean square error {error:.6g}, R2 {explained:.4f} on {len(y)} rows"
+    if y.shape == outputs.shape and outputs.shape[1] > 1:
+        right = np.mean((outputs > 0.5) == (y > 0.5))
+    else:
+        predicted = _class_names(network, classes, outputs)
+        right = np.mean(
+            [name == str(value) for name, value in zip(predicted, y.ravel().tolist(), strict=True)]
+        )
+    return f"accuracy {right:.2%} of {len(y)} rows"

@@ -1,0 +1,171 @@
+"""``train``: load, build, fit, report, save, show a few rows."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import optimizers
+from ..files.format import save
+from ..layers import Dense, Dropout
+from ..network import Network
+from .data import Data, load_training
+from .output import complain, say, table
+from .scores import regression_scores
+
+Array = np.ndarray[Any, Any]
+
+SHOWN_ROWS = 8
+
+
+def run(options: argparse.Namespace) -> int:
+    """Load, build, fit, report, save, show a few rows."""
+    model, picture = _output_paths(options)
+    data = load_training(
+        options.data,
+        options.target,
+        options.task,
+        options.scaling,
+        options.test_share,
+        options.seed,
+        options.max_bytes,
+    )
+    network = _build(options, data)
+    _describe(options, data, network)
+    spread = None if data.classes is not None else _target_spread(data.y)
+    history, seconds, interrupted = _fit(options, data, network, spread)
+    if spread is not None:
+        _fold_spread(network, *spread)
+    _report(options, data, network, history, seconds)
+    save(network, model, classes=data.classes)
+    say(f"saved      {model}{_plot(history, picture)}")
+    if not options.quiet and not interrupted:
+        _show_rows(data, network)
+    return complain(options, "interrupted, the network was saved as it is", 130) if interrupted else 0
+
+
+def _output_paths(options: argparse.Namespace) -> tuple[Path, Path | None]:
+    """Where the network and the picture go; a place that cannot be written is refused before any work."""
+    model = options.output or Path("digits.npz" if options.data is None else "model.npz")
+    if model.suffix != ".npz":
+        raise ValueError(f"--output is {str(model)!r}, expected a name that ends in .npz")
+    picture = None if options.no_plot else options.plot or model.with_suffix(".png")
+    for path in filter(None, (model, picture)):
+        if not path.parent.is_dir():
+            raise ValueError(f"--output or --plot is {str(path)!r}, but {str(path.parent)!r} is not a folder")
+        if path.is_dir() or not os.access(path.parent, os.W_OK):
+            raise ValueError(f"--output or --plot is {str(path)!r}, which cannot be written")
+    if options.data is not None and options.data.exists() and model.exists() and model.samefile(options.data):
+        raise ValueError(f"--output is {str(model)!r}, the file that --data names")
+    return model, picture
+
+
+def _build(options: argparse.Namespace, data: Data) -> Network:
+    layers: list[Any] = [data.X.shape[1]]
+    if data.scaling is not None:
+        layers.append(data.scaling)
+    for width in options.layers:
+        layers.append(Dense(width, options.activation))
+        if options.dropout > 0:
+            layers.append(Dropout(options.dropout))
+    if data.classes is not None:
+        layers.append(Dense(len(data.classes), "softmax"))
+    else:
+        layers.append(Dense(data.y.shape[1], "identity"))
+    network = Network(layers, dtype=options.dtype, seed=options.seed)
+    kind = optimizers.OPTIMIZERS[options.optimizer]
+    network.compile(kind() if options.learning_rate is None else kind(options.learning_rate))
+    return network
+
+
+def _describe(options: argparse.Namespace, data: Data, network: Network) -> None:
+    if options.quiet:
+        return
+    task = "regression" if data.classes is None else f"{len(data.classes)} classes"
+    say(f"data       {data.source}, {task}: {len(data.X)} rows to train, {len(data.X_test)} held out")
+    print(f"optimizer  {network.optimizer}, batches of {options.batch_size}, seed {options.seed}")
+    print(f"runs on    {network.isa}, {network.dtype}\n")
+    network.summary()
+    print()
+
+
+def _target_spread(y: Array) -> tuple[Array, Array]:
+    mean, std = y.mean(axis=0), y.std(axis=0)
+    std[(y == y[0]).all(axis=0)] = 1.0
+    return mean, std
+
+
+def _fit(
+    options: argparse.Namespace, data: Data, network: Network, spread: tuple[Array, Array] | None
+) -> tuple[Any, float, bool]:
+    """Train; returns the history, the seconds it took and whether Ctrl-C ended it."""
+    y = data.y if spread is None else (data.y - spread[0]) / spread[1]
+    start = time.perf_counter()
+    history = network.fit(
+        data.X,
+        y,
+        epochs=options.epochs,
+        batch_size=options.batch_size,
+        validation_split=options.validation_split,
+        threads=options.threads,
+        verbose=not options.quiet,
+    )
+    return history, time.perf_counter() - start, history.interrupted
+
+
+def _fold_spread(network: Network, mean: Array, std: Array) -> None:
+    """Let the last layer give the target's own units: it learned (y - mean) / std."""
+    *others, W, b = network.get_weights()
+    network.set_weights([*others, W * std, b * std + mean])
+
+
+def _report(options: argparse.Namespace, data: Data, network: Network, history: Any, seconds: float) -> None:
+    epochs = len(history.epoch)
+    rows = int(len(data.X) * (1 - options.validation_split))
+    rate = epochs * rows / max(seconds, 1e-9)
+    noun = "epoch" if epochs == 1 else "epochs"
+    print(f"trained    {epochs} {noun} in {seconds:.2f} s, {rate:,.0f} rows/s on {network.isa}")
+    if data.classes is not None:
+        scores = network.evaluate(data.X_test, data.y_test, threads=options.threads)
+        loss, accuracy = scores["loss"], scores["accuracy"]
+        print(f"held out   loss {loss:.4f}, accuracy {accuracy:.2%} of {len(data.X_test)} rows")
+        return
+    error, explained = regression_scores(data.y_test, network.predict(data.X_test))
+    print(f"held out   root mean square error {error:.6g}, R2 {explained:.4f} on {len(data.X_test)} rows")
+
+
+def _plot(history: Any, picture: Path | None) -> str:
+    """Draw the loss curve; returns what to say about it."""
+    if picture is None or not history.epoch:
+        return ""
+    try:
+        from ..plots import plot_history
+
+        plot_history(history, path=picture)
+    except ImportError:
+        return ' (no picture: matplotlib is not installed, pip install "fastmlp[train]" brings it)'
+    return f" and {picture}"
+
+
+def _show_rows(data: Data, network: Network) -> None:
+    rows = slice(0, SHOWN_ROWS)
+    outputs = network.predict(data.X_test[rows])
+    print("\nheld-out rows")
+    if data.classes is None:
+        pairs = zip(_values(data.y_test[rows]), _values(outputs), strict=True)
+        print(*table(("expected", "predicted"), pairs), sep="\n")
+        return
+    lines = [
+        (data.classes[expected], data.classes[row.argmax()], f"{row.max():.1%}")
+        for expected, row in zip(data.y_test[rows], outputs, strict=True)
+    ]
+    print(*table(("expected", "predicted", "probability"), lines), sep="\n")
+
+
+def _values(rows: Array) -> list[str]:
+    return [" ".join(f"{value:.6g}" for value in row) for row in rows]
