@@ -628,8 +628,7 @@ class Network(Predictor):
         ----------
         path : str or path
             Its suffix is the format: ".npz", a zip of NumPy arrays and a JSON header, or ".safetensors", with
-            the header among its metadata, which takes ``pip install "fastmlp[safetensors]"``.  Neither has a
-            pickle inside.
+            the header among its metadata.  Neither has a pickle inside.
         include_optimizer : bool
             Also write the optimizer's state, so that a resumed training ends with the same bits.
 
@@ -638,8 +637,8 @@ class Network(Predictor):
         ValueError
             If the suffix is another one, or a loss or metric in Python would have to be saved with the
             optimizer.
-        ImportError
-            If the package for the suffix is not installed.
+        OSError
+            If the file cannot be written; it names the file.
 
         Examples
         --------
