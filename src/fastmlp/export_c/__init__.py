@@ -20,7 +20,7 @@ import numpy as np
 
 from .. import _kernels, config, validation
 from .. import layers as descriptions
-from ..files import atomic
+from ..files import atomic, paths
 from . import writer
 from .rounding import allowed_difference
 from .steps import Array, Product, Step, quantized, steps_of, used_weights
@@ -34,24 +34,12 @@ MEASURED_ROWS = 1000  # that int8's error is measured on, where none are given
 
 def export(net: Network, path: str | os.PathLike[str], *, name: str | None, int8: bool, X: Any) -> None:
     """Write the file; see `Network.export_c`."""
-    target = _checked_path(path)
+    target = paths.checked(path, (".c",))
     name = _checked_name(name, target)
     int8 = validation.boolean(int8, "int8")
     rows = _rows(net, X)
     text = _text(net, name, int8, rows, given=X is not None)
     atomic.write(target, lambda file: file.write(text.encode("ascii")))
-
-
-def _checked_path(path: str | os.PathLike[str]) -> str:
-    try:
-        text = os.fspath(path)
-    except TypeError:
-        raise TypeError(f"path is a {type(path).__name__}, expected a str or a path") from None
-    if isinstance(text, bytes):
-        text = os.fsdecode(text)
-    if not text.endswith(".c"):
-        raise ValueError(f"path is {text!r}, expected a name that ends with .c")
-    return text
 
 
 def _checked_name(name: object, path: str) -> str:

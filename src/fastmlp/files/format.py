@@ -21,8 +21,8 @@ import numpy as np
 
 from .. import config, optimizers, registry, schedules, validation
 from .. import layers as descriptions
-from ..errors import ModelFileError, NotCompiledError, listed
-from . import atomic
+from ..errors import ModelFileError, NotCompiledError
+from . import atomic, paths
 
 if TYPE_CHECKING:
     from ..network import Network
@@ -79,7 +79,7 @@ def save(
     """Write a network to a file; see `Network.save`.  `classes`: the names of its outputs, kept with it."""
     import json
 
-    target = _checked_path(path)
+    target = paths.checked(path, SUFFIXES)
     if validation.boolean(include_optimizer, "include_optimizer") and net.optimizer is None:
         raise NotCompiledError("include_optimizer is True, expected a network that was compiled")
     container = _container(target)
@@ -131,7 +131,7 @@ def load(path: str | os.PathLike[str]) -> Network:
 
 def load_with_classes(path: str | os.PathLike[str]) -> tuple[Network, tuple[str, ...] | None]:
     """What `load` returns, and the names of the outputs if they were saved with the network."""
-    target = _checked_path(path)
+    target = paths.checked(path, SUFFIXES)
     # Opened once: another file may take its name at any time.  What may be a pipe is not waited for.
     flags = getattr(os, "O_NONBLOCK", 0)
     try:
@@ -147,18 +147,6 @@ def load_with_classes(path: str | os.PathLike[str]) -> tuple[Network, tuple[str,
         raise
     except Exception as error:  # whatever damage makes the container, json and the description's checks say
         raise ModelFileError(f"{target} is not a readable fastmlp model: {error}") from None
-
-
-def _checked_path(path: str | os.PathLike[str]) -> str:
-    try:
-        text = os.fspath(path)
-    except TypeError:
-        raise TypeError(f"path is a {type(path).__name__}, expected a str or a path") from None
-    if isinstance(text, bytes):
-        text = os.fsdecode(text)
-    if not text.endswith(SUFFIXES):
-        raise ValueError(f"path is {text!r}, expected a name that ends with {listed(SUFFIXES)}")
-    return text
 
 
 # ---- writing ----
