@@ -210,7 +210,7 @@ def assert_refused(path, message):
     with pytest.raises(ModelFileError, match=message) as caught:
         fastmlp.load(path)
     text = str(caught.value)
-    assert "\n" not in text and str(path) in text
+    assert text.isprintable() and len(text) < len(str(path)) + 400 and str(path) in text
 
 
 def test_a_missing_file_is_an_os_error(tmp_path):
@@ -273,6 +273,10 @@ BAD_HEADERS = [
     (lambda h: h["layers"][1].update(activation="softmax"), "hidden layer"),
     (lambda h: h["layers"][1].update(activation="rely"), "unknown activation 'rely'"),
     (lambda h: h["layers"][1].update(colour="red"), "colour"),
+    (lambda h: h["layers"][1].update({"\x1b[2J\x07": 1}), r"argument '\\x1b\[2J\\x07'"),
+    (lambda h: h["layers"][1].update({"x" * 10**6: 1}), "argument 'xxxx"),
+    (lambda h: h.update(format="\n" * 10**6, version="\x1b" * 10**6), "names another format"),
+    (lambda h: h.update(version="\x1b" * 10**6), r"format version '\\x1b"),
     (lambda h: h["layers"][1].update(use_bias=True), "lacks the array layers.0.b"),
     (lambda h: h["layers"][0].update(std=[1, 2, 3]), "std has 3 numbers"),
     (lambda h: h["layers"][0].update(mean=[0, 1, 2], std=[1, 2, 3]), "Standardize has 3 means"),

@@ -99,7 +99,7 @@ def assert_refused(path, message):
     with pytest.raises(ModelFileError, match=message) as caught:
         fastmlp.load(path)
     text = str(caught.value)
-    assert "\n" not in text and str(path) in text
+    assert text.isprintable() and len(text) < len(str(path)) + 400 and str(path) in text
 
 
 # ---- round trips ----

@@ -34,6 +34,15 @@ def shown(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
+def said(error: Exception) -> str:
+    """What an error says of a file's content, as it can stand in a message: one line, short and printable.
+
+    >>> said(KeyError("a" * 1000)) == "'" + "a" * 299
+    True
+    """
+    return printable(" ".join(str(error).split()))[:300] or type(error).__name__
+
+
 def listed(names: Iterable[str]) -> str:
     """The names, of a registry or a file, as they stand in a sentence."""
     return ", ".join(map(printable, names))

@@ -29,6 +29,7 @@ def say(line: str) -> None:
 
 
 def complain(options: argparse.Namespace, message: str, status: int) -> int:
+    """Print one line on standard error; returns the exit status."""
     print(printable(f"fastmlp {options.command}: {' '.join(message.split())}"), file=sys.stderr)
     return status
 

@@ -12,7 +12,7 @@ from typing import IO, Any
 import numpy as np
 
 from .. import validation
-from ..errors import listed, printable
+from ..errors import listed, said
 from .bounded import MAX_BYTES, Array, PathLike, read_exactly
 
 _NAMES = {"x": "X", "x_train": "X", "y": "y", "y_train": "y", "x_test": "X_test", "y_test": "y_test"}
@@ -70,9 +70,8 @@ def load_npz(path: PathLike, *, max_bytes: int = MAX_BYTES) -> dict[str, Array]:
 
 
 def _unreadable(path: Path, error: Exception, member: str | None = None) -> str:
-    reason = printable(" ".join(str(error).split()))[:200] or type(error).__name__
     where = "" if member is None else f"array {_key(member)!r}: "
-    return f"path {path.name!r} is not a readable .npz of plain arrays ({where}{reason})"
+    return f"path {path.name!r} is not a readable .npz of plain arrays ({where}{said(error)})"
 
 
 def _key(member: str) -> str:

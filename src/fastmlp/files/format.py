@@ -21,7 +21,7 @@ import numpy as np
 
 from .. import config, optimizers, registry, schedules, validation
 from .. import layers as descriptions
-from ..errors import ModelFileError, NotCompiledError
+from ..errors import ModelFileError, NotCompiledError, said
 from . import atomic, paths
 
 if TYPE_CHECKING:
@@ -142,11 +142,11 @@ def load_with_classes(path: str | os.PathLike[str]) -> tuple[Network, tuple[str,
             with _container(target).opened(file, status.st_size) as reader:
                 return _read(reader)
     except ModelFileError as error:
-        raise ModelFileError(f"{target} {error}") from None
+        raise ModelFileError(f"{target} {said(error)}") from None
     except (OSError, MemoryError):
         raise
     except Exception as error:  # whatever damage makes the container, json and the description's checks say
-        raise ModelFileError(f"{target} is not a readable fastmlp model: {error}") from None
+        raise ModelFileError(f"{target} is not a readable fastmlp model: {said(error)}") from None
 
 
 # ---- writing ----
