@@ -304,6 +304,15 @@ def test_every_epoch_is_saved_under_its_name(data, tmp_path):
         assert_same_bits(fastmlp.load(tmp_path / name).get_weights(), expected)
 
 
+def test_folders_of_checkpoints_are_made(data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    net = network()
+    net.fit(*data, epochs=2, callbacks=[ModelCheckpoint("runs/{epoch}/net.npz"), ModelCheckpoint("net.npz")])
+    for path in ("runs/2/net.npz", "net.npz"):
+        assert_same_bits(fastmlp.load(path).get_weights(), net.get_weights())
+    assert fastmlp.load("runs/1/net.npz").layer_sizes == net.layer_sizes
+
+
 @pytest.mark.parametrize(("mode", "saved"), [("min", [0, 1, 4]), ("max", [0, 5])])
 def test_only_the_best_is_saved(data, tmp_path, mode, saved):
     path = str(tmp_path / "net-{epoch}.npz")

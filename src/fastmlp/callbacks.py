@@ -376,7 +376,8 @@ class ModelCheckpoint(_Monitor):
     Parameters
     ----------
     filepath : str or path
-        May hold fields: ``"net-{epoch:03d}-{val_loss:.3f}.npz"``; epochs count from 1 there.
+        May hold fields: ``"net-{epoch:03d}-{val_loss:.3f}.npz"``; epochs count from 1 there.  Missing
+        folders are made.
     monitor, mode
         As in `EarlyStopping`; used only with `save_best_only`.
     save_best_only : bool
@@ -428,7 +429,9 @@ class ModelCheckpoint(_Monitor):
                 return
             self.best = value
         net = self.network if self._begin is None else self._begin
-        net.save(self._path(epoch, logs), include_optimizer=self.include_optimizer)
+        path = self._path(epoch, logs)
+        os.makedirs(os.path.dirname(path) or os.curdir, exist_ok=True)
+        net.save(path, include_optimizer=self.include_optimizer)
 
     def on_train_end(self, logs: Logs) -> None:
         self._begin = None
