@@ -132,11 +132,9 @@ class Fitted(TakesTurns):
         """Predict with a network from now on."""
         self._net, self._shape = net, shape
         plain = "feature_names_in_" not in vars(self)  # names have to be compared
-        told = (
-            getattr(self, "classes_", None),
-            shape.output,
-        )  # in one place: a fit may change them one by one
-        self._fast = (net.predict, shape.units[0], net.dtype, told) if plain else None
+        # All that a prediction takes in one place: a fit changes attributes one by one.
+        all_of_it = (net.predict, shape.units[0], net.dtype, getattr(self, "classes_", None), shape.output)
+        self._fast = all_of_it if plain else None
 
     # ---- prediction ----
 
@@ -150,16 +148,13 @@ class Fitted(TakesTurns):
         fast, turn = self._fast, self._turn  # in this order: a turn begins before it changes anything
         if fast is None or (turn is not None and turn.before is not None):
             return None
-        if (
-            type(X) is not np.ndarray
-            or X.ndim != 2
-            or not len(X)
-            or X.shape[1] != fast[1]
-            or X.dtype != fast[2]
-        ):
+        if type(X) is not np.ndarray or X.ndim != 2 or not len(X):
+            return None
+        predict, n_features, dtype, classes, output = fast
+        if X.shape[1] != n_features or X.dtype != dtype:
             return None
         try:
-            return fast[0](X, None, self.threads), *fast[3]  # type: ignore[attr-defined]
+            return predict(X, None, self.threads), classes, output  # type: ignore[attr-defined]
         except (TypeError, ValueError):
             return None  # scikit-learn says what is wrong
 
