@@ -1,7 +1,7 @@
 /* Lets every allocation of every call fail in turn.  A call that fails so must have changed nothing: predictions and state
    have the same bits, training goes on as if it had not been made, and made again it does what it would have done.
 
-   Each site has a process of its own, so that one that crashes does not hide the next.  alloc.sh builds and runs it. */
+   Each site has a process of its own, so that one that crashes does not hide the next.  sanitize.sh runs it under the address sanitizer. */
 #include "network.h"
 
 #include <sys/wait.h>
@@ -42,7 +42,8 @@ static void make(work *w, const network_spec *network, int type, int threads)
                           .type = type};
     w->target = (fm_target){.labels = w->labels};
     w->threads = threads;
-    describe(&w->plan, w->layers, fm_isa_table(fm_isa_default()), type, network->n_in, network->layers, network->count);
+    const fm_kernels *kernels = fm_isa_table(fm_isa_default(), type);
+    describe(&w->plan, w->layers, kernels, type, network->n_in, network->layers, network->count);
 }
 
 static int compile_with(work *w, int optimizer, double clipnorm)

@@ -1,18 +1,25 @@
 #!/bin/sh
-# The numeric contract across compilers and architectures: builds the driver with every compiler found, runs it on every
-# fma instruction set this machine can run (aarch64 under user-mode emulation), and compares what it prints.
-# Run from the project's root.
+# The numeric contract across compilers, systems and architectures: builds the driver with every compiler found, runs it on
+# every fma instruction set this machine can run (aarch64 under user-mode emulation, Windows under Wine), and compares what
+# it prints.  With CI=1 a missing compiler is an error; Wine may be missing.  Run from the project's root.
 set -e
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-here=tests/c
 count=0
+
+build() { # COMPILER [FLAGS...]: the folder that it puts the driver in
+    built=$(mktemp -d -p "$folder")
+    compiler=$1
+    shift
+    tests/c/build.sh "$compiler" "$built" driver "$@" >&2
+    echo "$built"
+}
 
 run() { # NAME COMMAND...: keeps the lines after the first, which names the instruction set
     name=$1
     shift
-    "$@" >"$folder/$name.all"
-    sed 1d "$folder/$name.all" >"$folder/$name.out"
+    "$@" >"$folder/$name.all" 2>"$folder/$name.errors" || { cat "$folder/$name.all" "$folder/$name.errors"; exit 1; }
+    sed 1d "$folder/$name.all" | tr -d '\r' >"$folder/$name.out"
     count=$((count + 1))
     [ "$count" -gt 1 ] || cp "$folder/$name.out" "$folder/first"
     if ! cmp -s "$folder/first" "$folder/$name.out"; then
@@ -23,28 +30,49 @@ run() { # NAME COMMAND...: keeps the lines after the first, which names the inst
     echo "same bits: $name"
 }
 
-for compiler in gcc clang; do
-    command -v $compiler >/dev/null || { echo "not found: $compiler"; continue; }
-    $here/build.sh $compiler driver.c "$folder/driver-$compiler"
-    case $(uname -m) in
-    x86_64) isas="avx2 avx512" ;;
-    *) isas=neon ;;
-    esac
-    for isa in $isas; do
-        if [ "$isa" = avx512 ] && ! grep -q avx512bw /proc/cpuinfo; then
-            [ $compiler = gcc ] || continue
-            EMULATE=avx512 $here/build.sh gcc driver.c "$folder/driver-emulated"
-            run gcc-avx512-emulated "$folder/driver-emulated" avx2
-            continue
-        fi
-        run "$compiler-$isa" "$folder/driver-$compiler" "$isa"
+found() { # COMMAND...: whether all are there
+    for command in "$@"; do
+        command -v "$command" >/dev/null && continue
+        echo "not found: $command"
+        [ -z "$CI" ] || exit 1
+        return 1
     done
+}
+
+has_avx512() { grep -q avx512bw /proc/cpuinfo; }
+
+native() { # the instruction sets of this machine
+    case $(uname -m) in
+    x86_64) ! has_avx512 && echo avx2 || echo avx2 avx512 ;;
+    *) echo neon ;;
+    esac
+}
+
+for compiler in gcc clang; do
+    found $compiler || continue
+    built=$(build $compiler)
+    for isa in $(native); do run "$compiler-$isa" "$built/driver" "$isa"; done
 done
 
-if command -v aarch64-linux-gnu-gcc >/dev/null && command -v qemu-aarch64 >/dev/null; then
-    $here/build.sh aarch64-linux-gnu-gcc driver.c "$folder/driver-aarch64" -static
-    run aarch64-neon qemu-aarch64 "$folder/driver-aarch64"
-else
-    echo "not found: aarch64-linux-gnu-gcc and qemu-aarch64"
-    [ -z "$CI" ] || exit 1
+if [ "$(uname -m)" = x86_64 ] && ! has_avx512; then
+    built=$(EMULATE=avx512 build gcc)
+    run gcc-avx512-emulated "$built/driver" avx2
+fi
+
+if found aarch64-linux-gnu-gcc qemu-aarch64; then
+    built=$(build aarch64-linux-gnu-gcc -static)
+    run aarch64-neon qemu-aarch64 "$built/driver"
+fi
+
+if found x86_64-w64-mingw32-gcc; then
+    built=$(build x86_64-w64-mingw32-gcc -static)
+    if [ "$(uname -m)" = x86_64 ] && command -v wine >/dev/null; then
+        # a prefix of its own; what Wine says of itself is not the driver's
+        export WINEPREFIX="$folder/wine" WINEDEBUG=-all WINEDLLOVERRIDES="mscoree,mshtml=" DISPLAY=
+        timeout 120 wine cmd /c exit >/dev/null 2>&1 || true # makes the prefix
+        for isa in $(native); do run "windows-$isa" timeout 60 wine "$built/driver.exe" "$isa"; done
+        wineserver -k 2>/dev/null || true
+    else
+        echo "built for Windows; not run, as Wine is not here"
+    fi
 fi

@@ -1,5 +1,6 @@
 /* Trains a network with every optimizer in both types and prints hashes, without Python: the numeric contract says that
-   the lines after the first are the same for every fma instruction set, compiler and architecture.
+   the lines after the first are the same for every fma instruction set, compiler, system and architecture.  Another one
+   is trained on three threads and must have the bits of one.
 
      tests/c/build.sh gcc driver.c driver
 
@@ -13,11 +14,26 @@ static const layer_spec specs[LAYERS] = {
     {15, FM_tanh, 0, 0.1}, {40, FM_gelu, 0, 0.25}, {40, FM_identity, FM_LAYER_NORM, 0.25}, {17, FM_relu, 0, 0.25},
     {33, FM_identity, 0, 0.25}, {33, FM_mish, FM_BATCH_NORM, 0.25}, {5, FM_softmax, 0, 0.25}};
 
+/* What is trained on; room for either type. */
+static double x[ROWS * N_IN], out[ROWS * 5], dx[ROWS * N_IN], rates[ROWS];
+static int64_t labels[ROWS], order[ROWS];
+static const fm_target target = {.labels = labels};
+
+static fm_input draw_data(int type)
+{
+    state = 12345;
+    for (ptrdiff_t i = 0; i < ROWS * N_IN; i++) set(type, x, i, 2 * draw());
+    for (ptrdiff_t r = 0; r < ROWS; r++) {
+        labels[r] = (int64_t)(2.5 * (1 + draw()));
+        order[r] = (r * 100 + 7) % ROWS; /* 301 is 7 * 43 */
+        rates[r] = 0.01 / (1 + (double)r);
+    }
+    return (fm_input){.data = x, .row_bytes = N_IN * (ptrdiff_t)real_bytes(type), .columns = N_IN, .type = type};
+}
+
 /* One training run of an optimizer, hashed: epoch sums, weights, state, predictions, gradients, one row alone. */
 static void run(const fm_kernels *kernels, int type, int optimizer)
 {
-    static double x[ROWS * N_IN], out[ROWS * 5], dx[ROWS * N_IN], rates[ROWS]; /* room for either type */
-    static int64_t labels[ROWS], order[ROWS];
     const int all = optimizer == FM_adagrad_optimizer || optimizer == FM_sgd_optimizer; /* penalties and clipping too */
     const fm_hyper hyper = {
         .momentum = 0.9, .nesterov = 1, .rho = 0.9, .beta_1 = 0.9, .beta_2 = 0.999, .epsilon = 1e-8,
@@ -28,15 +44,7 @@ static void run(const fm_kernels *kernels, int type, int optimizer)
     describe(&plan, layers, kernels, type, N_IN, specs, LAYERS);
     check(fm_plan_init(&plan));
     draw_weights(&plan);
-    state = 12345;
-    for (ptrdiff_t i = 0; i < ROWS * N_IN; i++) set(type, x, i, 2 * draw());
-    for (ptrdiff_t r = 0; r < ROWS; r++) {
-        labels[r] = (int64_t)(2.5 * (1 + draw()));
-        order[r] = (r * 100 + 7) % ROWS; /* 301 is 7 * 43 */
-        rates[r] = 0.01 / (1 + (double)r);
-    }
-    const fm_input input = {.data = x, .row_bytes = N_IN * (ptrdiff_t)real_bytes(type), .columns = N_IN, .type = type};
-    const fm_target target = {.labels = labels};
+    const fm_input input = draw_data(type);
     check(fm_plan_compile(&plan, FM_sparse_categorical_crossentropy_loss, 0, optimizer, &hyper));
     for (int e = 0; e < EPOCHS; e++) {
         fm_epoch epoch = {.input = input, .target = target, .rows = ROWS, .batch_size = e ? BATCH : ROWS,
@@ -64,15 +72,41 @@ static void run(const fm_kernels *kernels, int type, int optimizer)
            (unsigned long long)hash, loss);
 }
 
+/* Wide enough for several threads, and often enough that each way of sharing a batch is taken. */
+static uint64_t hash_on_threads(const fm_kernels *kernels, int type, int threads)
+{
+    static const layer_spec wide[] = {{160, FM_tanh, 0, 0}, {96, FM_relu, 0, 0.25}, {5, FM_softmax, 0, 0}};
+    const fm_hyper hyper = {.momentum = 0.9, .epsilon = 1e-8, .clipvalue = INFINITY, .global_clipnorm = INFINITY};
+    fm_plan plan;
+    fm_layer layers[3];
+    describe(&plan, layers, kernels, type, N_IN, wide, 3);
+    check(fm_plan_init(&plan));
+    draw_weights(&plan);
+    const fm_input input = draw_data(type);
+    check(fm_plan_compile(&plan, FM_sparse_categorical_crossentropy_loss, 0, FM_sgd_optimizer, &hyper));
+    begin_hash();
+    for (int e = 0; e < 12; e++) {
+        fm_epoch epoch = {.input = input, .target = target, .rows = ROWS, .batch_size = 150, .learning_rates = rates,
+                          .seed = 7, .seconds = INFINITY, .threads = threads};
+        check(fm_plan_train(&plan, &epoch));
+        add_to_hash(epoch.loss);
+    }
+    hash_vector(&plan, plan.parameters);
+    check(fm_plan_predict(&plan, &input, ROWS, out, threads));
+    hash_reals(type, out, ROWS * plan.n_out);
+    fm_plan_clear(&plan);
+    return hash;
+}
+
 /* Every activation, loss and elementary function on plain rows, the shuffle and the cosine, hashed. */
 static void run_kernels(const fm_kernels *kernels, int type)
 {
     enum { M = 20, N = 27, COUNT = M * N };
     static double z[COUNT], a[COUNT], d[COUNT], y[COUNT], values[M], correct[M];
-    int64_t labels[M], order[ROWS];
+    int64_t classes[M];
     state = 54321;
     for (int i = 0; i < COUNT; i++) set(type, z, i, 12 * draw()), set(type, y, i, i % N ? 0.03 * (1 + draw()) : 0);
-    for (int r = 0; r < M; r++) labels[r] = r;
+    for (int r = 0; r < M; r++) classes[r] = r;
     for (int f = 0; f < FM_ALL_ACTIVATIONS; f++) {
         const double parameter = fm_activations[f].parameter;
         check(fm_activation_forward(kernels, type, f, a, z, M, N, parameter));
@@ -80,8 +114,8 @@ static void run_kernels(const fm_kernels *kernels, int type)
         hash_reals(type, a, COUNT), hash_reals(type, d, COUNT);
     }
     for (int l = 0; l < FM_LOSSES; l++) {
-        const fm_target target = {.labels = labels, .rows = y};
-        check(fm_loss_rows(kernels, type, l, fm_losses[l].parameter, z, &target, M, N, values, d, correct));
+        const fm_target both = {.labels = classes, .rows = y};
+        check(fm_loss_rows(kernels, type, l, fm_losses[l].parameter, z, &both, M, N, values, d, correct));
         hash_reals(type, values, M), hash_reals(type, d, COUNT);
         for (int r = 0; r < M; r++) add_to_hash(correct[r]);
     }
@@ -107,6 +141,8 @@ int main(int count, char **arguments)
             begin_hash();
             run(fm_isa_table(isa, type), type, optimizer);
         }
+        if (hash_on_threads(fm_isa_table(isa, type), type, 3) != hash_on_threads(fm_isa_table(isa, type), type, 1))
+            return printf("three threads have other bits than one\n"), 1;
     }
     return 0;
 }

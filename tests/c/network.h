@@ -61,10 +61,11 @@ static inline void hash_reals(int type, const void *reals, ptrdiff_t count)
 /* Parameters, or anything laid out like them, in their canonical form. */
 static inline void hash_vector(const fm_plan *plan, const void *vector)
 {
-    double values[100 * 100];
+    static double values[1 << 14];
     fm_array arrays[FM_MOST_ARRAYS];
     for (int l = 0; l < plan->layer_count; l++)
         for (int i = 0, count = fm_layer_arrays(&plan->layers[l], arrays); i < count; i++) {
+            if (arrays[i].rows * arrays[i].columns > 1 << 14) printf("too wide\n"), exit(1);
             fm_plan_unpack(plan, vector, &arrays[i], values);
             hash_reals(plan->type, values, arrays[i].rows * arrays[i].columns);
         }

@@ -1,0 +1,32 @@
+#!/bin/sh
+# sanitize.sh address|thread [--quick]: the C drivers, then without --quick the fast suite, built with gcc's address and
+# undefined-behaviour sanitizers or with its thread sanitizer.  Run from the project's root, in an environment that can
+# build and test the package; what is built goes to a folder of its own.
+set -e
+case $1 in
+address) flags="-fsanitize=address,undefined -fno-sanitize-recover=all" library=libasan.so drivers="driver alloc" ;;
+thread) flags="-fsanitize=thread" library=libtsan.so drivers=driver ;;
+*) echo "sanitize.sh address|thread [--quick]"; exit 2 ;;
+esac
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+flags="$flags -g1 -fno-omit-frame-pointer"
+export UBSAN_OPTIONS=print_stacktrace=1
+export TSAN_OPTIONS="halt_on_error=1 suppressions=$PWD/tests/c/thread.supp"
+# the thread sanitizer has fixed addresses for its own memory, and a system that scatters mappings may take them
+[ "$1" != thread ] || fixed="setarch $(uname -m) -R"
+
+tests/c/build.sh gcc "$folder" "$drivers" $flags -DFM_TEST_ALLOC -O1
+for driver in $drivers; do
+    echo "-- $1: $driver"
+    $fixed "$folder/$driver"
+done
+[ "$2" != --quick ] || exit 0
+
+echo "-- $1: the fast suite"
+git ls-files -z | tar --null -T - -cf - | tar -xf - -C "$folder"
+cd "$folder"
+CFLAGS="$flags" LDFLAGS="$flags" python setup.py -q build_ext --inplace
+# Python frees little of what it holds at its end, so that leaks are looked for in the drivers alone
+LD_PRELOAD=$(gcc -print-file-name=$library) ASAN_OPTIONS=detect_leaks=0 PYTHONPATH=src PYTHONMALLOC=malloc \
+    $fixed python -m pytest -x -p no:cacheprovider -p no:benchmark
