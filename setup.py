@@ -1,6 +1,7 @@
 """How the compiled module is built: one flag list per instruction set.  Metadata stands in pyproject.toml."""
 
 import os
+import re
 import shutil
 import sys
 import sysconfig
@@ -33,6 +34,9 @@ X86_FLAGS = {
                "-mprefer-vector-width=512", "-mno-mmx"],
 }  # fmt: skip
 
+# The stack of 64-bit Windows is aligned to 16 bytes, and gcc, not clang, takes it to be aligned for vectors.
+WINDOWS_GCC = ["-Wa,-muse-unaligned-vector-move"]
+
 # Cython's file: callbacks of fixed signature leave parameters unused, and type slots are set by position.
 CYTHON_WARNINGS = ["-Wno-unused-parameter", "-Wno-missing-field-initializers"]
 
@@ -60,11 +64,31 @@ def target_flags(source: str, plat_name: str) -> list[str]:
     flags = X86_FLAGS.get(isa, X86_BASELINE)
     if plat_name.startswith("macosx"):  # one command may compile for both architectures
         return [word for flag in flags for word in ("-Xarch_x86_64", flag)]
-    return flags if plat_name.endswith(("x86_64", "amd64")) else []
+    return flags if "x86_64" in plat_name or "amd64" in plat_name else []
+
+
+def with_includes(source: str) -> set[str]:
+    """A C file and all files of the project that it includes, at any depth."""
+    found, waiting = set(), [source]
+    while waiting:
+        path = waiting.pop()
+        if path in found:
+            continue
+        found.add(path)
+        text = Path(path).read_text(encoding="utf-8")
+        for name in re.findall(r'^[ \t]*#[ \t]*include[ \t]+"(.+?)"', text, re.M):
+            places = [os.path.join(folder, name) for folder in (os.path.dirname(path), CSRC, INCLUDE)]
+            waiting += [os.path.normpath(place) for place in places if os.path.exists(place)][:1]
+    return found
 
 
 class BuildKernels(build_ext):
     """Compiles each C file with its own flags, several at a time, unless its object is newer."""
+
+    def finalize_options(self) -> None:
+        super().finalize_options()
+        if self.editable_mode:  # its objects would go to a folder that is deleted
+            self.build_temp = os.path.join("build", f"temp.{self.plat_name}-{sys.implementation.cache_tag}")
 
     def build_extension(self, ext: Extension) -> None:
         from Cython.Build import cythonize
@@ -72,19 +96,16 @@ class BuildKernels(build_ext):
 
         self.check_compiler()
         self.include_dirs = [*self.include_dirs, CSRC, INCLUDE, get_include()]
-        ext.depends = sorted(map(str, [*Path(CSRC).rglob("*.*"), *Path(INCLUDE).iterdir()])) + [
-            *map(str, Path("src/fastmlp").glob("*.p[xy]*")), "setup.py"]  # fmt: skip
         self.discard_stale_objects()
         [cythonized] = cythonize(
             [ext], compiler_directives=DIRECTIVES, force=self.force, build_dir=self.build_temp, quiet=True
         )
-        headers = [path for path in ext.depends if not path.endswith(".c")]
-        sources = [*cythonized.sources, *(path for path in ext.depends if path.endswith(".c"))]
+        sources = [*cythonized.sources, *sorted(map(str, Path(CSRC).rglob("*.c")))]
         with ThreadPoolExecutor(self.parallel or os.cpu_count() or 1) as pool:
-            ext.extra_objects = list(pool.map(lambda source: self.compile_c(source, headers), sources))
+            ext.extra_objects = list(pool.map(self.compile_c, sources))
         if linker := getattr(self.compiler, "linker_so", None):
             self.compiler.linker_so = [word for word in linker if word not in PROCESS_WIDE]
-        ext.depends += ext.extra_objects
+        ext.depends = ext.extra_objects
         ext.sources = []
         super().build_extension(ext)
 
@@ -111,6 +132,8 @@ class BuildKernels(build_ext):
     def flags(self, source: str) -> list[str]:
         generated = not source.startswith(CSRC)
         flags = FLAGS + target_flags(source, self.plat_name)
+        if self.compiler.compiler_type == "mingw32" and "clang" not in self.compiler.compiler_so[0]:
+            flags = [*flags, *WINDOWS_GCC]
         if not self.debug:
             flags = [*flags, "-g0"]  # Python's own -g would make the wheel several times larger
         if os.environ.get("FASTMLP_WERROR") == "1":
@@ -121,20 +144,24 @@ class BuildKernels(build_ext):
 
     def discard_stale_objects(self) -> None:
         """Objects of another compiler or of other flags are as stale as those of an older source."""
+        import Cython
+        import numpy
+
         command = getattr(self.compiler, "compiler_so", None) or [self.compiler.cc]
         stamp = Path(self.build_temp, "flags.txt")
-        text = " ".join([*command, *self.flags("generated"), sys.version])
-        if not stamp.exists() or stamp.read_text() != text:
+        versions = [sys.version, Cython.__version__, numpy.__version__]
+        text = "\n".join([*command, *self.flags("generated"), *versions, Path("setup.py").read_text("utf-8")])
+        if not stamp.exists() or stamp.read_text("utf-8") != text:
             shutil.rmtree(self.build_temp, ignore_errors=True)
             stamp.parent.mkdir(parents=True)
-            stamp.write_text(text)
+            stamp.write_text(text, "utf-8")
 
-    def compile_c(self, source: str, headers: list[str]) -> str:
-        """The object file of one C source, compiled unless it is newer than all it depends on."""
+    def compile_c(self, source: str) -> str:
+        """The object file of one C source, compiled unless it is newer than all that it includes."""
         [target] = self.compiler.object_filenames([source], output_dir=self.build_temp)
         if not self.force and os.path.exists(target):
             built = os.path.getmtime(target)
-            if all(os.path.getmtime(path) < built for path in [source, *headers]):
+            if all(os.path.getmtime(path) < built for path in with_includes(source)):
                 return str(target)
         try:
             self.compiler.compile(

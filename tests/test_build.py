@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import time
 import types
 from pathlib import Path
 
@@ -116,6 +117,87 @@ def test_every_file_is_compiled_with_our_flags_last(build, tmp_path):
     assert not build["PROCESS_WIDE"] & set(linked)  # they would switch denormals off in the whole process
 
 
+def tree(folder):
+    """A copy of what setup.py builds from: the call that builds it returns the names of what it compiled."""
+    shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy2(ROOT / name, folder)
+    compiler, log = folder / "recorder", folder / "log"
+    compiler.write_text(RECORDER.format(python=sys.executable, log=str(log)))
+    compiler.chmod(0o755)
+    environment = {**os.environ, "CC": str(compiler), "FASTMLP_WERROR": "0"}
+    command = [sys.executable, "setup.py", "build_ext", "--inplace", "--build-temp=objects"]
+
+    def compiled():
+        log.write_text("")
+        result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+        assert result.returncode == 0, result.stderr
+        commands = [json.loads(line) for line in log.read_text().splitlines()]
+        return {Path(words[words.index("-c") + 1]).name for words in commands if "-c" in words}
+
+    return compiled
+
+
+def touch(path, root):
+    """Newer than everything under root, which becomes older, on file systems with coarse times too."""
+    now = time.time()
+    for file in root.rglob("*.*"):
+        age = 100 if file.suffix in (".o", ".so") else 150 if "objects" in file.parts else 200
+        os.utime(file, (now - age, now - age))
+    os.utime(path, (now - 50, now - 50))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a script as the compiler")
+def test_a_file_is_compiled_again_when_something_in_it_changed(tmp_path):
+    compiled = tree(tmp_path)
+    package = tmp_path / "src" / "fastmlp"
+    kernels = {path.name for path in (package / "csrc" / "kernels").glob("isa_*.c")}
+    assert kernels < compiled()
+    assert compiled() == set()
+    touch(package / "network.py", tmp_path)
+    assert compiled() == set()
+    touch(package / "csrc" / "kernels" / "vec.h", tmp_path)  # included by what the kernels include
+    assert compiled() == kernels
+    touch(package / "csrc" / "pool.c", tmp_path)
+    assert compiled() == {"pool.c"}
+    (package / "_functions.pxi").write_text((package / "_functions.pxi").read_text() + "\n")
+    touch(package / "_functions.pxi", tmp_path)
+    assert compiled() == {"_kernels.c"}
+    (tmp_path / "setup.py").write_text((tmp_path / "setup.py").read_text() + "\n")  # flags, maybe
+    assert kernels < compiled()
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc, which lists what a file includes")
+def test_what_a_file_includes_is_what_the_compiler_finds(build):
+    for source in map(str, Path("src/fastmlp/csrc").rglob("*.c")):
+        folders = [f"-I{build['CSRC']}", f"-I{build['INCLUDE']}"]
+        flags = build["target_flags"](source, sysconfig.get_platform())
+        command = ["gcc", "-MM", *folders, *flags, source]
+        rule = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        listed = rule.replace("\\\n", " ").split()[1:]
+        assert build["with_includes"](source) == {os.path.normpath(path) for path in listed}
+
+
+def test_an_editable_build_keeps_its_objects(build):
+    builder = build["BuildKernels"](setuptools.Distribution())
+    builder.initialize_options()
+    builder.build_lib, builder.build_temp, builder.editable_mode = "lib", "/tmp/deleted", True
+    builder.ensure_finalized()
+    assert builder.build_temp.startswith("build" + os.sep)
+
+
+def test_the_stack_of_windows(build):
+    """gcc moves vectors to it as if it were aligned; clang aligns it."""
+    builder = build["BuildKernels"](setuptools.Distribution())
+    builder.plat_name = "mingw_x86_64_ucrt_gnu"
+    for compiler, flags in (("x86_64-w64-mingw32-gcc", set(build["WINDOWS_GCC"])), ("clang", set())):
+        builder.compiler = types.SimpleNamespace(compiler_type="mingw32", compiler_so=[compiler])
+        for source in ("plan/plan.c", "kernels/isa_avx2_f32.c"):
+            found = builder.flags(f"{build['CSRC']}/{source}")
+            assert {word for word in found if word.startswith("-Wa,")} == flags
+            assert "-march=x86-64" in found
+
+
 def test_the_flags_hold_the_contract(build):
     for flag in ("-ffp-contract=off", "-fno-fast-math", "-O3"):
         assert flag in build["FLAGS"]
@@ -126,7 +208,7 @@ def test_the_flags_hold_the_contract(build):
 
 def test_the_drivers_script_has_the_same_flags(build):
     script = (ROOT / "tests" / "c" / "build.sh").read_text()
-    for flags in (build["FLAGS"], build["X86_BASELINE"], *build["X86_FLAGS"].values()):
+    for flags in (build["FLAGS"], build["X86_BASELINE"], *build["X86_FLAGS"].values(), build["WINDOWS_GCC"]):
         assert " ".join(flags) in script
 
 
