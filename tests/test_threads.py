@@ -187,6 +187,33 @@ def test_woken_threads_may_run_where_they_could_before(net, X):
     assert not restricted
 
 
+AFFINITY = (
+    WORK
+    + """
+import time
+own = set(os.listdir("/proc/self/task"))
+cpus = sorted(os.sched_getaffinity(0))
+net.predict(X, threads=3)
+pool = set(os.listdir("/proc/self/task")) - own
+assert len(pool) == 2
+for wanted in ({cpus[0]}, {cpus[-1]}, set(cpus)):
+    os.sched_setaffinity(0, wanted)  # of the calling thread alone
+    deadline = time.monotonic() + 30
+    while any(os.sched_getaffinity(int(task)) != wanted for task in pool):
+        assert time.monotonic() < deadline, wanted
+        time.sleep(0.01)  # they fall asleep
+        net.predict(X, threads=3)
+print("followed")
+"""
+)
+
+
+@needs_proc
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs Linux")
+def test_threads_follow_their_callers_affinity():
+    assert answer(AFFINITY) == "followed"
+
+
 def test_idle_threads_use_no_processor_time(net, X):
     net.predict(X, threads=3)
     gc.disable()

@@ -80,15 +80,16 @@ static void spin_pause(void)
 #if defined(__linux__)
 typedef struct { cpu_set_t of[16]; } cpus_type; /* 16384 processors */
 
-/* A system may wake a thread on its waker's processor, where it gets no time before the waker is done, though others are idle.
-   So it must not wake a pool thread here; what it was allowed goes to `allowed`, 0 if nothing had to change. */
+/* A thread that is woken may run where its caller may, `allowed`.  But a system may wake it on its waker's processor, where it
+   gets no time before the waker is done, though others are idle: so it must not wake here.  0 if nothing was changed. */
 static int avoid_this_cpu(thread_type thread, cpus_type *allowed)
 {
     const int cpu = sched_getcpu();
-    if (cpu < 0 || pthread_getaffinity_np(thread, sizeof allowed->of, allowed->of) != 0) return 0;
+    if (cpu < 0 || sched_getaffinity(0, sizeof allowed->of, allowed->of) != 0) return 0;
     cpus_type others = *allowed;
     CPU_CLR_S(cpu, sizeof others.of, others.of);
-    return CPU_COUNT_S(sizeof others.of, others.of) > 0 && pthread_setaffinity_np(thread, sizeof others.of, others.of) == 0;
+    if (CPU_COUNT_S(sizeof others.of, others.of) == 0) others = *allowed;
+    return pthread_setaffinity_np(thread, sizeof others.of, others.of) == 0;
 }
 static void allow_cpus(const cpus_type *allowed) { sched_setaffinity(0, sizeof allowed->of, allowed->of); }
 #else
@@ -168,7 +169,7 @@ static void send_job(mailbox_type *box, job_type *job)
     mutex_lock(&box->lock);
     __atomic_store_n(&box->job, job, __ATOMIC_RELEASE);
     if (box->parked) {
-        box->restricted = box->restricted || avoid_this_cpu(box->thread, &box->allowed);
+        box->restricted = avoid_this_cpu(box->thread, &box->allowed) || box->restricted;
         condition_signal(&box->arrived);
     }
     mutex_unlock(&box->lock);
