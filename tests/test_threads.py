@@ -56,10 +56,61 @@ def test_the_environment_names_the_number():
                   FASTMLP_NUM_THREADS="3") == "2"  # fmt: skip
 
 
-@pytest.mark.parametrize("nonsense", ["", "0", "-1", "many"])
-def test_without_a_number_the_processors_count(nonsense):
-    code = "from fastmlp import _kernels, get_num_threads; print(get_num_threads() == _kernels.cpu_count())"
-    assert answer(code, FASTMLP_NUM_THREADS=nonsense, OMP_NUM_THREADS="") == "True"
+NONSENSE = ["0", "-1", "many", "4x", "2.5", "1e1", "65537", "99999999999999999999"]
+DEFAULT = "from fastmlp import _kernels, get_num_threads; print(get_num_threads() == _kernels.cpu_count())"
+
+
+@pytest.mark.parametrize("nothing", ["", " "])
+def test_without_a_number_the_processors_count(nothing):
+    result = run(DEFAULT, FASTMLP_NUM_THREADS=nothing, OMP_NUM_THREADS=nothing)
+    assert (result.stdout.strip(), result.stderr) == ("True", "")
+
+
+@pytest.mark.parametrize("name", ["FASTMLP_NUM_THREADS", "OMP_NUM_THREADS"])
+@pytest.mark.parametrize("text", NONSENSE)
+def test_nonsense_in_the_environment_is_told_once(name, text):
+    result = run(DEFAULT + "; import fastmlp, fastmlp.config; get_num_threads()", **{name: text})
+    assert result.stdout.strip() == "True"
+    told = f"RuntimeWarning: {name} is {text!r}, expected an integer from 1 to 65536; it is ignored"
+    assert [line for line in result.stderr.splitlines() if told in line] == [f"<string>:1: {told}"]
+
+
+def test_nonsense_of_ours_leaves_the_number_to_openmps():
+    result = run(COUNT, FASTMLP_NUM_THREADS="many", OMP_NUM_THREADS=" 5 ,2")
+    assert result.stdout.strip() == "5" and "FASTMLP_NUM_THREADS is 'many'" in result.stderr
+
+
+@pytest.mark.parametrize("threads", [2**16 + 1, 2**31, 2**64, 0, -1])
+def test_a_number_that_no_machine_has_is_refused(net, X, threads):
+    y = np.arange(len(X)) % 10
+    net.compile()
+    calls = [
+        lambda: net.predict(X, threads=threads),
+        lambda: net.fit(X, y, threads=threads),
+        lambda: net.evaluate(X, y, threads=threads),
+        lambda: fastmlp.set_num_threads(threads),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match=f"threads is {threads}, expected an integer from 1 to 65536"):
+            call()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's limit on memory")
+def test_memory_is_for_threads_that_can_run():
+    """60,000 threads may be asked for; buffers of 0.6 MB each would be 37 GB."""
+    code = """
+import resource
+import numpy as np
+from fastmlp import Network
+rng = np.random.default_rng(0)
+net = Network([256, 512, 512, 10], output="softmax", seed=0)
+X, y = rng.normal(size=(20000, 256)).astype("float32"), rng.integers(0, 10, 20000)
+resource.setrlimit(resource.RLIMIT_AS, (12 << 30, 12 << 30))
+net.compile("sgd")
+net.fit(X, y, batch_size=None, threads=60000)
+print(net.evaluate(X[:1], y[:1], threads=60000)["loss"] > 0)
+"""
+    assert answer(code) == "True"
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs Linux")

@@ -12,7 +12,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from . import callbacks, initializers, layers, optimizers, schedules
-from .config import __version__, get_include, get_num_threads, set_num_threads, show_config
+from .config import (
+    __version__,
+    get_include,
+    get_num_threads,
+    set_num_threads,
+    show_config,
+    warn_of_environment,
+)
 from .errors import BusyError, ModelFileError, NotCompiledError
 from .files.format import load
 from .layers import (
@@ -59,6 +66,8 @@ __all__ = [
     "set_num_threads",
     "show_config",
 ]
+
+warn_of_environment()
 
 # Imported when they are first used, so that a script that only predicts does not wait for them.
 _LATER = frozenset({"datasets", "functional", "keras", "onnx", "plots", "reference", "sklearn", "torch"})

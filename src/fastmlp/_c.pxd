@@ -18,6 +18,7 @@ cdef extern from "fastmlp.h" nogil:
     int fm_cpu_count() noexcept
     int fm_num_threads() noexcept
     void fm_set_num_threads(int threads) noexcept
+    int fm_environment_threads(const char **wrong) noexcept
 
     enum:
         FM_ACTIVATIONS, FM_ALL_ACTIVATIONS, FM_LOSSES, FM_OPTIMIZERS, FM_ELEMENTARY

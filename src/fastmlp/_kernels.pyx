@@ -59,6 +59,13 @@ def get_num_threads():
     return c.fm_num_threads()
 
 
+def wrong_variable():
+    """The environment's variable that should hold a number of threads and does not, or None."""
+    cdef const char *name = NULL
+    c.fm_environment_threads(&name)
+    return None if name == NULL else name.decode()
+
+
 def cpu_count():
     return c.fm_cpu_count()
 

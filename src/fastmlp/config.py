@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 from . import _kernels
-from .validation import integer
+from .validation import MOST_THREADS, integer
 
 __version__ = "0.1.0"
+
+
+def warn_of_environment() -> None:
+    """Say which variable should hold a number of threads and does not.  For the package's import to call."""
+    name = _kernels.wrong_variable()
+    if name is not None:
+        text = os.environ.get(name)
+        expected = f"expected an integer from 1 to {MOST_THREADS}; it is ignored"
+        warnings.warn(f"{name} is {text!r}, {expected}", RuntimeWarning, stacklevel=3)
 
 
 def set_num_threads(threads: int) -> None:
@@ -17,7 +28,12 @@ def set_num_threads(threads: int) -> None:
     Parameters
     ----------
     threads : int
-        At least 1.
+        From 1 to 65536.  No more than 256 run.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If threads is no such number.
 
     Examples
     --------
@@ -26,14 +42,14 @@ def set_num_threads(threads: int) -> None:
     >>> fastmlp.get_num_threads()
     2
     """
-    _kernels.set_num_threads(integer(threads, "threads", 1, 2**16))
+    _kernels.set_num_threads(integer(threads, "threads", 1, MOST_THREADS))
 
 
 def get_num_threads() -> int:
     """How many threads a call may use.
 
-    It is what `set_num_threads` was told, else the environment's FASTMLP_NUM_THREADS or OMP_NUM_THREADS, else
-    the processors that this process may run on.
+    It is what `set_num_threads` was told, else the environment's FASTMLP_NUM_THREADS or OMP_NUM_THREADS as
+    they were when the package was imported, else the processors that this process may run on.
 
     >>> import fastmlp
     >>> fastmlp.get_num_threads() >= 1
@@ -57,8 +73,6 @@ def get_include() -> str:
     >>> sorted(os.listdir(fastmlp.get_include()))
     ['fastmlp_native.h', 'fastmlp_python.h']
     """
-    import os
-
     return os.path.join(os.path.dirname(os.path.abspath(__file__)), "include")
 
 

@@ -22,6 +22,7 @@ Array = np.ndarray[Any, Any]
 
 DTYPES = ("float32", "float64")
 MAX_UNITS = 2**31 - 1
+MOST_THREADS = 2**16
 _KINDS = {
     "c": "complex numbers",
     "U": "strings",
@@ -122,8 +123,8 @@ def as_seed(seed: object) -> int:
 
 
 def as_threads(threads: object) -> int | None:
-    """None (the engine chooses) or a count of at least 1."""
-    return None if threads is None else integer(threads, "threads", 1)
+    """None (the engine chooses) or a count from 1 to MOST_THREADS."""
+    return None if threads is None else integer(threads, "threads", 1, MOST_THREADS)
 
 
 # ---- arrays ----

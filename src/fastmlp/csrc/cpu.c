@@ -247,13 +247,32 @@ int fm_cpu_count(void)
 
 #endif
 
-int fm_environment_threads(void)
+/* The first of the whole numbers in a list, "4,2" (OMP_NUM_THREADS may be one), or 0. */
+static int threads_in(const char *text)
+{
+    char *end;
+    const long count = strtol(text, &end, 10);
+    const char next = end[strspn(end, " ")];
+    return end != text && (next == '\0' || next == ',') && count >= 1 && count <= 1 << 16 ? (int)count : 0;
+}
+
+int fm_environment_threads(const char **wrong)
 {
     static const char *const names[] = {"FASTMLP_NUM_THREADS", "OMP_NUM_THREADS"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        const char *text = getenv(names[i]);
-        const long count = text ? strtol(text, NULL, 10) : 0; /* OMP's may be a list: "4,2"; its first counts */
-        if (count > 0) return count < 1 << 16 ? (int)count : 1 << 16;
+    static const char *kept_wrong;
+    static int kept = -1; /* -1: not asked yet; as in fm_isa_runnable */
+    int threads = __atomic_load_n(&kept, __ATOMIC_ACQUIRE);
+    if (threads < 0) {
+        const char *found = NULL;
+        threads = 0;
+        for (size_t i = 0; i < sizeof names / sizeof *names && !threads; i++) {
+            const char *text = getenv(names[i]);
+            if (!text || text[strspn(text, " ")] == '\0') continue;
+            if (!(threads = threads_in(text)) && !found) found = names[i];
+        }
+        __atomic_store_n(&kept_wrong, found, __ATOMIC_RELAXED);
+        __atomic_store_n(&kept, threads, __ATOMIC_RELEASE);
     }
-    return 0;
+    if (wrong) *wrong = __atomic_load_n(&kept_wrong, __ATOMIC_RELAXED);
+    return threads;
 }

@@ -30,8 +30,9 @@ ptrdiff_t fm_cache_bytes(void);
 /* The processors this process may use: affinity and, on Linux, the cgroup's quota.  At least 1. */
 int fm_cpu_count(void);
 
-/* The value of FASTMLP_NUM_THREADS, else of OMP_NUM_THREADS; 0 if neither holds a positive number. */
-int fm_environment_threads(void);
+/* The number of threads in FASTMLP_NUM_THREADS, else in OMP_NUM_THREADS, as they were at the first call; 0 if neither holds
+   one.  *wrong, where asked for: the variable that is not empty and holds none, or NULL. */
+int fm_environment_threads(const char **wrong);
 
 /* The caller may have left flush-to-zero or another rounding on (-ffast-math libraries do); the numeric contract needs
    the IEEE default.  Between fm_fp_begin and fm_fp_end it holds; `saved` is the caller's word. */

@@ -288,11 +288,17 @@ int fm_num_threads(void)
     if (threads) return threads;
     threads = __atomic_load_n(&standard, __ATOMIC_RELAXED);
     if (threads) return threads;
-    threads = fm_environment_threads();
+    threads = fm_environment_threads(NULL);
     if (!threads) threads = fm_cpu_count();
     if (threads > MAX_THREADS) threads = MAX_THREADS;
     __atomic_store_n(&standard, threads, __ATOMIC_RELAXED);
     return threads;
+}
+
+int fm_most_workers(int threads)
+{
+    if (threads <= 0) return fm_num_threads();
+    return threads < MAX_THREADS ? threads : MAX_THREADS;
 }
 
 void fm_set_num_threads(int threads)

@@ -9,6 +9,9 @@
 int fm_num_threads(void);
 void fm_set_num_threads(int threads);
 
+/* The workers that a call which says `threads` may have: no more than the pool can; 0 says nothing. */
+int fm_most_workers(int threads);
+
 /* Call task(context, worker, unit) once for every unit in 0 .. units-1, on up to `workers` threads, and return when all
    have returned.  worker is below `workers`, 0 is the calling thread, and no two calls share one at a time: it selects
    scratch memory.  Which worker draws which unit is open, so a unit's result must not depend on it.  The calling thread

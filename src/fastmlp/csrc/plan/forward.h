@@ -212,14 +212,16 @@ static int pass_run(row_pass *pass, int threads)
 {
     real stack[STACK_BYTES / sizeof(real)] __attribute__((aligned(64)));
     const fm_plan *plan = pass->plan;
-    const int workers = fm_workers_for(plan, pass->rows, 1, threads);
+    const int most = fm_workers_for(plan, pass->rows, 1, threads);
     const unsigned word = fm_fp_begin();
-    pass->block = block_rows(plan, pass->input, (pass->rows + workers - 1) / workers);
+    pass->block = block_rows(plan, pass->input, (pass->rows + most - 1) / most);
+    const ptrdiff_t units = (pass->rows + pass->block - 1) / pass->block;
+    const int workers = units < most ? (int)units : most;
     pass->scratch_size = pass->block * scratch_row(plan, pass->input) + pass->spare;
     const size_t bytes = (size_t)(workers * pass->scratch_size) * sizeof(real);
     pass->scratch = bytes <= sizeof stack ? stack : fm_alloc_raw(bytes);
     if (pass->scratch)
-        fm_parallel(pass_task, pass, workers, (pass->rows + pass->block - 1) / pass->block);
+        fm_parallel(pass_task, pass, workers, units);
     else
         pass->status = FM_NO_MEMORY;
     if (pass->scratch != stack) fm_free(pass->scratch);

@@ -82,7 +82,7 @@ void fm_plan_restore(fm_plan *plan)
 int fm_workers_for(const fm_plan *plan, ptrdiff_t rows, int passes, int threads)
 {
     const double work = (double)rows * (double)plan->size * passes, least = 2e6;
-    const int most = threads > 0 ? threads : fm_num_threads();
+    const int most = fm_most_workers(threads);
     if (most == 1 || work < (passes > 1 ? least / 2 : 2 * least)) return 1;
     const int workers = work / least < most ? (int)(work / least) : most;
     return workers > 2 ? workers : 2;
