@@ -21,7 +21,7 @@ CSRC = Path(__file__).parents[1] / "src" / "fastmlp" / "csrc"
 # From the bottom up; a module imports its own floor and those below.  A new module finds its place here.
 FLOORS = [
     {"_kernels", "errors", "reference"},
-    {"registry", "validation", "config", "datasets", "functional", "native"}
+    {"registry", "validation", "config", "datasets", "functional", "native", "thread_limits"}
     | {"schedules", "initializers", "optimizers", "layers"},
     {"metrics", "callbacks", "progress", "training", "folding", "network"}
     | {"files", "export_c"},
@@ -282,7 +282,11 @@ def c_sources():
         ("the floating-point control word", r"mxcsr|fpcr", {"cpu.h"}),
         ("threads", r"\bpthread_\w+|_beginthreadex", {"pool.c"}),
         ("fused multiply-add", r"_mm\d*_\w+|vfmaq|MM\(", {"vec.h"}),
-        ("memory", r"\b(malloc|calloc|realloc|free|posix_memalign|aligned_alloc|_aligned_\w+)\s*\(", {"system.c"}),
+        (
+            "memory",
+            r"\b([mc]alloc|realloc|free|posix_memalign|aligned_alloc|_aligned_\w+)\s*\(",
+            {"system.c"},
+        ),
         ("the clock", r"\b(clock\w*|timespec_get|gettimeofday|time|QueryPerformance\w+)\s*\(", {"system.c"}),
     ],
 )

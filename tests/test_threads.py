@@ -327,6 +327,53 @@ def test_the_process_ends_while_threads_wait_and_work():
     assert (result.returncode, result.stderr) == (7, "")
 
 
+# threadpoolctl
+
+
+LIMITS = """
+from threadpoolctl import threadpool_info, threadpool_limits
+ours = lambda: [(entry["num_threads"], entry["filepath"]) for entry in threadpool_info()
+                if entry["user_api"] == "fastmlp"]
+assert ours() == [(3, fastmlp._kernels.__file__)], ours()
+with threadpool_limits(1):
+    assert fastmlp.get_num_threads() == 1
+    assert [count for count, _ in ours()] == [1]
+with threadpool_limits(1, user_api="blas"):
+    assert fastmlp.get_num_threads() == 3
+with threadpool_limits({"fastmlp": 2}):
+    assert fastmlp.get_num_threads() == 2
+assert fastmlp.get_num_threads() == 3
+print("limited")
+"""
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        "import fastmlp",
+        "import threadpoolctl, fastmlp",
+        "import fastmlp, importlib.util; importlib.util.find_spec('threadpoolctl')",  # looked for, not loaded
+        "import fastmlp, sklearn",
+    ],
+)
+def test_threadpoolctl_limits_our_threads(first):
+    pytest.importorskip("threadpoolctl")
+    if "sklearn" in first:
+        pytest.importorskip("sklearn")
+    assert answer(f"{first}\n{LIMITS}", FASTMLP_NUM_THREADS="3") == "limited"
+
+
+def test_without_threadpoolctl_nothing_waits_for_it():
+    """Its absence is the same ImportError as ever, and nothing is imported for it."""
+    code = (
+        "import sys; sys.modules.pop('threadpoolctl', None); import fastmlp\n"
+        "assert 'threadpoolctl' not in sys.modules\n"
+        "sys.path[:] = []\n"
+        "try:\n    import threadpoolctl\nexcept ModuleNotFoundError as error:\n    print(error)\n"
+    )
+    assert answer(code) == "No module named 'threadpoolctl'"
+
+
 # FASTMLP_ISA
 
 

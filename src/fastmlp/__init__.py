@@ -32,6 +32,7 @@ from .layers import (
     Standardize,
 )
 from .network import Network
+from .thread_limits import watch
 from .training import History
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ __all__ = [
 ]
 
 warn_of_environment()
+watch()
 
 # Imported when they are first used, so that a script that only predicts does not wait for them.
 _LATER = frozenset({"datasets", "functional", "keras", "onnx", "plots", "reference", "sklearn", "torch"})
