@@ -5,7 +5,7 @@ import pytest
 
 from fastmlp.keras import from_keras
 from fastmlp.optimizers import SGD, Adam
-from keras_models import filled, keras, layers
+from keras_models import assert_predict_the_same, filled, keras, layers
 
 
 def compiled(optimizer, loss, output=None, dtype="float32", **options):
@@ -82,38 +82,105 @@ class Square(keras.losses.Loss):
         return keras.ops.mean((y_true - y_pred) ** 2, axis=-1)
 
 
-@pytest.mark.parametrize(
-    ("optimizer", "loss", "output"),
-    [
-        ("rmsprop", "mse", None),
-        ("adamw", "mse", None),
-        (keras.optimizers.Adam(amsgrad=True), "mse", None),
-        (keras.optimizers.Adam(clipnorm=1.0), "mse", None),
-        (keras.optimizers.SGD(0.1, weight_decay=0.1), "mse", None),
-        (keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.1, 10)), "mse", None),
-        ("sgd", keras.losses.CategoricalCrossentropy(from_logits=True), "softmax"),
-        ("sgd", keras.losses.CategoricalCrossentropy(label_smoothing=0.1), "softmax"),
-        ("sgd", keras.losses.MeanSquaredError(reduction="sum"), None),
-        ("sgd", "binary_crossentropy", "tanh"),
-        ("sgd", "kl_divergence", "softmax"),
-        ("sgd", Square(), None),
-        ("sgd", lambda y_true, y_pred: keras.ops.mean(y_true - y_pred), None),
-    ],
-)
-def test_another_training_is_not_taken_for_ours(optimizer, loss, output):
-    net = from_keras(compiled(optimizer, loss, output))
+NOT_OURS = [
+    ("rmsprop", "mse", None, "optimizer is 'RMSprop', expected SGD or Adam"),
+    ("adamw", "mse", None, "optimizer is 'AdamW'"),
+    (keras.optimizers.Adam(amsgrad=True), "mse", None, "optimizer has amsgrad=True, expected False"),
+    (keras.optimizers.Adam(clipnorm=1.0), "mse", None, "optimizer has clipnorm=1.0, expected None"),
+    (keras.optimizers.Adam(weight_decay=0.1), "mse", None, "optimizer has weight_decay=0.1, expected None"),
+    (keras.optimizers.SGD(0.1, weight_decay=0.1), "mse", None, "optimizer has weight_decay=0.1"),
+    (keras.optimizers.SGD(0.1, use_ema=True), "mse", None, "optimizer has use_ema=True"),
+    (keras.optimizers.SGD(0.1, gradient_accumulation_steps=2), "mse", None, "gradient_accumulation_steps=2"),
+    (keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.1, 10)), "mse", None, "has a schedule"),
+    ("sgd", keras.losses.CategoricalCrossentropy(from_logits=True), "softmax", "loss has from_logits=True"),
+    ("sgd", keras.losses.CategoricalCrossentropy(label_smoothing=0.1), "softmax", "label_smoothing=0.1"),
+    ("sgd", keras.losses.MeanSquaredError(reduction="sum"), None, "loss has reduction='sum'"),
+    ("sgd", keras.losses.MeanSquaredError(dtype="float16"), None, "loss has the dtype 'float16'"),
+    ("sgd", "binary_crossentropy", "tanh", "needs the output activation 'sigmoid', got 'tanh'"),
+    ("sgd", "kl_divergence", "softmax", "loss is 'kl_divergence', expected one of keras.losses: mean_squ"),
+    ("sgd", Square(), None, "loss is 'Square'"),
+    ("sgd", lambda y_true, y_pred: keras.ops.mean(y_true - y_pred), None, "loss is '<lambda>'"),
+]
+
+
+def assert_not_compiled(model, message):
+    """One sentence says why, and the predictions are the model's."""
+    with pytest.warns(UserWarning, match="the network is not compiled as model .* is: ") as caught:
+        net = from_keras(model)
+    (text,) = [str(item.message) for item in caught if "not compiled" in str(item.message)]
+    assert message in text and "\n" not in text
     assert net.optimizer is None and net.loss is None
+    X = np.random.default_rng(4).normal(size=(9, 4)).astype(net.dtype)
+    assert_predict_the_same(model, net, X)
 
 
-def test_what_else_pulls_at_the_weights_is_not_forgotten():
-    for options in [
-        {"kernel_regularizer": "l2"},
-        {"bias_constraint": "non_neg"},
-        {"trainable": False},
-    ]:
-        model = keras.Sequential([keras.Input((4,)), layers.Dense(3, **options)])
-        model.compile("sgd", "mse")
-        assert from_keras(model).optimizer is None
-    assert from_keras(compiled("sgd", "mse", loss_weights=[0.5])).optimizer is None
+@pytest.mark.parametrize(("optimizer", "loss", "output", "message"), NOT_OURS)
+def test_another_training_is_not_taken_for_ours(optimizer, loss, output, message):
+    assert_not_compiled(compiled(optimizer, loss, output), message)
+
+
+def shared():
+    square = layers.Dense(4, "tanh")
+    return [square, square, layers.Dense(3)]
+
+
+def frozen_kernel():
+    dense = layers.Dense(3)
+    dense.build((None, 4))
+    dense.kernel.trainable = False
+    return [dense]
+
+
+def with_lora():
+    return [layers.Dense(3, lora_rank=2)]
+
+
+PULLED = [
+    (lambda: [layers.Dense(3, kernel_regularizer="l2")], "/kernel' has a regularizer, expected none"),
+    (lambda: [layers.Dense(3, bias_regularizer="l1")], "/bias' has a regularizer"),
+    (lambda: [layers.Dense(3, kernel_constraint="unit_norm")], "/kernel' has a constraint"),
+    (lambda: [layers.Dense(3, bias_constraint="non_neg")], "/bias' has a constraint"),
+    (
+        lambda: [layers.Dense(3), layers.BatchNormalization(gamma_constraint="non_neg")],
+        "/gamma' has a constraint",
+    ),
+    (lambda: [layers.Dense(3, name="d", activity_regularizer="l2")], "layer 'd' has an activity_regularizer"),
+    (
+        lambda: [layers.Dense(3, layers.LeakyReLU(0.1, name="a", activity_regularizer="l2"))],
+        "layer 'a' has an activity_regularizer",
+    ),
+    (lambda: [layers.Dense(3), layers.Dropout(0.1, activity_regularizer="l1"), layers.Dense(3)], "'dropout"),
+    (lambda: [layers.Dense(3, trainable=False)], "/kernel' is frozen"),
+    (frozen_kernel, "kernel' is frozen"),
+    (lambda: [layers.Dense(3), layers.BatchNormalization(trainable=False)], "/gamma' is frozen"),
+    (lambda: [layers.Dense(3), layers.BatchNormalization(scale=False)], "scale=False or center=False"),
+    (lambda: [layers.Dense(3), layers.BatchNormalization(center=False)], "scale=False or center=False"),
+    (lambda: [layers.LayerNormalization(scale=False), layers.Dense(3)], "scale=False or center=False"),
+    (lambda: [layers.LayerNormalization(center=False), layers.Dense(3)], "scale=False or center=False"),
+    (shared, "/kernel' is frozen, used twice"),
+    (with_lora, "a kernel that is computed"),
+]
+
+
+@pytest.mark.parametrize(("make", "message"), PULLED)
+def test_what_else_pulls_at_the_weights_is_not_forgotten(make, message):
+    model = keras.Sequential([keras.Input((4,)), *make()])
+    model.compile("sgd", "mse")
+    assert_not_compiled(model, message)
+
+
+def test_what_the_loss_alone_pulls_at_is_compiled_without_a_word(recwarn):
     assert from_keras(compiled("sgd", "mse")).optimizer == SGD(0.01)
     assert from_keras(compiled("adam", "mse")).optimizer == Adam(0.001, epsilon=1e-7)
+    normalized = [layers.Dense(3), layers.BatchNormalization(), layers.LayerNormalization()]
+    model = keras.Sequential([keras.Input((4,)), *normalized, layers.Dropout(0.1), layers.Dense(3)])
+    model.compile("sgd", "mse")
+    assert from_keras(model).optimizer == SGD(0.01)
+    assert not [item for item in recwarn if "compiled" in str(item.message)]
+    assert_not_compiled(compiled("sgd", "mse", loss_weights=[0.5]), "compiled with loss_weights")
+
+
+def test_a_model_that_is_not_compiled_gives_no_warning(recwarn):
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3, kernel_regularizer="l2")])
+    assert from_keras(model).optimizer is None
+    assert not [item for item in recwarn if "compiled" in str(item.message)]

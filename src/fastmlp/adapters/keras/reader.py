@@ -27,14 +27,16 @@ def from_keras(model: Any, *, seed: int | np.random.Generator | None = None) -> 
 
     The network is compiled if the model is and both of these have an equal: the optimizer (SGD, Adam, at a
     constant rate; Keras adds Adam's epsilon before the correction of the bias, here it is after) and the loss
-    (mse, mae, huber, the cross-entropies of probabilities, poisson).  Regularizers, constraints and frozen
-    layers have none, so a model with them gives the weights alone.
+    (mse, mae, huber, the cross-entropies of probabilities, poisson).  The optimizer's moments begin anew.
+    Regularizers of weights and activities, constraints, frozen or shared weights, LoRA and normalisations
+    without gamma or beta are not trained so here: a compiled model with one of them gives the weights alone,
+    and a UserWarning says why.
 
     Parameters
     ----------
     model : keras.Sequential or functional keras.Model
         Built, with one input and one output, all layers of the dtype float32 or all of float64: the
-        network's.
+        network's.  Its inputs are of that dtype or of float64, as Keras rounds what goes in to theirs.
     seed : int or numpy.random.Generator, optional
         The network's, for training it on; see `fastmlp.Network`.
 
@@ -63,16 +65,16 @@ def from_keras(model: Any, *, seed: int | np.random.Generator | None = None) -> 
     keras = keras_module()
     if not isinstance(model, keras.Model):
         raise TypeError(f"model is a {type(model).__name__}, expected a Keras model")
-    chain = list(_chain(keras, model))
     reader = _Reader(keras, _input_shape(model))
-    for label, layer in chain:
+    for label, layer in _chain(keras, model):
         try:
             reader.read(layer)
         except ValueError as error:
             raise ValueError(f"{label}: {error}") from None
+    _check_inputs(keras, model, reader.dtype or "float32")
     net = Network([math.prod(reader.input_shape), *reader.layers], dtype=reader.dtype or "float32", seed=seed)
     net.set_weights(reader.weights)
-    training.compile_alike(keras, model, [layer for _, layer in chain], net)
+    training.compile_alike(keras, model, reader.trained, net)
     return net
 
 
@@ -92,6 +94,18 @@ def _input_shape(model: Any) -> tuple[int, ...]:
     if not isinstance(shape, tuple) or len(shape) < 2 or not all(isinstance(n, int) for n in shape[1:]):
         raise ValueError(f"model {model.name!r} has the input shape {shape}, expected one with fixed lengths")
     return shape[1:]
+
+
+def _check_inputs(keras: Any, model: Any, dtype: str) -> None:
+    """Raises ValueError where Keras changes numbers as it takes them in: 1.9 to 1 for int32."""
+    for part in (model, *(layer for layer in model.layers if isinstance(layer, keras.Model))):
+        given = part.inputs[0].dtype
+        if given not in (dtype, "float64"):
+            raise ValueError(
+                f"model {part.name!r} converts its inputs to {given!r}, expected keras.Input(dtype={dtype!r})"
+            )
+        if part is not model:
+            _check_inputs(keras, part, dtype)
 
 
 def _chain(keras: Any, model: Any, inside: str = "") -> Iterator[tuple[str, Any]]:
@@ -147,6 +161,7 @@ class _Reader:
         self.input_shape = self.shape = input_shape
         self.layers: list[ours.Layer] = []
         self.weights: list[Array] = []
+        self.trained: list[Any] = []  # the variables of those that training changes, None for constants
         self.dtype: str | None = None
         self._methods: dict[str, Callable[[Any], None]] = {
             "Dense": self._dense,
@@ -202,7 +217,9 @@ class _Reader:
         if getattr(layer, "quantization_mode", None) is not None:
             raise ValueError(f"it is quantized as {layer.quantization_mode!r}, expected a plain one")
         self._append(ours.Dense(layer.units, "identity", use_bias=layer.use_bias))
-        self.weights += self._numbers(layer.kernel, *([layer.bias] if layer.use_bias else []))
+        variables = [layer.kernel, *([layer.bias] if layer.use_bias else [])]
+        self.weights += self._numbers(*variables)
+        self.trained += variables
         self.shape = (layer.units,)
         activation = activations.of_function(self.keras, layer.activation)
         if isinstance(layer.activation, self.keras.layers.Layer):
@@ -266,6 +283,7 @@ class _Reader:
             raise ValueError(f"its axis is {layer.axis}, expected -1")
         gamma = self._numbers(layer.gamma)[0] if layer.scale else np.ones(width)
         beta = self._numbers(layer.beta)[0] if layer.center else np.zeros(width)
+        self.trained += [layer.gamma if layer.scale else None, layer.beta if layer.center else None]
         return [gamma, beta]
 
     def _batch_normalization(self, layer: Any) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ... import optimizers
+from ...errors import listed
 from ...network import Network
 
 # Functions and classes of keras.losses: ours.
@@ -45,33 +47,58 @@ _OPTIMIZER_OPTIONS: dict[str, Any] = {
 }
 
 
-def compile_alike(keras: Any, model: Any, chain: list[Any], net: Network) -> None:
-    """Compile the network as the model was, or not at all."""
-    if not model.compiled or not _plainly_trained(model, chain):
-        return
-    optimizer, loss = _optimizer(keras, model.optimizer, net.dtype), _loss(keras, model.loss)
-    if optimizer is None or loss is None:
+def compile_alike(keras: Any, model: Any, trained: Sequence[Any], net: Network) -> None:
+    """Compile the network as the model was, or warn that this cannot be.
+
+    `trained` has the Keras variable of each array that the network trains, in order: None where there is
+    none, and a value that is no variable where Keras computes it.
+    """
+    if not model.compiled:
         return
     try:
-        net.compile(optimizer, loss)
-    except ValueError:  # a loss that goes with another output here
-        return
+        _check_pulled(model)
+        _check_trained(model, trained)
+        net.compile(_optimizer(keras, model.optimizer, net.dtype), _loss(keras, model.loss))
+    except ValueError as error:
+        warnings.warn(f"the network is not compiled as model {model.name!r} is: {error}", stacklevel=3)
 
 
-def _plainly_trained(model: Any, chain: list[Any]) -> bool:
-    """Whether nothing but the loss pulls at the weights, and at all of them."""
-    constraints = [
-        getattr(layer, f"{name}_constraint", None)
-        for layer in chain
-        for name in ("kernel", "bias", "gamma", "beta")
-    ]
-    weighted = (model.get_compile_config() or {}).get("loss_weights") is not None
-    trainable = all(layer.trainable for layer in chain)
-    return trainable and not weighted and not model.losses and not any(constraints)
+def _check_pulled(model: Any) -> None:
+    """Raises ValueError unless the loss alone pulls at the weights."""
+    for layer in model._flatten_layers():
+        if getattr(layer, "activity_regularizer", None) is not None:
+            raise ValueError(f"layer {layer.name!r} has an activity_regularizer, expected none")
+    for variable in model.trainable_variables:
+        for name in ("regularizer", "constraint"):
+            if getattr(variable, name, None) is not None:
+                raise ValueError(f"variable {variable.path!r} has a {name}, expected none")
+    if model.losses:
+        raise ValueError(
+            f"it has {len(model.losses)} losses of its own beside the compiled one, expected none"
+        )
+    if (model.get_compile_config() or {}).get("loss_weights") is not None:
+        raise ValueError("it was compiled with loss_weights, expected none")
 
 
-def _is_plain(config: Mapping[str, Any], options: Mapping[str, Any]) -> bool:
-    return all(config.get(name, value) == value for name, value in options.items())
+def _check_trained(model: Any, trained: Sequence[Any]) -> None:
+    """Raises ValueError unless Keras trains what the network does, each variable by itself."""
+    theirs = {id(variable): variable for variable in model.trainable_variables}
+    for variable in trained:
+        if variable is None:
+            raise ValueError("a normalization has scale=False or center=False, expected both gamma and beta")
+        if theirs.pop(id(variable), None) is None:
+            name = getattr(variable, "path", "a kernel that is computed")
+            raise ValueError(
+                f"{name!r} is frozen, used twice or made of others, expected one that is trained"
+            )
+    for variable in theirs.values():
+        raise ValueError(f"variable {variable.path!r} is trained, expected kernels, biases, gammas and betas")
+
+
+def _check_plain(what: str, config: Mapping[str, Any], options: Mapping[str, Any]) -> None:
+    for name, plain in options.items():
+        if config.get(name, plain) != plain:
+            raise ValueError(f"its {what} has {name}={config[name]!r}, expected {plain!r}")
 
 
 def _loss(keras: Any, loss: Any) -> Any:
@@ -80,29 +107,34 @@ def _loss(keras: Any, loss: Any) -> Any:
     config: dict[str, Any] = {}
     name = getattr(loss, "__name__", type(loss).__name__)
     if isinstance(loss, keras.losses.Loss):
-        config = {**loss.get_config(), **vars(loss).get("_fn_kwargs", {})}  # Huber's lacks its delta (3.15)
-    elif getattr(keras.losses, name, None) is not loss:
-        return None
-    if name not in _LOSSES or not _is_plain(config, _LOSS_OPTIONS):
-        return None
+        # Huber's get_config lacks its delta, and all lack their dtype (3.15).
+        config = {**loss.get_config(), **vars(loss).get("_fn_kwargs", {}), "dtype": loss.dtype}
+    known = getattr(keras.losses, name, None)
+    if name not in _LOSSES or known not in (loss, type(loss)):
+        raise ValueError(f"its loss is {name!r}, expected one of keras.losses: {listed(_LOSSES)}")
+    _check_plain("loss", config, _LOSS_OPTIONS)
+    if config.get("dtype") not in (None, "float32", "float64"):
+        raise ValueError(f"its loss has the dtype {config['dtype']!r}, expected float32 or float64")
     found = _LOSSES[name]
     return (found, float(config["delta"])) if found == "huber" and "delta" in config else found
 
 
-def _optimizer(keras: Any, optimizer: Any, dtype: np.dtype[Any]) -> optimizers.Optimizer | None:
+def _optimizer(keras: Any, optimizer: Any, dtype: np.dtype[Any]) -> optimizers.Optimizer:
     """SGD or Adam at a constant rate; the others of Keras have epsilon elsewhere or decay biases too."""
+    name = type(optimizer).__name__
+    if type(optimizer) not in (keras.optimizers.SGD, keras.optimizers.Adam):
+        raise ValueError(f"its optimizer is {name!r}, expected SGD or Adam of keras.optimizers")
     config = optimizer.get_config()
-    if isinstance(config["learning_rate"], dict) or not _is_plain(config, _OPTIMIZER_OPTIONS):
-        return None
+    if isinstance(config["learning_rate"], dict):
+        raise ValueError("its optimizer has a schedule for the learning rate, expected a number")
+    _check_plain("optimizer", config, _OPTIMIZER_OPTIONS)
     rate = float(config["learning_rate"])
     if dtype == np.float32:
         rate = float(str(np.float32(rate)))  # 0.001, not the float32 beside it: the same step
     clipping = {name: config[name] for name in ("clipvalue", "global_clipnorm")}
-    if type(optimizer) is keras.optimizers.SGD:
+    if name == "SGD":
         momentum = config["momentum"]
         nesterov = config["nesterov"] and momentum > 0
         return optimizers.SGD(rate, momentum=momentum, nesterov=nesterov, **clipping)
-    if type(optimizer) is keras.optimizers.Adam:
-        names = ("beta_1", "beta_2", "epsilon")
-        return optimizers.Adam(rate, **{name: config[name] for name in names}, **clipping)
-    return None
+    names = ("beta_1", "beta_2", "epsilon")
+    return optimizers.Adam(rate, **{name: config[name] for name in names}, **clipping)
