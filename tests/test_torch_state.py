@@ -56,7 +56,21 @@ def test_numbers_give_the_order(dtype):
 
 def test_numbers_inside_words_give_the_order():
     state = linear("fc10", 2, 3) | linear("fc2", 4, 2) | linear("fc1", 3, 4)
-    assert from_state_dict(state).layer_sizes == (3, 4, 2, 3)
+    assert from_state_dict(state, activation="relu").layer_sizes == (3, 4, 2, 3)
+
+
+@pytest.mark.parametrize("hidden", [1, 3])
+def test_no_activation_is_guessed(hidden):
+    """Two networks that differ in it alone have the same state dict."""
+    state = {}
+    for i in range(hidden + 1):
+        state |= linear(str(2 * i), 3, 3)
+    message = f"activation is None, expected that of the {hidden} hidden layers, which a state dict does not"
+    with pytest.raises(ValueError, match=message) as caught:
+        from_state_dict(state)
+    assert 'activation="relu"' in str(caught.value) and "\n" not in str(caught.value)
+    net = from_state_dict(state, activation=["tanh"] * hidden)
+    assert [layer.activation for layer in net.layers] == ["tanh"] * hidden + ["identity"]
 
 
 def test_one_layer_without_a_name():
@@ -81,7 +95,7 @@ def test_layers_choose_and_order():
     actor = from_state_dict(POLICY, layers=["mlp_extractor.policy_net", "action_net"], activation="tanh")
     assert actor.layer_sizes == (4, 64, 64, 2)
     assert_same_bits(actor.weights[1], POLICY["mlp_extractor.policy_net.2.weight"].T)
-    critic = from_state_dict(POLICY, layers=["mlp_extractor.value_net", "value_net"])
+    critic = from_state_dict(POLICY, layers=["mlp_extractor.value_net", "value_net"], activation="tanh")
     assert critic.layer_sizes == (4, 64, 64, 1)
 
 
@@ -101,7 +115,7 @@ def test_layers_choose_and_order():
 )
 def test_no_order_is_guessed(layers, message):
     with pytest.raises(ValueError, match=message):
-        from_state_dict(POLICY, layers=layers)
+        from_state_dict(POLICY, layers=layers, activation="tanh")
 
 
 def test_layers_is_a_list():
@@ -133,7 +147,7 @@ def test_normalisations_are_recognised(dtype):
         | linear("4", 4, 2, dtype=dtype.name)
         | batch("5", 2, dtype=dtype.name)
     )
-    net = from_state_dict(state, output="sigmoid", fold=False, epsilon=1e-4)
+    net = from_state_dict(state, activation="relu", output="sigmoid", fold=False, epsilon=1e-4)
     assert [type(layer) for layer in net.layers] == [
         LayerNormalization, Dense, BatchNormalization, Activation, Dense, BatchNormalization, Activation,
     ]  # fmt: skip
@@ -143,7 +157,7 @@ def test_normalisations_are_recognised(dtype):
     assert_same_bits(weights["layers.2.gamma"], np.ones(4, dtype))
     assert_same_bits(weights["layers.2.variance"], state["2.running_var"])
     assert_same_bits(weights["layers.4.beta"], state["5.bias"])
-    folded = from_state_dict(state, output="sigmoid", epsilon=1e-4)
+    folded = from_state_dict(state, activation="relu", output="sigmoid", epsilon=1e-4)
     assert [type(layer) for layer in folded.layers] == [LayerNormalization, Dense, Dense]
     X = RNG.normal(size=(5, 3)).astype(dtype)
     # Two layers of at most 4 products each, 20 roundings in all, amplified by norms of at most 4.
@@ -158,8 +172,8 @@ def test_dtypes():
     assert from_state_dict(halves, dtype="float64").dtype == np.float64
     mixed = linear("0", 3, 2) | linear("1", 2, 2, dtype="float64")
     with pytest.raises(TypeError, match="state holds float32 and float64, expected one of them, or dtype="):
-        from_state_dict(mixed)
-    assert from_state_dict(mixed, dtype="float32").dtype == np.float32
+        from_state_dict(mixed, activation="relu")
+    assert from_state_dict(mixed, dtype="float32", activation="relu").dtype == np.float32
 
 
 WRONG = [
@@ -203,7 +217,7 @@ WRONG = [
 @pytest.mark.parametrize(("state", "error", "message"), WRONG, ids=lambda value: None)
 def test_what_makes_no_network(state, error, message):
     with pytest.raises(error, match=message) as caught:
-        from_state_dict(state)
+        from_state_dict(state, activation="relu")
     assert type(caught.value) is error and "\n" not in str(caught.value)
 
 
@@ -314,7 +328,7 @@ def test_hostile_files(content, tmp_path):
 def test_truncated_and_altered_files(written):
     path = written(linear("0", 3, 4) | batch("1", 4) | linear("2", 4, 2))
     whole = path.read_bytes()
-    assert from_state_dict(path).layer_sizes == (3, 4, 2)
+    assert from_state_dict(path, activation="relu").layer_sizes == (3, 4, 2)
     for end in range(0, len(whole), 7):
         path.write_bytes(whole[:end])
         with pytest.raises(ModelFileError, match="state.safetensors is not a readable safetensors file"):
@@ -323,7 +337,9 @@ def test_truncated_and_altered_files(written):
     for at in range(header):
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
         try:
-            assert isinstance(from_state_dict(path), Network)  # a changed name or shape may still be one
+            assert isinstance(
+                from_state_dict(path, activation="relu"), Network
+            )  # a changed name or shape may still be one
         except (ValueError, TypeError) as error:
             assert type(error) in (ValueError, TypeError, ModelFileError)
 

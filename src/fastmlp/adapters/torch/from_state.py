@@ -28,7 +28,7 @@ def from_state_dict(
     state: str | os.PathLike[str] | Mapping[str, Any],
     *,
     layers: Sequence[str] | None = None,
-    activation: Any = "relu",
+    activation: Any = None,
     output: Any = "identity",
     dtype: str | None = None,
     fold: bool = True,
@@ -48,10 +48,11 @@ def from_state_dict(
         in the order of their numbers.  What is not named is left out.  None takes all, if their names differ
         in numbers alone: "0" before "2" before "10".
     activation : str, (str, float) or list
-        Of the hidden layers, as `Network` has it: the file does not know it.  It stands after a normalisation
+        Of the hidden layers, as `Network` has it: the file does not know it, so that it has to be said where
+        there is more than one Linear.  It stands after a normalisation
         that directly follows the Linear; but between them where the numbers leave room, as in "0" and "2".
     output : str or (str, float)
-        Of the last layer.
+        Of the last layer; the default is that of a module that ends with Linear.
     dtype : {"float32", "float64"}, optional
         None takes that of the tensors; half precision becomes float32.
     fold : bool
@@ -71,7 +72,7 @@ def from_state_dict(
     ModelFileError
         If the file is damaged or of another format, such as PyTorch's own, a pickle; it is a ValueError.
     ValueError, TypeError
-        If the tensors make no network, or their order is not known.
+        If the tensors make no network, or their order or the activation of hidden layers is not known.
     ImportError
         For a file, without safetensors.
 
@@ -256,6 +257,11 @@ def _dtype(parts: Sequence[Part]) -> str:
 def _with_activations(parts: Sequence[Part], activation: Any, output: Any) -> Iterator[Part]:
     """The parts, each Linear with its activation at its place."""
     dense = [i for i, part in enumerate(parts) if isinstance(part.layer, Dense)]
+    if activation is None and len(dense) > 1:
+        raise ValueError(
+            f"activation is None, expected that of the {len(dense) - 1} hidden layers, which a state dict does "
+            'not hold: activation="relu", say, or a list with one for each'
+        )
     names = activation if isinstance(activation, list) else [activation] * (len(dense) - 1)
     if dense and len(names) != len(dense) - 1:
         raise ValueError(
