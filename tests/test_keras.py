@@ -303,12 +303,21 @@ class Own(keras.Model):
         ([layers.Dense(3), layers.ReLU(6.0)], "a relu with a max_value or a threshold"),
         ([layers.Dense(3), layers.ReLU(threshold=1.0)], "a relu with a max_value or a threshold"),
         ([layers.Dense(3), layers.Softmax(axis=0)], "softmax along the axis 0, expected -1"),
-        ([layers.Dense(3, "softmax"), layers.Dense(2)], r"layer 1, .* after a softmax, .* last layer alone"),
-        ([layers.Dense(3, "relu"), layers.Activation("tanh")], r"after Dense\(3, 'relu'\), expected a Dense"),
-        ([layers.Activation("tanh"), layers.Dense(3)], "an activation after the input"),
-        ([layers.Dropout(0.1), layers.Dropout(0.2), layers.Dense(1)], "layer 1, .*second Dropout in a row"),
+        ([layers.Dense(3, "softmax"), layers.Dense(2)], r"layer 0, .*: it is softmax before other layers"),
+        (
+            [layers.Dense(3, "relu"), layers.Activation("tanh")],
+            r"layer 1, .* 'tanh' after Dense\(3, 'relu'\), expected",
+        ),
+        (
+            [layers.Activation("tanh"), layers.Dense(3)],
+            "layer 0, .*: it is the activation 'tanh' after the input",
+        ),
+        (
+            [layers.Dense(3), layers.Dropout(0.1), layers.Activation("tanh")],
+            "layer 1, .*Dropout before 'tanh'",
+        ),
         ([layers.Dropout(0.1, noise_shape=(1, 13)), layers.Dense(1)], "its noise_shape is"),
-        ([layers.Dense(3), layers.Dropout(0.1)], "Dropout"),
+        ([layers.Dense(3), layers.Dropout(0.1)], "layer 1, .*: it is Dropout at the end"),
         ([layers.Dense(3), layers.Rescaling(2.0)], "layer 1, .* directly after the input"),
         ([layers.Rescaling(2.0), layers.Normalization(), layers.Dense(3)], "layer 1, .* after the input"),
         ([layers.Rescaling([2.0] * 13), layers.Dense(3)], "scale or its offset is an array"),
@@ -320,8 +329,8 @@ class Own(keras.Model):
         ([layers.Dense(3, layers.ReLU(dtype="float64"))], "its dtype is 'float64', expected 'float32'"),
         ([layers.Dense(3), layers.BatchNormalization(renorm=True)], "its renorm is True"),
         ([layers.Dense(3), layers.LayerNormalization(rms_scaling=True)], "its rms_scaling is True"),
-        ([layers.BatchNormalization(), layers.Dropout(0.1)], "expected a width or a Dense layer"),
-        ([layers.Flatten()], "layers has"),
+        ([layers.BatchNormalization(), layers.Dropout(0.1)], "model .* has no dense layer"),
+        ([layers.Flatten()], "model .* has no dense layer"),
     ],
 )
 def test_what_has_no_equal_is_refused(elements, message):

@@ -476,20 +476,20 @@ REFUSED = [
     (sequence(hooked), ValueError, r"module\.1\.0 is Linear with forward hooks, expected none"),
     (lambda: nn.ModuleList([nn.Linear(3, 3)]), TypeError, "module is ModuleList, which says nothing of"),
     (sequence(nn.ModuleDict), TypeError, r"module\.1\.0 is ModuleDict"),
-    (lambda: nn.Sequential(), ValueError, "module has no Linear layer"),
-    (lambda: nn.LayerNorm(3), ValueError, "module has no Linear layer"),
-    (sequence(lambda: nn.Linear(4, 3)), ValueError, r"module\.1\.0 takes 4 inputs, expected the 3 of"),
-    (sequence(lambda: nn.LayerNorm(4)), ValueError, r"module\.1\.0 takes 4 inputs, expected the 3 of"),
+    (lambda: nn.Sequential(), ValueError, "module has no dense layer"),
+    (lambda: nn.LayerNorm(3), ValueError, "module has no dense layer"),
+    (sequence(lambda: nn.Linear(4, 3)), ValueError, r"module\.1\.0: it takes 4 inputs, expected the 3 of"),
+    (sequence(lambda: nn.LayerNorm(4)), ValueError, r"module\.1\.0: it takes 4 inputs, expected the 3 of"),
     (sequence(lambda: nn.LayerNorm((3, 3))), ValueError, r"module\.1\.0 is LayerNorm over \(3, 3\)"),
     (sequence(lambda: nn.BatchNorm1d(3, track_running_stats=False)), ValueError, "without running"),
     (sequence(lambda: nn.BatchNorm1d(3, momentum=None)), ValueError, r"module\.1\.0 has momentum=None"),
     (sequence(lambda: nn.Dropout(1.0)), ValueError, r"module\.1\.0: rate is 1, expected"),
-    (sequence(nn.Dropout), ValueError, r"module\.1\.0 is Dropout at the end"),
-    (sequence(nn.Dropout, nn.Tanh), ValueError, r"module\.1\.0 is Dropout before 'tanh', expected it after"),
-    (sequence(nn.Tanh, nn.ReLU), ValueError, r"module\.1\.1 is the activation 'relu', expected it"),
-    (lambda: nn.Sequential(nn.ReLU(), nn.Linear(3, 3)), ValueError, r"module\.0 is the activation 'relu'"),
+    (sequence(nn.Dropout), ValueError, r"module\.1\.0: it is Dropout at the end"),
+    (sequence(nn.Dropout, nn.Tanh), ValueError, r"1.0: it is Dropout before 'tanh', expected it after"),
+    (sequence(nn.Tanh, nn.ReLU), ValueError, r"module\.1\.1: it is the activation 'relu' after"),
+    (lambda: nn.Sequential(nn.ReLU(), nn.Linear(3, 3)), ValueError, r"0: it is the activation 'relu'"),
     (sequence(lambda: nn.Softmax(dim=0)), ValueError, r"module\.1\.0 is Softmax\(dim=0\), expected dim=-1"),
-    (sequence(lambda: nn.Softmax(1), lambda: nn.Linear(3, 3)), ValueError, r"module\.1\.0 is softmax before"),
+    (sequence(lambda: nn.Softmax(1), lambda: nn.Linear(3, 3)), ValueError, r"1\.0: it is softmax before"),
     (sequence(lambda: nn.Softplus(beta=2)), ValueError, r"module\.1\.0 is Softplus\(beta=2, threshold=20"),
     (sequence(lambda: nn.Softplus(threshold=5)), ValueError, r"Softplus\(beta=1.0, threshold=5\)"),
     (sequence(lambda: nn.Flatten(0)), ValueError, r"module\.1\.0 is Flatten\(0, -1\), expected Flatten"),
@@ -510,7 +510,7 @@ def test_refused_modules(make, error, message):
 
 
 def test_refused_arguments():
-    with pytest.raises(ValueError, match="module takes 3 inputs, expected the 4 of n_in"):
+    with pytest.raises(ValueError, match="module: it takes 3 inputs, expected the 4 of the input"):
         from_torch(nn.Linear(3, 2), n_in=4)
     with pytest.raises(TypeError, match="fold is 1, expected True, False or None"):
         from_torch(nn.Linear(3, 2), fold=1)

@@ -108,9 +108,9 @@ def test_layers_choose_and_order():
         (["action_net", "action_net"], "layers has 'action_net' twice"),
         (
             ["mlp_extractor.value_net", "action_net", "value_net"],
-            "value_net takes 64 inputs, expected the 2 of",
+            "value_net: it takes 64 inputs, expected the 2 of",
         ),
-        ([], "state has no Linear layer"),
+        ([], "state has no dense layer"),
     ],
 )
 def test_no_order_is_guessed(layers, message):
@@ -177,7 +177,7 @@ def test_dtypes():
 
 
 WRONG = [
-    ({}, ValueError, "state has no Linear layer"),
+    ({}, ValueError, "state has no dense layer"),
     (
         {"0.weight": np.ones((2, 3, 3))},
         ValueError,
@@ -197,13 +197,17 @@ WRONG = [
     ),
     ({"0.weight_hh_l0": np.ones((2, 3))}, ValueError, "state has '0.weight_hh_l0'"),
     (linear("0", 3, 2) | norm("1", 2, "running_mean"), ValueError, "state lacks '1.running_var'"),
-    (linear("0", 3, 2) | norm("1", 3, "weight", "bias"), ValueError, "1 takes 3 inputs, expected the 2 of 0"),
+    (
+        linear("0", 3, 2) | norm("1", 3, "weight", "bias"),
+        ValueError,
+        "1: it takes 3 inputs, expected the 2 of 0",
+    ),
     (
         linear("0", 3, 2) | norm("1", 2, "weight") | norm("1", 3, "bias"),
         ValueError,
         r"1.bias has shape \(3,\), expected one number a column as 1.weight",
     ),
-    (linear("0", 3, 2) | linear("1", 4, 2), ValueError, "1 takes 4 inputs, expected the 2 of 0"),
+    (linear("0", 3, 2) | linear("1", 4, 2), ValueError, "1: it takes 4 inputs, expected the 2 of 0"),
     ({"0.weight": np.ones((2, 3), int)}, TypeError, "0.weight holds int64, expected real numbers"),
     ({"0.weight": "BF16"}, TypeError, "0.weight is BF16, expected one of F16, F32, F64"),
     ({"0.weight": np.ones((0, 3))}, ValueError, "units is 0"),
@@ -227,7 +231,7 @@ def test_wrong_activations():
         from_state_dict(state, activation="tan")
     with pytest.raises(ValueError, match="activation has 2 names, expected one for each of 1 hidden layers"):
         from_state_dict(state, activation=["tanh", "tanh"])
-    with pytest.raises(ValueError, match="0 is softmax before other layers, expected it at the end"):
+    with pytest.raises(ValueError, match="0: it is softmax before other layers, expected it at the end"):
         from_state_dict(state, activation="softmax")
 
 

@@ -11,11 +11,11 @@ import numpy as np
 from ... import layers as ours
 from ...errors import listed
 from ...network import Network
+from ..chain import Part, network
 from . import activations, training
 from ._module import keras_module
 
 Array = np.ndarray[Any, Any]
-_ROW = ("softmax", "log_softmax")
 
 
 def from_keras(model: Any, *, seed: int | np.random.Generator | None = None) -> Network:
@@ -68,12 +68,13 @@ def from_keras(model: Any, *, seed: int | np.random.Generator | None = None) -> 
     reader = _Reader(keras, _input_shape(model))
     for label, layer in _chain(keras, model):
         try:
-            reader.read(layer)
+            reader.read(layer, label)
         except ValueError as error:
             raise ValueError(f"{label}: {error}") from None
-    _check_inputs(keras, model, reader.dtype or "float32")
-    net = Network([math.prod(reader.input_shape), *reader.layers], dtype=reader.dtype or "float32", seed=seed)
-    net.set_weights(reader.weights)
+    dtype = reader.dtype or "float32"
+    _check_inputs(keras, model, dtype)
+    n_in = math.prod(reader.input_shape)
+    net = network(reader.parts, f"model {model.name!r}", n_in=n_in, dtype=dtype, seed=seed)
     training.compile_alike(keras, model, reader.trained, net)
     return net
 
@@ -154,16 +155,15 @@ def _functional(model: Any) -> list[Any]:
 
 
 class _Reader:
-    """What was read so far: layers of a network, their weights, and the shape that one row has there."""
+    """What was read so far: the parts of a chain, and the shape that one row has there."""
 
     def __init__(self, keras: Any, input_shape: tuple[int, ...]) -> None:
         self.keras = keras
         self.input_shape = self.shape = input_shape
-        self.layers: list[ours.Layer] = []
-        self.weights: list[Array] = []
-        self.trained: list[Any] = []  # the variables of those that training changes, None for constants
+        self.parts: list[Part] = []
+        self.trained: list[Any] = []  # the variables of arrays that training changes, None for constants
         self.dtype: str | None = None
-        self._methods: dict[str, Callable[[Any], None]] = {
+        self._methods: dict[str, Callable[[Any, str], None]] = {
             "Dense": self._dense,
             "Dropout": self._dropout,
             "BatchNormalization": self._batch_normalization,
@@ -171,21 +171,17 @@ class _Reader:
             "Flatten": self._flatten,
             "Rescaling": self._rescaling,
             "Normalization": self._normalization,
-            "InputLayer": lambda layer: None,
+            **dict.fromkeys(("Activation", *activations.LAYERS), self._activation),
         }
 
-    def read(self, layer: Any) -> None:
+    def read(self, layer: Any, path: str) -> None:
         kind = activations.kind(self.keras, layer)
-        if kind not in (*self._methods, "Activation", *activations.LAYERS):
-            known = sorted({*self._methods, "Activation", *activations.LAYERS} - {"InputLayer"})
-            raise ValueError(f"not supported, expected one of {listed(known)}")
-        if kind != "InputLayer":
-            self._check(layer)
-        activation = activations.of_layer(self.keras, layer)
-        if activation is None:
-            self._methods[kind](layer)
-        else:
-            self._activation(activation)
+        if kind == "InputLayer":
+            return
+        if kind not in self._methods:
+            raise ValueError(f"not supported, expected one of {listed(sorted(self._methods))}")
+        self._check(layer)
+        self._methods[kind](layer, path)
 
     def _check(self, layer: Any) -> None:
         if not layer.built:
@@ -197,12 +193,6 @@ class _Reader:
             raise ValueError(f"its dtype is {dtype!r}, expected {self.dtype!r} as the layers before it have")
         self.dtype = dtype
 
-    def _append(self, layer: ours.Layer) -> None:
-        last = self.layers[-1] if self.layers else None
-        if isinstance(last, (ours.Dense, ours.Activation)) and last.activation in _ROW:
-            raise ValueError(f"it stands after a {last.activation}, expected that in the last layer alone")
-        self.layers.append(layer)
-
     def _numbers(self, *variables: Any) -> list[Array]:
         return [np.array(self.keras.ops.convert_to_numpy(variable)) for variable in variables]
 
@@ -212,69 +202,49 @@ class _Reader:
             raise ValueError(f"it is applied to the shape {self.shape}, expected a Flatten before it")
         return self.shape[0]
 
-    def _dense(self, layer: Any) -> None:
+    def _dense(self, layer: Any, path: str) -> None:
         self._width()
         if getattr(layer, "quantization_mode", None) is not None:
             raise ValueError(f"it is quantized as {layer.quantization_mode!r}, expected a plain one")
-        self._append(ours.Dense(layer.units, "identity", use_bias=layer.use_bias))
         variables = [layer.kernel, *([layer.bias] if layer.use_bias else [])]
-        self.weights += self._numbers(*variables)
+        dense = ours.Dense(layer.units, "identity", use_bias=layer.use_bias)
+        self.parts.append(Part(path, dense, tuple(self._numbers(*variables))))
         self.trained += variables
         self.shape = (layer.units,)
-        activation = activations.of_function(self.keras, layer.activation)
+        self.parts.append(Part(path, ours.Activation(activations.of_function(self.keras, layer.activation))))
         if isinstance(layer.activation, self.keras.layers.Layer):
             self._check(layer.activation)
-        self._activation(activation)
 
-    def _activation(self, activation: activations.ActivationName) -> None:
-        if activation == "identity":
-            return
-        if activation in _ROW:
+    def _activation(self, layer: Any, path: str) -> None:
+        name = activations.of_layer(self.keras, layer)
+        assert name is not None
+        if name in ("softmax", "log_softmax"):
             self._width()
-        last = self.layers[-1] if self.layers else None
-        if isinstance(last, ours.Dense) and last.activation == "identity":
-            self.layers[-1] = ours.Dense(last.units, activation, use_bias=last.use_bias)
-        elif isinstance(last, (ours.BatchNormalization, ours.LayerNormalization)):
-            self._append(ours.Activation(activation))
-        else:
-            after = "the input" if last is None else repr(last)
-            raise ValueError(
-                f"it is an activation after {after}, expected a Dense without one or a normalization there"
-            )
+        self.parts.append(Part(path, ours.Activation(name)))
 
-    def _dropout(self, layer: Any) -> None:
+    def _dropout(self, layer: Any, path: str) -> None:
         if layer.noise_shape is not None:
             raise ValueError(f"its noise_shape is {layer.noise_shape}, expected None")
-        if layer.rate == 0:
-            return
-        if self.layers and isinstance(self.layers[-1], ours.Dropout):
-            raise ValueError("it is a second Dropout in a row, expected one")
-        self._append(ours.Dropout(layer.rate))
+        self.parts.append(Part(path, ours.Dropout(layer.rate)))
 
-    def _flatten(self, layer: Any) -> None:
+    def _flatten(self, layer: Any, path: str) -> None:
         if layer.data_format == "channels_first" and len(self.shape) > 1:
             raise ValueError("its data_format is 'channels_first', expected 'channels_last'")
         self.shape = (math.prod(self.shape),)
 
-    def _first(self) -> None:
-        if self.layers:
-            raise ValueError(f"it stands after {self.layers[-1]!r}, expected it directly after the input")
-
-    def _rescaling(self, layer: Any) -> None:
-        self._first()
+    def _rescaling(self, layer: Any, path: str) -> None:
         if np.ndim(layer.scale) or np.ndim(layer.offset):
             raise ValueError("its scale or its offset is an array, expected numbers")
-        self._append(ours.Rescaling(float(layer.scale), float(layer.offset)))
+        self.parts.append(Part(path, ours.Rescaling(float(layer.scale), float(layer.offset))))
 
-    def _normalization(self, layer: Any) -> None:
+    def _normalization(self, layer: Any, path: str) -> None:
         """(x - mean) / max(sqrt(variance), epsilon), all in the layer's own dtype."""
-        self._first()
         if layer.invert:
             raise ValueError("its invert is True, expected False")
         mean, variance = self._numbers(layer.mean, layer.variance)
         std = np.maximum(np.sqrt(variance), self.keras.backend.epsilon())
         rows = (np.broadcast_to(array, (1, *self.shape)).ravel().tolist() for array in (mean, std))
-        self._append(ours.Standardize(*map(tuple, rows)))
+        self.parts.append(Part(path, ours.Standardize(*map(tuple, rows))))
 
     def _gamma_beta(self, layer: Any) -> list[Array]:
         width = self._width()
@@ -286,14 +256,15 @@ class _Reader:
         self.trained += [layer.gamma if layer.scale else None, layer.beta if layer.center else None]
         return [gamma, beta]
 
-    def _batch_normalization(self, layer: Any) -> None:
+    def _batch_normalization(self, layer: Any, path: str) -> None:
         if getattr(layer, "renorm", False):
             raise ValueError("its renorm is True, expected False")
-        self.weights += self._gamma_beta(layer) + self._numbers(layer.moving_mean, layer.moving_variance)
-        self._append(ours.BatchNormalization(layer.momentum, layer.epsilon))
+        arrays = self._gamma_beta(layer) + self._numbers(layer.moving_mean, layer.moving_variance)
+        made = ours.BatchNormalization(layer.momentum, layer.epsilon)
+        self.parts.append(Part(path, made, tuple(arrays)))
 
-    def _layer_normalization(self, layer: Any) -> None:
+    def _layer_normalization(self, layer: Any, path: str) -> None:
         if getattr(layer, "rms_scaling", False):
             raise ValueError("its rms_scaling is True, expected False")
-        self.weights += self._gamma_beta(layer)
-        self._append(ours.LayerNormalization(layer.epsilon))
+        arrays = self._gamma_beta(layer)
+        self.parts.append(Part(path, ours.LayerNormalization(layer.epsilon), tuple(arrays)))

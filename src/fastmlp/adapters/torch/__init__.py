@@ -1,6 +1,6 @@
 """PyTorch's conventions: W is (n_out, n_in), activations are modules, momentum is the share of the new batch.
 
-`parts` holds what the three directions have in common, `modules` what PyTorch lacks.
+`modules` holds what PyTorch lacks.
 """
 
 from .from_module import from_torch

@@ -13,14 +13,13 @@ from ...layers import (
     BatchNormalization,
     Dense,
     Dropout,
-    Layer,
     LayerNormalization,
     Rescaling,
     Standardize,
 )
 from .._optional import require
+from ..chain import Part, network, part
 from . import modules
-from .parts import Part, network
 
 if TYPE_CHECKING:
     from ...network import Network
@@ -105,7 +104,7 @@ def from_torch(
     fold = not module.training if fold is None else fold
     dtype = _dtype(module) if dtype is None else dtype
     parts = list(_Reader(nn, fold).parts(module, "module"))
-    return network(parts, n_in=n_in, dtype=dtype, fold=fold, seed=seed, argument="module")
+    return network(parts, "module", n_in=n_in, dtype=dtype, seed=seed, fold=fold)
 
 
 def _dtype(module: Any) -> str:
@@ -181,14 +180,14 @@ class _Reader:
             _array(getattr(module, name), f"{path}.{name}") for name in ("running_mean", "running_var")
         ]
         momentum = 0.0 if module.momentum is None else round(1 - module.momentum, 15)
-        yield Part(path, _made(path, BatchNormalization, momentum, module.eps), (*affine, *statistics))
+        yield part(path, BatchNormalization, momentum, module.eps, arrays=(*affine, *statistics))
 
     def layer_norm(self, module: Any, path: str) -> Iterator[Part]:
         if len(module.normalized_shape) != 1:
             shape = tuple(module.normalized_shape)
             raise ValueError(f"{path} is LayerNorm over {shape}, expected the last axis alone")
         arrays = self.affine(module, module.normalized_shape[0], path)
-        yield Part(path, _made(path, LayerNormalization, module.eps), arrays)
+        yield part(path, LayerNormalization, module.eps, arrays=arrays)
 
     def affine(self, module: Any, width: int, path: str) -> tuple[Array, Array]:
         """gamma and beta, (width,) each; 1 and 0 where the module has none."""
@@ -200,7 +199,7 @@ class _Reader:
         return gamma, beta
 
     def dropout(self, module: Any, path: str) -> Iterator[Part]:
-        yield Part(path, _made(path, Dropout, module.p))
+        yield part(path, Dropout, module.p)
 
     def flatten(self, module: Any, path: str) -> Iterator[Part]:
         axes = (module.start_dim, module.end_dim)
@@ -219,7 +218,7 @@ class _Reader:
         yield Part(path, Standardize(tuple(mean.tolist()), tuple(std.tolist())))
 
     def activation(self, ours: str | tuple[str, float], path: str) -> Iterator[Part]:
-        yield Part(path, _made(path, Activation, ours))
+        yield part(path, Activation, ours)
 
     def plain(self, ours: str, module: Any, path: str) -> Iterator[Part]:
         return self.activation(ours, path)
@@ -255,11 +254,3 @@ def _array(tensor: Any, path: str) -> Array:
         raise TypeError(f"{path} is {tensor.dtype}, expected real numbers")
     tensor = tensor.detach().cpu()
     return np.asarray(tensor if tensor.dtype.itemsize >= 4 else tensor.float())
-
-
-def _made(path: str, cls: Callable[..., Layer], *arguments: Any) -> Layer:
-    """A layer; what its own check says begins with the path."""
-    try:
-        return cls(*arguments)
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"{path}: {error}") from None

@@ -12,7 +12,7 @@ import numpy as np
 from ...errors import ModelFileError, listed
 from ...layers import Activation, BatchNormalization, Dense, LayerNormalization
 from .._optional import require
-from .parts import Part, network
+from ..chain import Part, network
 
 if TYPE_CHECKING:
     from ...network import Network
@@ -88,7 +88,7 @@ def from_state_dict(
     parts = [_part(prefix, leaves, tensors, epsilon) for prefix, leaves in groups.items()]
     dtype = _dtype(parts) if dtype is None else dtype
     complete = list(_with_activations(parts, activation, output))
-    return network(complete, n_in=None, dtype=dtype, fold=fold, seed=seed, argument="state")
+    return network(complete, "state", n_in=None, dtype=dtype, seed=seed, fold=fold)
 
 
 # ---- reading ----
@@ -259,8 +259,8 @@ def _with_activations(parts: Sequence[Part], activation: Any, output: Any) -> It
     dense = [i for i, part in enumerate(parts) if isinstance(part.layer, Dense)]
     if activation is None and len(dense) > 1:
         raise ValueError(
-            f"activation is None, expected that of the {len(dense) - 1} hidden layers, which a state dict does "
-            'not hold: activation="relu", say, or a list with one for each'
+            f"activation is None, expected that of the {len(dense) - 1} hidden layers, which a state dict "
+            'does not hold: activation="relu", say, or a list with one for each'
         )
     names = activation if isinstance(activation, list) else [activation] * (len(dense) - 1)
     if dense and len(names) != len(dense) - 1:

@@ -1,0 +1,179 @@
+"""The parts of a foreign chain of layers in order, and the `Network` they make.
+
+Keras, PyTorch and ONNX say in a table of their own which part each of their layers is; what parts mean beside
+each other is the same for all and stands here:
+
+- an activation belongs to the dense layer or the normalisation directly before it;
+- Dropout acts on the next layer's inputs.  Before relu or leaky_relu it goes behind them, as f(c x) = c f(x)
+  for c >= 0; two in a row, of rates p and q, are one of rate 1 - (1 - p)(1 - q), since a value then survives
+  both with probability (1 - p)(1 - q), independently of others, and is divided by just that;
+- a softmax stands at the end, preprocessing at the beginning;
+- Dropout of rate 0 and the identity are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from .. import registry
+from ..layers import (
+    Activation,
+    BatchNormalization,
+    Dense,
+    Dropout,
+    Layer,
+    LayerNormalization,
+    Rescaling,
+    Standardize,
+)
+from ..network import Network
+
+Array = np.ndarray[Any, Any]
+
+_HOMOGENEOUS = ("relu", "leaky_relu")
+_NORMALIZATIONS = (BatchNormalization, LayerNormalization)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One layer.
+
+    Attributes
+    ----------
+    path : str
+        Where it stands, for messages: "module.net.2", "layer 2, 'dense' (Dense)".
+    layer : Layer
+    arrays : tuple of ndarray
+        As `Network.get_weights` has them: W (n_in, n_out) and b of `Dense`; gamma, beta, mean and variance,
+        (n,) each, of `BatchNormalization`; gamma and beta of `LayerNormalization`.
+    """
+
+    path: str
+    layer: Layer
+    arrays: tuple[Array, ...] = ()
+
+
+def part(path: str, cls: Callable[..., Layer], *arguments: Any, arrays: Sequence[Array] = ()) -> Part:
+    """A part with a new layer; what the layer's own check says begins with the path."""
+    try:
+        return Part(path, cls(*arguments), tuple(arrays))
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{path}: {error}") from None
+
+
+def network(
+    parts: Sequence[Part], whole: str, *, n_in: int | None, dtype: str, seed: Any, fold: bool = False
+) -> Network:
+    """The Network of the parts, its batch normalisation folded or not; `whole` is what messages call them."""
+    width, parts = settled(parts, whole, n_in)
+    layers = [part.layer for part in parts]
+    net = Network([width, *layers], dtype=dtype, seed=seed)
+    net.set_weights([array for part in parts for array in part.arrays])
+    return net.folded() if fold and any(isinstance(layer, BatchNormalization) for layer in layers) else net
+
+
+def settled(
+    parts: Sequence[Part],
+    whole: str,
+    n_in: int | None,
+    identity: Callable[[str, int], Part] | None = None,
+) -> tuple[int, list[Part]]:
+    """The input's width, and the parts as the layers of a Network.
+
+    `identity` makes the dense layer that does nothing, of a path and a width, for an activation that has no
+    layer to belong to; without it that is refused.
+
+    Raises
+    ------
+    ValueError
+        If the parts do not fit each other; the message begins with the path of one.
+    """
+    width = first = input_width(parts, whole, n_in)
+    parts = [part for part in parts if not _does_nothing(part.layer)]
+    _check_ends(parts)
+    result: list[Part] = []
+    for part in parts:
+        if isinstance(part.layer, Activation):
+            _append_activation(result, part, identity and (lambda path, n=width: identity(path, n)))
+        elif isinstance(part.layer, Dropout) and result and isinstance(result[-1].layer, Dropout):
+            kept = (1 - result[-1].layer.rate) * (1 - part.layer.rate)
+            result[-1] = replace(result[-1], layer=Dropout(1 - kept))
+        else:
+            result.append(part)
+        width = part.layer.units if isinstance(part.layer, Dense) else width
+    return first, result
+
+
+def input_width(parts: Sequence[Part], whole: str, n_in: int | None) -> int:
+    """The width of the input, once every part fits the one before."""
+    if not any(isinstance(part.layer, Dense) for part in parts):
+        raise ValueError(f"{whole} has no dense layer, expected one or more")
+    first = width = n_in
+    before = "the input"
+    for part in parts:
+        needed = _needed_width(part)
+        if needed is None:
+            continue
+        if width not in (None, needed):
+            raise ValueError(f"{part.path}: it takes {needed} inputs, expected the {width} of {before}")
+        first = needed if first is None else first
+        width, before = needed, part.path
+        if isinstance(part.layer, Dense):
+            width = part.layer.units
+    assert first is not None
+    return first
+
+
+def _needed_width(part: Part) -> int | None:
+    if isinstance(part.layer, (Dense, *_NORMALIZATIONS)):
+        return len(part.arrays[0])
+    return len(part.layer.mean) if isinstance(part.layer, Standardize) else None
+
+
+def _does_nothing(layer: Layer) -> bool:
+    return layer in (Dropout(0.0), Activation("identity"))
+
+
+def _check_ends(parts: Sequence[Part]) -> None:
+    """Raises ValueError for what belongs to the beginning or the end of the chain and stands elsewhere."""
+    for i, part in enumerate(parts):
+        if isinstance(part.layer, (Rescaling, Standardize)) and i:
+            came = f"{part.path}: it is {type(part.layer).__name__} after {parts[i - 1].path}"
+            raise ValueError(f"{came}, expected it directly after the input")
+        name = _activation_name(part.layer)
+        if name and registry.ACTIVATIONS[name][1] == "row" and i < len(parts) - 1:
+            raise ValueError(f"{part.path}: it is {name} before other layers, expected it at the end")
+    if isinstance(parts[-1].layer, Dropout):
+        raise ValueError(f"{parts[-1].path}: it is Dropout at the end, expected a layer after it")
+
+
+def _activation_name(layer: Layer) -> str:
+    return registry.resolve_activation(layer.activation)[0] if isinstance(layer, Activation) else ""
+
+
+def _append_activation(result: list[Part], part: Part, identity: Callable[[str], Part] | None) -> None:
+    """Gives an activation to the layer it belongs to."""
+    assert isinstance(part.layer, Activation)
+    name = _activation_name(part.layer)
+    dropout = [result.pop()] if result and isinstance(result[-1].layer, Dropout) else []
+    last = result[-1].layer if result else None
+    free = (isinstance(last, Dense) and last.activation == "identity") or isinstance(last, _NORMALIZATIONS)
+    if free and dropout and name not in _HOMOGENEOUS:
+        if identity is None:
+            raise ValueError(f"{dropout[0].path}: it is Dropout before {name!r}, expected it after that")
+        free = False
+    if not free:
+        if identity is None:
+            came = f"the activation {name!r} after {repr(last) if result else 'the input'}"
+            raise ValueError(f"{part.path}: it is {came}, expected it after a dense layer or a normalisation")
+        result += [*dropout, identity(part.path)]
+        dropout, last = [], result[-1].layer
+    if isinstance(last, Dense):
+        result[-1] = replace(result[-1], layer=replace(last, activation=part.layer.activation))
+    else:
+        result.append(part)
+    result += dropout
