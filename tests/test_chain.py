@@ -161,7 +161,31 @@ def from_keras_chain():
     return from_keras(keras.Sequential([*chain, L.LayerNormalization(), L.Dense(2, "softmax")]), seed=0)
 
 
-@pytest.mark.parametrize("make", [from_torch_chain, from_keras_chain])
+def from_onnx_chain():
+    onnx = pytest.importorskip("onnx")
+    import fastmlp.onnx
+
+    arrays = {
+        "W": np.ones((3, 4)),
+        "V": np.ones((4, 2)),
+        "gamma": np.ones(4),
+        "none": 0,
+        "half": 0.5,
+        "fifth": 0.2,
+    }
+    steps = [("Dropout", "none"), ("MatMul", "W"), ("Dropout", "half"), ("Relu",), ("Dropout", "fifth")]
+    steps += [("LayerNormalization", "gamma"), ("MatMul", "V"), ("Softmax",)]
+    nodes = [
+        onnx.helper.make_node(op, [f"t{i}", *rest], [f"t{i + 1}"]) for i, (op, *rest) in enumerate(steps)
+    ]
+    ends = [onnx.helper.make_tensor_value_info(name, 1, ["n", None]) for name in ("t0", f"t{len(steps)}")]
+    given = [onnx.numpy_helper.from_array(np.asarray(a, np.float32), name) for name, a in arrays.items()]
+    graph = onnx.helper.make_graph(nodes, "chain", ends[:1], ends[1:], given)
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)])
+    return fastmlp.onnx.from_model(model)
+
+
+@pytest.mark.parametrize("make", [from_torch_chain, from_keras_chain, from_onnx_chain])
 def test_a_chain_means_the_same_from_everywhere(make):
     kinds = [
         (type(layer), getattr(layer, "rate", getattr(layer, "activation", None))) for layer in make().layers

@@ -404,7 +404,7 @@ def test_what_no_layer_is_alone_becomes_part_of_one(nodes, expected):
         ([("Relu", ["x"], "z")], "has the output 'y', which is never computed"),
         ([("Transpose", ["W"], "y")], "computes its output 'y' from no input"),
         ([("Relu", ["x"], "y")], "has no Gemm and no MatMul"),
-        ([("Gemm", ["x", "W"], "h"), ("Softmax", ["h"], "s"), ("Gemm", ["s", "V"], "y")], "softmax is in"),
+        ([("Gemm", ["x", "W"], "h"), ("Softmax", ["h"], "s"), ("Gemm", ["s", "V"], "y")], "softmax before"),
         ([("MatMul", ["x", "V"], "y")], "its weights have shape (3, 3), expected (4, n_out)"),
         ([("MatMul", ["x", "W"], "h"), ("Add", ["h", "C"], "y")], "a constant has shape (4,), expected (3,)"),
         ([("MatMul", ["x", "D"], "h"), ("MatMul", ["h", "V"], "y")], "expected float64"),
@@ -434,6 +434,44 @@ def test_what_is_no_chain_of_layers_is_named(nodes, message):
     with pytest.raises(ModelFileError) as caught:
         fastmlp.onnx.from_model(graph_of(*made, constants=constants))
     assert message in str(caught.value), caught.value
+
+
+def dropout(operand, output, rate):
+    return node("Dropout", [operand, rate], output)
+
+
+def test_dropouts_mean_what_they_do_elsewhere():
+    """Two are one of their product, one before relu goes behind it, and one at the end does nothing."""
+    nodes = [node("MatMul", ["x", "W"], "a"), dropout("a", "b", "half"), node("Relu", ["b"], "c")]
+    nodes += [dropout("c", "d", "fifth"), dropout("d", "e", "none"), node("MatMul", ["e", "V"], "f")]
+    nodes += [node("Softmax", ["f"], "g"), dropout("g", "y", "half")]
+    constants = [W, ("V", np.ones((3, 2), np.float32)), ("none", np.float32(0))]
+    constants += [("half", np.float32(0.5)), ("fifth", np.float32(0.2))]
+    net = fastmlp.onnx.from_model(graph_of(*nodes, constants=constants))
+    assert [getattr(layer, "activation", layer) for layer in net.layers] == ["relu", Dropout(0.6), "softmax"]
+
+
+def test_no_factor_beside_a_dropout_is_lost():
+    """A sum, dropout, and a factor between two layers."""
+    nodes = [node("MatMul", ["x", "W"], "a"), node("Tanh", ["a"], "b"), node("Add", ["b", "B"], "c")]
+    nodes += [dropout("c", "d", "half"), node("Mul", ["d", "S"], "e"), node("MatMul", ["e", "V"], "y")]
+    V, scale = np.arange(6, dtype=np.float32).reshape(3, 2), np.array([2, 3, 5], np.float32)
+    constants = [W, B, ("V", V), ("S", scale), ("half", np.float32(0.5))]
+    net = fastmlp.onnx.from_model(graph_of(*nodes, constants=constants))
+    assert_same_bits(net.weights[1], V * scale[:, None])
+    assert_same_bits(net.biases[1], scale @ V)
+
+
+def test_a_small_file_cannot_make_many_wide_normalizations():
+    """Of a scale and a shift that are numbers, while the rows are wide."""
+    wide = np.ones((1, 50_000), np.float32)
+    nodes = [node("MatMul", ["x", "W"], "h0")]
+    nodes += [node("LayerNormalization", [f"h{i}", "one", "one"], f"h{i + 1}") for i in range(1000)]
+    model = graph_of(
+        *nodes, constants=[("W", wide), ("one", np.float32(1))], shape=("rows", 1), outputs=("h1000",)
+    )
+    with pytest.raises(ModelFileError, match="bytes of parameters, expected at most 8 times as many"):
+        fastmlp.onnx.from_model(model)
 
 
 def test_a_second_input_or_output_is_refused_but_may_be_chosen():

@@ -1,7 +1,6 @@
 """ONNX: `save` writes a network's graph, `load` reads graphs of multi-layer perceptrons, ours and others'.
 
-`expressions` and `operators` hold what both directions share: one table of activations as expressions of ONNX
-operators, which the writer turns into nodes and the reader finds among nodes.
+`save` writes activations as the expressions of `forms`; `load` knows them by their values (`recognition`).
 """
 
 from .reading import from_model, load

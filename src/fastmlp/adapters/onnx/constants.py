@@ -7,28 +7,38 @@ from typing import Any
 import numpy as np
 
 from ...errors import ModelFileError, listed
+from .evaluation import evaluated
 from .nodes import SMALL, Node
-from .tensors import Reader
+from .tensors import FLOATS, Reader
 
 Array = np.ndarray[Any, Any]
 
+_AS_LARGE = ("Identity", "Cast", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Sqrt")  # as their operand
+_SHAPES = ("Gather", "Concat")  # of the few numbers of a shape
+_FOLDED = ("Add", *_AS_LARGE, *_SHAPES)
 
-def computed(node: Node, reader: Reader) -> Array:
+
+def computed(node: Node, reader: Reader, opset: int) -> Array:
     """The value of a node without operands, or of constants alone."""
     if node.op == "Constant":
         return _constant(node, reader)
     arrays = [node.constant(i) for i in range(len(node.operands))]
-    try:
-        result = None if not arrays or arrays[0] is None else _FOLDED[node.op](node, *arrays)
-    except KeyError:
-        result = None
-    except (ValueError, TypeError, IndexError, AttributeError) as error:
-        raise ModelFileError(f"{node}: it cannot be computed: {error}") from None
-    if result is None:
+    if node.op not in _FOLDED or not arrays or arrays[0] is None:
         raise ModelFileError(f"{node}, of constants: expected one of {listed(_FOLDED)}")
-    if result.base is None:
+    sizes = [array.size for array in arrays if array is not None]
+    if node.op in _SHAPES and sum(sizes) > SMALL:
+        raise ModelFileError(f"{node}, of {sum(sizes)} constants: expected those of a shape")
+    if node.op == "Add" and min(sizes) > 1:
+        raise ModelFileError(f"{node}, of two constant tensors: expected a tensor and a number")
+    if node.op == "Cast" and node.integer("to", 0) not in (*FLOATS, 6, 7):
+        raise ModelFileError(f"{node}: a constant as data type {node.integer('to', 0)}, expected a number's")
+    try:
+        result = evaluated(node, arrays, opset)
+    except ValueError as error:
+        raise ModelFileError(f"{node}: it cannot be computed: {error}") from None
+    if not np.may_share_memory(result, arrays[0]):
         reader.use(result.nbytes)
-    return np.asarray(result)
+    return result
 
 
 def _constant(node: Node, reader: Reader) -> Array:
@@ -43,67 +53,3 @@ def _constant(node: Node, reader: Reader) -> Array:
             f"{node}: a Constant of {listed(node.attributes) or 'nothing'}, expected numbers"
         )
     return reader.array(node.attribute("value", 4, "t", None))
-
-
-def _cast(node: Node, x: Array, *_: Any) -> Array:
-    dtype = {1: np.float32, 11: np.float64, 6: np.int32, 7: np.int64}[node.integer("to", 0)]
-    return x.astype(dtype, copy=False)
-
-
-def _squeeze(node: Node, x: Array, axes: Array | None = None) -> Array:
-    chosen = node.axes(axes)
-    return np.squeeze(x, None if chosen is None else tuple(chosen))
-
-
-def _unsqueeze(node: Node, x: Array, axes: Array | None = None) -> Array:
-    return np.expand_dims(x, tuple(node.axes(axes) or ()))
-
-
-def _reshape(node: Node, x: Array, shape: Array) -> Array:
-    wanted = [int(n) for n in shape.ravel()[:SMALL]]
-    if not node.integer("allowzero", 0):
-        wanted = [n if n else x.shape[i] for i, n in enumerate(wanted)]
-    return x.reshape(wanted)
-
-
-def _transpose(node: Node, x: Array) -> Array:
-    return x.transpose(node.integers("perm"))
-
-
-def _gather(node: Node, x: Array, indices: Array) -> Array:
-    if x.size > SMALL or indices.size > SMALL:
-        raise ValueError(f"of {x.size} numbers, expected those of a shape")
-    return np.asarray(np.take(x, indices.astype(np.int64), axis=node.integer("axis", 0)))
-
-
-def _concat(node: Node, *arrays: Array | None) -> Array:
-    parts = [array for array in arrays if array is not None]
-    if sum(part.size for part in parts) > SMALL:
-        raise ValueError("it has too many numbers, expected those of a shape")
-    return np.concatenate(parts, axis=node.integer("axis", 0))
-
-
-def _add(node: Node, x: Array, y: Array) -> Array:
-    if x.size > 1 and y.size > 1:
-        raise ValueError("of two tensors, expected a tensor and a number")
-    return np.asarray(x + y)
-
-
-def _sqrt(node: Node, x: Array) -> Array:
-    if not (x >= 0).all():
-        raise ValueError("of negative numbers")
-    return np.asarray(np.sqrt(x))
-
-
-_FOLDED: dict[str, Any] = {
-    "Add": _add,
-    "Sqrt": _sqrt,
-    "Identity": lambda node, x: x,
-    "Cast": _cast,
-    "Transpose": _transpose,
-    "Reshape": _reshape,
-    "Squeeze": _squeeze,
-    "Unsqueeze": _unsqueeze,
-    "Gather": _gather,
-    "Concat": _concat,
-}

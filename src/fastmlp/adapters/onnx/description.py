@@ -12,7 +12,6 @@ from ... import layers as descriptions
 from ... import validation
 from ...layers import BatchNormalization, Dense, Layer, LayerNormalization, Rescaling, Standardize
 from ...network import Network
-from .assembly import Assembled
 
 KEY = "fastmlp"
 _SEED = 0  # of networks from elsewhere: training them gives the same weights every time
@@ -24,7 +23,7 @@ def text(net: Network) -> str:
     return json.dumps({"layers": layers, "seed": net.seed}, allow_nan=False)
 
 
-def restored(model: Any, found: Assembled) -> tuple[list[Layer], int]:
+def restored(model: Any, found: Sequence[Layer], n_in: int, dtype: np.dtype[Any]) -> tuple[list[Layer], int]:
     """The layers and the seed of the metadata, if they describe what the graph computes; else the graph's.
 
     A graph may have been changed since it was saved, and what it computes is what counts.
@@ -35,14 +34,14 @@ def restored(model: Any, found: Assembled) -> tuple[list[Layer], int]:
         described = [descriptions.from_config(item) for item in saved["layers"]]
         descriptions.check(described)
         seed = validation.integer(saved["seed"], "seed", 0, 2**64 - 1)
-        if _computing(described, found) == _computing(found.layers, found):
+        if _computing(described, n_in, dtype) == _computing(found, n_in, dtype):
             return described, seed
     except (IndexError, KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError):
         pass
-    return found.layers, _SEED
+    return list(found), _SEED
 
 
-def _computing(layers: Sequence[Layer], found: Assembled) -> list[Any]:
+def _computing(layers: Sequence[Layer], n_in: int, dtype: np.dtype[Any]) -> list[Any]:
     """What of the layers a graph has, numbers as its float32 attributes and its constants hold them."""
     result: list[Any] = []
     for layer in layers:
@@ -51,7 +50,7 @@ def _computing(layers: Sequence[Layer], found: Assembled) -> list[Any]:
         elif isinstance(layer, (BatchNormalization, LayerNormalization)):
             result.append((type(layer), np.float32(layer.epsilon)))
         elif isinstance(layer, (Rescaling, Standardize)):
-            pair = layer.shift_and_divisor(found.n_in)
-            result.append([array.astype(found.dtype).tolist() for array in pair])
+            pair = layer.shift_and_divisor(n_in)
+            result.append([array.astype(dtype).tolist() for array in pair])
     names = descriptions.activations(layers)
     return [*result, *((name, np.float32(parameter)) for name, parameter in names)]

@@ -53,7 +53,7 @@ class Graph:
 
     def __init__(self, model: Any, reader: Reader, output: str | None) -> None:
         self._reader = reader
-        self._check_opset(model)
+        self.opset = self._checked_opset(model)
         graph = model.graph
         self._initializers = {text(tensor.name): tensor for tensor in graph.initializer}
         self._producers: dict[str, Node] = {}
@@ -64,8 +64,7 @@ class Graph:
         self._constants: dict[str, Array] = {}
         self._aliases: dict[str, str] = {}
         self._lengths: dict[str, list[int]] = {}
-        self._sums: dict[str, tuple[Any, Any]] = {}
-        self._deviations: list[tuple[Array, Any, Any]] = []
+        self._origins: dict[int, Node] = {}  # of constants that are computed, by their id
         self.input = ""
         self.width: int | None = None
         self._rows = 0
@@ -77,11 +76,12 @@ class Graph:
         if not self.input:
             raise ModelFileError(f"computes its output {self._target!r} from no input")
 
-    def _check_opset(self, model: Any) -> None:
+    def _checked_opset(self, model: Any) -> int:
         versions = {text(item.domain): item.version for item in model.opset_import}
         version = versions.get("", versions.get("ai.onnx", 0))
         if version < _OLDEST_OPSET:
             raise ModelFileError(f"is written in opset {version}, expected {_OLDEST_OPSET} or newer")
+        return int(version)
 
     def _add(self, position: int, proto: Any) -> None:
         domain = text(proto.domain)
@@ -168,7 +168,9 @@ class Graph:
         data = node.data()
         lengths = self._lengths.get(node.source)
         if not data:
-            self._compute(node)
+            value = computed(node, self._reader, self.opset)
+            self._constants[node.output] = value
+            self._origins[id(value)] = node
         elif node.op == "Shape":
             self._constants[node.output] = shapes.shape(node, lengths)
         elif node.op in SHAPES:
@@ -221,17 +223,14 @@ class Graph:
             self._lengths[name] = shape[1:]
             self.width = math.prod(shape[1:])
 
-    def _compute(self, node: Node) -> None:
-        value = computed(node, self._reader)
-        if node.op == "Sqrt" and node.source in self._sums:
-            self._deviations.append((value, *self._sums[node.source]))
-        if node.op == "Add":
-            self._sums[node.output] = (node.constant(0), node.constant(1))
-        self._constants[node.output] = value
-
     def deviation(self, array: Array | None) -> tuple[Array, Array] | None:
         """The variance and the epsilon that a constant is the root of the sum of, or None."""
-        return next(((v, e) for root, v, e in self._deviations if root is array), None)
+        root = self._origins.get(id(array))
+        total = self._origins.get(id(root.operands[0])) if root is not None and root.op == "Sqrt" else None
+        if total is None or total.op != "Add":
+            return None
+        variance, epsilon = total.constant(0), total.constant(1)
+        return None if variance is None or epsilon is None else (variance, epsilon)
 
     # ---- blocks ----
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ...errors import ModelFileError
+from ...layers import Activation, BatchNormalization, Dense, LayerNormalization
 from ...network import Network
+from .. import chain
 from .._optional import require
-from . import description, wire
-from .assembly import assemble
-from .chain import steps
+from . import affine, description, wire
 from .graph import Graph
+from .steps import Step, shortest, steps
 from .tensors import Reader
 
 MAX_BYTES = 2**31 - 1  # a message of protocol buffers cannot be larger
@@ -112,10 +115,18 @@ def _network(model: Any, reader: Reader, output: str | None) -> Network:
     try:
         with np.errstate(all="ignore"):  # what is not finite is refused with the weights
             graph = Graph(model, reader, output)
-            found = assemble(steps(graph, reader), graph.width, reader.use)
-        layers, seed = description.restored(model, found)
-        net = Network([found.n_in, *layers], dtype=found.dtype, seed=seed)
-        net.load_state_dict(_state(found.parameters))
+            found = steps(graph, reader.use)
+            first = _first_dense(found)
+            parts = affine.folded(found, graph.width or len(first.arrays[0]), reader.use)
+            dtype = first.arrays[0].dtype
+            if dtype == np.float32:
+                parts = [_shortened(part) for part in parts]
+            identity = partial(affine.identity, use=reader.use)
+            n_in, parts = chain.settled(parts, "it", graph.width, identity)
+            arrays = [np.asarray(array, dtype) for part in parts for array in part.arrays]
+        layers, seed = description.restored(model, [part.layer for part in parts], n_in, dtype)
+        net = Network([n_in, *layers], dtype=dtype, seed=seed)
+        net.set_weights(arrays)
     except ModelFileError:
         raise
     except (ValueError, TypeError) as error:
@@ -123,7 +134,26 @@ def _network(model: Any, reader: Reader, output: str | None) -> Network:
     return net
 
 
-def _state(parameters: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Arrays by the names of `Network.state_dict`."""
-    layers = enumerate(parameters)
-    return {f"layers.{i}.{name}": array for i, arrays in layers for name, array in arrays.items()}
+def _first_dense(steps: Sequence[Step]) -> chain.Part:
+    """The first dense layer; all must have weights of its dtype."""
+    dense = [step for step in steps if isinstance(step, chain.Part) and isinstance(step.layer, Dense)]
+    if not dense:
+        raise ModelFileError("has no Gemm and no MatMul, expected at least one layer")
+    first = dense[0].arrays[0].dtype
+    for step in dense:
+        if step.arrays[0].dtype != first:
+            came = f"it has {step.arrays[0].dtype} weights"
+            raise ModelFileError(f"{step.path}: {came}, expected {first} as those before it")
+    return dense[0]
+
+
+def _shortened(part: chain.Part) -> chain.Part:
+    """FLOAT attributes as a person would write them, where that is the same number to a float32 network."""
+    layer = part.layer
+    if isinstance(layer, BatchNormalization):
+        layer = replace(layer, momentum=shortest(layer.momentum), epsilon=shortest(layer.epsilon))
+    elif isinstance(layer, LayerNormalization):
+        layer = replace(layer, epsilon=shortest(layer.epsilon))
+    elif isinstance(layer, Activation) and not isinstance(layer.activation, str):
+        layer = Activation((layer.activation[0], shortest(layer.activation[1])))
+    return replace(part, layer=layer)

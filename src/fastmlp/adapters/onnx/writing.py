@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import os
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,8 +24,7 @@ from ...layers import (
 )
 from ...network import Network
 from .._optional import require
-from . import description, operators
-from .expressions import Tree
+from . import description, forms
 
 Array = np.ndarray[Any, Any]
 
@@ -93,9 +94,7 @@ def to_model(net: Network, *, opset: int | None = None, batch: int | None = None
     if not isinstance(net, Network):
         raise TypeError(f"net is a {type(net).__name__}, expected a Network")
     newest = onnx.defs.onnx_opset_version()
-    opset = (
-        DEFAULT_OPSET if opset is None else validation.integer(opset, "opset", operators.OLDEST_OPSET, newest)
-    )
+    opset = DEFAULT_OPSET if opset is None else validation.integer(opset, "opset", forms.OLDEST_OPSET, newest)
     rows = "rows" if batch is None else validation.integer(batch, "batch", 1, validation.MAX_UNITS)
     weights = net.state_dict()
     if sum(array.nbytes for array in weights.values()) > _MAX_BYTES:
@@ -172,8 +171,7 @@ class _Writer:
             return self._node("Add", [self._node("Mul", [tensor, gamma]), beta])
         if single and self._opset >= 17:
             return self._node("LayerNormalization", [tensor, *names], axis=-1, epsilon=layer.epsilon)
-        tree = operators.written(operators.NORMALIZED, layer.epsilon, self._net.dtype.name, self._opset)
-        tensor = self._node("Mul", [self._tree(tree, {"x": tensor}), names[0]])
+        tensor = self._node("Mul", [self._expression(forms.NORMALIZED, layer.epsilon, tensor), names[0]])
         return self._node("Add", [tensor, names[1]])
 
     def _rescaling(self, tensor: str, shift: Array, divisor: Array) -> str:
@@ -187,22 +185,38 @@ class _Writer:
         return tensor
 
     def _activation(self, tensor: str, activation: ActivationName | None) -> str:
-        name, parameter = registry.resolve_activation(activation)
-        tree = operators.written(name, parameter, self._net.dtype.name, self._opset)
-        return self._tree(tree, {"x": tensor})
+        return self._expression(*registry.resolve_activation(activation), tensor)
 
-    def _tree(self, tree: Tree, done: dict[Tree, str]) -> str:
-        """The tensor of a tree; what stands in it twice is computed once."""
-        if tree in done:
-            return done[tree]
-        if isinstance(tree, tuple):
-            op, operands, attributes = tree
-            names = [self._tree(operand, done) for operand in operands]
-            done[tree] = self._node(op, names, **dict(attributes), **self._axes(op, names))
-        else:
-            name = f"{self._prefix}.constant_{len(self._constants)}"
-            done[tree] = self._constant(name, np.array(tree))
-        return done[tree]
+    def _expression(self, name: str, parameter: float, tensor: str) -> str:
+        """The tensor of the form that has this name; what stands in it twice is computed once."""
+        form = ast.parse(forms.text(name, self._net.dtype.name, self._opset), mode="eval").body
+        known: dict[str, float | str] = {"x": tensor, "p": parameter}
+        done: dict[str, str] = {}
+
+        def made(item: ast.expr) -> str:
+            key = ast.dump(item)
+            if key not in done:
+                done[key] = self._operation(item, made, known)
+            return done[key]
+
+        return made(form)
+
+    def _operation(
+        self, item: ast.expr, made: Callable[[ast.expr], str], known: dict[str, float | str]
+    ) -> str:
+        """A node, a constant or a tensor that is there, of one part of an expression."""
+        value = known[item.id] if isinstance(item, ast.Name) else _number(item)
+        if isinstance(value, str):
+            return value
+        if value is not None:
+            return self._constant(f"{self._prefix}.constant_{len(self._constants)}", np.array(value))
+        op, operands, attributes = _taken_apart(item)
+        names = [made(operand) for operand in operands]
+        given = {
+            key: known["p"] if isinstance(value, ast.Name) else ast.literal_eval(value)
+            for key, value in attributes
+        }
+        return self._node(op, names, **given, **self._axes(op, names))
 
     def _axes(self, op: str, operands: list[str]) -> dict[str, list[int]]:
         """The axes of ReduceMean: an attribute, from opset 18 on an operand."""
@@ -228,3 +242,29 @@ class _Writer:
         """Names the last node's result as the graph's."""
         assert self._nodes and self._nodes[-1].output[0] == tensor
         self._nodes[-1].output[0] = OUTPUT
+
+
+_OPERATORS = {
+    ast.Add: "Add", ast.Sub: "Sub", ast.Mult: "Mul", ast.Div: "Div", ast.USub: "Neg",
+    ast.Lt: "Less", ast.Gt: "Greater",
+}  # fmt: skip
+
+
+def _number(item: ast.expr) -> float | None:
+    """The number that an expression is, or None."""
+    try:
+        return float(ast.literal_eval(item))
+    except ValueError:
+        return None
+
+
+def _taken_apart(item: ast.expr) -> tuple[str, list[ast.expr], list[tuple[str, ast.expr]]]:
+    """The operator of an expression, its operands and attributes."""
+    if isinstance(item, ast.BinOp):
+        return _OPERATORS[type(item.op)], [item.left, item.right], []
+    if isinstance(item, ast.UnaryOp):
+        return _OPERATORS[type(item.op)], [item.operand], []
+    if isinstance(item, ast.Compare):
+        return _OPERATORS[type(item.ops[0])], [item.left, item.comparators[0]], []
+    assert isinstance(item, ast.Call) and isinstance(item.func, ast.Name)
+    return item.func.id, item.args, [(str(keyword.arg), keyword.value) for keyword in item.keywords]

@@ -1,0 +1,231 @@
+"""Activations that an ONNX file composes of operators: which are known, and which only look like one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import fastmlp
+from fastmlp import LayerNormalization, ModelFileError, registry
+
+onnx = pytest.importorskip("onnx")
+import fastmlp.onnx  # noqa: E402
+
+
+class Composed:
+    """A graph of x @ W, then what is called on it: ``g.Max(x, 0.0)`` adds a node and gives its tensor."""
+
+    def __init__(self, dtype="float32", opset=20):
+        self.dtype, self.opset = dtype, opset
+        self.nodes, self.constants = [], []
+        self.W = np.random.default_rng(0).normal(size=(5, 4)).astype(dtype)
+
+    def constant(self, value):
+        name = f"c{len(self.constants)}"
+        array = np.asarray(value, np.int64 if isinstance(value, list) else self.dtype)
+        self.constants.append(onnx.numpy_helper.from_array(array, name))
+        return name
+
+    def __getattr__(self, op):
+        def add(*operands, **attributes):
+            names = [item if isinstance(item, str) else self.constant(item) for item in operands]
+            self.nodes.append(onnx.helper.make_node(op, names, [f"t{len(self.nodes)}"], **attributes))
+            return f"t{len(self.nodes) - 1}"
+
+        return add
+
+    def mean(self, x):
+        return self.ReduceMean(x, [-1]) if self.opset >= 18 else self.ReduceMean(x, axes=[-1])
+
+    def model(self, compose):
+        helper = onnx.helper
+        end = compose(self, self.MatMul("x", self.constant(self.W)))
+        kind = helper.np_dtype_to_tensor_dtype(np.dtype(self.dtype))
+        values = [
+            helper.make_tensor_value_info(name, kind, ["rows", n]) for name, n in (("x", 5), (end, None))
+        ]
+        graph = helper.make_graph(self.nodes, "composed", values[:1], values[1:], self.constants)
+        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)], ir_version=8)
+
+
+def read(compose, dtype="float32", opset=20):
+    return fastmlp.onnx.from_model(Composed(dtype, opset).model(compose))
+
+
+def softplus(g, x):
+    return g.Log(g.Add(1.0, g.Exp(x)))
+
+
+def gelu_tanh(g, x, cubic=0.044715):
+    inner = g.Mul(0.7978845608028654, g.Add(x, g.Mul(cubic, g.Pow(x, 3.0))))
+    return g.Mul(g.Mul(0.5, x), g.Add(1.0, g.Tanh(inner)))
+
+
+def normalized(g, x, epsilon=1e-3):
+    centred = g.Sub(x, g.mean(x))
+    return g.Div(centred, g.Sqrt(g.Add(g.mean(g.Pow(centred, 2.0)), epsilon)))
+
+
+COMPOSED = [
+    ("step", lambda g, x: g.Cast(g.Greater(x, 0.0), to=1)),
+    ("step", lambda g, x: g.Where(g.Less(0.0, x), 1.0, 0.0)),
+    ("sigmoid", lambda g, x: g.Div(1.0, g.Add(1.0, g.Exp(g.Neg(x))))),
+    ("sigmoid", lambda g, x: g.Reciprocal(g.Add(g.Exp(g.Mul(x, -1.0)), 1.0))),
+    ("sigmoid", lambda g, x: g.Add(0.5, g.Mul(0.5, g.Tanh(g.Mul(0.5, x))))),
+    ("tanh", lambda g, x: g.Sub(g.Mul(2.0, g.Sigmoid(g.Mul(2.0, x))), 1.0)),
+    ("relu", lambda g, x: g.Max(x, 0.0)),
+    ("relu", lambda g, x: g.Clip(x, 0.0)),
+    ("relu", lambda g, x: g.Mul(0.5, g.Add(x, g.Abs(x)))),
+    ("relu", lambda g, x: g.Where(g.LessOrEqual(x, 0.0), 0.0, x)),
+    (("leaky_relu", 0.2), lambda g, x: g.Where(g.Greater(x, 0.0), x, g.Mul(0.2, x))),
+    (("leaky_relu", 0.2), lambda g, x: g.Where(g.GreaterOrEqual(x, 0.0), x, g.Mul(0.2, x))),
+    (("leaky_relu", 0.2), lambda g, x: g.Max(x, g.Mul(x, 0.2))),
+    (("leaky_relu", 0.2), lambda g, x: g.PRelu(x, 0.2)),
+    (("elu", 0.3), lambda g, x: g.Where(g.Greater(x, 0.0), x, g.Mul(0.3, g.Sub(g.Exp(x), 1.0)))),
+    ("gelu", lambda g, x: g.Mul(x, g.Mul(0.5, g.Add(1.0, g.Erf(g.Div(x, 1.4142135623730951)))))),
+    ("gelu", lambda g, x: g.Mul(g.Mul(x, 0.5), g.Add(g.Erf(g.Mul(0.7071067811865476, x)), 1.0))),
+    ("gelu_tanh", gelu_tanh),
+    ("silu", lambda g, x: g.Div(x, g.Add(1.0, g.Exp(g.Neg(x))))),
+    ("mish", lambda g, x: g.Mul(x, g.Tanh(softplus(g, x)))),
+    ("mish", lambda g, x: g.Mul(x, g.Tanh(g.Where(g.Greater(x, 20.0), x, g.Softplus(x))))),
+    ("softplus", softplus),
+    ("softplus", lambda g, x: g.Where(g.Greater(x, 20.0), x, softplus(g, x))),
+    ("softplus", lambda g, x: g.Neg(g.Log(g.Sigmoid(g.Neg(x))))),
+    ("softsign", lambda g, x: g.Div(x, g.Add(g.Abs(x), 1.0))),
+    ("softmax", lambda g, x: g.Div(g.Exp(x), g.ReduceSum(g.Exp(x), [-1]))),
+    ("log_softmax", lambda g, x: g.Log(g.Softmax(x))),
+    ("log_softmax", lambda g, x: g.Sub(x, g.Log(g.ReduceSum(g.Exp(x), [1])))),
+]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("opset", [13, 17, 20])
+@pytest.mark.parametrize(("expected", "compose"), COMPOSED)
+def test_however_it_is_composed(expected, compose, opset, dtype):
+    net = read(compose, dtype, opset)
+    name, parameter = registry.resolve_activation(net.layers[0].activation)
+    wanted, exact = registry.resolve_activation(expected)
+    assert len(net.layers) == 1 and name == wanted and np.float32(parameter) == np.float32(exact)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("opset", [13, 20])
+@pytest.mark.parametrize("epsilon", [1e-3, 1e-5, 1e-12])
+def test_layer_normalization_however_it_is_composed(epsilon, opset, dtype):
+    net = read(lambda g, x: normalized(g, x, epsilon), dtype, opset)
+    assert net.layers[1] == LayerNormalization(epsilon)
+
+
+SIMILAR = {
+    "a floor beside 0": lambda g, x: g.Max(x, 1e-7),
+    "a step at 0 itself": lambda g, x: g.Where(g.Less(x, 0.0), 0.0, 1.0),
+    "a step of nearly 1": lambda g, x: g.Where(g.Greater(x, 0.0), 1.00001, 0.0),
+    "a limit far out": lambda g, x: g.Clip(x, 0.0, 1e9),
+    "a limit far in": lambda g, x: g.Max(g.Min(x, 3e-9), 0.0),
+    "a limit that two constants make": lambda g, x: g.Div(g.Clip(g.Mul(x, 1e-4), 0.0, 1e5), 1e-4),
+    "a limit that three constants make": lambda g, x: g.Div(
+        g.Div(g.Clip(g.Mul(g.Mul(x, 1e-4), 1e-4), 0.0, 1e5), 1e-4), 1e-4
+    ),
+    "a window between two constants": lambda g, x: g.Where(
+        g.Greater(x, 3.0), g.Where(g.Less(x, 3.00002), 0.0, x), g.Max(x, 0.0)
+    ),
+    "a relu that is no number below 0": lambda g, x: g.Mul(g.Sqrt(x), g.Sqrt(x)),
+    "relu6": lambda g, x: g.Clip(x, 0.0, 6.0),
+    "a shifted relu": lambda g, x: g.Max(x, -1e-4),
+    "another slope beyond 20": lambda g, x: g.Where(g.Greater(x, 20.0), g.Mul(1.0001, x), g.Max(x, 0.0)),
+    "softplus cut at 10": lambda g, x: g.Where(g.Greater(x, 10.0), x, softplus(g, x)),
+    "gelu of a sigmoid": lambda g, x: g.Mul(x, g.Sigmoid(g.Mul(1.702, x))),
+    "gelu_tanh with fewer digits": lambda g, x: gelu_tanh(g, x, 0.0447),
+    "swish with beta": lambda g, x: g.Mul(x, g.Sigmoid(g.Mul(1.0001, x))),
+    "a hard sigmoid": lambda g, x: g.Clip(g.Add(g.Mul(x, 0.2), 0.5), 0.0, 1.0),
+    "a rational tanh": lambda g, x: g.Div(x, g.Sqrt(g.Add(1.0, g.Mul(x, x)))),
+    "selu with fewer digits": lambda g, x: g.Selu(x, alpha=1.673, gamma=1.0507),
+    "a celu": lambda g, x: g.Max(x, g.Mul(0.5, g.Sub(g.Exp(g.Mul(2.0, g.Min(x, 0.0))), 1.0))),
+    "a softmax of columns": lambda g, x: g.Softmax(x, axis=0),
+    "a sum of columns": lambda g, x: g.Div(g.Exp(x), g.ReduceSum(g.Exp(x), [0])),
+    "a mean of all": lambda g, x: g.Sub(x, g.ReduceMean(x)),
+    "epsilon beside the root": lambda g, x: g.Div(
+        g.Sub(x, g.mean(x)), g.Add(g.Sqrt(g.mean(g.Pow(g.Sub(x, g.mean(x)), 2.0))), 1e-3)
+    ),
+    "a difference of columns": lambda g, x: g.Add(g.Relu(x), g.Mul(1e-6, g.ReduceMax(x, axes=[1]))),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", SIMILAR)
+def test_what_is_only_similar_is_refused(name, dtype):
+    with pytest.raises(ModelFileError, match="expected a (layer or an activation|chain of layers)"):
+        read(SIMILAR[name], dtype, 17)
+
+
+def test_a_factor_before_an_activation_stays():
+    g = Composed()
+    net = fastmlp.onnx.from_model(g.model(lambda g, x: g.Softmax(g.Mul(x, 1.001))))
+    assert net.layers[0].activation == "softmax"
+    assert np.array_equal(net.weights[0], (g.W * np.float64(np.float32(1.001))).astype(np.float32))
+
+
+def test_a_constant_for_each_column_is_no_slope():
+    slopes = np.array([0.1, 0.2, 0.3, 0.4], np.float32)
+    with pytest.raises(ModelFileError, match=r"\(PRelu\), takes 't0': no activation is computed like that"):
+        read(lambda g, x: g.PRelu(x, slopes))
+
+
+# ---- what a hostile file may hold ----
+
+
+def tensor_attribute(location):
+    tensor = onnx.TensorProto(data_type=1, dims=[1], data_location=1)
+    tensor.external_data.add(key="location", value=str(location))
+    return tensor
+
+
+@pytest.mark.parametrize("constant", [False, True])
+def test_an_attribute_names_no_file(constant, monkeypatch):
+    """onnx's evaluator would read it as it looks at the attributes of any operator."""
+    read_tensors = []
+    monkeypatch.setattr(
+        onnx.numpy_helper, "to_array", lambda *given: read_tensors.append(given) or np.ones(1)
+    )
+
+    def compose(g, x):
+        end = g.Identity(1.0) if constant else g.Relu(x)
+        g.nodes[-1].attribute.append(onnx.helper.make_attribute("extra", tensor_attribute("secret")))
+        return g.Mul(x, end) if constant else end
+
+    with pytest.raises(ModelFileError, match=r"\((Relu|Identity)\)"):
+        read(compose)
+    assert read_tensors == []
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda g: g.ConstantOfShape([2**40]),
+        lambda g: g.Expand(1.0, [2**40]),
+        lambda g: g.Tile(1.0, [2**40]),
+        lambda g: g.Range(0.0, 1e12, 1.0),
+        lambda g: g.Add(np.ones((5000, 1)), np.ones((1, 5000))),
+        lambda g: g.Gather(np.ones(100), [0] * 100),
+        lambda g: g.Concat(*[np.ones(100)] * 100, axis=0),
+        lambda g: g.Reshape(np.ones(4), [2**40, -1]),
+        lambda g: g.Unsqueeze(np.ones(4), [2**40]),
+        lambda g: g.Cast(1.0, to=8),
+    ],
+)
+def test_a_constant_cannot_be_made_large(make):
+    with pytest.raises(ModelFileError, match=r"node 1 \(\w+\)") as caught:
+        read(lambda g, x: g.Mul(x, make(g)))
+    assert len(str(caught.value)) < 500 and "\n" not in str(caught.value)
+
+
+def test_many_nodes_of_many_constants_are_not_tried_for_ever():
+    """The functions tried are those of a few constants, and the nodes looked at those of a few blocks."""
+
+    def compose(g, x):
+        for i in range(300):
+            x = g.Add(g.Mul(x, 1 + i / 7), g.Tanh(x))
+        return x
+
+    with pytest.raises(ModelFileError, match=r"node 3 \(Add\), .* meet there"):
+        read(compose)
