@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -13,6 +15,7 @@ from fastmlp import (
     LayerNormalization,
     Rescaling,
     Standardize,
+    registry,
 )
 from fastmlp.adapters.chain import Part, network, part, settled
 
@@ -193,3 +196,70 @@ def test_a_chain_means_the_same_from_everywhere(make):
     assert kinds == [
         (Dense, "relu"), (Dropout, 0.6), (LayerNormalization, None), (Dense, "softmax"),
     ]  # fmt: skip
+
+
+# ---- a parameter that an activation does not take ----
+
+
+@pytest.fixture
+def from_zero_on(monkeypatch):
+    """leaky_relu and elu take no number below 0: their derivatives are told from the sign of a."""
+    resolve = registry.resolve_activation
+
+    def checked(value, argument="activation"):
+        name, parameter = resolve(value, argument)
+        if name in ("leaky_relu", "elu") and parameter < 0:
+            raise ValueError(f"{argument} {name!r} came with the parameter {parameter}, expected at least 0")
+        return name, parameter
+
+    monkeypatch.setattr(registry, "resolve_activation", checked)
+
+
+def torch_activation(name, parameter):
+    nn = pytest.importorskip("torch").nn
+    from fastmlp.torch import from_torch
+
+    made = {"leaky_relu": nn.LeakyReLU, "elu": nn.ELU}[name](parameter)
+    return lambda: from_torch(nn.Sequential(nn.Linear(3, 2), made))
+
+
+def keras_activation(name, parameter):
+    keras = pytest.importorskip("keras")
+    from fastmlp.keras import from_keras
+
+    L, key = keras.layers, {"leaky_relu": "negative_slope", "elu": "alpha"}[name]
+    function = functools.partial(getattr(keras.activations, name), **{key: parameter})
+    return lambda: from_keras(
+        keras.Sequential([keras.Input((3,)), L.Dense(2), L.Activation(function, name="a")])
+    )
+
+
+def onnx_activation(name, parameter):
+    onnx = pytest.importorskip("onnx")
+    import fastmlp.onnx
+
+    op = {"leaky_relu": "LeakyRelu", "elu": "Elu"}[name]
+    nodes = [onnx.helper.make_node("MatMul", ["x", "W"], ["h"])]
+    nodes += [onnx.helper.make_node(op, ["h"], ["y"], "a", alpha=parameter)]
+    ends = [onnx.helper.make_tensor_value_info(end, 1, ["n", None]) for end in ("x", "y")]
+    W = onnx.numpy_helper.from_array(np.ones((3, 2), np.float32), "W")
+    graph = onnx.helper.make_graph(nodes, "one", ends[:1], ends[1:], [W])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)])
+    return lambda: fastmlp.onnx.from_model(model)
+
+
+PLACES = [
+    (torch_activation, r"module\.1: activation"),
+    (keras_activation, r"layer 1, 'a' \(Activation\): activation"),
+    (onnx_activation, r"node 1, 'a' \((LeakyRelu|Elu)\), takes 'h': activation"),
+]
+
+
+@pytest.mark.parametrize(("make", "place"), PLACES)
+@pytest.mark.parametrize("name", ["leaky_relu", "elu"])
+def test_a_parameter_out_of_range_is_named_with_its_place(make, place, name, from_zero_on):
+    read = make(name, -0.25)
+    with pytest.raises(ValueError, match=rf"{place} '{name}' .*-0\.25") as caught:
+        read()
+    assert "\n" not in str(caught.value)
+    assert make(name, 0.25)().layers[0].activation == (name, 0.25)
