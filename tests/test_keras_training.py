@@ -1,5 +1,9 @@
 """A compiled Keras model gives a network that trains alike, or one that is not compiled."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -82,9 +86,16 @@ class Square(keras.losses.Loss):
         return keras.ops.mean((y_true - y_pred) ** 2, axis=-1)
 
 
+class Own(keras.optimizers.SGD):
+    """Of the same name, so that only its module tells."""
+
+
+Own.__name__ = "SGD"
+
 NOT_OURS = [
-    ("rmsprop", "mse", None, "optimizer is 'RMSprop', expected SGD or Adam"),
-    ("adamw", "mse", None, "optimizer is 'AdamW'"),
+    ("rmsprop", "mse", None, "RMSprop, expected SGD or Adam of keras"),
+    ("adamw", "mse", None, ".AdamW, expected SGD or Adam"),
+    (Own(0.1), "mse", None, "test_keras_training.SGD, expected SGD or Adam of keras.optimizers"),
     (keras.optimizers.Adam(amsgrad=True), "mse", None, "optimizer has amsgrad=True, expected False"),
     (keras.optimizers.Adam(clipnorm=1.0), "mse", None, "optimizer has clipnorm=1.0, expected None"),
     (keras.optimizers.Adam(weight_decay=0.1), "mse", None, "optimizer has weight_decay=0.1, expected None"),
@@ -150,15 +161,15 @@ PULLED = [
         "layer 'a' has an activity_regularizer",
     ),
     (lambda: [layers.Dense(3), layers.Dropout(0.1, activity_regularizer="l1"), layers.Dense(3)], "'dropout"),
-    (lambda: [layers.Dense(3, trainable=False)], "/kernel' is frozen"),
-    (frozen_kernel, "kernel' is frozen"),
-    (lambda: [layers.Dense(3), layers.BatchNormalization(trainable=False)], "/gamma' is frozen"),
+    (lambda: [layers.Dense(3, trainable=False)], "/kernel' is not trained"),
+    (frozen_kernel, "kernel' is not trained"),
+    (lambda: [layers.Dense(3), layers.BatchNormalization(trainable=False)], "/gamma' is not trained"),
     (lambda: [layers.Dense(3), layers.BatchNormalization(scale=False)], "scale=False or center=False"),
     (lambda: [layers.Dense(3), layers.BatchNormalization(center=False)], "scale=False or center=False"),
     (lambda: [layers.LayerNormalization(scale=False), layers.Dense(3)], "scale=False or center=False"),
     (lambda: [layers.LayerNormalization(center=False), layers.Dense(3)], "scale=False or center=False"),
-    (shared, "/kernel' is frozen, used twice"),
-    (with_lora, "a kernel that is computed"),
+    (shared, "/kernel' is not trained by itself, as if frozen or used twice"),
+    (with_lora, "a kernel that is computed from others is not trained"),
 ]
 
 
@@ -184,3 +195,19 @@ def test_a_model_that_is_not_compiled_gives_no_warning(recwarn):
     model = keras.Sequential([keras.Input((4,)), layers.Dense(3, kernel_regularizer="l2")])
     assert from_keras(model).optimizer is None
     assert not [item for item in recwarn if "compiled" in str(item.message)]
+
+
+def test_the_optimizers_of_pytorchs_backend_are_known():
+    """Keras makes subclasses of the same names there; the backend is chosen when Keras is imported."""
+    pytest.importorskip("torch")
+    code = """
+import keras
+from fastmlp.keras import from_keras
+for optimizer in ("sgd", "adam", "adamw"):
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    model.compile(optimizer, "mse")
+    print(type(from_keras(model).optimizer).__name__)
+"""
+    environment = {**os.environ, "KERAS_BACKEND": "torch", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert done.stdout.split() == ["SGD", "Adam", "NoneType"], done.stderr[-2000:]

@@ -87,10 +87,9 @@ def _check_trained(model: Any, trained: Sequence[Any]) -> None:
         if variable is None:
             raise ValueError("a normalization has scale=False or center=False, expected both gamma and beta")
         if theirs.pop(id(variable), None) is None:
-            name = getattr(variable, "path", "a kernel that is computed")
-            raise ValueError(
-                f"{name!r} is frozen, used twice or made of others, expected one that is trained"
-            )
+            path = getattr(variable, "path", None)
+            name = "a kernel that is computed from others" if path is None else f"variable {path!r}"
+            raise ValueError(f"{name} is not trained by itself, as if frozen or used twice")
     for variable in theirs.values():
         raise ValueError(f"variable {variable.path!r} is trained, expected kernels, biases, gammas and betas")
 
@@ -121,9 +120,14 @@ def _loss(keras: Any, loss: Any) -> Any:
 
 def _optimizer(keras: Any, optimizer: Any, dtype: np.dtype[Any]) -> optimizers.Optimizer:
     """SGD or Adam at a constant rate; the others of Keras have epsilon elsewhere or decay biases too."""
-    name = type(optimizer).__name__
-    if type(optimizer) not in (keras.optimizers.SGD, keras.optimizers.Adam):
-        raise ValueError(f"its optimizer is {name!r}, expected SGD or Adam of keras.optimizers")
+    cls = type(optimizer)
+    name = cls.__name__
+    # With PyTorch's backend Keras makes a subclass of the same name.
+    own = name in ("SGD", "Adam") and isinstance(optimizer, getattr(keras.optimizers, name))
+    if not own or not cls.__module__.startswith("keras."):
+        raise ValueError(
+            f"its optimizer is {cls.__module__}.{name}, expected SGD or Adam of keras.optimizers"
+        )
     config = optimizer.get_config()
     if isinstance(config["learning_rate"], dict):
         raise ValueError("its optimizer has a schedule for the learning rate, expected a number")
