@@ -294,6 +294,14 @@ def test_one_file_alone_knows(what, pattern, files):
     assert {name for name, text in c_sources().items() if re.search(pattern, text)} == files, what
 
 
+def test_every_helper_of_the_vector_type_is_used():
+    sources = c_sources()
+    helpers = set(re.findall(r"^INLINE \w+ (\w+)\(", sources.pop("vec.h"), re.M))
+    used = set(re.findall(r"\w+", " ".join(sources.values())))
+    assert {"vfma", "vload"} <= helpers
+    assert helpers - used == set()
+
+
 def symbols(*options):
     command = ["nm", "-D", *options, _kernels.__file__]
     try:

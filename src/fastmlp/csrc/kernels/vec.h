@@ -155,20 +155,6 @@ INLINE vec vmax(vec a, vec limit) { return MM(max)(limit, a); }
 
 INLINE vec vabs(vec a) { return (vec)((ivec)a & (bits)(((ubits)~0) >> 1)); }
 
-/* Round to the nearest integer, ties to even, for |a| < 2^(MANTISSA_BITS - 1): by addition, as conversions
-   out of range differ between machines.  *shifted is what vpow2 takes. */
-INLINE vec vround(vec a, vec *shifted)
-{
-    *shifted = a + vset1(ROUND_MAGIC);
-    return *shifted - vset1(ROUND_MAGIC);
-}
-
-/* 2^k for the k whose vround was `shifted`; k in [1 - EXPONENT_BIAS, EXPONENT_BIAS]. */
-INLINE vec vpow2(vec shifted)
-{
-    return (vec)(((ivec)shifted << MANTISSA_BITS) + ((bits)EXPONENT_BIAS << MANTISSA_BITS));
-}
-
 /* The lower or upper halves of two vectors, element by element in turn: a0 b0 a1 b1 ... */
 #if VBYTES * 8 / BITS == 16
 #define VLOW 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
