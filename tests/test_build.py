@@ -1,6 +1,5 @@
 """setup.py: a file's flags on each platform, what CFLAGS cannot change, the message without a compiler."""
 
-import importlib.metadata
 import json
 import os
 import platform
@@ -257,14 +256,3 @@ def test_warnings_are_errors_on_request(build, monkeypatch):
     assert not set(build["CYTHON_WARNINGS"]) & set(builder.flags(source))
     builder.compiler.compiler_type = "msvc"
     assert all(flag.startswith("/clang:-") for flag in builder.flags(source))
-
-
-def test_the_wheel_has_no_sources():
-    files = [str(file) for file in importlib.metadata.files("fastmlp") or []]
-    if not any("_kernels" in file and file.endswith((".so", ".pyd")) for file in files):
-        pytest.skip("fastmlp is not installed from a wheel")
-    assert "fastmlp/py.typed" in files and "fastmlp/_kernels.pyi" in files
-    headers = {"fastmlp/include/fastmlp_native.h", "fastmlp/include/fastmlp_python.h"}
-    sources = {file for file in files if file.endswith((".c", ".h", ".inc", ".def", ".pyx", ".pxd", ".pxi"))}
-    assert sources == {"fastmlp/__init__.pxd", *headers}
-    assert {Path(file).parts[0] for file in files if "dist-info" not in file} - {"..", "fastmlp"} == set()

@@ -96,6 +96,7 @@ def test_a_number_that_no_machine_has_is_refused(net, X, threads):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's limit on memory")
+@pytest.mark.skipif("san.so" in os.environ.get("LD_PRELOAD", ""), reason="sanitizers reserve terabytes")
 def test_memory_is_for_threads_that_can_run():
     """60,000 threads may be asked for; buffers of 0.6 MB each would be 37 GB."""
     code = """

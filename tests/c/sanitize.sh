@@ -26,7 +26,9 @@ done
 echo "-- $1: the fast suite"
 git ls-files -z | tar --null -T - -cf - | tar -xf - -C "$folder"
 cd "$folder"
-CFLAGS="$flags" LDFLAGS="$flags" python setup.py -q build_ext --inplace
-# Python frees little of what it holds at its end, so that leaks are looked for in the drivers alone
-LD_PRELOAD=$(gcc -print-file-name=$library) ASAN_OPTIONS=detect_leaks=0 PYTHONPATH=src PYTHONMALLOC=malloc \
-    $fixed python -m pytest -x -p no:cacheprovider -p no:benchmark
+CFLAGS="$flags" LDFLAGS="$flags" python setup.py -q build_ext --inplace --debug
+# Python frees little of what it holds at its end, so that leaks are looked for in the drivers alone; other packages throw
+# C++ exceptions, whose library must be there before the sanitizer looks for it
+export ASAN_OPTIONS=detect_leaks=0 PYTHONPATH=src PYTHONMALLOC=malloc
+libraries="$(gcc -print-file-name=$library) $(gcc -print-file-name=libstdc++.so.6)"
+$fixed env LD_PRELOAD="$libraries" python -m pytest -x -p no:cacheprovider -p no:benchmark
