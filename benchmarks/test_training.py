@@ -27,16 +27,14 @@ class Twin:
         self.plan = reference.Plan(net.plan.n_in, net.plan.layers, dtype=net.dtype.name)
         self.plan.set_weights(net.get_weights())
         loss = "sparse_categorical_crossentropy"
-        self.plan.compile(loss, 0.0, optimizer.name, optimizer.hyperparameters())
+        self.plan.compile(loss, 0.0, optimizer.rule, optimizer.hyperparameters())
         self.rate = float(optimizer.learning_rate)
         self.epoch = 0
 
     def fit(self, X: Any, y: Any, batch_size: int) -> None:
-        rates = np.full(-(-len(X) // batch_size), self.rate)
-        self.plan.train(
-            X, y, None, batch_size=batch_size, seed=0, epoch=self.epoch, shuffle=True, first=0,
-            learning_rates=rates, seconds=np.inf, threads=1,
-        )  # fmt: skip
+        run = reference.Run(self.plan, X, y, batch_size=batch_size, seed=0, shuffle=True)
+        run.begin(np.full((1, run.batches), self.rate), epoch=self.epoch)
+        run.advance()
         self.epoch += 1
 
 

@@ -6,31 +6,54 @@ No comparison here accepts zeros: each asserts that what it expects could not be
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 from fractions import Fraction
 
 import numpy as np
 
-from fastmlp import _kernels, reference
+from fastmlp import _kernels, reference, registry
+from fastmlp.optimizers import OPTIMIZERS as OPTIMIZER_CLASSES
 
 RUNNABLE = _kernels.isas()["runnable"]
 FMA_ISAS = [isa for isa in RUNNABLE if isa != "baseline"]  # the numeric contract's
-ELEMENTWISE = [name for name, (_, saved) in _kernels.activation_names().items() if saved != "row"]
-TRAINABLE = [name for name in ELEMENTWISE if name != "step"]
-LOSSES = list(_kernels.loss_names())
-LINKS = {name: link for name, (_, link, _) in _kernels.loss_names().items()}
-OPTIMIZERS = list(_kernels.optimizer_names())
-PARAMETERS = {name: parameter for name, (parameter, _) in _kernels.activation_names().items()}
-OUTPUT_OF = {"softmax": "softmax", "sigmoid": "sigmoid", "exp": "exp", "any": "identity"}
 
-# All hyperparameters that each rule needs; the learning rate is an argument of each call.
-HYPER = {
-    "sgd": {"momentum": 0.0, "nesterov": False},
-    "adagrad": {"epsilon": 1e-10},
-    "rmsprop": {"rho": 0.9, "epsilon": 1e-8},
-    "adam": {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8},
-    "adamw": {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8, "weight_decay": 0.01},
-}
-RATES = {"sgd": 0.1, "adagrad": 0.05, "rmsprop": 0.005, "adam": 0.01, "adamw": 0.01}
+# What the registry knows of activations and losses; a new kind is in all of it.
+ELEMENTWISE = [name for name, (_, saved) in registry.ACTIVATIONS.items() if saved != "row"]
+TRAINABLE = [name for name in ELEMENTWISE if name != "step"]
+PARAMETERS = {name: parameter for name, (parameter, _) in registry.ACTIVATIONS.items()}
+LINKS = registry.LOSSES
+LOSSES = list(LINKS)
+FREE_LOSSES = [name for name, link in LINKS.items() if link == "any"]  # of any output activation
+OUTPUTS = registry.LOSS_OUTPUTS  # of the network for each target
+OUTPUT_OF = {link: "identity" if link == "any" else link for link in LINKS.values()}
+
+
+def loss_parameter(loss):
+    """One that is not the default, where the loss has one."""
+    return 0.8 * registry.LOSS_PARAMETERS.get(loss, 0.0)
+
+
+def outputs_of(loss, targets):
+    """The outputs of a network with as many targets."""
+    return targets * OUTPUTS[loss]
+
+
+def _optimizers():
+    """Of each of the engine's rules an object that asks for it: classes, with their switches on or off."""
+    found = {}
+    for cls in OPTIMIZER_CLASSES.values():
+        switches = [item.name for item in dataclasses.fields(cls) if not item.metadata.get("of_rule", True)]
+        for values in itertools.product([False, True], repeat=len(switches)):
+            optimizer = cls(**dict(zip(switches, values, strict=True)))
+            found.setdefault(optimizer.rule, optimizer)
+    return found
+
+
+RULES = _optimizers()
+OPTIMIZERS = list(_kernels.optimizer_names())
+HYPER = {name: optimizer.hyperparameters() for name, optimizer in RULES.items()}
+RATES = {name: 10 * optimizer.learning_rate for name, optimizer in RULES.items()}
 
 
 def lanes(dtype):
@@ -197,6 +220,14 @@ def layers_of(widths, activations, output, dropout=0.0, use_bias=True):
     ]
 
 
+def normalization(kind, activation="identity", dropout=0.0, epsilon=1e-3, momentum=0.9):
+    """Plan's description of a layer that normalises its input, "batch" or "layer"."""
+    return {
+        "kind": f"{kind}_normalization", "activation": activation, "dropout": dropout,
+        "epsilon": epsilon, "momentum": momentum,
+    }  # fmt: skip
+
+
 def random_weights(rng, n_in, layers, dtype):
     """Weights and biases, none zero, of a size that keeps activations near 1."""
     weights, width = [], n_in
@@ -209,18 +240,19 @@ def random_weights(rng, n_in, layers, dtype):
 
 
 def targets(rng, loss, rows, n_out, dtype):
-    """y that fits the loss."""
-    if loss == "sparse_categorical_crossentropy":
+    """y that fits the loss of a network of n_out outputs."""
+    shape = rows, n_out // OUTPUTS[loss]
+    if loss in registry.LABEL_LOSSES:
         return rng.integers(0, n_out, rows)
-    if loss == "categorical_crossentropy":
-        y = rng.random((rows, n_out)) + 0.01
+    if LINKS[loss] == "softmax":
+        y = rng.random(shape) + 0.01
         y[:, 0] = 0 if n_out > 1 else 1
         return (y / y.sum(axis=1, keepdims=True)).astype(dtype)
-    if loss == "binary_crossentropy":
-        return rng.integers(0, 2, (rows, n_out)).astype(dtype)
-    if loss == "poisson":
-        return rng.poisson(2.0, (rows, n_out)).astype(dtype)
-    return rng.standard_normal((rows, n_out)).astype(dtype)
+    if LINKS[loss] == "sigmoid":
+        return rng.integers(0, 2, shape).astype(dtype)
+    if LINKS[loss] == "exp":
+        return rng.poisson(2.0, shape).astype(dtype)
+    return rng.standard_normal(shape).astype(dtype)
 
 
 def make_plan(n_in, layers, weights, dtype, isa, **rescaling):
@@ -232,29 +264,47 @@ def make_plan(n_in, layers, weights, dtype, isa, **rescaling):
     return plan
 
 
-def train(
-    plan, X, y, rate, epochs=1, weight=None, batch_size=16, seed=7, seconds=np.inf, threads=1, shuffle=True
+def run_of(plan, X, y, weight=None, *, batch_size=16, seed=7, shuffle=True, threads=1, **more):
+    """A Run of the plan, the twin's of a twin."""
+    kind = reference.Run if isinstance(plan, reference.Plan) else _kernels.Run
+    return kind(
+        plan, X, y, weight, batch_size=batch_size, seed=seed, shuffle=shuffle, threads=threads, **more
+    )
+
+
+def train_epochs(
+    plan,
+    X,
+    y,
+    weight=None,
+    *,
+    learning_rates,
+    epoch=0,
+    order=None,
+    l2=None,
+    seconds=np.inf,
+    batches=None,
+    **of_run,
 ):
-    """Whole epochs, slice by slice; the sums of the losses and of the correct rows over all of them."""
-    batches = -(-len(X) // batch_size)
-    loss = correct = 0.0
-    for epoch in range(epochs):
-        first = 0
-        while first < batches:
-            following, loss, correct = plan.train(
-                X,
-                y,
-                weight,
-                batch_size=batch_size,
-                seed=seed,
-                epoch=epoch,
-                shuffle=shuffle,
-                first=first,
-                learning_rates=np.full(batches, rate),
-                seconds=seconds,
-                threads=threads,
-                sums=(loss, correct),
-            )
-            assert following > first
-            first = following
-    return loss, correct
+    """The run of the epochs of learning_rates (epochs, batches), in calls of so many seconds or batches."""
+    run = run_of(plan, X, y, weight, **of_run)
+    run.begin(learning_rates, epoch=epoch, order=order, l2=l2)
+    while not run.finished:
+        at = run.epoch, run.batch
+        run.advance(seconds, batches)
+        assert (run.epoch, run.batch) > at
+    return run
+
+
+def train_epoch(plan, X, y, weight=None, *, learning_rates, order=None, l2=None, **more):
+    """One epoch of learning_rates (batches,); the sums of the losses and of the correct rows."""
+    rates, order, l2 = (None if given is None else given[None] for given in (learning_rates, order, l2))
+    run = train_epochs(plan, X, y, weight, learning_rates=rates, order=order, l2=l2, **more)
+    return tuple(run.sums[0, :2].tolist())
+
+
+def train(plan, X, y, rate, epochs=1, weight=None, batch_size=16, **more):
+    """Whole epochs of one learning rate; the sums of the losses and of the correct rows over all of them."""
+    rates = np.full((epochs, -(-len(X) // batch_size)), rate)
+    run = train_epochs(plan, X, y, weight, batch_size=batch_size, learning_rates=rates, **more)
+    return tuple(run.sums[:, :2].sum(axis=0).tolist())

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fastmlp import BatchNormalization, Dense, Rescaling, Standardize, reference
-from fastmlp import layers as descriptions
+from fastmlp.layers.lowering import nodes_of
 
 # |f(z + d) - f(z)| <= SLOPE |d|; of exp the slope is the value, softmax and log_softmax are below.
 SLOPE = {
@@ -37,10 +37,8 @@ def oracle(net, X, *, rounded=1):
             shift, divisor = layer.shift_and_divisor(a.shape[1])
             error = (error + 4 * eps * (abs(a) + abs(shift))) / abs(divisor)
             a = (a - shift) / divisor
-    steps = [layer for layer, _ in descriptions.layers_with_parameters(a.shape[1], net.layers)]
-    for i, (layer, (name, parameter)) in enumerate(
-        zip(steps, descriptions.activations(net.layers), strict=True)
-    ):
+    for i, node in enumerate(nodes_of(a.shape[1], net.layers)):
+        layer, (name, parameter) = node.layer, node.activation
         own = {key.rsplit(".")[-1]: w.astype(np.float64) for key, w in weights.items() if f".{i}." in key}
         if isinstance(layer, Dense):
             W, b = own["W"], own.get("b", np.zeros(layer.units))

@@ -336,7 +336,7 @@ def test_names_of_classes_are_passed_over_by_load_and_checked_by_the_command_lin
         files.save(network, path, classes=("a", "b", "c"))
         X = np.ones((4, 2), np.float32)
         assert np.array_equal(fastmlp.load(path).predict(X), network.predict(X))
-        assert files.load_with_classes(path)[1] == ("a", "b", "c")
+        assert files.load(path, fastmlp.Network)[1] == ("a", "b", "c")
         assert run("info", path.name)[1].splitlines()[1] == "classes: a, b, c"
     for damaged in (["a", "b"], {}, "abc", ["a", "b", 3]):
         with_classes(network, damaged, tmp_path / "bad.npz")
@@ -425,9 +425,9 @@ def test_a_model_saved_anew_while_it_is_read_is_one_of_both(run, tmp_path, monke
     files.save(fastmlp.Network([2, 2], output="softmax", seed=0), path, classes=("a", "b"))
     read = files._read
 
-    def saved_meanwhile(reader):
+    def saved_meanwhile(reader, kind):
         files.save(fastmlp.Network([2, 2], output="softmax", seed=1), path, classes=("c", "d"))
-        return read(reader)
+        return read(reader, kind)
 
     monkeypatch.setattr(files, "_read", saved_meanwhile)
     assert "classes: a, b" in run("info", "m.npz")[1]

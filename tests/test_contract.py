@@ -17,22 +17,30 @@ from hypothesis import strategies as st
 
 from fastmlp import _kernels
 from helpers import (
+    ELEMENTWISE,
     FMA_ISAS,
     HYPER,
     LINKS,
     LOSSES,
     OPTIMIZERS,
     OUTPUT_OF,
+    OUTPUTS,
+    PARAMETERS,
     RATES,
     RUNNABLE,
     TRAINABLE,
     assert_same_bits,
     assert_trained,
     layers_of,
+    loss_parameter,
     make_plan,
+    normalization,
+    outputs_of,
     random_weights,
+    run_of,
     targets,
     train,
+    train_epoch,
 )
 
 needs_two = pytest.mark.skipif(len(FMA_ISAS) < 2, reason="this machine runs only one fma instruction set")
@@ -49,15 +57,17 @@ NETWORKS = {
 LAYER_ACTIVATIONS = ["tanh", "gelu", "mish"]
 
 
-def network(name, dtype, isa, output="softmax", dropout=0.0):
+def network(name, dtype, isa, output="softmax", dropout=0.0, outputs=1):
+    """A plan of NETWORKS, with as many outputs for each of its targets."""
     n_in, widths = NETWORKS[name]
+    widths = [*widths[:-1], outputs * widths[-1]]
     layers = layers_of(widths, LAYER_ACTIVATIONS[: len(widths) - 1], output, dropout)
     return make_plan(n_in, layers, random_weights(np.random.default_rng(1), n_in, layers, dtype), dtype, isa)
 
 
 def compiled(name, dtype, isa, loss="categorical_crossentropy", optimizer="adam", dropout=0.0, **hyper):
-    plan = network(name, dtype, isa, OUTPUT_OF[LINKS[loss]], dropout)
-    plan.compile(loss, 1.0, optimizer, {**HYPER[optimizer], **hyper})
+    plan = network(name, dtype, isa, OUTPUT_OF[LINKS[loss]], dropout, OUTPUTS[loss])
+    plan.compile(loss, loss_parameter(loss), optimizer, {**HYPER[optimizer], **hyper})
     return plan
 
 
@@ -289,7 +299,7 @@ def test_every_way_of_a_step_has_the_same_bits(fma_isa, dtype, rows, batch_size,
     layers = layers_of([100, 97, 3], ["relu", "tanh"], "softmax", 0.1)
     weights = random_weights(np.random.default_rng(8), 20, layers, dtype)
     if norm:
-        layers.insert(1, (100, "identity", 0.0, True, 0.0, norm, 1e-3, 0.9))
+        layers.insert(1, normalization(norm))
         weights[2:2] = [np.ones(100, dtype), np.zeros(100, dtype)] * (2 if norm == "batch" else 1)
     results = []
     for threads in (1, 2, 3):
@@ -317,20 +327,13 @@ def test_slices_do_not_change_training(isa, dtype, optimizer):
 def test_slices_do_happen(isa):
     plan = compiled("narrow", np.float32, isa)
     X, y = data(plan, 150, "categorical_crossentropy")
-    following = 0
-    for _ in range(5):  # the first slice may be longer: a snapshot of cold memory takes its time
-        following, _, _ = plan.train(
-            X,
-            y,
-            batch_size=1,
-            seed=0,
-            epoch=0,
-            shuffle=True,
-            first=0,
-            learning_rates=np.full(150, 0.01),
-            seconds=0,
-        )
-    assert 1 <= following < 150
+    run = run_of(plan, X, y, batch_size=1)
+    trained = 0
+    for _ in range(5):  # the first slice may be longer: a copy of cold memory takes its time
+        run.begin(np.full((1, 150), 0.01))
+        run.advance(seconds=0)
+        trained = 150 if run.finished else run.batch
+    assert 1 <= trained < 150
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -346,17 +349,7 @@ def test_seed_and_epoch_matter(isa, dtype):
     def run(seed, first_epoch, shuffle=True, dropout=0.0):
         plan = compiled("narrow", dtype, isa, dropout=dropout)
         X, y = data(plan, 64, "categorical_crossentropy")
-        plan.train(
-            X,
-            y,
-            batch_size=16,
-            seed=seed,
-            epoch=first_epoch,
-            shuffle=shuffle,
-            first=0,
-            learning_rates=np.full(4, 0.01),
-            seconds=np.inf,
-        )
+        train(plan, X, y, 0.01, seed=seed, epoch=first_epoch, shuffle=shuffle)
         return plan.get_weights()[0].tobytes()
 
     assert len({run(1, 0), run(2, 0), run(1, 1), run(1, 0, False), run(1, 0, dropout=0.3)}) == 5
@@ -482,9 +475,7 @@ def training(isa, dtype):
     rates = np.full(7, 0.01)
 
     def run():
-        _, loss, _ = plan.train(
-            X, y, batch_size=16, seed=3, epoch=0, shuffle=True, first=0, learning_rates=rates, seconds=np.inf
-        )
+        loss, _ = train_epoch(plan, X, y, batch_size=16, learning_rates=rates)
         return [
             *plan.get_weights(),
             *plan.get_state()["slots"][1],
@@ -562,9 +553,9 @@ def test_callers_control_word_is_set_aside_and_restored(isa, dtype, control, wor
 
 
 @pytest.mark.parametrize("output", ["identity", "sigmoid", "softmax", "log_softmax"])
-@pytest.mark.parametrize("hidden", [n for n, (_, of) in _kernels.activation_names().items() if of != "row"])
+@pytest.mark.parametrize("hidden", ELEMENTWISE)
 def test_rows_of_a_narrow_network_are_the_same_alone(isa, dtype, hidden, output):
-    p = _kernels.activation_names()[hidden][0]
+    p = PARAMETERS[hidden]
     layers = [(4, hidden, p, True, 0.0), (3, hidden, p, False, 0.0), (4, output, 0.0, True, 0.0)]
     plan = _kernels.Plan(7, layers, dtype=dtype, isa=isa)
     rng = np.random.default_rng(11)
@@ -580,19 +571,18 @@ def test_rows_of_a_narrow_network_are_the_same_alone(isa, dtype, hidden, output)
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("loss", ["binary_crossentropy", "mse", "mae", "huber", "poisson"])
-def test_rows_of_one_output_lose_as_each_alone(isa, dtype, loss, weighted):
-    """One output puts batch rows in the lanes; the loss of arrays sees each row by itself.
+@pytest.mark.parametrize("loss", [loss for loss in LOSSES if LINKS[loss] != "softmax"])
+def test_rows_of_one_target_lose_as_each_alone(isa, dtype, loss, weighted):
+    """Few outputs put batch rows in the lanes; the loss of arrays sees each row by itself.
 
-    With the one weight 1 the prediction's logit is the input, so the gradient of the input is the loss's own.
+    With unit weights the prediction's logit is the input, so the gradient of the input is the loss's own.
     """
     rng = np.random.default_rng(5)
-    z, y = (3 * rng.standard_normal((37, 1)).astype(dtype) for _ in range(2))
-    y = (y > 0).astype(dtype) if loss == "binary_crossentropy" else np.abs(y)
+    n = outputs_of(loss, 1)
+    z, y = (3 * rng.standard_normal((37, n)).astype(dtype), targets(rng, loss, 37, n, dtype))
     weight = rng.random(37).astype(dtype) if weighted else None
-    output = OUTPUT_OF[_kernels.loss_names()[loss][1]]
-    plan = _kernels.Plan(1, [(1, output, 0.0, False, 0.0)], dtype=dtype, isa=isa)
-    plan.set_weights([np.ones((1, 1))])
+    plan = _kernels.Plan(n, [(n, OUTPUT_OF[LINKS[loss]], 0.0, False, 0.0)], dtype=dtype, isa=isa)
+    plan.set_weights([np.eye(n)])
     plan.compile(loss, 1.0, "sgd", {})
     values, d, correct = _kernels.loss_gradient(loss, 1.0, z, y, weight, isa=isa)
     assert np.any(d > 0) and np.any(d < 0)
@@ -611,6 +601,7 @@ NARROW = [
     (4, [3, 4, 2], ["leaky_relu", "softplus"], "categorical_crossentropy", "adamw"),
     (2, [4, 3], ["tanh"], "mse", "rmsprop"),
     (2, [3], [], "binary_crossentropy", "adagrad"),
+    (3, [4, 4], ["tanh"], "gaussian_nll", "amsgrad"),
 ]
 
 
@@ -633,7 +624,7 @@ def test_narrow_networks_train_as_wide_ones(isa, dtype, n_in, widths, hidden, lo
             rows = np.zeros((inputs.shape[1], widths[0]), dtype)
             rows[:n_in] = weights[0]
             plan = make_plan(inputs.shape[1], layers, [rows, *weights[1:]], dtype, isa)
-            plan.compile(loss, 1.0, optimizer, HYPER[optimizer])
+            plan.compile(loss, loss_parameter(loss), optimizer, HYPER[optimizer])
             sums = train(plan, inputs, y, RATES[optimizer], 3, weight, batch_size=batch_size, threads=threads)
             after = plan.get_weights()
             results.append(([after[0][:n_in], *after[1:]], sums))

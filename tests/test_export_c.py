@@ -21,8 +21,8 @@ from fastmlp import (
     Network,
     Rescaling,
     Standardize,
-    _kernels,
     export_c,
+    registry,
 )
 from fastmlp.export_c.rounding import allowed_difference
 from fastmlp.export_c.steps import steps_of
@@ -35,7 +35,7 @@ STRICT = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", "-O2"]
 X86 = platform.machine() in ("x86_64", "AMD64")
 FMA = ["-mfma"] if X86 and FMA_ISAS else ["-DFASTMLP_FMA=1"]  # forced, the C library's
 NO_FMA = ["-DFASTMLP_FMA=0"]
-ACTIVATIONS = _kernels.activation_names()
+ACTIVATIONS = registry.ACTIVATIONS
 
 pytestmark = [
     pytest.mark.skipif(not COMPILERS or os.name != "posix", reason="needs a C compiler"),

@@ -8,6 +8,12 @@ import numpy as np
 import pytest
 
 from helpers import (
+    HYPER,
+    LOSSES,
+    OPTIMIZERS,
+    OUTPUT_OF,
+    RATES,
+    RULES,
     Fence,
     assert_close,
     assert_same_bits,
@@ -18,9 +24,12 @@ from helpers import (
     exact_dense,
     fractions,
     lanes,
+    loss_parameter,
+    outputs_of,
     rounded,
     targets,
     train,
+    train_epoch,
 )
 
 RIGHT = np.array([1.0, -2.0, 0.5, 1e-3, 700.0])
@@ -222,6 +231,19 @@ def test_exact_blocks_break_after_256_rows(dtype):
     )
 
 
+def test_every_kind_of_the_registry_has_what_tests_need():
+    assert set(RULES) == set(OPTIMIZERS), "some rule is asked for by no class of fastmlp.optimizers"
+    assert all(RULES[name].rule == name and 0 < RATES[name] < 1 for name in OPTIMIZERS)
+    assert HYPER["adam"] == {
+        "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8,
+        "l1": 0, "l2": 0, "weight_decay": 0, "clipvalue": None, "global_clipnorm": None,
+    }  # fmt: skip
+    assert HYPER["adamw"] == {**HYPER["adam"], "weight_decay": 0.01} and HYPER["amsgrad"] == HYPER["adam"]
+    assert OUTPUT_OF == {"softmax": "softmax", "sigmoid": "sigmoid", "exp": "exp", "any": "identity"}
+    assert {outputs_of(loss, 3) for loss in LOSSES} == {3, 6}
+    assert loss_parameter("huber") == 0.8 and loss_parameter("mse") == 0
+
+
 def test_targets_fit_their_losses():
     rng = np.random.default_rng(0)
     soft = targets(rng, "categorical_crossentropy", 50, 4, np.float64)
@@ -229,16 +251,46 @@ def test_targets_fit_their_losses():
     assert set(np.unique(targets(rng, "binary_crossentropy", 50, 4, np.float64))) == {0, 1}
     classes = targets(rng, "sparse_categorical_crossentropy", 500, 4, np.float64)
     assert set(np.unique(classes)) == {0, 1, 2, 3} and classes.dtype == np.int64
+    assert targets(rng, "gaussian_nll", 5, 4, np.float32).shape == (5, 2)
 
 
-def test_train_runs_every_batch_of_every_epoch():
-    class Recorder:
-        calls = []
+class Recorder:
+    """A Run that trains two batches a call, each with a loss of 1; the plan is where it notes the calls."""
 
-        def train(self, X, y, weight, *, epoch, first, learning_rates, sums, **_):
-            self.calls.append((epoch, first))
-            return min(first + 2, len(learning_rates)), sums[0] + 1.0, sums[1] + 0.5
+    def __init__(self, plan, X, y, weight, *, batch_size, **_):
+        self.calls, self.batches = plan, -(-len(X) // batch_size)
 
-    plan = Recorder()
-    assert train(plan, np.zeros((45, 1)), None, 0.1, epochs=2, batch_size=10) == (6.0, 3.0)
-    assert plan.calls == [(epoch, first) for epoch in (0, 1) for first in (0, 2, 4)]
+    def begin(self, learning_rates, *, epoch, order, l2):
+        assert learning_rates.shape == (len(learning_rates), self.batches) and (learning_rates == 0.1).all()
+        self.epochs, self.epoch, self.batch = len(learning_rates), 0, 0
+        self.sums = np.zeros((self.epochs, 3))
+
+    @property
+    def finished(self):
+        return self.epoch == self.epochs
+
+    def advance(self, seconds, batches):
+        self.calls.append((self.epoch, self.batch))
+        done = min(2, self.batches - self.batch)
+        self.sums[self.epoch] += [done, 0.5 * done, 0]
+        self.batch += done
+        if self.batch == self.batches:
+            self.epoch, self.batch = self.epoch + 1, 0
+
+
+def test_train_runs_every_batch_of_every_epoch(monkeypatch):
+    monkeypatch.setattr("helpers._kernels.Run", Recorder)
+    calls = []
+    assert train(calls, np.zeros((45, 1)), None, 0.1, epochs=2, batch_size=10) == (10.0, 5.0)
+    assert calls == [(epoch, first) for epoch in (0, 1) for first in (0, 2, 4)]
+    del calls[:]
+    rates = np.full(5, 0.1)
+    assert train_epoch(calls, np.zeros((45, 1)), None, batch_size=10, learning_rates=rates) == (5.0, 2.5)
+    assert calls == [(0, 0), (0, 2), (0, 4)]
+
+
+def test_a_call_that_trains_nothing_is_told(monkeypatch):
+    monkeypatch.setattr("helpers._kernels.Run", Recorder)
+    monkeypatch.setattr(Recorder, "advance", lambda self, *_: None)
+    with pytest.raises(AssertionError):
+        train([], np.zeros((45, 1)), None, 0.1)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fastmlp import _kernels
+from fastmlp import _kernels, reference
+from fastmlp.registry import LABEL_LOSSES
 from helpers import (
     HYPER,
     LINKS,
@@ -15,12 +16,13 @@ from helpers import (
     assert_same_bits,
     assert_within,
     lanes,
+    loss_parameter,
+    outputs_of,
     targets,
 )
 
-ROWS = [name for name in LOSSES if name != "sparse_categorical_crossentropy"]  # those whose targets are rows
-MEANS = [name for name in ROWS if name != "categorical_crossentropy"]
-DELTA = {"huber": 0.7}
+MEANS = [name for name in LOSSES if LINKS[name] != "softmax"]  # over targets
+UNCOUNTED = [name for name in LOSSES if LINKS[name] in ("any", "exp")]
 
 
 def log_softmax(z):
@@ -33,12 +35,18 @@ def one_hot(y, n):
 
 
 def value_and_gradient(name, p, y, parameter=0.0):
-    """Textbook formulas in longdouble: row values, and gradients of each row's value."""
+    """Textbook formulas in longdouble, or the twin's: values of rows, and the gradient of each."""
     p = p.astype(np.longdouble)
     n = p.shape[1]
     if name == "sparse_categorical_crossentropy":
         y, name = one_hot(y, n), "categorical_crossentropy"
     y = y.astype(np.longdouble)
+    if name == "gaussian_nll":  # -log of the density of y, but for log(2 pi) / 2
+        (mean, log_variance), targets = np.split(p, 2, axis=1), y.shape[1]
+        variance, error = np.exp(log_variance), mean - y
+        value = np.log(np.sqrt(variance)) + error**2 / (2 * variance)
+        of_variance = 0.5 - error**2 / (2 * variance)
+        return value.mean(axis=1), np.hstack([error / variance, of_variance]) / targets
     error = p - y
     if name == "categorical_crossentropy":
         cost = np.where(y == 0, 0, -y * log_softmax(p))
@@ -54,9 +62,11 @@ def value_and_gradient(name, p, y, parameter=0.0):
         outside = np.abs(error) > parameter
         value = np.where(outside, parameter * (np.abs(error) - parameter / 2), error**2 / 2)
         gradient = np.where(outside, parameter * np.sign(error), error)
-    else:
-        assert name == "poisson"
+    elif name == "poisson":
         value, gradient = np.exp(p) - y * p, np.exp(p) - y
+    else:
+        twin = reference.LOSSES[name]
+        return twin.value(p, y, parameter), twin.gradient(p, y, parameter)
     return value.mean(axis=1), gradient / n
 
 
@@ -75,6 +85,14 @@ def absolute_sizes(name, p, y, parameter=0.0):
         return (np.maximum(p, 0) + np.abs(p * y) + 1).mean(axis=1), (1 / (1 + np.exp(-p)) + y) / n
     if name == "poisson":
         return (np.exp(p) + np.abs(y * p)).mean(axis=1), (np.exp(p) + y) / n
+    if name == "gaussian_nll":
+        (mean, log_variance), targets = np.split(p, 2, axis=1), y.shape[1]
+        size, precision = np.abs(mean) + np.abs(y), np.exp(-log_variance)
+        value = np.abs(log_variance) + 1 + size**2 * precision
+        return value.mean(axis=1), np.hstack([size * precision, 1 + size**2 * precision]) / targets
+    if name not in ("mse", "mae", "huber"):
+        value, gradient = value_and_gradient(name, p, y, parameter)
+        return 1 + np.abs(value), 1 / n + np.abs(gradient)
     size = np.abs(p) + np.abs(y)
     return {
         "mse": (size**2).mean(axis=1), "mae": size.mean(axis=1), "huber": (size + size**2).mean(axis=1),
@@ -86,14 +104,15 @@ def widths(dtype):
 
 
 def batch(name, rows, n, dtype, seed=0, scale=2.0):
-    rng = np.random.default_rng(seed)
+    """(p, y) of n targets."""
+    rng, n = np.random.default_rng(seed), outputs_of(name, n)
     return (scale * rng.standard_normal((rows, n))).astype(dtype), targets(rng, name, rows, n, dtype)
 
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("name", LOSSES)
 def test_values_and_gradients(isa, dtype, name, weighted):
-    parameter = DELTA.get(name, 0.0)
+    parameter = loss_parameter(name)
     for n in widths(dtype):
         if n == 1 and name.endswith("categorical_crossentropy"):
             continue  # constant: test_one_class
@@ -113,7 +132,7 @@ def test_values_and_gradients(isa, dtype, name, weighted):
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_gradient_is_that_of_the_value(isa, name):
-    parameter = DELTA.get(name, 0.0)
+    parameter = loss_parameter(name)
     p, y = batch(name, 4, 11, np.float64, seed=5)
     weight = np.array([1.0, 0.5, 2.0, 3.0])
     _, d, _ = _kernels.loss_gradient(name, parameter, p, y, weight, isa=isa)
@@ -132,13 +151,13 @@ def test_gradient_is_that_of_the_value(isa, name):
 def test_weights_multiply_values_exactly_and_leave_the_count(isa, dtype, name):
     p, y = batch(name, 9, 5, dtype)
     weight = np.linspace(0, 2, 9).astype(dtype)
-    values, d, correct = _kernels.loss_gradient(name, DELTA.get(name, 0.0), p, y, isa=isa)
+    values, d, correct = _kernels.loss_gradient(name, loss_parameter(name), p, y, isa=isa)
     weighted, weighted_d, weighted_correct = _kernels.loss_gradient(
-        name, DELTA.get(name, 0.0), p, y, weight, isa=isa
+        name, loss_parameter(name), p, y, weight, isa=isa
     )
     assert_same_bits(weighted, weight * values)
     assert_close(weighted_d, weight[:, None] * d, 4 * np.finfo(dtype).eps)
-    assert_same_bits(weighted_d[0], np.zeros(5, dtype), zeros=True)
+    assert_same_bits(weighted_d[0], np.zeros(p.shape[1], dtype), zeros=True)
     assert_same_bits(weighted_correct, correct, zeros=True)
 
 
@@ -147,7 +166,7 @@ def test_weights_multiply_values_exactly_and_leave_the_count(isa, dtype, name):
 
 def loss(name, p, y, dtype, isa, parameter=0.0):
     p = np.array(p, dtype)
-    y = np.array(y, np.int64 if name == "sparse_categorical_crossentropy" else dtype)
+    y = np.array(y, np.int64 if name in LABEL_LOSSES else dtype)
     return _kernels.loss_gradient(name, parameter, p, y, isa=isa)
 
 
@@ -214,6 +233,12 @@ def test_mean_losses_at_extremes(isa, dtype):
     values, d, _ = loss("poisson", [[-1e4, 0.0]], [[0.0, 3.0]], dtype, isa)
     assert values.tolist() == [0.5] and d.tolist() == [[0, -1]]
     assert loss("poisson", [[1e4]], [[1.0]], dtype, isa)[0].tolist() == [np.inf]
+    # a variance of exp(-1e4) beside an error costs more than any number, one beside none is only gained from
+    values, d, _ = loss(
+        "gaussian_nll", [[3.0, 1.0, 1e4, 0.0], [3.0, 1.0, -1e4, 0.0]], [[1.0, 1.0]] * 2, dtype, isa
+    )
+    assert values.tolist() == [2500, np.inf] and d[0].tolist() == [0, 0, 0.125, 0.125]
+    assert d[1].tolist() == [np.inf, 0, -np.inf, 0.125]
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -221,7 +246,7 @@ def test_not_a_number_is_told_and_stays_in_its_row(isa, dtype, name):
     for n in (2, lanes(dtype) + 3):
         p, y = batch(name, 3, n, dtype)
         clean, _, _ = _kernels.loss_gradient(name, 1.0, p, y, isa=isa)
-        for column in (0, n - 1):
+        for column in (0, n - 1, -1):
             bad = p.copy()
             bad[1, column] = np.nan
             values, _, _ = _kernels.loss_gradient(name, 1.0, bad, y, isa=isa)
@@ -235,7 +260,7 @@ def test_tiny_gradients_are_flushed(isa, dtype, name):
     for n in (2, 9):
         p, y = batch(name, 2, n, dtype)
         _, d, _ = _kernels.loss_gradient(name, 1.0, p, y, np.array([below, 1], dtype), isa=isa)
-        assert_same_bits(d[0], np.zeros(n, dtype), zeros=True)
+        assert_same_bits(d[0], np.zeros(p.shape[1], dtype), zeros=True)
         assert not np.signbit(d[0]).any()
         assert np.any(d[1] != 0)
 
@@ -268,9 +293,10 @@ def test_binary_counts_shares_of_outputs(isa, dtype):
     assert loss("binary_crossentropy", z, y, dtype, isa)[2].tolist() == [0.75, 1, 0.25]
 
 
-@pytest.mark.parametrize("name", ["mse", "mae", "huber", "poisson"])
+@pytest.mark.parametrize("name", UNCOUNTED)
 def test_regression_counts_nothing(isa, dtype, name):
-    assert loss(name, [[1.0], [2.0]], [[1.0], [2.0]], dtype, isa, 1.0)[2].tolist() == [0, 0]
+    p = [[1.0] * outputs_of(name, 1), [2.0] * outputs_of(name, 1)]
+    assert loss(name, p, [[1.0], [2.0]], dtype, isa, 1.0)[2].tolist() == [0, 0]
 
 
 # The numeric contract: one partial sum a lane of the cache line, then a fixed tree
@@ -321,10 +347,11 @@ def test_labels_out_of_range_are_refused(isa, dtype, label):
         )
 
 
-@pytest.mark.parametrize("name", ["mse", "mae", "huber", "poisson", "binary_crossentropy"])
+@pytest.mark.parametrize("name", MEANS)
 def test_long_double_works_afterwards(isa, dtype, name):
     """x86's MMX registers are those of long double: a kernel that leaves one in use makes NaN of them."""
-    plan = _kernels.Plan(1, [(1, OUTPUT_OF[LINKS[name]], 0.0, True, 0.0)], dtype=dtype.name, isa=isa)
+    layers = [(outputs_of(name, 1), OUTPUT_OF[LINKS[name]], 0.0, True, 0.0)]
+    plan = _kernels.Plan(1, layers, dtype=dtype.name, isa=isa)
     plan.compile(name, 1.0, "sgd", HYPER["sgd"])
     plan.evaluate(np.ones((40, 1), dtype), np.ones((40, 1), dtype))
     assert np.all(np.arange(20, dtype=np.longdouble) * 3 == np.arange(20) * 3)

@@ -67,6 +67,11 @@ def test_activations_of_layers_count():
     assert [layer.activation for layer in net.layers] == ["gelu", ("elu", 0.5), "exp"]
 
 
+def test_dropouts_in_a_row_are_one_that_keeps_what_all_of_them_keep():
+    net = Network([3, 4, Dropout(0.5), Dropout(0.1), 2])
+    assert [node["dropout"] for node in net.plan.layers] == [0.0, pytest.approx(1 - 0.5 * 0.9)]
+
+
 def test_defaults_are_relu_and_identity():
     assert [layer.activation for layer in Network([3, 4, 2]).layers] == ["relu", "identity"]
 
@@ -86,7 +91,6 @@ def test_defaults_are_relu_and_identity():
         ([Dense(3), 2], TypeError, "layers begins with Dense"),
         ([3, Dropout(0.5)], ValueError, r"layers has \[Dropout\(0.5\)\] after the input, expected a width"),
         ([3, 4, Dropout(0.5)], ValueError, r"layers ends with Dropout\(0.5\)"),
-        ([3, 4, Dropout(0.5), Dropout(0.1), 2], ValueError, "second Dropout"),
         ([3, Dense(4, "relu"), Activation("tanh"), 2], ValueError, r"layers\[2\] is Activation\('tanh'\)"),
         ([3, Activation("tanh"), 2], ValueError, r"layers\[1\] is Activation"),
         ([3, BatchNormalization()], ValueError, "expected a width or a Dense layer"),
@@ -590,7 +594,7 @@ def test_who_changes_a_busy_network_is_refused():
                 errors.append(error)
         net.predict([[1.0, 2.0]])
 
-    with net._busy():
+    with net.changing():
         thread = threading.Thread(target=intrude)
         thread.start()
         thread.join()
@@ -601,7 +605,7 @@ def test_who_changes_a_busy_network_is_refused():
 
 def test_the_holder_may_set_weights_but_not_compile():
     net = Network([2, 1], seed=0)
-    with net._busy():
+    with net.changing():
         net.set_weights([[[1], [2]], [3]])
         with pytest.raises(BusyError):
             net.compile()

@@ -19,7 +19,8 @@ from fastmlp import (
     _kernels,
     reference,
 )
-from helpers import FMA_ISAS, assert_close, assert_same_bits, assert_trained
+from helpers import FMA_ISAS, assert_close, assert_same_bits, assert_trained, normalization, train_epoch
+from helpers import train as train_with
 
 EPS = {"float32": np.finfo(np.float32).eps, "float64": np.finfo(np.float64).eps}
 
@@ -28,20 +29,20 @@ def layers_of(n, norm, activation="tanh", dropout=0.0):
     """A dense layer, a normalisation with an activation, and two classes."""
     return [
         (n, "identity", 0.0, True, 0.0),
-        (n, activation, 0.0, True, dropout, norm, 1e-3, 0.9),
+        normalization(norm, activation, dropout),
         (2, "softmax", 0.0, True, 0.0),
     ]
 
 
 DEEP = [
-    (7, "identity", 0.0, True, 0.0, "batch", 1e-3, 0.9),
+    normalization("batch"),
     (13, "relu", 0.0, True, 0.0),  # without it the normalisation would take every shift before it away
-    (13, "gelu", 0.0, True, 0.1, "batch", 1e-5, 0.99),
+    normalization("batch", "gelu", 0.1, 1e-5, 0.99),
     (40, "relu", 0.0, True, 0.0),
-    (40, "tanh", 0.0, True, 0.2, "layer", 1e-5, 0.0),
-    (40, "identity", 0.0, True, 0.0, "batch", 1e-3, 0.5),
+    normalization("layer", "tanh", 0.2, 1e-5),
+    normalization("batch", momentum=0.5),
     (3, "identity", 0.0, True, 0.1),
-    (3, "softmax", 0.0, True, 0.0, "layer", 1e-3, 0.0),
+    normalization("layer", "softmax"),
 ]
 
 
@@ -63,24 +64,7 @@ def pair(rng, n_in, layers, dtype, isa=None):
 
 
 def train(plan, X, y, batch_size=32, epochs=2, threads=1):
-    results = []
-    for epoch in range(epochs):
-        rates = np.full(-(-len(X) // batch_size), 1e-2)
-        results.append(
-            plan.train(
-                X,
-                y,
-                batch_size=batch_size,
-                seed=3,
-                epoch=epoch,
-                shuffle=True,
-                first=0,
-                learning_rates=rates,
-                seconds=np.inf,
-                threads=threads,
-            )
-        )
-    return results
+    return train_with(plan, X, y, 0.01, epochs, batch_size=batch_size, seed=3, threads=threads)
 
 
 # ---- numbers ----
@@ -88,7 +72,7 @@ def train(plan, X, y, batch_size=32, epochs=2, threads=1):
 
 @pytest.mark.parametrize("n", [1, 2, 13, 37, 100])
 def test_layer_normalization_is_the_formula(isa, dtype, rng, n):
-    layers = [(n, "identity", 0.0, True, 0.0, "layer", 1e-3, 0.0), (1, "identity", 0.0, True, 0.0)]
+    layers = [normalization("layer"), (1, "identity", 0.0, True, 0.0)]
     plan = _kernels.Plan(n, layers, dtype=dtype.name, isa=isa)
     gamma, beta = rng.normal(size=n).astype(dtype), rng.normal(size=n).astype(dtype)
     plan.set_weights([gamma, beta, np.ones((n, 1)), [0.0]])
@@ -191,22 +175,10 @@ def test_training_is_the_twins(rng, isa, optimizer, clip):
     results = []
     for plan in plans:
         plan.compile("sparse_categorical_crossentropy", 0.0, optimizer, {**hyper, "global_clipnorm": clip})
-        results.append(
-            plan.train(
-                X,
-                y,
-                weights,
-                batch_size=40,
-                seed=1,
-                epoch=0,
-                shuffle=True,
-                first=0,
-                learning_rates=np.full(9, 0.01),
-                seconds=np.inf,
-            )
-        )
-    assert results[0][0] == results[1][0] == 9
-    assert abs(results[0][1] - results[1][1]) < 1e-9 * results[1][1]
+        rates = np.full(9, 0.01)
+        results.append(train_epoch(plan, X, y, weights, batch_size=40, seed=1, learning_rates=rates))
+    assert plans[0].step == plans[1].step == 9
+    assert abs(results[0][0] - results[1][0]) < 1e-9 * results[1][0]
     assert_close(plans[0].get_weights(), plans[1].get_weights(), 1e-8)
     assert_trained(plans[0].get_weights(), before)
 
@@ -341,7 +313,8 @@ def test_state_dict_and_counts():
     assert net.num_parameters == 40 + 32 + 16 + 18
     assert net.layer_sizes == (4, 8, 2)
     assert [W.shape for W in net.weights] == [(4, 8), (8, 2)]
-    assert [layer[1] for layer in net.plan.layers] == ["identity", "relu", "identity", "identity"]
+    found = [node["activation"] for node in net.plan.layers]
+    assert found == ["identity", "relu", "identity", "identity"]
     lines = []
     net.summary(lines.append)
     assert lines[3].split() == ["dense,", "identity", "(rows,", "8)", "40"]
@@ -383,12 +356,12 @@ def test_bad_descriptions(make, error, message):
 @pytest.mark.parametrize(
     "layer, message",
     [
-        ((4, "identity", 0.0, True, 0.0, "batch", 1e-3, 0.9), "expected 3"),
-        ((3, "identity", 0.0, False, 0.0, "batch", 1e-3, 0.9), "use_bias"),
-        ((3, "identity", 0.0, True, 0.0, "group", 1e-3, 0.9), "'group'"),
-        ((3, "identity", 0.0, True, 0.0, "layer", 0.0, 0.9), "epsilon"),
-        ((3, "identity", 0.0, True, 0.0, "layer", float("nan"), 0.9), "epsilon"),
-        ((3, "identity", 0.0, True, 0.0, "batch", 1e-3, 1.1), "momentum"),
+        ({**normalization("batch"), "units": 4}, "has 4 outputs, expected 3"),
+        (normalization("group"), "'group_normalization'"),
+        (normalization("layer", epsilon=0.0), "epsilon"),
+        (normalization("layer", epsilon=float("nan")), "epsilon"),
+        (normalization("batch", momentum=1.1), "momentum"),
+        ({**normalization("batch"), "rate": 0.1}, "'rate'"),
     ],
 )
 def test_the_door_refuses(layer, message):

@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 
 from fastmlp import _kernels, reference
 from helpers import (
+    FREE_LOSSES,
     HYPER,
     LINKS,
     LOSSES,
     OPTIMIZERS,
     OUTPUT_OF,
+    OUTPUTS,
     PARAMETERS,
     RATES,
     RUNNABLE,
@@ -22,14 +24,19 @@ from helpers import (
     assert_same_bits,
     assert_trained,
     layers_of,
+    loss_parameter,
     make_plan,
+    normalization,
+    outputs_of,
     random_weights,
+    run_of,
     targets,
     train,
+    train_epoch,
+    train_epochs,
 )
 
 FLOAT64 = np.dtype(np.float64)
-DELTA = {"huber": 0.8}
 
 
 def pair(
@@ -46,14 +53,15 @@ def pair(
     dtype=FLOAT64,
     **hyper,
 ):
-    """(compiled plan, its twin, X, y), with the same weights."""
+    """(compiled plan, its twin, X, y), with the same weights; the last of the widths counts targets."""
     rng = np.random.default_rng(seed)
     n_in, *widths = widths
+    widths[-1] = outputs_of(loss, widths[-1])
     layers = layers_of(widths, activations, output or OUTPUT_OF[LINKS[loss]], dropout, use_bias)
     weights = random_weights(rng, n_in, layers, dtype)
     plans = [make_plan(n_in, layers, weights, dtype, kind) for kind in (isa, "numpy")]
     for plan in plans:
-        plan.compile(loss, DELTA.get(loss, 0.0), optimizer, {**HYPER[optimizer], **hyper})
+        plan.compile(loss, loss_parameter(loss), optimizer, {**HYPER[optimizer], **hyper})
     X = rng.standard_normal((rows, n_in)).astype(dtype)
     return *plans, X, targets(rng, loss, rows, widths[-1], dtype)
 
@@ -89,7 +97,7 @@ def test_gradients_are_the_twins(isa, loss, hidden):
     assert_gradients_agree(plan, twin, X, y, np.linspace(0.2, 3, len(X)))
 
 
-@pytest.mark.parametrize("loss", ["mse", "mae", "huber"])
+@pytest.mark.parametrize("loss", FREE_LOSSES)
 @pytest.mark.parametrize("activation", [*TRAINABLE, "softmax", "log_softmax"])
 def test_every_activation_under_every_free_loss(isa, activation, loss):
     hidden = activation if activation in TRAINABLE else "tanh"
@@ -381,16 +389,8 @@ def test_resumed_run_is_the_uninterrupted_one(isa, dtype, optimizer):
 
     whole, _, X, y = fresh()
     rates = np.full(7, RATES[optimizer])
-    run = lambda plan, epoch, first=0: plan.train(  # noqa: E731
-        X,
-        y,
-        batch_size=8,
-        seed=1,
-        epoch=epoch,
-        shuffle=True,
-        first=first,
-        learning_rates=rates,
-        seconds=np.inf,
+    run = lambda plan, epoch: train_epoch(  # noqa: E731
+        plan, X, y, batch_size=8, seed=1, epoch=epoch, learning_rates=rates
     )
     for epoch in range(4):
         run(whole, epoch)
@@ -492,24 +492,49 @@ def test_weights_go_in_and_come_out(isa, dtype, use_bias):
 # Divergence
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-def test_divergence_raises_and_restores(isa, dtype, optimizer):
-    plan, _, X, y = pair([9, 17, 4], ["identity"], "mse", isa, optimizer, dtype=dtype, rows=64)
-    train(plan, X, y, 0.001)
-    weights, state = plan.get_weights(), plan.get_state()
-    rates = np.full(64, 0.001)
-    rates[5:] = 1e200 if dtype == FLOAT64 else 1e30
-    with pytest.raises(FloatingPointError, match="loss of batch [67]"):
-        plan.train(
-            X, y, batch_size=1, seed=0, epoch=0, shuffle=True, first=0, learning_rates=rates, seconds=100
-        )
-    assert_same_bits(plan.get_weights(), weights)
-    after = plan.get_state()
-    assert after["step"] == state["step"] and after["beta_powers"] == state["beta_powers"]
-    for one, two in zip(after["slots"], state["slots"], strict=True):
+def cut(plan, rows, seconds=np.inf, batches=None, **more):
+    """A run of rates that diverges, in calls of so many seconds or batches: the run and what it said."""
+    X, y, rates = rows
+    run = run_of(plan, X, y, batch_size=9, seed=3, **more)
+    run.begin(rates, epoch=4)
+    with pytest.raises(FloatingPointError) as error:
+        while True:
+            run.advance(seconds, batches)
+    return run, str(error.value)
+
+
+def assert_same_state(plan, other):
+    assert_same_bits(plan.get_weights(), other.get_weights())
+    got, expected = plan.get_state(), other.get_state()
+    assert got["step"] == expected["step"] and got["beta_powers"] == expected["beta_powers"]
+    for one, two in zip(got["slots"], expected["slots"], strict=True):
         assert_same_bits(one, two)
-    train(plan, X, y, 0.001)
-    assert_trained(plan.get_weights(), weights)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_divergence_raises_and_leaves_the_last_that_is_finite(isa, dtype, optimizer):
+    """The sixth step goes too far: the loss after it is not finite, the weights still are."""
+    made = [pair([9, 17, 4], ["identity"], "mse", isa, optimizer, dtype=dtype, rows=64) for _ in range(2)]
+    plan, expected, (X, y) = made[0][0], made[1][0], made[0][2:]
+    start = plan.get_weights()
+    rates = np.full((1, 64), 0.001)
+    rates[0, 5:] = 1e200 if dtype == FLOAT64 else 1e30
+    for one in (plan, expected):
+        train(one, X, y, 0.001)
+    run, before = (run_of(one, X, y, batch_size=1, seed=0) for one in (plan, expected))
+    run.begin(rates)
+    with pytest.raises(FloatingPointError, match="the loss of batch 6 is not finite"):
+        run.advance()
+    assert (run.epoch, run.batch) == (0, 6)
+    before.begin(rates)
+    before.advance(batches=6)
+    assert_same_state(plan, expected)
+    assert plan.step == 4 + 6 and np.abs(plan.get_weights()[0]).max() > rates[0, -1] / 1e9
+    for one in (plan, expected):
+        one.set_weights(start)
+        train(one, X, y, 0.001)
+    assert_same_state(plan, expected)
+    assert_trained(plan.get_weights(), start)
 
 
 @pytest.mark.parametrize("shuffle", [True, False])
@@ -522,22 +547,22 @@ def test_epochs_in_one_call_are_epochs_one_by_one(isa, dtype, shuffle, batch, wi
     for twin in (False, True):
         made = lambda: pair(widths, ["tanh"], "mse", isa, "adam", dropout, dtype=dtype, rows=27)  # noqa: B023, E731
         whole, one_by_one, (X, y) = made()[twin], made()[twin], made()[2:]
-        sums = np.full((4, 2), np.nan)
-        args = {"learning_rates": rates, "epoch": 5, **fixed}
-        assert whole.train_epochs(X, y, seconds=100, out=sums, **args) == 4
+        run = run_of(whole, X, y, **fixed)
+        run.begin(rates, epoch=5)
+        run.advance()
         expected = [
-            one_by_one.train(X, y, epoch=5 + i, first=0, learning_rates=rates[i], seconds=100, **fixed)[1:]
-            for i in range(4)
+            train_epoch(one_by_one, X, y, epoch=5 + i, learning_rates=rates[i], **fixed) for i in range(4)
         ]
-        assert sums.tolist() == [list(pair) for pair in expected]
+        assert run.finished and run.sums[:, :2].tolist() == [list(pair) for pair in expected]
         assert_same_bits(whole.get_weights(), one_by_one.get_weights())
-        sums[:] = np.nan
-        assert whole.train_epochs(X, y, seconds=0, out=sums, **args) == 1
-        assert np.isfinite(sums).all(1).tolist() == [True, False, False, False]
-        one_by_one.train(X, y, epoch=5, first=0, learning_rates=rates[0], seconds=100, **fixed)
+        run.begin(rates, epoch=5)
+        run.advance(batches=27 // batch)
+        assert run.epoch == 1 and np.isfinite(run.sums[:, :2]).all(1).tolist() == [True, False, False, False]
+        train_epoch(one_by_one, X, y, epoch=5, learning_rates=rates[0], **fixed)
         X *= 2  # what an earlier call gathered is not used again
-        whole.train_epochs(X, y, seconds=0, out=sums, **args)
-        one_by_one.train(X, y, epoch=5, first=0, learning_rates=rates[0], seconds=100, **fixed)
+        run.begin(rates, epoch=5)
+        run.advance(batches=27 // batch)
+        train_epoch(one_by_one, X, y, epoch=5, learning_rates=rates[0], **fixed)
         assert_same_bits(whole.get_weights(), one_by_one.get_weights())
 
 
@@ -547,17 +572,16 @@ def test_epochs_of_given_orders_are_epochs_one_by_one(isa, dtype):
     for twin in (False, True):
         made = lambda: pair([9, 17, 4], ["tanh"], "mse", isa, "adam", 0.2, dtype=dtype, rows=27)  # noqa: B023, E731
         whole, one_by_one, (X, y) = made()[twin], made()[twin], made()[2:]
-        args = {"batch_size": 9, "seed": 3, "shuffle": True, "epoch": 0, "seconds": 100}
-        sums = np.full((3, 3), np.nan)
-        assert whole.train_epochs(X, y, learning_rates=rates, order=order, out=sums, **args) == 3
+        args = {"batch_size": 9, "seed": 3}
+        run = train_epochs(whole, X, y, learning_rates=rates, order=order, squares=True, **args)
         expected = [
             [
-                *one_by_one.train(X, y, first=0, learning_rates=rates[i], order=order[i], **args)[1:],
+                *train_epoch(one_by_one, X, y, learning_rates=rates[i], order=order[i], **args),
                 one_by_one.squares(),
             ]
             for i in range(3)
         ]
-        assert sums.tolist() == expected
+        assert run.sums.tolist() == expected
         assert_same_bits(whole.get_weights(), one_by_one.get_weights())
 
 
@@ -565,40 +589,55 @@ def test_epochs_of_given_orders_are_epochs_one_by_one(isa, dtype):
 def test_an_epoch_of_given_rows_is_one_of_the_gathered_rows(isa, dtype, loss):
     rng = np.random.default_rng(4)
     order, weight = rng.integers(0, 40, 31), rng.uniform(0.5, 2, 40).astype(dtype)
-    args = {"batch_size": 9, "seed": 3, "epoch": 0, "first": 0, "shuffle": False, "seconds": 100}
-    args["learning_rates"] = np.full(4, 0.05)
+    args = {"batch_size": 9, "seed": 3, "shuffle": False, "learning_rates": np.full(4, 0.05)}
     for twin in (False, True):
         made = lambda: pair([9, 17, 4], ["tanh"], loss, isa, "adam", dtype=dtype, rows=40)  # noqa: B023, E731
         direct, gathered, (X, y) = made()[twin], made()[twin], made()[2:]
-        sums = direct.train(X, y, weight, order=order, **args)
-        assert sums == gathered.train(X[order], y[order], weight[order], **args)
+        sums = train_epoch(direct, X, y, weight, order=order, **args)
+        assert sums == train_epoch(gathered, X[order], y[order], weight[order], **args)
         assert_same_bits(direct.get_weights(), gathered.get_weights())
         with_shuffle = made()[twin]
-        with_shuffle.train(X, y, weight, order=order, **{**args, "shuffle": True})
+        train_epoch(with_shuffle, X, y, weight, order=order, **{**args, "shuffle": True})
         assert_same_bits(with_shuffle.get_weights(), direct.get_weights())
 
 
 @pytest.mark.parametrize(
     "order",
-    [[0, 24], [0, -1], [0.0, 1.0], [[0], [1]], np.arange(3, dtype=np.int32)],
-    ids=["too large", "negative", "floats", "two dimensions", "int32"],
+    [[[0, 24]], [[0, -1]], [[0.0, 1.0]], [[[0], [1]]], np.arange(3, dtype=np.int32)[None]],
+    ids=["too large", "negative", "floats", "three dimensions", "int32"],
 )
 def test_an_order_that_names_no_rows_is_refused(isa, order):
     plan, _, X, y = pair([3, 4, 2], ["tanh"], "mse", isa, "adam")
-    weights = plan.get_weights()
-    order = np.array(order) if isinstance(order, list) else order
+    run = run_of(plan, X, y, batch_size=8)
     with pytest.raises((ValueError, TypeError), match="^order"):
-        plan.train(X, y, batch_size=8, seed=1, epoch=0, shuffle=False, first=0, seconds=1.0, order=order,
-                   learning_rates=np.full(1, 0.01))  # fmt: skip
-    assert_same_bits(plan.get_weights(), weights)
-    assert plan.step == 0
+        run.begin(np.full((1, 1), 0.01), order=np.asarray(order))
 
 
-def test_an_order_of_no_rows_is_refused(isa):
+def test_epochs_of_no_rows_and_no_epochs_are_refused(isa):
     plan, _, X, y = pair([3, 4, 2], ["tanh"], "mse", isa, "adam")
-    with pytest.raises(ValueError, match="^first is 0"):
-        plan.train(X, y, batch_size=8, seed=1, epoch=0, shuffle=False, first=0, seconds=1.0,
-                   order=np.arange(0), learning_rates=np.empty(0))  # fmt: skip
+    run = run_of(plan, X, y, batch_size=8)
+    with pytest.raises(ValueError, match="^there is nothing to train"):
+        run.begin(np.empty((1, 0)), order=np.empty((1, 0), np.int64))
+    with pytest.raises(ValueError, match="^there is nothing to train"):
+        run.begin(np.empty((0, 3)))
+
+
+def test_a_run_that_is_at_its_end_trains_no_more(isa):
+    for plan in pair([3, 4, 2], ["tanh"], "mse", isa, "adam")[:2]:
+        X, y = pair([3, 4, 2], ["tanh"], "mse", isa)[2:]
+        run = run_of(plan, X, y, batch_size=8)
+        assert (run.batches, run.epoch, run.batch) == (3, 0, 0)
+        with pytest.raises(RuntimeError, match="no epochs left"):
+            run.advance()
+        run.begin(np.full((2, 3), 0.01))
+        for cursor in ((0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (2, 0)):
+            assert not run.finished
+            run.advance(batches=1)
+            assert (run.epoch, run.batch) == cursor
+        assert run.finished and plan.step == 6
+        with pytest.raises(RuntimeError, match="no epochs left"):
+            run.advance()
+        assert plan.step == 6
 
 
 def test_squares_are_those_of_the_weights_alone(isa, dtype):
@@ -609,51 +648,44 @@ def test_squares_are_those_of_the_weights_alone(isa, dtype):
 
 
 def test_squares_leave_normalisations_out(isa):
-    layers = [(5, "identity", 0.0, True, 0.0, "batch", 1e-3, 0.9), (2, "identity", 0.0, True, 0.0)]
+    layers = [normalization("batch"), (2, "identity", 0.0, True, 0.0)]
     for kind in (isa, "numpy"):
         plan = make_plan(5, layers, [np.full(5, 3.0)] * 4 + [np.full((5, 2), 2.0), np.ones(2)], FLOAT64, kind)
         assert plan.squares() == 40.0
 
 
-def test_an_epoch_that_diverges_ends_the_call_before_it(isa, dtype):
+def test_an_epoch_that_diverges_leaves_the_epochs_before_it(isa, dtype):
     rates = np.full((5, 3), 0.01)
-    rates[2, 1] = np.inf
+    rates[2, 0] = np.inf
     made = [pair([9, 17, 4], ["tanh"], "mse", isa, "adam", dropout=0.1, dtype=dtype) for _ in range(2)]
     X, y = made[0][2:]
     for plan, two_epochs in zip(made[0][:2], made[1][:2], strict=True):
-        args = {"batch_size": 9, "seed": 3, "shuffle": True, "seconds": 100}
-        sums = np.full((5, 2), np.nan)
-        assert plan.train_epochs(X, y, epoch=0, learning_rates=rates, out=sums, **args) == 2
-        weights, expected = plan.get_weights(), np.empty((2, 2))
-        two_epochs.train_epochs(X, y, epoch=0, learning_rates=rates[:2], out=expected, **args)
-        assert_same_bits(weights, two_epochs.get_weights())
-        assert_same_bits(plan.get_state()["slots"], two_epochs.get_state()["slots"])
-        assert sums[:2].tolist() == expected.tolist()
-        assert plan.step == 6 and np.isfinite(sums).all(1).tolist() == [True, True, False, False, False]
-        with pytest.raises(FloatingPointError, match="not finite"):
-            plan.train_epochs(X, y, epoch=2, learning_rates=rates[2:], out=sums[2:], **args)
-        assert plan.step == 6 and np.isnan(sums[2:]).all()
-        assert_same_bits(plan.get_weights(), weights)
+        run, message = cut(plan, (X, y, rates))
+        expected = train_epochs(two_epochs, X, y, batch_size=9, seed=3, epoch=4, learning_rates=rates[:2])
+        assert (run.epoch, run.batch) == (2, 0) and "step of batch 0 leads to weights" in message
+        assert run.sums[:2].tolist()[0][:2] == expected.sums.tolist()[0][:2]
+        assert run.sums[:2, :2].tolist() == expected.sums[:, :2].tolist()
+        assert plan.step == 6
+        assert_same_state(plan, two_epochs)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_a_row_that_is_not_a_number_raises_before_any_weight_moves(isa, dtype, loss):
-    plan, _, X, y = pair([9, 17, 4], ["relu"], loss, isa, "adam", dtype=dtype, rows=40)
-    weights = plan.get_weights()
+    """In its batch: the batches before it are trained."""
+    made = lambda: pair([9, 17, 4], ["relu"], loss, isa, "adam", dtype=dtype, rows=40)  # noqa: E731
+    before, _, X, y = made()
+    train(before, X[:32], y[:32], 0.01, batch_size=8, shuffle=False)
     for bad in (np.nan, np.inf):
-        broken = X.copy()
-        broken[33, 5] = bad
-        with pytest.raises((FloatingPointError, ValueError)):
-            train(plan, broken, y, 0.01, batch_size=8, shuffle=False)
-        with pytest.raises((FloatingPointError, ValueError)):
-            plan.evaluate(broken, y)
-        if y.dtype == dtype:
-            broken = y.copy()
-            broken[33, 1] = bad
+        for clean in (X, y) if y.dtype == dtype else (X,):
+            plan, broken = made()[0], clean.copy()
+            broken[33, -1] = bad
+            rows = (broken, y) if clean is X else (X, broken)
             with pytest.raises((FloatingPointError, ValueError)):
-                train(plan, X, broken, 0.01, batch_size=8, shuffle=False)
-        assert_same_bits(plan.get_weights(), weights)
-        assert plan.step == 0
+                train(plan, *rows, 0.01, batch_size=8, shuffle=False)
+            assert_same_state(plan, before)
+            if clean is X:
+                with pytest.raises((FloatingPointError, ValueError)):
+                    plan.evaluate(*rows)
 
 
 # Descriptions and arguments
@@ -663,7 +695,8 @@ def test_registries_agree_with_the_twin():
     assert set(PARAMETERS) == set(reference.ACTIVATIONS)
     assert PARAMETERS == {name: entry.parameter for name, entry in reference.ACTIVATIONS.items()}
     assert LINKS == {name: entry.link for name, entry in reference.LOSSES.items()}
-    assert {n: p for n, (p, _, _) in _kernels.loss_names().items()} == {
+    assert OUTPUTS == {name: entry.outputs for name, entry in reference.LOSSES.items()}
+    assert {n: p for n, (p, *_) in _kernels.loss_names().items()} == {
         n: e.parameter for n, e in reference.LOSSES.items()
     }
     assert _kernels.optimizer_names() == {name: entry.slots for name, entry in reference.OPTIMIZERS.items()}
@@ -674,7 +707,7 @@ def test_attributes(isa, dtype):
     assert plan.isa == isa
     for name in ("n_in", "n_out", "dtype", "num_parameters", "step", "loss"):
         assert getattr(plan, name) == getattr(twin, name), name
-    assert [tuple(layer) for layer in twin.layers] == list(plan.layers)
+    assert twin.layers == plan.layers
     with pytest.raises(AttributeError):
         plan.n_in = 3
 
@@ -792,7 +825,7 @@ def test_train_backward_needs_a_forward(isa):
     assert plan.step == 1
 
 
-BAD_TRAINING = {
+BAD_ROWS = {
     "X one row": {"X": np.ones(3)},
     "X width": {"X": np.ones((24, 4))},
     "X rows": {"X": np.ones((23, 3))},
@@ -808,60 +841,34 @@ BAD_TRAINING = {
     "weight type": {"sample_weight": np.ones(24, np.float32)},
     "weight shape": {"sample_weight": np.ones((24, 1))},
     "batch size": {"batch_size": 0},
-    "first negative": {"first": -1},
-    "first too large": {"first": 3},
-    "rates too few": {"learning_rates": np.ones(2)},
-    "rates too many": {"learning_rates": np.ones(4)},
-    "rates type": {"learning_rates": np.ones(3, np.float32)},
-    "penalties too few": {"l2": np.ones(2)},
-    "penalties type": {"l2": np.ones(3, np.float32)},
-    "penalty negative": {"l2": np.array([0.1, -0.1, 0.0])},
-    "penalty infinite": {"l2": np.array([0.1, np.inf, 0.0])},
-    "penalty NaN": {"l2": np.array([0.1, 0.1, np.nan])},
     "seed": {"seed": -1},
-    "epoch": {"epoch": -1},
+    "loss unknown": {"loss": ("nonsense", 0.0)},
+    "loss unfit": {"loss": ("poisson", 0.0)},
+    "loss's targets": {"loss": ("mse", 0.0)},
 }
-
 
 BAD_EPOCHS = {
-    "out rows": {"out": np.zeros((3, 2))},
-    "out columns": {"out": np.zeros((2, 4))},
-    "order rows": {"order": np.zeros((2, 23), np.int64)},
+    "order rows": {"order": np.zeros((2, 15), np.int64)},
     "order epochs": {"order": np.zeros((3, 24), np.int64)},
+    "order of one epoch": {"order": np.zeros(24, np.int64)},
     "order type": {"order": np.zeros((2, 24), np.int32)},
     "order too large": {"order": np.full((2, 24), 24)},
-    "penalties of one epoch": {"l2": np.ones(3)},
-    "penalty negative": {"l2": np.full((2, 3), -0.1)},
-    "out type": {"out": np.zeros((2, 2), np.float32)},
-    "out order": {"out": np.zeros((2, 2), order="F")},
-    "out read-only": {"out": np.broadcast_to(0.0, (2, 2))},
-    "out none": {"out": None},
     "rates of one epoch": {"learning_rates": np.ones(3)},
     "rates too few": {"learning_rates": np.ones((2, 2))},
+    "rates too many": {"learning_rates": np.ones((2, 4))},
     "rates type": {"learning_rates": np.ones((2, 3), np.float32)},
-    "y rows": {"y": np.arange(23) % 2},
-    "y too large": {"y": np.full(24, 2)},
-    "batch size": {"batch_size": 0},
-    "seed": {"seed": -1},
+    "penalties of one epoch": {"l2": np.ones(3)},
+    "penalties too few": {"l2": np.ones((2, 2))},
+    "penalties type": {"l2": np.ones((2, 3), np.float32)},
+    "penalty negative": {"l2": np.array([[0.1, -0.1, 0.0]] * 2)},
+    "penalty infinite": {"l2": np.array([[0.1, np.inf, 0.0]] * 2)},
+    "penalty NaN": {"l2": np.array([[0.1, 0.1, np.nan]] * 2)},
     "epoch": {"epoch": -1},
 }
 
 
-@pytest.mark.parametrize("case", BAD_EPOCHS)
-def test_train_epochs_refuses_what_does_not_fit(isa, case):
-    plan, _, X, _ = pair([3, 4, 2], ["tanh"], "sparse_categorical_crossentropy", isa, "adam")
-    good = {"X": X, "y": np.arange(24) % 2, "batch_size": 8, "seed": 1, "epoch": 0, "shuffle": True,
-            "learning_rates": np.full((2, 3), 0.01), "seconds": 100.0, "out": np.zeros((2, 2))}  # fmt: skip
-    weights = plan.get_weights()
-    with pytest.raises((ValueError, TypeError, OverflowError)):
-        plan.train_epochs(**{**good, **BAD_EPOCHS[case]})
-    assert_same_bits(plan.get_weights(), weights)
-    assert plan.step == 0
-    assert plan.train_epochs(**good) == 2 and plan.step == 6
-
-
-@pytest.mark.parametrize("case", BAD_TRAINING)
-def test_train_refuses_what_does_not_fit(isa, case):
+@pytest.mark.parametrize("case", BAD_ROWS)
+def test_a_run_refuses_rows_that_do_not_fit(isa, case):
     plan, _, X, _ = pair([3, 4, 2], ["tanh"], "sparse_categorical_crossentropy", isa, "adam")
     good = {
         "X": X,
@@ -869,27 +876,61 @@ def test_train_refuses_what_does_not_fit(isa, case):
         "sample_weight": None,
         "batch_size": 8,
         "seed": 1,
-        "epoch": 0,
         "shuffle": True,
-        "first": 0,
-        "learning_rates": np.full(3, 0.01),
-        "seconds": 1.0,
     }
+    chosen = {**good, **BAD_ROWS[case]}
     weights = plan.get_weights()
     with pytest.raises((ValueError, TypeError, OverflowError)):
-        plan.train(**{**good, **BAD_TRAINING[case]})
-    assert_same_bits(plan.get_weights(), weights)
-    assert plan.step == 0
-    bad = {
-        name: BAD_TRAINING[case][name] for name in BAD_TRAINING[case] if name in ("X", "y", "sample_weight")
-    }
-    if bad and case != "X one row":
-        chosen = {**{name: good[name] for name in ("X", "y", "sample_weight")}, **bad}
+        _kernels.Run(plan, **chosen)
+    rows = {name: chosen.get(name) for name in ("X", "y", "sample_weight", "loss")}
+    if BAD_ROWS[case].keys() & rows.keys() and case != "X one row":
         for work in (plan.evaluate, plan.gradients):
             with pytest.raises((ValueError, TypeError)):
-                work(chosen["X"], chosen["y"], chosen["sample_weight"])
-    plan.train(**good)
+                work(**rows)
+    assert_same_bits(plan.get_weights(), weights)
+    run = _kernels.Run(plan, **good)
+    run.begin(np.full((1, 3), 0.01))
+    run.advance()
     assert plan.step == 3
+
+
+@pytest.mark.parametrize("case", BAD_EPOCHS)
+def test_a_run_refuses_epochs_that_do_not_fit(isa, case):
+    """What was begun before goes on."""
+    plan, _, X, y = pair([3, 4, 2], ["tanh"], "sparse_categorical_crossentropy", isa, "adam")
+    good = {"learning_rates": np.full((2, 3), 0.01)}
+    run = run_of(plan, X, y, batch_size=8)
+    with pytest.raises((ValueError, TypeError, OverflowError)):
+        run.begin(**{**good, **BAD_EPOCHS[case]})
+    assert plan.step == 0 and run.finished
+    run.begin(**good)
+    run.advance(batches=4)
+    with pytest.raises((ValueError, TypeError, OverflowError)):
+        run.begin(**{**good, **BAD_EPOCHS[case]})
+    assert (run.epoch, run.batch, plan.step) == (1, 1, 4)
+    run.advance()
+    whole, _, _, _ = pair([3, 4, 2], ["tanh"], "sparse_categorical_crossentropy", isa, "adam")
+    expected = train_epochs(whole, X, y, batch_size=8, **good)
+    assert_same_bits(plan.get_weights(), whole.get_weights())
+    assert_same_bits(run.sums[:, :2], expected.sums[:, :2])
+
+
+@pytest.mark.parametrize("kind", ["y", "order", "learning_rates", "l2"])
+def test_what_a_run_has_looked_through_cannot_be_changed_under_it(isa, kind):
+    """Another thread may write into the caller's arrays while it trains: what was checked is copied."""
+    plan, _, X, y = pair([3, 4, 2], ["tanh"], "sparse_categorical_crossentropy", isa, "adam")
+    whole, _, _, _ = pair([3, 4, 2], ["tanh"], "sparse_categorical_crossentropy", isa, "adam")
+    rates, l2 = np.full((2, 3), 0.01), np.full((2, 3), 0.1)
+    order = np.tile(np.arange(24)[::-1], (2, 1)).copy()
+    expected = train_epochs(whole, X, y.copy(), batch_size=8, learning_rates=rates, order=order, l2=l2)
+    run = run_of(plan, X, y, batch_size=8)
+    run.begin(rates, order=order, l2=l2)
+    run.advance(batches=2)
+    given = {"y": y, "order": order, "learning_rates": rates, "l2": l2}[kind]
+    given[...] = 2**40 if given.dtype.kind == "i" else np.nan
+    run.advance()
+    assert_same_bits(plan.get_weights(), whole.get_weights())
+    assert_same_bits(run.sums[:, :2], expected.sums[:, :2])
 
 
 def test_weights_and_state_that_do_not_fit(isa):
@@ -929,7 +970,7 @@ def test_weights_and_state_that_do_not_fit(isa):
 def test_a_penalty_of_each_batch_takes_the_place_of_the_compiled_one(isa):
     """Batch by batch the numbers of a plan compiled for that penalty, and so in whole epochs."""
     penalties, rates = np.array([[0.1, 0.0, 0.5], [0.2, 0.5, 0.3]]), np.full((2, 3), 0.01)
-    args = {"batch_size": 8, "seed": 1, "shuffle": False, "seconds": 100}
+    args = {"batch_size": 8, "seed": 1, "shuffle": False}
     for twin in (False, True):
         one, *_, X, y = pair([5, 7, 3], ["tanh"], "mse", isa, "adam")[twin:]
         start = one.get_weights()
@@ -940,16 +981,16 @@ def test_a_penalty_of_each_batch_takes_the_place_of_the_compiled_one(isa):
             one.set_weights(weights)
             one.set_state(state)
             rows = slice(8 * batch, 8 * batch + 8)
-            one.train(X[rows], y[rows], epoch=0, first=0, learning_rates=rates[0, :1], **args)
+            train_epoch(one, X[rows], y[rows], learning_rates=rates[0, :1], **args)
         expected = one.get_weights()
         one.compile("mse", 0.0, "adam", {**HYPER["adam"], "l2": 9.0})
         one.set_weights(start)
         for l2 in penalties:
-            one.train(X, y, epoch=0, first=0, learning_rates=rates[0], l2=l2, **args)
+            train_epoch(one, X, y, learning_rates=rates[0], l2=l2, **args)
         assert_same_bits(one.get_weights(), expected)
         one.compile("mse", 0.0, "adam", {**HYPER["adam"], "l2": 9.0})
         one.set_weights(start)
-        one.train_epochs(X, y, epoch=0, learning_rates=rates, l2=penalties, out=np.empty((2, 2)), **args)
+        train_epochs(one, X, y, learning_rates=rates, l2=penalties, **args)
         assert_same_bits(one.get_weights(), expected)
 
 

@@ -14,15 +14,17 @@ import pytest
 
 from fastmlp import reference
 from fastmlp.reference import functions, losses, optimizers, plan, random
+from helpers import run_of, targets, train_epoch, train_epochs
 
 Plan = reference.Plan
+FLOAT64 = np.dtype(np.float64)
 
 ELEMENTWISE = [name for name, entry in reference.ACTIVATIONS.items() if entry.saved != "row"]
 ROWWISE = [name for name, entry in reference.ACTIVATIONS.items() if entry.saved == "row"]
 FLAT = {"step"}  # derivative 0 everywhere
 KINKED = {"step", "relu", "leaky_relu", "elu", "selu"}
 
-MODULES = ["functions", "losses", "optimizers", "random", "plan"]
+MODULES = ["functions", "losses", "optimizers", "random", "plan", "run"]
 
 
 def assert_same_gradient(got, numeric, rtol=1e-6):
@@ -70,36 +72,43 @@ def test_gradient_comparison_refuses_nothing_to_compare():
 # The registries
 
 
-def test_registries_have_exactly_the_names():
-    assert set(reference.ACTIVATIONS) == set(
+def test_registries_have_their_names():
+    assert set(reference.ACTIVATIONS) >= set(
         "identity step sigmoid tanh relu leaky_relu elu selu gelu gelu_tanh silu mish softplus softsign exp "
         "softmax log_softmax".split()
     )
-    assert set(reference.LOSSES) == set(
+    assert set(reference.LOSSES) >= set(
         "sparse_categorical_crossentropy categorical_crossentropy binary_crossentropy mse mae huber "
-        "poisson".split()
+        "poisson gaussian_nll".split()
     )
-    assert set(reference.OPTIMIZERS) == {"sgd", "adagrad", "rmsprop", "adam", "adamw"}
+    assert set(reference.OPTIMIZERS) >= {"sgd", "adagrad", "rmsprop", "adam", "adamw", "amsgrad"}
 
 
 def test_registry_entries_have_their_shape():
-    for forward, derivative, saved, parameter in reference.ACTIVATIONS.values():
+    for forward, derivative, saved, parameter, (least, most) in reference.ACTIVATIONS.values():
         assert callable(forward) and callable(derivative)
         assert saved in {"z", "a", "row"}
-        assert isinstance(parameter, float)
-    assert {n for n, a in reference.ACTIVATIONS.items() if a.parameter} == {"leaky_relu", "elu"}
-    assert set(ROWWISE) == {"softmax", "log_softmax"}
-    assert {name: loss.link for name, loss in reference.LOSSES.items()} == {
-        "sparse_categorical_crossentropy": "softmax",
-        "categorical_crossentropy": "softmax",
-        "binary_crossentropy": "sigmoid",
-        "mse": "any",
-        "mae": "any",
-        "huber": "any",
-        "poisson": "exp",
-    }
+        assert isinstance(parameter, float) and least <= parameter <= most
+    assert {n for n, a in reference.ACTIVATIONS.items() if a.parameter} >= {"leaky_relu", "elu"}
+    assert set(ROWWISE) >= {"softmax", "log_softmax"}
+    for name, loss in reference.LOSSES.items():
+        assert loss.link in {"any", *reference.LINKS} and loss.outputs >= 1, name
+        assert loss.link == "any" or loss.link in reference.LINKS[loss.link]
+    links = {name: (loss.link, loss.outputs) for name, loss in reference.LOSSES.items()}
+    assert {
+        "sparse_categorical_crossentropy": ("softmax", 1),
+        "categorical_crossentropy": ("softmax", 1),
+        "binary_crossentropy": ("sigmoid", 1),
+        "mse": ("any", 1),
+        "mae": ("any", 1),
+        "huber": ("any", 1),
+        "poisson": ("exp", 1),
+        "gaussian_nll": ("any", 2),
+    }.items() <= links.items()
     slots = {name: optimizer.slots for name, optimizer in reference.OPTIMIZERS.items()}
-    assert slots == {"sgd": 1, "adagrad": 1, "rmsprop": 1, "adam": 2, "adamw": 2}
+    known = {"sgd": 1, "adagrad": 1, "rmsprop": 1, "adam": 2, "adamw": 2, "amsgrad": 3}
+    assert known.items() <= slots.items()
+    assert [name for name, rule in reference.OPTIMIZERS.items() if rule.by_momentum] == ["sgd"]
 
 
 def test_imports_are_numpy_and_the_standard_library():
@@ -116,6 +125,7 @@ def test_imports_are_numpy_and_the_standard_library():
                     "numpy",
                     "__future__",
                     "collections",
+                    "contextlib",
                     "math",
                     "time",
                     "typing",
@@ -191,41 +201,44 @@ def written_activations(z):
     }
 
 
-@pytest.mark.parametrize("name", ELEMENTWISE)
+@pytest.mark.parametrize("name", written_activations(1.0))
 @pytest.mark.parametrize("z", [-3.0, -0.7, 0.4, 2.5])
 def test_forward_is_the_written_formula(name, z):
     got = reference.activation_forward(name, np.array([z]))[0]
     assert got == pytest.approx(written_activations(z)[name], rel=1e-13)
 
 
-@pytest.mark.parametrize("name", ELEMENTWISE)
+# At minus and plus infinity.
+LIMITS = {
+    "identity": (-np.inf, np.inf),
+    "step": (0, 1),
+    "sigmoid": (0, 1),
+    "tanh": (-1, 1),
+    "relu": (0, np.inf),
+    "leaky_relu": (-np.inf, np.inf),
+    "elu": (-1, np.inf),
+    "selu": (-functions.SELU_SCALE * functions.SELU_ALPHA, np.inf),
+    "gelu": (0, np.inf),
+    "gelu_tanh": (0, np.inf),
+    "silu": (0, np.inf),
+    "mish": (0, np.inf),
+    "softplus": (0, np.inf),
+    "softsign": (-1, 1),
+    "exp": (0, np.inf),
+}
+
+
+@pytest.mark.parametrize("name", LIMITS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_extremes_have_their_limits_without_warnings(name, dtype):
     largest = float(np.finfo(dtype).max)
     z = np.array([-np.inf, -largest, -1e4, 1e4, largest, np.inf], dtype)
-    limits = {
-        "identity": (-np.inf, np.inf),
-        "step": (0, 1),
-        "sigmoid": (0, 1),
-        "tanh": (-1, 1),
-        "relu": (0, np.inf),
-        "leaky_relu": (-np.inf, np.inf),
-        "elu": (-1, np.inf),
-        "selu": (-functions.SELU_SCALE * functions.SELU_ALPHA, np.inf),
-        "gelu": (0, np.inf),
-        "gelu_tanh": (0, np.inf),
-        "silu": (0, np.inf),
-        "mish": (0, np.inf),
-        "softplus": (0, np.inf),
-        "softsign": (-1, 1),
-        "exp": (0, np.inf),
-    }
     with np.errstate(divide="raise", invalid="raise"):
         a = reference.activation_forward(name, z)
         entry = reference.ACTIVATIONS[name]
         slope = entry.derivative(z if entry.saved == "z" else a, entry.parameter)
     assert a.dtype == slope.dtype == np.dtype(dtype)
-    low, high = limits[name]
+    low, high = LIMITS[name]
     np.testing.assert_allclose([a[0], a[-1]], [low, high], rtol=1e-6)
     assert not np.isnan(a).any() and np.isfinite(a[2])
     assert not np.isnan(slope).any()
@@ -297,23 +310,11 @@ def test_softmax_does_not_care_for_a_shift_and_rows_are_apart():
 # Losses
 
 
-def targets_for(name, rng, rows, n_out):
-    if name == "sparse_categorical_crossentropy":
-        return rng.integers(0, n_out, rows)
-    if name == "categorical_crossentropy":
-        return rng.dirichlet(np.ones(n_out), rows)
-    if name == "binary_crossentropy":
-        return rng.integers(0, 2, (rows, n_out)).astype(float)
-    if name == "poisson":
-        return rng.poisson(2.0, (rows, n_out)).astype(float)
-    return rng.normal(size=(rows, n_out))
-
-
 @pytest.mark.parametrize("name", list(reference.LOSSES))
 @pytest.mark.parametrize("weighted", [False, True])
 def test_loss_gradient_is_the_slope(name, weighted):
     rng = np.random.default_rng(3)
-    p, y = 2 * rng.normal(size=(5, 4)), targets_for(name, rng, 5, 4)
+    p, y = 2 * rng.normal(size=(5, 4)), targets(rng, name, 5, 4, FLOAT64)
     weight = rng.uniform(0.5, 2, 5) if weighted else None
     parameter = reference.LOSSES[name].parameter
     _, dp, _ = reference.loss_gradient(name, parameter, p, y, weight)
@@ -339,6 +340,8 @@ def test_losses_of_one_row_on_paper():
     assert value["huber"](z, y, 1.0) == pytest.approx((0.125 + 2.5) / 2)
     assert value["huber"](z, y, 2.0) == pytest.approx((0.125 + 4.0) / 2)
     assert value["poisson"](z, y) == pytest.approx((math.e - 0.5 + math.e**2 - 10) / 2)
+    # m = 1, s = 2 and y = 0.5: the density's -log but for log(2 pi) / 2
+    assert value["gaussian_nll"](z, y[:, :1]) == pytest.approx((2 + 0.25 / math.e**2) / 2)
 
 
 def test_losses_of_sure_predictions_are_finite():
@@ -376,21 +379,17 @@ def test_correct_rows():
     np.testing.assert_array_equal(correct["categorical_crossentropy"](z, soft), [1, 1, 0])
     labels = np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
     np.testing.assert_array_equal(correct["binary_crossentropy"](z, labels), [0.5, 1, 1])
-    for name in ("mse", "mae", "huber", "poisson"):
-        np.testing.assert_array_equal(correct[name](z, soft), [0, 0, 0])
+    for name, loss in reference.LOSSES.items():
+        if loss.link in ("any", "exp"):
+            np.testing.assert_array_equal(correct[name](z, soft), [0, 0, 0])
 
 
 # Whole networks
 
 
-OUTPUTS = {
-    "sparse_categorical_crossentropy": ["softmax", "log_softmax"],
-    "categorical_crossentropy": ["softmax", "log_softmax"],
-    "binary_crossentropy": ["sigmoid"],
-    "poisson": ["exp"],
-}
 ANY_OUTPUT = [name for name in reference.ACTIVATIONS if name not in FLAT]
-PAIRS = [(output, loss) for loss in reference.LOSSES for output in OUTPUTS.get(loss, ANY_OUTPUT)]
+OUTPUTS = {name: reference.LINKS.get(loss.link, ANY_OUTPUT) for name, loss in reference.LOSSES.items()}
+PAIRS = [(output, loss) for loss, outputs in OUTPUTS.items() for output in outputs]
 
 
 def network(hidden, output, seed=0, n_in=4, width=6, n_out=3, **more):
@@ -422,22 +421,22 @@ def assert_network_gradients(made, X, y, weight):
 
 @pytest.mark.parametrize(("output", "loss"), PAIRS)
 def test_network_gradients_for_every_output_and_loss(output, loss):
-    made = network("tanh", output, seed=5)
+    made = network("tanh", output, seed=5, n_out=3 * reference.LOSSES[loss].outputs)
     made.compile(loss, reference.LOSSES[loss].parameter, "sgd", {})
     rng = np.random.default_rng(6)
-    assert_network_gradients(
-        made, rng.normal(size=(5, 4)), targets_for(loss, rng, 5, 3), rng.uniform(0.5, 2, 5)
-    )
+    y = targets(rng, loss, 5, made.n_out, FLOAT64)
+    assert_network_gradients(made, rng.normal(size=(5, 4)), y, rng.uniform(0.5, 2, 5))
 
 
 @pytest.mark.parametrize("loss", list(reference.LOSSES))
 @pytest.mark.parametrize("hidden", [name for name in ELEMENTWISE if name not in FLAT])
 def test_network_gradients_for_every_hidden_activation_and_loss(hidden, loss):
-    made = network(hidden, OUTPUTS.get(loss, ["identity"])[0], seed=7)
+    made = network(hidden, OUTPUTS[loss][0], seed=7, n_out=3 * reference.LOSSES[loss].outputs)
     made.set_weights([0.5 * w for w in made.get_weights()])  # exp of large numbers has rough differences
     made.compile(loss, reference.LOSSES[loss].parameter, "sgd", {})
     rng = np.random.default_rng(8)
-    assert_network_gradients(made, rng.normal(size=(5, 4)), targets_for(loss, rng, 5, 3), None)
+    y = targets(rng, loss, 5, made.n_out, FLOAT64)
+    assert_network_gradients(made, rng.normal(size=(5, 4)), y, None)
 
 
 def test_input_rescaling_is_in_the_prediction_and_the_gradient():
@@ -542,17 +541,7 @@ def test_lecture_case_3_each_intermediate_of_a_step():
         np.testing.assert_allclose(got, want, rtol=1e-10, atol=1e-14)
         assert np.abs(want).max() > 1e-3
 
-    made.train(
-        X,
-        y,
-        batch_size=m,
-        seed=0,
-        epoch=0,
-        shuffle=False,
-        first=0,
-        learning_rates=np.array([1.2]),
-        seconds=math.inf,
-    )
+    train_epoch(made, X, y, batch_size=m, shuffle=False, learning_rates=np.array([1.2]))
     for got, w, g in zip(made.get_weights(), [W1, b1, W2, b2], [dW1, db1, dW2, db2], strict=True):
         np.testing.assert_allclose(got, w - 1.2 * g, rtol=1e-10, atol=1e-13)
 
@@ -562,19 +551,8 @@ def test_lecture_case_3_learns_what_no_line_separates():
     made = case_3()
     before = made.evaluate(X, y)[0] / len(X)
     assert before == pytest.approx(math.log(2), abs=1e-4)  # small weights know nothing yet
-    for epoch in range(3000):
-        _, loss, _ = made.train(
-            X,
-            y,
-            batch_size=len(X),
-            seed=0,
-            epoch=epoch,
-            shuffle=False,
-            first=0,
-            learning_rates=np.array([1.2]),
-            seconds=math.inf,
-        )
-    assert loss / len(X) < 0.35
+    run = train_epochs(made, X, y, batch_size=len(X), shuffle=False, learning_rates=np.full((3000, 1), 1.2))
+    assert run.sums[-1, 0] / len(X) < 0.35
     assert ((made.predict(X) > 0.5) == (y > 0.5)).mean() > 0.85
 
 
@@ -783,6 +761,18 @@ def test_adam_by_hand(name):
     np.testing.assert_allclose(w, W0 - 0.1 * np.sign(G0) * (1 + second), rtol=1e-7)
 
 
+def test_amsgrad_by_hand():
+    # beta_2 = 0.5: v = g^2 / 2, then g^2 / 4 from a gradient of 0, and the larger stays
+    h = {**ADAM, "beta_2": 0.5}
+    w, (m, v, largest) = steps("amsgrad", h, (G0, 0 * G0))
+    np.testing.assert_allclose(m, 0.09 * G0, rtol=1e-14)
+    np.testing.assert_allclose(v, G0**2 / 4, rtol=1e-14)
+    np.testing.assert_allclose(largest, G0**2 / 2, rtol=1e-14)
+    # the first step is the sign; the second m' = 0.09 g / 0.19 over sqrt(0.5 g^2 / 0.75)
+    second = (0.09 / 0.19) / math.sqrt(0.5 / 0.75)
+    np.testing.assert_allclose(w, W0 - 0.1 * np.sign(G0) * (1 + second), rtol=1e-7)
+
+
 def test_epsilon_is_added_outside_the_root():
     g = np.array([1.0, -1.0, 1.0])
     np.testing.assert_allclose(steps("adagrad", {"epsilon": 1.0}, (g,))[0], W0 - 0.05 * g, rtol=1e-14)
@@ -846,18 +836,11 @@ def test_deltas_are_flushed():
 # Training
 
 
+ONE_EPOCH = {"batch_size": 4, "seed": 1, "learning_rates": np.full(3, 0.05)}
+
+
 def epoch(made, X, y, weight=None, **changes):
-    arguments = {
-        "batch_size": 4,
-        "seed": 1,
-        "epoch": 0,
-        "shuffle": True,
-        "first": 0,
-        "learning_rates": np.full(3, 0.05),
-        "seconds": math.inf,
-        "threads": None,
-    }
-    return made.train(X, y, weight, **{**arguments, **changes})
+    return train_epoch(made, X, y, weight, **{**ONE_EPOCH, **changes})
 
 
 def data(rows=10):
@@ -878,8 +861,8 @@ def test_an_epoch_is_its_batches_in_shuffled_order():
     weight = np.random.default_rng(14).uniform(0.5, 2, 10)
     made, by_hand = classifier(), classifier()
     rates = np.array([0.1, 0.2, 0.3])
-    batch, loss, correct = epoch(made, X, y, weight, epoch=5, learning_rates=rates)
-    assert (batch, made.step) == (3, 3)
+    loss, correct = epoch(made, X, y, weight, epoch=5, learning_rates=rates)
+    assert made.step == 3
     order = reference.shuffled(1, 5, 10)
     total = right = 0.0
     for rows, rate in zip([order[:4], order[4:8], order[8:]], rates, strict=True):
@@ -899,13 +882,13 @@ def test_an_epoch_in_slices_is_the_whole_epoch(optimizer):
     X, y = data()
     h = {"momentum": 0.9, "nesterov": True, "rho": 0.9, **ADAM}
     whole, sliced = classifier(optimizer, h, dropout=0.3), classifier(optimizer, h, dropout=0.3)
-    _, loss, correct = epoch(whole, X, y)
-    batch, sums = 0, np.zeros(2)
-    for expected in (1, 2, 3):
-        batch, *done = epoch(sliced, X, y, first=batch, seconds=0.0)
-        assert batch == expected
-        sums += done
-    assert sums == pytest.approx([loss, correct], rel=1e-14)
+    loss, correct = epoch(whole, X, y)
+    run = run_of(sliced, X, y, batch_size=4, seed=1)
+    run.begin(np.full((1, 3), 0.05))
+    for expected in ((0, 1), (0, 2), (1, 0)):
+        run.advance(seconds=0.0)
+        assert (run.epoch, run.batch) == expected
+    assert run.finished and run.sums[0, :2].tolist() == [loss, correct]
     for a, b in zip(whole.get_weights(), sliced.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -970,20 +953,35 @@ def test_global_norm_is_over_all_parameters():
         np.testing.assert_allclose(w - got, 0.01 / norm * g, rtol=1e-9, atol=1e-15)
 
 
-def test_a_loss_that_is_not_finite_leaves_weights_and_state():
+@pytest.mark.parametrize("by_step", [False, True])
+def test_a_run_that_diverges_leaves_the_last_that_is_finite(by_step):
+    """The weights of the loss that is not finite, or those before the step that led to such."""
     X, y = data()
-    made = classifier("adam", ADAM)
-    epoch(made, X, y)
-    weights, state = made.get_weights(), made.get_state()
-    X[reference.shuffled(1, 1, 10)[-1]] = np.nan  # in the last batch
-    with pytest.raises(FloatingPointError, match="batch 2"):
-        epoch(made, X, y, epoch=1)
-    for a, b in zip(weights, made.get_weights(), strict=True):
-        np.testing.assert_array_equal(a, b)
-    assert made.step == 3 and made.get_state()["beta_powers"] == state["beta_powers"]
-    for slot, kept in zip(made.get_state()["slots"], state["slots"], strict=True):
-        for a, b in zip(slot, kept, strict=True):
+    rates = np.full((2, 3), 0.05)
+    made, expected = classifier("adam", ADAM), classifier("adam", ADAM)
+    before = run_of(expected, X, y, batch_size=4, seed=1)
+    before.begin(rates)
+    before.advance(batches=5)
+    if by_step:
+        rates[1, 2] = math.inf
+    else:
+        X = X.copy()
+        X[reference.shuffled(1, 1, 10)[-1]] = np.nan  # in the second epoch's last batch
+    epoch(made, data()[0], y)
+    run = run_of(made, X, y, batch_size=4, seed=1)
+    run.begin(rates[1:], epoch=1)
+    message = "step of batch 2 leads to weights" if by_step else "loss of batch 2 is"
+    for _ in range(2):  # the cursor stays at that batch
+        with pytest.raises(FloatingPointError, match=message):
+            run.advance()
+        assert (run.epoch, run.batch) == (0, 2)
+        for a, b in zip(made.get_weights(), expected.get_weights(), strict=True):
             np.testing.assert_array_equal(a, b)
+        got, want = made.get_state(), expected.get_state()
+        assert got["step"] == want["step"] == 5 and got["beta_powers"] == want["beta_powers"]
+        for slot, kept in zip(got["slots"], want["slots"], strict=True):
+            for a, b in zip(slot, kept, strict=True):
+                np.testing.assert_array_equal(a, b)
 
 
 def test_a_diverging_run_says_so():
@@ -1102,6 +1100,7 @@ def test_attributes():
     made = network("tanh", "softmax")
     assert (made.n_in, made.n_out, made.isa, made.step, made.loss) == (4, 3, "numpy", 0, None)
     assert made.dtype == np.float64 and made.num_parameters == 4 * 6 + 6 + 6 * 3 + 3
-    assert made.layers == ((6, "tanh", 0.0, True, 0.0), (3, "softmax", 0.0, True, 0.0))
+    assert [(node["units"], node["activation"]) for node in made.layers] == [(6, "tanh"), (3, "softmax")]
+    assert {node["kind"] for node in made.layers} == {"dense"} <= set(reference.KINDS)
     assert Plan(784, [(100, "sigmoid", 0, True, 0), (10, "softmax", 0, True, 0)]).num_parameters == 79510
     assert plan.Plan is Plan and random.philox is reference.philox

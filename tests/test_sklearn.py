@@ -25,6 +25,7 @@ from sklearn.preprocessing import StandardScaler  # noqa: E402
 from sklearn.utils.estimator_checks import parametrize_with_checks  # noqa: E402
 
 from fastmlp import Network, optimizers, schedules  # noqa: E402
+from fastmlp._kernels import Run  # noqa: E402
 from fastmlp.adapters.sklearn import fitted, fitting, lbfgs, stochastic  # noqa: E402
 from fastmlp.adapters.sklearn import rows as row_parts  # noqa: E402
 from fastmlp.callbacks import Callback, EarlyStopping, LambdaCallback, ReduceLROnPlateau  # noqa: E402
@@ -551,9 +552,9 @@ def test_dropout_and_an_activation_a_layer():
     plain = MLPClassifier(activation=["relu", ("leaky_relu", 0.2)], **options).fit(X, y)
     dropped = MLPClassifier(activation=["relu", ("leaky_relu", 0.2)], dropout=[0.0, 0.5], **options)
     dropped.fit(X, y)
-    names = [layer[1:3] for layer in plain._net.plan.layers]
+    names = [(node["activation"], node["parameter"]) for node in plain._net.plan.layers]
     assert names == [("relu", 0.0), ("leaky_relu", 0.2), ("softmax", 0.0)]
-    assert [layer[4] for layer in dropped._net.plan.layers] == [0.0, 0.0, 0.5]
+    assert [node["dropout"] for node in dropped._net.plan.layers] == [0.0, 0.0, 0.5]
     assert np.any(dropped.coefs_[0] != plain.coefs_[0])
     assert_same_bits(clone(dropped).fit(X, y).coefs_, dropped.coefs_)
     zero = MLPClassifier(activation=["relu", ("leaky_relu", 0.2)], dropout=[0.0, 0.0], **options).fit(X, y)
@@ -743,7 +744,7 @@ def test_ctrl_c_after_several_epochs_in_one_call_counts_them_all(monkeypatch):
     model = MLPClassifier(max_iter=9, random_state=0, n_iter_no_change=20)
     with pytest.warns(UserWarning, match="interrupted"):
         model.fit(X, y)
-    done = int((~np.isnan(raised[0].sums[:, 0])).sum())
+    done = raised[0].run.epoch
     assert model.n_iter_ == len(model.loss_curve_) == done > 2
     again = MLPClassifier(max_iter=done, random_state=0, n_iter_no_change=20).fit(X, y)
     assert model.loss_curve_ == again.loss_curve_
@@ -752,13 +753,18 @@ def test_ctrl_c_after_several_epochs_in_one_call_counts_them_all(monkeypatch):
 
 def test_ctrl_c_between_calls_leaves_an_optimizer_to_go_on_with(monkeypatch):
     """Of 30 epochs that were drawn the first call trains one, and the next one is interrupted."""
+
+    class EpochByEpoch(Run):
+        def advance(self, seconds, batches=None):
+            super().advance(batches=self.batches - self.batch)
+
     X, y = data("classes")
-    monkeypatch.setattr(stochastic, "SLICE", 0.0)
+    monkeypatch.setattr(stochastic, "Run", EpochByEpoch)
     original, raised = stochastic._Block.has_next, []
 
     def interrupted(block):
         if block.told == 1 and not raised:
-            raised.append(len(block.sums))
+            raised.append(len(block.run.sums))
             raise KeyboardInterrupt
         return original(block)
 
@@ -792,7 +798,7 @@ def test_epochs_in_one_call_are_those_one_by_one(options, several, batch_size, m
     monkeypatch.setattr(
         stochastic.Trainer,
         "_from_block",
-        lambda trainer, rows, block: blocks.append(len(block.sums)) or original(trainer, rows, block),
+        lambda trainer, rows, block: blocks.append(len(block.run.sums)) or original(trainer, rows, block),
     )
     options = {"hidden_layer_sizes": (9, 5), "max_iter": 25, "random_state": 3, **options}
     draws = options["random_state"]

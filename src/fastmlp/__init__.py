@@ -21,17 +21,19 @@ from .config import (
     warn_of_environment,
 )
 from .errors import BusyError, ModelFileError, NotCompiledError
-from .files.format import load
 from .layers import (
     Activation,
+    Add,
     BatchNormalization,
     Dense,
     Dropout,
     LayerNormalization,
     Rescaling,
+    Residual,
+    Scale,
     Standardize,
 )
-from .network import Network
+from .network import Network, load
 from .thread_limits import watch
 from .training import History
 
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Activation",
+    "Add",
     "BatchNormalization",
     "BusyError",
     "Dense",
@@ -50,6 +53,8 @@ __all__ = [
     "Network",
     "NotCompiledError",
     "Rescaling",
+    "Residual",
+    "Scale",
     "Standardize",
     "__version__",
     "callbacks",

@@ -1,4 +1,4 @@
-# Mirror of csrc/fastmlp.h and csrc/random.h, nothing else.
+# Mirror of csrc/fastmlp.h, csrc/random.h and csrc/interrupt.h, nothing else.
 from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
@@ -21,29 +21,33 @@ cdef extern from "fastmlp.h" nogil:
     int fm_environment_threads(const char **wrong) noexcept
 
     enum:
-        FM_ACTIVATIONS, FM_ALL_ACTIVATIONS, FM_LOSSES, FM_OPTIMIZERS, FM_ELEMENTARY
+        FM_ACTIVATIONS, FM_ALL_ACTIVATIONS, FM_LOSSES, FM_OPTIMIZERS, FM_LAYERS, FM_ELEMENTARY
     enum:
         FM_FLOAT32, FM_FLOAT64, FM_UINT8
     enum:
-        FM_OK, FM_NO_MEMORY, FM_NOT_FINITE, FM_BAD_INPUT
+        FM_OK, FM_NO_MEMORY, FM_NOT_FINITE, FM_BAD_INPUT, FM_INTERRUPTED
     enum:
-        FM_NO_NORM, FM_BATCH_NORM, FM_LAYER_NORM, FM_MOST_ARRAYS
+        FM_NOTHING, FM_MOMENTUM, FM_CORRECTION, FM_MOST_SLOTS
+    enum:
+        FM_dense_layer, FM_add_layer, FM_MOST_ARRAYS
 
     ctypedef struct fm_activation_info:
         const char *name
         int from_z, row
-        double parameter
+        double parameter, least, most
     ctypedef struct fm_loss_info:
         const char *name
         int link, label
         double parameter
+        int outputs
     ctypedef struct fm_optimizer_info:
         const char *name
-        int slots
+        int slots, needs
     const fm_activation_info fm_activations[]
     const fm_loss_info fm_losses[]
     const fm_optimizer_info fm_optimizers[]
     const char *const fm_elementary_names[]
+    const char *const fm_layer_names[]
 
     ctypedef struct fm_input:
         const void *data
@@ -52,6 +56,8 @@ cdef extern from "fastmlp.h" nogil:
         const void *shift
         const void *divisor
     ctypedef struct fm_target:
+        int loss
+        double parameter
         const int64_t *labels
         const void *rows
         const void *weights
@@ -59,68 +65,71 @@ cdef extern from "fastmlp.h" nogil:
         double learning_rate, momentum, rho, beta_1, beta_2, epsilon, l1, l2, weight_decay
         double clipvalue, global_clipnorm
         int nesterov
-    ctypedef struct fm_layer:
-        ptrdiff_t n_in, n_out
-        int activation
-        double parameter
-        int use_bias
-        double dropout
-        int norm
-        double epsilon, momentum
     ctypedef struct fm_array:
+        const char *name
         ptrdiff_t offset, rows, columns
-        int is_matrix
+        int is_matrix, decays, moves
+        double learning_rate, weight_decay
+    ctypedef struct fm_layer:
+        int kind
+        ptrdiff_t n_in, n_out
+        int source, activation
+        double parameter, dropout
+        int use_bias, frozen
+        double epsilon, momentum
+        double learning_rate[4]
+        double weight_decay[4]
+        fm_array arrays[4]
+        int array_count, scaled
+    ctypedef struct fm_state:
+        void *parameters
+        void *slots[3]
+        int64_t step
+        double beta_powers[2]
     ctypedef struct fm_plan:
         const fm_kernels *kernels
         int type, layer_count
         fm_layer *layers
         ptrdiff_t n_in, n_out, size
-        void *parameters
-        void *slots[2]
         void *shift
         void *divisor
-        int loss, optimizer
+        int optimizer
         fm_hyper hyper
-        int64_t step
-        double beta_powers[2]
-    ctypedef struct fm_epoch:
+        fm_state state
+    ctypedef struct fm_run:
         fm_input input
         fm_target target
         ptrdiff_t rows, batch_size
-        const int64_t *order
+        uint64_t seed
+        int threads, check_rows
+        ptrdiff_t epochs
+        const int64_t *orders
+        int64_t *order
+        uint32_t number
+        ptrdiff_t drawn
         const double *learning_rates
         const double *l2
-        uint64_t seed
-        double seconds
-        int threads
-        int again, check_rows
-        ptrdiff_t batch
-        double loss, correct
-
-    ctypedef struct fm_epochs:
-        int64_t *order
-        const int64_t *orders
-        uint32_t number
-        ptrdiff_t most, done
         double *sums
-        int columns
+        int squares
+        ptrdiff_t epoch, batch
 
     void *fm_alloc(size_t bytes) noexcept
     void fm_free(void *) noexcept
     int fm_plan_init(fm_plan *) noexcept
     void fm_plan_clear(fm_plan *) noexcept
-    int fm_layer_arrays(const fm_layer *, fm_array *arrays) noexcept
     void fm_plan_pack(const fm_plan *, void *vector, const fm_array *, const void *values) noexcept
     void fm_plan_unpack(const fm_plan *, const void *vector, const fm_array *, void *values) noexcept
-    void fm_plan_initialize(fm_plan *, int layer, int normal, double scale, uint64_t seed) noexcept
+    int fm_plan_claim(fm_plan *) noexcept
+    int fm_plan_claimed(const fm_plan *) noexcept
+    void fm_plan_release(fm_plan *) noexcept
+    int fm_plan_initialize(fm_plan *, int layer, int normal, double scale, uint64_t seed) noexcept
     int fm_plan_predict(const fm_plan *, const fm_input *, ptrdiff_t rows, void *out, int threads) noexcept
     int fm_plan_forward(const fm_plan *, const fm_input *, ptrdiff_t rows, void *const *outs) noexcept
     int fm_plan_evaluate(const fm_plan *, const fm_input *, const fm_target *, ptrdiff_t rows, double *loss,
                          double *correct, int threads) noexcept
-    int fm_plan_compile(fm_plan *, int loss, double loss_parameter, int optimizer, const fm_hyper *) noexcept
+    int fm_plan_compile(fm_plan *, int optimizer, const fm_hyper *) noexcept
     double fm_plan_squares(const fm_plan *) noexcept
-    int fm_plan_train(fm_plan *, fm_epoch *) noexcept
-    int fm_plan_train_epochs(fm_plan *, fm_epoch *, fm_epochs *) noexcept
+    int fm_plan_advance(fm_plan *, fm_run *, ptrdiff_t batches, double seconds, int *by_step) noexcept
     int fm_plan_train_forward(fm_plan *, const fm_input *, ptrdiff_t rows, uint64_t seed, void *out) noexcept
     int fm_plan_train_backward(fm_plan *, const void *output_gradient, ptrdiff_t rows, double learning_rate,
                                double l2) noexcept
@@ -136,9 +145,12 @@ cdef extern from "fastmlp.h" nogil:
     int fm_all_finite(const fm_kernels *, int type, const void *values, ptrdiff_t count) noexcept
     void fm_elementary(const fm_kernels *, int type, int function, void *out, const void *x, ptrdiff_t count) noexcept
     void fm_optimizer_update(const fm_kernels *, int type, int optimizer, const fm_hyper *, int64_t step, void *w,
-                             const void *g, void *slot_0, void *slot_1, ptrdiff_t count) noexcept
+                             const void *g, void *const *slots, ptrdiff_t count) noexcept
 
 cdef extern from "random.h" nogil:
     void fm_philox(uint32_t *out, const uint32_t *counter, const uint32_t *key) noexcept
-    void fm_shuffle(int64_t *order, ptrdiff_t n, uint64_t seed, uint32_t epoch) noexcept
+    int fm_shuffle(int64_t *order, ptrdiff_t n, uint64_t seed, uint32_t epoch) noexcept
     double fm_cosine(double x) noexcept
+
+cdef extern from "interrupt.h" nogil:
+    void fm_set_interrupt(int (*asked)() noexcept) noexcept

@@ -53,6 +53,7 @@ def activation_backward(name, da, saved, double parameter=0.0, isa=None):
     cdef Array kept = ready(saved, numpy_type(type), (<object>array).shape, "saved")
     cdef Array dz = np.empty_like(array)
     cdef ptrdiff_t rows, n
+    check_derivative(name, parameter)
     rows, n = flat_rows(array)
     check(c.fm_activation_backward(c.fm_isa_table(number, type), type, activation, cnp.PyArray_DATA(dz),
                                    cnp.PyArray_DATA(array), cnp.PyArray_DATA(kept), rows, n, parameter))
@@ -98,12 +99,12 @@ def loss_gradient(name, double parameter, p, y, sample_weight=None, isa=None):
     t.labels = NULL
     t.rows = t.weights = NULL
     if c.fm_losses[loss].label:
-        targets = ready(y, cnp.NPY_INT64, (rows,), "y")
+        targets = own(ready(y, cnp.NPY_INT64, (rows,), "y"))
         if rows and not (0 <= targets.min() and targets.max() < n):
             raise ValueError(f"y has classes {targets.min()} to {targets.max()}, expected 0 to {n - 1}")
         t.labels = <const int64_t *>cnp.PyArray_DATA(targets)
     else:
-        targets = ready(y, numpy_type(type), (rows, n), "y")
+        targets = ready(y, numpy_type(type), (rows, n // c.fm_losses[loss].outputs), "y")
         t.rows = cnp.PyArray_DATA(targets)
     if sample_weight is not None:
         weights = ready(sample_weight, numpy_type(type), (rows,), "sample_weight")
@@ -120,7 +121,7 @@ def optimizer_update(name, w, g, slots, hyperparameters, double learning_rate, i
     """One step of an optimizer on arrays, in place: w and slots change; `step` steps were done before."""
     cdef int number = find_isa(isa), rule = position(OPTIMIZERS, name, "optimizer"), type = real_type(w)
     cdef c.fm_hyper hyper = hyper_of(hyperparameters, type)
-    cdef void *vectors[4]
+    cdef void *vectors[5] # w, g and the slots
     cdef Array array
     cdef ptrdiff_t i
     hyper.learning_rate = learning_rate
@@ -135,16 +136,17 @@ def optimizer_update(name, w, g, slots, hyperparameters, double learning_rate, i
         copy = np.zeros((w.size + 15) // 16 * 16, w.dtype)
         copy[:w.size] = array.reshape(-1)
         padded.append(copy)
-    for i in range(4):
+    for i in range(2 + c.FM_MOST_SLOTS):
         vectors[i] = NULL
         if i < len(padded):
             array = padded[i]
             vectors[i] = cnp.PyArray_DATA(array)
     needed = c.fm_optimizers[rule].slots
-    if len(slots) != needed and not (name == "sgd" and hyper.momentum == 0 and not slots):
+    idle = c.fm_optimizers[rule].needs == c.FM_MOMENTUM and hyper.momentum == 0
+    if len(slots) != needed and not (idle and not slots):
         raise ValueError(f"slots has {len(slots)} arrays, expected {needed}")
-    c.fm_optimizer_update(c.fm_isa_table(number, type), type, rule, &hyper, step, vectors[0], vectors[1], vectors[2],
-                          vectors[3], padded[0].size)
+    c.fm_optimizer_update(c.fm_isa_table(number, type), type, rule, &hyper, step, vectors[0], vectors[1], &vectors[2],
+                          padded[0].size)
     for target, copy in zip(targets, [padded[0], *padded[2:]]):
         target[...] = copy[:w.size].reshape(w.shape)
 
@@ -174,8 +176,10 @@ def shuffled(seed, epoch, ptrdiff_t n):
         raise ValueError(f"n is {n}, expected at least 0")
     cdef Array order = np.empty(n, np.int64)
     cdef int64_t *memory = <int64_t *>cnp.PyArray_DATA(order)
+    cdef int stopped
     with nogil:
-        c.fm_shuffle(memory, n, key, number)
+        stopped = c.fm_shuffle(memory, n, key, number)
+    check(c.FM_INTERRUPTED if stopped else c.FM_OK)
     return order
 
 

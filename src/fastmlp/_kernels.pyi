@@ -1,4 +1,5 @@
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -6,8 +7,8 @@ from numpy.typing import ArrayLike, NDArray
 
 _Array = NDArray[Any]
 
-def activation_names() -> dict[str, tuple[float, str]]: ...
-def loss_names() -> dict[str, tuple[float, str, bool]]: ...
+def activation_names() -> dict[str, tuple[float, str, tuple[float, float]]]: ...
+def loss_names() -> dict[str, tuple[float, str, bool, int]]: ...
 def optimizer_names() -> dict[str, int]: ...
 def isas() -> dict[str, Any]: ...
 def set_num_threads(threads: int) -> None: ...
@@ -18,12 +19,12 @@ def cpu_count() -> int: ...
 class NotFiniteInput(ValueError): ...
 
 class Plan:
-    layers: tuple[tuple[Any, ...], ...]
+    layers: tuple[dict[str, Any], ...]
     isa: str
     def __init__(
         self,
         n_in: int,
-        layers: Sequence[tuple[Any, ...]],
+        layers: Sequence[Any],
         *,
         dtype: Any = "float32",
         input_shift: ArrayLike | None = None,
@@ -51,42 +52,6 @@ class Plan:
         self, loss: str | None, loss_parameter: float, optimizer: str, hyperparameters: Mapping[str, Any]
     ) -> None: ...
     def squares(self) -> float: ...
-    def train(
-        self,
-        X: ArrayLike,
-        y: ArrayLike,
-        sample_weight: ArrayLike | None = None,
-        *,
-        batch_size: int,
-        seed: int,
-        epoch: int,
-        shuffle: bool,
-        first: int,
-        learning_rates: ArrayLike,
-        seconds: float,
-        threads: int | None = None,
-        sums: tuple[float, float] = (0.0, 0.0),
-        order: _Array | None = None,
-        check_rows: bool = False,
-        l2: _Array | None = None,
-    ) -> tuple[int, float, float]: ...
-    def train_epochs(
-        self,
-        X: ArrayLike,
-        y: ArrayLike,
-        sample_weight: ArrayLike | None = None,
-        *,
-        batch_size: int,
-        seed: int,
-        epoch: int,
-        shuffle: bool,
-        learning_rates: ArrayLike,
-        seconds: float,
-        threads: int | None = None,
-        order: _Array | None = None,
-        l2: _Array | None = None,
-        out: _Array,
-    ) -> int: ...
     def train_forward(self, X: ArrayLike, *, seed: int) -> _Array: ...
     def train_backward(
         self, output_gradient: ArrayLike, learning_rate: float, l2: float | None = None
@@ -98,13 +63,59 @@ class Plan:
         sample_weight: ArrayLike | None = None,
         *,
         input_gradient: bool = False,
+        loss: tuple[str, float] | None = None,
     ) -> tuple[float, list[_Array], _Array | None]: ...
     def backward(self, X: ArrayLike, output_gradient: ArrayLike) -> tuple[list[_Array], _Array]: ...
     def evaluate(
-        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, threads: int | None = None
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        threads: int | None = None,
+        *,
+        loss: tuple[str, float] | None = None,
     ) -> tuple[float, float]: ...
+    def changing(self, nested: bool = True) -> AbstractContextManager[None]: ...
     def get_state(self) -> dict[str, Any]: ...
     def set_state(self, state: Mapping[str, Any]) -> None: ...
+
+class Run:
+    plan: Plan
+    check_rows: bool
+    def __init__(
+        self,
+        plan: Plan,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        batch_size: int,
+        seed: int,
+        shuffle: bool,
+        loss: tuple[str, float] | None = None,
+        threads: int | None = None,
+        check_rows: bool = False,
+        squares: bool = False,
+    ) -> None: ...
+    def begin(
+        self,
+        learning_rates: _Array,
+        *,
+        epoch: int = 0,
+        order: _Array | None = None,
+        l2: _Array | None = None,
+    ) -> None: ...
+    def advance(self, seconds: float = ..., batches: int | None = None) -> None: ...
+    @property
+    def batches(self) -> int: ...
+    @property
+    def epoch(self) -> int: ...
+    @property
+    def batch(self) -> int: ...
+    @property
+    def finished(self) -> bool: ...
+    @property
+    def sums(self) -> _Array: ...
 
 class Predictor:
     plan: Plan

@@ -12,6 +12,12 @@ from operator import index
 
 import numpy as np
 
+from fastmlp.errors import BusyError
+
+cdef extern from "Python.h":
+    int PyErr_CheckSignals() noexcept # leaves what a handler raised for the caller
+    unsigned long PyThread_get_thread_ident() noexcept nogil
+
 cnp.import_array()
 
 ctypedef cnp.ndarray Array
@@ -23,19 +29,21 @@ HYPERPARAMETERS = ("learning_rate", "momentum", "rho", "beta_1", "beta_2", "epsi
 # --- names: the registry as the C tables have it
 
 def activation_names():
-    """name -> (default parameter, what the derivative is computed from: "z", "a", or "row")."""
+    """name -> (default parameter, what the derivative is computed from: "z", "a", or "row", bounds of the parameter)."""
     return {c.fm_activations[i].name.decode():
             (c.fm_activations[i].parameter,
-             "row" if c.fm_activations[i].row else "z" if c.fm_activations[i].from_z else "a")
+             "row" if c.fm_activations[i].row else "z" if c.fm_activations[i].from_z else "a",
+             (c.fm_activations[i].least, c.fm_activations[i].most))
             for i in range(c.FM_ALL_ACTIVATIONS)}
 
 
 def loss_names():
-    """name -> (default parameter, the output activation it is fused with or "any", whether targets are classes)."""
+    """name -> (default parameter, the output activation it is fused with or "any", whether targets are classes,
+    outputs a target)."""
     return {c.fm_losses[i].name.decode():
             (c.fm_losses[i].parameter,
              "any" if c.fm_losses[i].link < 0 else c.fm_activations[c.fm_losses[i].link].name.decode(),
-             bool(c.fm_losses[i].label))
+             bool(c.fm_losses[i].label), c.fm_losses[i].outputs)
             for i in range(c.FM_LOSSES)}
 
 
@@ -84,6 +92,7 @@ cdef int find_isa(isa) except -1:
 cdef list ACTIVATIONS = list(activation_names())
 cdef list LOSSES = list(loss_names())
 cdef list OPTIMIZERS = list(optimizer_names())
+cdef list KINDS = [c.fm_layer_names[i].decode() for i in range(c.FM_LAYERS)]
 cdef list ELEMENTARY = [c.fm_elementary_names[i].decode() for i in range(c.FM_ELEMENTARY)]
 
 
@@ -96,8 +105,25 @@ cdef int position(list names, name, what) except -1:
 
 # --- arrays and errors
 
+cdef unsigned long main_thread = PyThread_get_thread_ident()
+
+
+cdef int look_at_signals() noexcept with gil:
+    return PyErr_CheckSignals() != 0
+
+
+cdef int interrupted() noexcept nogil:
+    """Whether a signal's handler has raised something; the system hands signals to Python's first thread alone."""
+    return 0 if PyThread_get_thread_ident() != main_thread else look_at_signals()
+
+
+c.fm_set_interrupt(interrupted)
+
+
 cdef int check(int status) except -1:
     """The one place where a status becomes an exception."""
+    if status == c.FM_INTERRUPTED:
+        return -1 # with what the handler raised
     if status == c.FM_NO_MEMORY:
         raise MemoryError("fastmlp could not allocate its buffers")
     if status == c.FM_NOT_FINITE:
@@ -105,25 +131,24 @@ cdef int check(int status) except -1:
     return 0
 
 
+cdef int refuse_input(x) except -1:
+    """The error for an input that the engine has found not to be finite."""
+    if np.isfinite(x).all():
+        raise ValueError("X has numbers that Rescaling or Standardize takes beyond the network's dtype")
+    raise ValueError("X contains NaN or infinity, expected finite values")
+
+
 class NotFiniteInput(ValueError):
     """A row of X that training came to is not finite; batches before it have been trained."""
 
 
-cdef int check_training(int status, const c.fm_epoch *e) except -1:
-    if status == c.FM_BAD_INPUT:
-        raise NotFiniteInput("X contains NaN or infinity, expected finite values")
-    if status == c.FM_NOT_FINITE:
-        batches = (e.rows + e.batch_size - 1) // e.batch_size
-        raise FloatingPointError(f"the loss of batch {e.batch} is not finite" if e.batch < batches
-                                 else "a step led to weights that are not finite")
-    return check(status)
-
-
-cdef Array row_numbers(order, shape, ptrdiff_t rows):
-    """order as int64 row numbers of that shape, each below `rows`."""
+cdef Array row_numbers(order, ptrdiff_t epochs, ptrdiff_t rows):
+    """A copy of order as int64 row numbers of shape (epochs, any number), each below `rows`."""
     cdef ptrdiff_t i
-    cdef Array array = ready(order, cnp.NPY_INT64, shape, "order")
+    cdef Array array = own(ready(order, cnp.NPY_INT64, None, "order"))
     cdef const int64_t *numbers = <const int64_t *>cnp.PyArray_DATA(array)
+    if cnp.PyArray_NDIM(array) != 2 or cnp.PyArray_DIM(array, 0) != epochs:
+        raise ValueError(f"order has shape {(<object>array).shape}, expected ({epochs}, any number)")
     for i in range(cnp.PyArray_SIZE(array)):
         if numbers[i] < 0 or numbers[i] >= rows:
             raise ValueError(f"order has row {numbers[i]}, expected 0 to {rows - 1}")
@@ -141,7 +166,7 @@ cdef const double *penalties(l2, shape, list keep) except? NULL:
     cdef ptrdiff_t i
     if l2 is None:
         return NULL
-    cdef Array array = ready(l2, cnp.NPY_FLOAT64, shape, "l2")
+    cdef Array array = own(ready(l2, cnp.NPY_FLOAT64, shape, "l2"))
     cdef const double *values = <const double *>cnp.PyArray_DATA(array)
     for i in range(cnp.PyArray_SIZE(array)):
         checked_penalty(values[i])
@@ -152,6 +177,11 @@ cdef const double *penalties(l2, shape, list keep) except? NULL:
 cdef Array plain(x, dtype=None):
     """x as an aligned C-contiguous array of at least one dimension."""
     return np.require(np.ascontiguousarray(x, dtype), requirements=("C", "A"))
+
+
+cdef Array own(Array x):
+    """A copy of what is checked once and then read without a look, so that no other thread can change it meanwhile."""
+    return cnp.PyArray_NewCopy(x, cnp.NPY_CORDER)
 
 
 cdef Array ready(x, int type_number, shape, str name):
@@ -254,31 +284,45 @@ cdef tuple shape_of(const c.fm_array *array):
     return (array.columns,)
 
 
-cdef tuple plain_layer(layer):
-    """A layer's tuple with plain values in it."""
-    n_out, activation, parameter, use_bias, dropout, *norm = layer
-    dense = int(n_out), str(activation), float(parameter), bool(use_bias), float(dropout)
-    if not norm:
-        return dense
-    kind, epsilon, momentum = norm
-    if kind not in ("batch", "layer"):
-        raise ValueError(f"a layer normalises by {kind!r}, expected 'batch' or 'layer'")
-    return *dense, kind, float(epsilon), float(momentum)
+# What a node may say beside its kind, and what it says if it does not; units of a layer that is not dense are those before it.
+NODE = {"units": None, "activation": "identity", "parameter": 0.0, "dropout": 0.0, "use_bias": True, "source": -1,
+        "trainable": True, "epsilon": 1e-3, "momentum": 0.99, "learning_rate": {}, "weight_decay": {}}
+
+
+def node_of(layer, n_in):
+    """A layer's node with all that it may say; a dense one may be short: (units, activation, parameter, use_bias, dropout)."""
+    if not isinstance(layer, dict):
+        layer = dict(zip(("units", "activation", "parameter", "use_bias", "dropout"), layer, strict=True), kind="dense")
+    unknown = set(layer) - set(NODE) - {"kind"}
+    if unknown:
+        raise ValueError(f"a node has {sorted(unknown)[0]!r}, expected kind and some of {', '.join(NODE)}")
+    node = {**NODE, **layer}
+    if node["units"] is None:
+        node["units"] = n_in
+    return node
+
+
+cdef int check_derivative(activation, double parameter) except -1:
+    """ValueError unless the derivative is right for the parameter."""
+    cdef int number = position(ACTIVATIONS, activation, "activation")
+    if not c.fm_activations[number].least <= parameter <= c.fm_activations[number].most and c.fm_activations[number].parameter:
+        raise ValueError(f"activation {activation!r} has the parameter {parameter:g}, whose derivative is not known, "
+                         f"expected {c.fm_activations[number].least:g} to {c.fm_activations[number].most:g}")
+    return 0
 
 
 cdef class Plan:
     """A compiled description of a network: its layers, parameters and optimizer state.
 
-    `reference.Plan` is its readable twin, with the same methods.  A layer is (n_out, activation, parameter, use_bias,
-    dropout rate of the layer's input), or one that normalises (..., "batch" or "layer", epsilon, momentum), n_out that
-    of the layer before and use_bias true.
+    `reference.Plan` is its readable twin, with the same methods.  A layer is a node, a dict with its kind and some of the keys
+    of NODE; `layers` has them with all.  A node's `dropout` is of its input, its `source` the number of the layer whose output
+    an "add" takes beside its input, `learning_rate` and `weight_decay` map names of its arrays to factors.
     """
     cdef c.fm_plan c_plan
     cdef readonly tuple layers
     cdef readonly str isa
-    cdef object order, order_key
+    cdef tuple default_loss # number and parameter of compile's, or None
     cdef ptrdiff_t forward_rows
-    cdef bint compiled
 
     def __cinit__(self, ptrdiff_t n_in, layers, *, dtype="float32", input_shift=None, input_divisor=None, isa=None):
         cdef c.fm_plan *plan = &self.c_plan
@@ -288,32 +332,26 @@ cdef class Plan:
             raise ValueError(f"dtype is {kind}, expected float32 or float64")
         number = find_isa(isa)
         self.isa = c.fm_isa_name(number).decode()
-        self.layers = tuple([plain_layer(layer) for layer in layers])
-        if n_in < 1 or not self.layers or min([layer[0] for layer in self.layers]) < 1:
+        nodes = []
+        width = n_in
+        for layer in layers:
+            nodes.append(node_of(layer, width))
+            width = nodes[len(nodes) - 1]["units"]
+        self.layers = tuple(nodes)
+        if n_in < 1 or not nodes or min([node["units"] for node in nodes]) < 1:
             raise ValueError("a network needs an input width and at least one layer, every width at least 1")
         plan.type = c.FM_FLOAT32 if kind == np.float32 else c.FM_FLOAT64
         plan.kernels = c.fm_isa_table(number, plan.type)
-        plan.layer_count = <int>len(self.layers)
+        plan.layer_count = <int>len(nodes)
         plan.n_in = width = n_in
         plan.layers = <c.fm_layer *>c.fm_alloc(plan.layer_count * sizeof(c.fm_layer))
         if plan.layers == NULL:
             raise MemoryError("fastmlp could not allocate a plan")
         cells = 0
         for l in range(plan.layer_count):
-            n_out, activation, parameter, use_bias, dropout, *norm = self.layers[l]
-            if not 0 <= dropout < 1:
-                raise ValueError(f"dropout is {dropout}, expected at least 0 and below 1")
-            plan.layers[l].n_in = width
-            plan.layers[l].n_out = n_out
-            plan.layers[l].activation = position(ACTIVATIONS, activation, "activation")
-            plan.layers[l].parameter = parameter
-            plan.layers[l].use_bias = use_bias
-            plan.layers[l].dropout = dropout
-            if plan.layers[l].activation >= c.FM_ACTIVATIONS and l != plan.layer_count - 1:
-                raise ValueError(f"activation {activation!r} works on whole rows and is for the output layer alone")
-            self._set_norm(&plan.layers[l], norm)
-            cells += 4 * (n_out + 16) if norm else (width + 1) * (n_out + 16)
-            width = n_out
+            self.describe_node(l, width)
+            cells += (<object>plan.layers[l].n_in + 4) * (<object>plan.layers[l].n_out + 16) # Python's: no overflow
+            width = plan.layers[l].n_out
         plan.n_out = width
         if cells > 2**48:
             raise MemoryError(f"a network of {cells} parameters does not fit any memory")
@@ -321,6 +359,7 @@ cdef class Plan:
             if given is not None:
                 self._set_input(ready(np.asarray(given, kind), numpy_type(plan.type), (n_in,), name), name)
         check(c.fm_plan_init(plan))
+        self.check_factors()
 
     def __dealloc__(self):
         c.fm_plan_clear(&self.c_plan)
@@ -328,16 +367,51 @@ cdef class Plan:
         c.fm_free(self.c_plan.shift)
         c.fm_free(self.c_plan.divisor)
 
-    cdef int _set_norm(self, c.fm_layer *layer, norm) except -1:
-        layer.norm = c.FM_NO_NORM
-        if not norm:
-            return 0
-        layer.norm = c.FM_BATCH_NORM if norm[0] == "batch" else c.FM_LAYER_NORM
-        layer.epsilon, layer.momentum = norm[1:]
-        if layer.n_out != layer.n_in or not layer.use_bias:
-            raise ValueError(f"a normalisation has {layer.n_out} outputs, expected {layer.n_in}, and use_bias")
+    cdef int describe_node(self, int l, ptrdiff_t width) except -1:
+        """Node l as C has it, checked for all that memory depends on."""
+        cdef c.fm_layer *layer = &self.c_plan.layers[l]
+        cdef int i
+        node = self.layers[l]
+        layer.kind = position(KINDS, node["kind"], "kind")
+        layer.n_in, layer.n_out = width, node["units"]
+        layer.activation = position(ACTIVATIONS, node["activation"], "activation")
+        layer.parameter, layer.dropout = node["parameter"], node["dropout"]
+        layer.use_bias, layer.frozen = bool(node["use_bias"]), not node["trainable"]
+        layer.epsilon, layer.momentum, layer.source = node["epsilon"], node["momentum"], node["source"]
+        if layer.kind != c.FM_dense_layer and layer.n_out != width:
+            raise ValueError(f"layer {l}, {node['kind']}, has {layer.n_out} outputs, expected {width} as inputs")
+        if not 0 <= layer.dropout < 1:
+            raise ValueError(f"dropout is {layer.dropout}, expected at least 0 and below 1")
+        if layer.activation >= c.FM_ACTIVATIONS and l != self.c_plan.layer_count - 1:
+            raise ValueError(f"activation {node['activation']!r} works on whole rows and is for the output layer alone")
         if not layer.epsilon >= 1e-30 or not 0 <= layer.momentum <= 1:
             raise ValueError(f"epsilon is {layer.epsilon} and momentum {layer.momentum}, expected at least 1e-30 and 0 to 1")
+        if layer.kind == c.FM_add_layer:
+            if not 0 <= layer.source < l or self.c_plan.layers[layer.source].n_out != layer.n_out:
+                raise ValueError(f"layer {l} adds layer {layer.source}, expected one before it with {layer.n_out} outputs")
+        elif layer.source != -1:
+            raise ValueError(f"layer {l}, {node['kind']}, has a source, expected one of an add alone")
+        for i in range(c.FM_MOST_ARRAYS):
+            layer.learning_rate[i] = layer.weight_decay[i] = 1
+        return 0
+
+    cdef int check_factors(self) except -1:
+        """The factors of arrays, whose names are known once the plan is laid out."""
+        cdef c.fm_layer *layer
+        cdef int l, i
+        for l in range(self.c_plan.layer_count):
+            layer = &self.c_plan.layers[l]
+            names = [layer.arrays[i].name.decode() for i in range(layer.array_count)]
+            for key in ("learning_rate", "weight_decay"):
+                for name, factor in self.layers[l][key].items():
+                    i = position(names, name, f"{key} of layer {l} for array")
+                    if not 0 <= factor < np.inf:
+                        raise ValueError(f"{key} of {name!r} in layer {l} is {factor}, expected a finite factor of at least 0")
+                    if key == "learning_rate":
+                        layer.arrays[i].learning_rate = factor
+                    else:
+                        layer.arrays[i].weight_decay = factor
+                    layer.scaled = layer.scaled or factor != 1
         return 0
 
     def _set_input(self, Array values, name):
@@ -366,32 +440,33 @@ cdef class Plan:
     @property
     def step(self):
         """Optimizer steps done since compile."""
-        return self.c_plan.step
+        return self.c_plan.state.step
 
     @property
     def loss(self):
-        return None if self.c_plan.loss < 0 else c.fm_losses[self.c_plan.loss].name.decode()
+        """The loss of `compile`, a name or None."""
+        return None if self.default_loss is None else LOSSES[self.default_loss[0]]
 
     @property
     def num_parameters(self):
         return sum([np.prod(shape, dtype=int) for shape in self._shapes()])
 
     def _shapes(self):
-        cdef c.fm_array found[c.FM_MOST_ARRAYS]
         shapes = []
         for l in range(self.c_plan.layer_count):
-            for i in range(c.fm_layer_arrays(&self.c_plan.layers[l], found)):
-                shapes.append(shape_of(&found[i]))
+            for i in range(self.c_plan.layers[l].array_count):
+                shapes.append(shape_of(&self.c_plan.layers[l].arrays[i]))
         return shapes
 
     cdef list unpack(self, const void *vector):
-        cdef c.fm_array found[c.FM_MOST_ARRAYS]
         cdef Array array
+        cdef const c.fm_array *found
         arrays = []
         for l in range(self.c_plan.layer_count):
-            for i in range(c.fm_layer_arrays(&self.c_plan.layers[l], found)):
-                array = np.empty(shape_of(&found[i]), self.dtype)
-                c.fm_plan_unpack(&self.c_plan, vector, &found[i], cnp.PyArray_DATA(array))
+            for i in range(self.c_plan.layers[l].array_count):
+                found = &self.c_plan.layers[l].arrays[i]
+                array = np.empty(shape_of(found), self.dtype)
+                c.fm_plan_unpack(&self.c_plan, vector, found, cnp.PyArray_DATA(array))
                 arrays.append(array)
         return arrays
 
@@ -405,20 +480,21 @@ cdef class Plan:
                 for a, shape in zip(arrays, shapes)]
 
     cdef void pack(self, void *vector, list arrays):
-        cdef c.fm_array found[c.FM_MOST_ARRAYS]
         cdef Array array
         each = iter(arrays)
         for l in range(self.c_plan.layer_count):
-            for i in range(c.fm_layer_arrays(&self.c_plan.layers[l], found)):
+            for i in range(self.c_plan.layers[l].array_count):
                 array = next(each)
-                c.fm_plan_pack(&self.c_plan, vector, &found[i], cnp.PyArray_DATA(array))
+                c.fm_plan_pack(&self.c_plan, vector, &self.c_plan.layers[l].arrays[i], cnp.PyArray_DATA(array))
 
     def get_weights(self):
         """Copies of the parameters: [W1, b1, W2, ...]; of a normalisation gamma and beta, "batch" also mean and variance."""
-        return self.unpack(self.c_plan.parameters)
+        return self.unpack(self.c_plan.state.parameters)
 
     def set_weights(self, weights):
-        self.pack(self.c_plan.parameters, self.checked(weights, "weights"))
+        arrays = self.checked(weights, "weights")
+        with self.changing():
+            self.pack(self.c_plan.state.parameters, arrays)
 
     def initialize(self, int layer, str kind, double scale, seed):
         """Random weights of one layer, "uniform" in [-scale, scale) or "normal"; its bias is zero."""
@@ -428,10 +504,20 @@ cdef class Plan:
             raise ValueError(f"kind is {kind!r}, expected 'uniform' or 'normal'")
         if not 0 <= layer < self.c_plan.layer_count:
             raise IndexError(f"layer is {layer}, expected 0 to {self.c_plan.layer_count - 1}")
-        if self.c_plan.layers[layer].norm:
-            raise ValueError(f"layer {layer} is a normalisation, expected a dense one")
-        with nogil:
-            c.fm_plan_initialize(&self.c_plan, layer, normal, scale, number)
+        if self.c_plan.layers[layer].kind != c.FM_dense_layer:
+            raise ValueError(f"layer {layer} is of kind {self.layers[layer]['kind']!r}, expected a dense one")
+        cdef int status
+        with self.changing():
+            with nogil:
+                status = c.fm_plan_initialize(&self.c_plan, layer, normal, scale, number)
+            check(status)
+
+    def changing(self, bint nested=True):
+        """Holds the plan for the calling thread inside a `with`; BusyError if another thread has it.
+
+        A thread that has it may take it again, unless `nested` is false.
+        """
+        return Claim(self, nested)
 
     # --- prediction
 
@@ -503,7 +589,7 @@ cdef class Plan:
             if out is not None and not self.fits(out, x, cnp.PyArray_NDIM(x), count):
                 raise ValueError("out does not fit: expected a writable C-contiguous array of the predictions' shape and "
                                  f"dtype {self.dtype} that shares no memory with X")
-            raise ValueError("X contains NaN or infinity, expected finite values")
+            refuse_input(x)
         return result
 
     def forward(self, X):
@@ -513,7 +599,7 @@ cdef class Plan:
         cdef int status, l
         cdef Array x = self.as_rows(X), a
         self.describe(x, &rows, &count)
-        outs = [np.empty((count, layer[0]), self.dtype) for layer in self.layers]
+        outs = [np.empty((count, layer["units"]), self.dtype) for layer in self.layers]
         cdef Array pointers = np.empty(len(outs), np.uintp)
         for l in range(len(outs)):
             a = outs[l]
@@ -527,48 +613,69 @@ cdef class Plan:
     # --- training
 
     def compile(self, loss, double loss_parameter, optimizer, hyperparameters):
-        """Chooses loss and optimizer and zeroes the optimizer's state; loss None is one that Python computes."""
-        cdef int number = -1 if loss is None else position(LOSSES, loss, "loss")
+        """Chooses an optimizer and zeroes its state, and the loss that calls take which are given none.
+
+        The loss None is one that Python computes.
+        """
         cdef int rule = position(OPTIMIZERS, optimizer, "optimizer")
         cdef c.fm_hyper hyper = hyper_of(hyperparameters, self.c_plan.type)
-        cdef int link
-        for layer in self.layers:
-            if layer[1] == "step":
+        for node in self.layers:
+            if node["activation"] == "step":
                 raise ValueError("activation 'step' has derivative 0 everywhere, so a network with it cannot be trained")
-        if number >= 0 and c.fm_losses[number].link >= 0:
-            link = c.fm_losses[number].link
+        self.check_derivatives()
+        chosen = None if loss is None else self.fitting((loss, loss_parameter))
+        with self.changing():
+            check(c.fm_plan_compile(&self.c_plan, rule, &hyper))
+            self.default_loss = chosen
+            self.forward_rows = 0
+
+    cdef int check_derivatives(self) except -1:
+        for node in self.layers:
+            check_derivative(node["activation"], node["parameter"])
+        return 0
+
+    cdef tuple fitting(self, loss):
+        """(number, parameter) of a loss (name, parameter) that the output activation fits."""
+        cdef int link
+        name, parameter = loss
+        number = position(LOSSES, name, "loss")
+        link = c.fm_losses[<int>number].link
+        output = list(self.layers).pop()["activation"]
+        if link >= 0:
             expected = c.fm_activations[link].name.decode()
-            output = list(self.layers).pop()[1]
             if output != expected and (expected, output) != ("softmax", "log_softmax"):
-                raise ValueError(f"loss {loss!r} needs the output activation {expected!r}, got {output!r}")
-        self.compiled = False
-        check(c.fm_plan_compile(&self.c_plan, number, loss_parameter, rule, &hyper))
-        self.compiled = True
-        self.forward_rows = 0
+                raise ValueError(f"loss {name!r} needs the output activation {expected!r}, got {output!r}")
+        outputs = c.fm_losses[<int>number].outputs
+        if self.c_plan.n_out % outputs:
+            raise ValueError(f"loss {name!r} has {outputs} outputs a target, got a network of {self.n_out}")
+        return number, float(parameter)
 
     def squares(self):
         """The sum of the squared weights of all dense layers, biases left out, in float64."""
         return c.fm_plan_squares(&self.c_plan)
 
-    cdef c.fm_target target(self, y, sample_weight, ptrdiff_t rows, list keep) except *:
+    cdef c.fm_target target(self, loss, y, sample_weight, ptrdiff_t rows, list keep) except *:
         """The C view of y and the weights; `keep` holds the arrays alive."""
         cdef c.fm_target t
         cdef Array array
         cdef ptrdiff_t i
         cdef const int64_t *labels
+        chosen = self.default_loss if loss is None else self.fitting(loss)
+        if chosen is None:
+            raise RuntimeError("the plan has no loss: compile it with one, or give one")
+        t.loss, t.parameter = chosen
         t.labels = NULL
         t.rows = t.weights = NULL
-        if self.c_plan.loss < 0:
-            raise RuntimeError("the plan has no loss: compile it first")
-        if c.fm_losses[self.c_plan.loss].label:
-            array = ready(y, cnp.NPY_INT64, (rows,), "y")
+        if c.fm_losses[t.loss].label:
+            array = own(ready(y, cnp.NPY_INT64, (rows,), "y"))
             labels = <const int64_t *>cnp.PyArray_DATA(array)
             for i in range(rows):
                 if labels[i] < 0 or labels[i] >= self.c_plan.n_out:
                     raise ValueError(f"y has class {labels[i]} at row {i}, expected 0 to {self.n_out - 1}")
             t.labels = labels
         else:
-            array = ready(y, numpy_type(self.c_plan.type), (rows, self.n_out), "y")
+            columns = self.c_plan.n_out // c.fm_losses[t.loss].outputs
+            array = ready(y, numpy_type(self.c_plan.type), (rows, columns), "y")
             t.rows = cnp.PyArray_DATA(array)
         keep.append(array)
         if sample_weight is not None:
@@ -577,142 +684,63 @@ cdef class Plan:
             keep.append(array)
         return t
 
-    def train(self, X, y, sample_weight=None, *, ptrdiff_t batch_size, seed, epoch, bint shuffle, ptrdiff_t first,
-              learning_rates, double seconds, threads=None, sums=(0.0, 0.0), order=None, bint check_rows=False, l2=None):
-        """Mini-batches first, first + 1, ... of an epoch, until it ends or `seconds` have passed.
-
-        Returns the next batch, the sum of the weighted row losses and the number of correct rows, both added to `sums`:
-        an epoch in several calls adds its rows in the order of one.  With an `order`, int64 row numbers of X, the epoch is
-        of those rows.  With `check_rows` an X of the plan's dtype need not have been seen to be finite: NotFiniteInput comes
-        before the first batch that is not.  `l2`, like the learning rates, takes the place of the hyperparameter.
-        """
-        cdef c.fm_epoch e
-        cdef int status
-        cdef list keep = []
-        self.describe_epoch(&e, X, y, sample_weight, batch_size, seed, threads, keep)
-        cdef Array given = None if order is None else row_numbers(order, (len(order),), e.rows)
-        if given is not None:
-            e.rows = cnp.PyArray_SIZE(given)
-        batches = (e.rows + batch_size - 1) // batch_size
-        cdef Array rates = ready(learning_rates, cnp.NPY_FLOAT64, (batches,), "learning_rates")
-        if not 0 <= first < batches:
-            raise ValueError(f"first is {first}, expected 0 to {batches - 1}")
-        if given is None and shuffle:
-            given = self.shuffled_rows(seed, epoch, e.rows)
-        e.order = <const int64_t *>cnp.PyArray_DATA(given) if given is not None else NULL
-        e.learning_rates = <const double *>cnp.PyArray_DATA(rates)
-        e.l2 = penalties(l2, (batches,), keep)
-        e.seconds = seconds
-        e.check_rows = check_rows
-        e.batch = first
-        e.loss, e.correct = sums
-        self.forward_rows = 0
-        with nogil:
-            status = c.fm_plan_train(&self.c_plan, &e)
-        check_training(status, &e)
-        return e.batch, e.loss, e.correct
-
-    def train_epochs(self, X, y, sample_weight=None, *, ptrdiff_t batch_size, seed, epoch, bint shuffle, learning_rates,
-                     double seconds, threads=None, order=None, l2=None, Array out not None):
-        """Whole epochs from `epoch` on, one for each row of learning_rates (epochs, batches), until `seconds` have passed.
-
-        `out` (epochs, 2) takes the sum of the weighted row losses and the number of correct rows of each epoch done, with a
-        third column also `squares` after it, and how many these are is returned.  An epoch that diverges ends the call
-        before it, and raises as the first of a call.  `order` (epochs, rows), int64, takes the place of shuffling, and
-        `l2`, like the learning rates, that of the hyperparameter.
-        """
-        cdef c.fm_epoch e
-        cdef c.fm_epochs run
-        cdef int status
-        cdef list keep = []
-        self.describe_epoch(&e, X, y, sample_weight, batch_size, seed, threads, keep)
-        epochs, batches = len(learning_rates), (e.rows + batch_size - 1) // batch_size
-        cdef Array rates = ready(learning_rates, cnp.NPY_FLOAT64, (epochs, batches), "learning_rates")
-        cdef Array given = None if order is None else row_numbers(order, (epochs, e.rows), e.rows)
-        cdef Array room = np.empty(e.rows if shuffle and given is None else 0, np.int64)
-        fits = cnp.PyArray_TYPE(out) == cnp.NPY_FLOAT64 and cnp.PyArray_ISCARRAY(out)
-        if not fits or (<object>out).shape not in ((epochs, 2), (epochs, 3)):
-            raise ValueError(f"out does not fit: expected a writable C-contiguous array of shape {(epochs, 2)} or "
-                             f"{(epochs, 3)} and dtype float64")
-        e.learning_rates = <const double *>cnp.PyArray_DATA(rates)
-        e.l2 = penalties(l2, (epochs, batches), keep)
-        e.seconds = seconds
-        run.orders = <const int64_t *>cnp.PyArray_DATA(given) if given is not None else NULL
-        run.order = <int64_t *>cnp.PyArray_DATA(room) if shuffle and given is None else NULL
-        run.number = index(epoch)
-        run.most = epochs
-        run.sums = <double *>cnp.PyArray_DATA(out)
-        run.columns = <int>cnp.PyArray_DIM(out, 1)
-        self.forward_rows = 0
-        with nogil:
-            status = c.fm_plan_train_epochs(&self.c_plan, &e, &run)
-        check_training(status, &e)
-        return run.done
-
-    cdef Array shuffled_rows(self, seed, epoch, ptrdiff_t rows):
-        """An epoch's order, which the next slice of the epoch needs once more."""
-        if self.order_key != (rows, seed, epoch):
-            self.order = shuffled(seed, epoch, rows)
-            self.order_key = (rows, seed, epoch)
-        return self.order
-
-    cdef int describe_epoch(self, c.fm_epoch *e, X, y, sample_weight, ptrdiff_t batch_size, seed, threads,
-                            list keep) except -1:
-        """Everything of `e` that one epoch has in common with the next; `keep` holds the arrays it points to."""
-        cdef Array x = self.as_rows(X)
-        keep.append(x)
-        self.describe(x, &e.input, &e.rows)
-        if x.ndim != 2 or batch_size < 1:
-            raise ValueError("X needs two dimensions and batch_size at least 1")
-        e.target = self.target(y, sample_weight, e.rows, keep)
-        e.batch_size = batch_size
-        e.seed = index(seed)
-        e.threads = threads or 0
-        e.again = e.check_rows = False
-        return 0
-
     def train_forward(self, X, *, seed):
         """Predictions of one batch with dropout on, for a loss in Python; train_backward finishes the step."""
         cdef c.fm_input rows
         cdef ptrdiff_t count
         cdef int status
         cdef uint64_t key = index(seed)
-        if not self.compiled:
-            raise RuntimeError("the plan has no optimizer: compile it first")
         cdef Array x = self.as_rows(X)
         self.describe(x, &rows, &count)
         cdef Array out = np.empty((count, self.n_out), self.dtype)
         cdef void *memory = cnp.PyArray_DATA(out)
-        with nogil:
-            status = c.fm_plan_train_forward(&self.c_plan, &rows, count, key, memory)
-        check(status)
-        self.forward_rows = count
+        with self.changing():
+            self.check_compiled()
+            self.forward_rows = 0
+            with nogil:
+                status = c.fm_plan_train_forward(&self.c_plan, &rows, count, key, memory)
+            check(status)
+            self.forward_rows = count
         return out
 
-    def train_backward(self, output_gradient, double learning_rate, l2=None):
-        """One optimizer step from the gradient of the loss with respect to train_forward's predictions; `l2` as in train."""
-        cdef int status
-        cdef double penalty = self.c_plan.hyper.l2 if l2 is None else checked_penalty(l2)
-        if self.forward_rows == 0:
-            raise RuntimeError("train_backward needs a train_forward before it")
-        cdef ptrdiff_t count = self.forward_rows
-        cdef Array d = ready(output_gradient, numpy_type(self.c_plan.type), (count, self.n_out), "output_gradient")
-        cdef const void *memory = cnp.PyArray_DATA(d)
-        with nogil:
-            status = c.fm_plan_train_backward(&self.c_plan, memory, count, learning_rate, penalty)
-        self.forward_rows = 0
-        if status == c.FM_NOT_FINITE:
-            raise FloatingPointError("a step led to weights that are not finite")
-        check(status)
+    cdef int check_compiled(self) except -1:
+        if self.c_plan.optimizer < 0:
+            raise RuntimeError("the plan has no optimizer: compile it first")
+        return 0
 
-    def gradients(self, X, y, sample_weight=None, *, bint input_gradient=False):
-        """(loss, gradients like get_weights, gradient of X or None), without dropout, clipping or penalties."""
+    def train_backward(self, output_gradient, double learning_rate, l2=None):
+        """One optimizer step from the gradient of the loss with respect to train_forward's predictions; `l2` takes the
+        place of the hyperparameter."""
+        cdef int status
+        cdef double penalty
+        cdef ptrdiff_t count
+        cdef Array d
+        cdef const void *memory
+        with self.changing():
+            if self.forward_rows == 0:
+                raise RuntimeError("train_backward needs a train_forward before it")
+            penalty = self.c_plan.hyper.l2 if l2 is None else checked_penalty(l2)
+            count = self.forward_rows
+            d = ready(output_gradient, numpy_type(self.c_plan.type), (count, self.n_out), "output_gradient")
+            memory = cnp.PyArray_DATA(d)
+            self.forward_rows = 0
+            with nogil:
+                status = c.fm_plan_train_backward(&self.c_plan, memory, count, learning_rate, penalty)
+            if status == c.FM_NOT_FINITE:
+                raise FloatingPointError("the step leads to weights that are not finite")
+            check(status)
+
+    def gradients(self, X, y, sample_weight=None, *, bint input_gradient=False, loss=None):
+        """(loss, gradients like get_weights, gradient of X or None), without dropout, clipping or penalties.
+
+        `loss` (name, parameter) takes the place of compile's.
+        """
         cdef list keep = []
         cdef c.fm_input rows
         cdef ptrdiff_t count
         cdef Array x = self.as_rows(X)
         self.describe(x, &rows, &count)
-        cdef c.fm_target target = self.target(y, sample_weight, count, keep)
+        cdef c.fm_target target = self.target(loss, y, sample_weight, count, keep)
         return self.run_gradients(&rows, &target, NULL, count, input_gradient)
 
     def backward(self, X, output_gradient):
@@ -731,6 +759,7 @@ cdef class Plan:
         cdef Array dx = np.empty((count, self.n_in), self.dtype) if input_gradient else np.empty(0)
         cdef void *dx_memory = cnp.PyArray_DATA(dx) if input_gradient else NULL
         cdef size_t size = self.c_plan.size * self.dtype.itemsize
+        self.check_derivatives()
         cdef void *gradient = c.fm_alloc(size)
         if gradient == NULL:
             raise MemoryError("fastmlp could not allocate a gradient")
@@ -743,38 +772,69 @@ cdef class Plan:
         finally:
             c.fm_free(gradient)
 
-    def evaluate(self, X, y, sample_weight=None, threads=None):
-        """(sum of the weighted row losses, number of correct rows)."""
+    def evaluate(self, X, y, sample_weight=None, threads=None, *, loss=None):
+        """(sum of the weighted row losses, number of correct rows); `loss` (name, parameter) takes the place of compile's."""
         cdef list keep = []
         cdef c.fm_input rows
         cdef ptrdiff_t count
-        cdef double loss, correct
+        cdef double total, correct
         cdef int status, most = threads or 0
         cdef Array x = self.as_rows(X)
         self.describe(x, &rows, &count)
-        cdef c.fm_target target = self.target(y, sample_weight, count, keep)
+        cdef c.fm_target target = self.target(loss, y, sample_weight, count, keep)
         with nogil:
-            status = c.fm_plan_evaluate(&self.c_plan, &rows, &target, count, &loss, &correct, most)
+            status = c.fm_plan_evaluate(&self.c_plan, &rows, &target, count, &total, &correct, most)
+        if status == c.FM_NOT_FINITE:
+            refuse_input(x)
         check(status)
-        return loss, correct
+        return total, correct
 
     def get_state(self):
         """The optimizer's state: step, powers of beta, and its vectors as arrays like get_weights."""
-        return {"step": self.c_plan.step, "beta_powers": (self.c_plan.beta_powers[0], self.c_plan.beta_powers[1]),
-                "slots": [self.unpack(self.c_plan.slots[i]) for i in range(2) if self.c_plan.slots[i] != NULL]}
+        with self.changing():
+            return {"step": self.c_plan.state.step,
+                    "beta_powers": (self.c_plan.state.beta_powers[0], self.c_plan.state.beta_powers[1]),
+                    "slots": [self.unpack(self.c_plan.state.slots[i]) for i in range(self.slots_in_use())]}
+
+    cdef int slots_in_use(self):
+        cdef int count = 0
+        while count < c.FM_MOST_SLOTS and self.c_plan.state.slots[count] != NULL:
+            count += 1
+        return count
 
     def set_state(self, state):
-        slots = [self.checked(arrays, "slots") for arrays in state["slots"]]
-        used = [i for i in range(2) if self.c_plan.slots[i] != NULL]
-        if len(slots) != len(used):
-            raise ValueError(f"slots has {len(slots)} vectors, expected {len(used)}")
+        """Takes what get_state gave; all or nothing."""
         cdef double first, second
-        first, second = state["beta_powers"]
         cdef int64_t step = index(state["step"])
-        for i, arrays in zip(used, slots):
-            self.pack(self.c_plan.slots[<int>i], arrays)
-        self.c_plan.beta_powers[0], self.c_plan.beta_powers[1] = first, second
-        self.c_plan.step = step
+        first, second = state["beta_powers"]
+        with self.changing():
+            slots = [self.checked(arrays, "slots") for arrays in state["slots"]]
+            if len(slots) != self.slots_in_use():
+                raise ValueError(f"slots has {len(slots)} vectors, expected {self.slots_in_use()}")
+            if not 0 <= step < 2**53:
+                raise ValueError(f"step is {step}, expected 0 to 2**53 - 1")
+            for i, arrays in enumerate(slots):
+                self.pack(self.c_plan.state.slots[<int>i], arrays)
+            self.c_plan.state.beta_powers[0], self.c_plan.state.beta_powers[1] = first, second
+            self.c_plan.state.step = step
+
+
+cdef class Claim:
+    """What `Plan.changing` gives: the plan is taken and given back in C, where no signal comes between."""
+    cdef Plan plan
+    cdef bint nested
+
+    def __cinit__(self, Plan plan not None, bint nested):
+        self.plan = plan
+        self.nested = nested
+
+    def __enter__(self):
+        cdef c.fm_plan *plan = &self.plan.c_plan
+        if not self.nested and c.fm_plan_claimed(plan) or not c.fm_plan_claim(plan):
+            raise BusyError("the network is being changed by another call, expected it to end first")
+
+    def __exit__(self, kind, value, traceback):
+        c.fm_plan_release(&self.plan.c_plan)
 
 
 cdef bint overlap(Array a, Array b):
@@ -841,5 +901,6 @@ cdef class Predictor:
         return self.predict(X)
 
 
+include "_run.pxi"
 include "_functions.pxi"
 include "_native.pxi"

@@ -7,16 +7,14 @@ import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from .errors import listed, unknown
-from .files.format import SUFFIXES
+from .files.format import SUFFIXES, save
+from .model import Model
 from .validation import boolean, integer, real
-
-if TYPE_CHECKING:
-    from .network import Network
 
 Logs = dict[str, float]
 
@@ -52,7 +50,7 @@ class Callback:
     epoch 0 ['loss']
     """
 
-    network: Network
+    network: Model
     params: dict[str, Any]
 
     def on_train_begin(self, logs: Logs) -> None:
@@ -118,7 +116,7 @@ class Hooks:
             for hook in ("on_train_batch_begin", "on_train_batch_end")
         )
 
-    def begin(self, network: Network, params: dict[str, Any]) -> None:
+    def begin(self, network: Model, params: dict[str, Any]) -> None:
         """`on_train_begin` of each, once all know the network and the parameters."""
         for callback in self.callbacks:
             callback.network, callback.params = network, params
@@ -410,7 +408,7 @@ class ModelCheckpoint(_Monitor):
             )
         self.save_best_only = boolean(save_best_only, "save_best_only")
         self.include_optimizer = boolean(include_optimizer, "include_optimizer")
-        self._begin: Network | None = None  # as the epoch began, where the number belongs to it
+        self._begin: Model | None = None  # as the epoch began, where the number belongs to it
 
     def on_train_begin(self, logs: Logs) -> None:
         self._begin = None
@@ -431,7 +429,7 @@ class ModelCheckpoint(_Monitor):
         net = self.network if self._begin is None else self._begin
         path = self._path(epoch, logs)
         os.makedirs(os.path.dirname(path) or os.curdir, exist_ok=True)
-        net.save(path, include_optimizer=self.include_optimizer)
+        save(net, path, include_optimizer=self.include_optimizer)
 
     def on_train_end(self, logs: Logs) -> None:
         self._begin = None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from . import layers as descriptions
 from .layers import (
+    Activation,
     ActivationName,
     BatchNormalization,
     Dense,
@@ -16,25 +16,27 @@ from .layers import (
     Layer,
     LayerNormalization,
     Rescaling,
+    Scale,
     Standardize,
+    short_activation,
 )
-
-if TYPE_CHECKING:
-    from .network import Network
+from .layers.lowering import nodes_of
+from .model import Model
 
 Array = np.ndarray[Any, Any]
+M = TypeVar("M", bound=Model)
 
 
 class _Step(NamedTuple):
     """A layer with parameters, in float64, and the dropout rate of its input."""
 
-    layer: Dense | BatchNormalization | LayerNormalization
+    layer: Dense | BatchNormalization | LayerNormalization | Scale
     activation: ActivationName
     dropout: float
     arrays: tuple[Array, ...]
 
 
-def folded(net: Network) -> Network:
+def folded(net: M) -> M:
     """See `Network.folded`."""
     steps = _steps(net)
     while (at := next((i for i, step in enumerate(steps) if _is_batch(step)), None)) is not None:
@@ -46,15 +48,15 @@ def _is_batch(step: _Step) -> bool:
     return isinstance(step.layer, BatchNormalization)
 
 
-def _steps(net: Network) -> list[_Step]:
+def _steps(net: Model) -> list[_Step]:
     plan = net.plan
     arrays = iter(plan.get_weights())
     found = []
-    for (layer, width), (_, name, parameter, _, dropout, *_) in zip(
-        descriptions.layers_with_parameters(plan.n_in, net.layers), plan.layers, strict=True
-    ):
-        own = tuple(next(arrays).astype(np.float64) for _ in descriptions.own_shapes(layer, width))
-        found.append(_Step(layer, descriptions.short_activation(name, parameter), dropout, own))
+    for node in nodes_of(plan.n_in, net.layers):
+        if not isinstance(node.layer, (Dense, BatchNormalization, LayerNormalization, Scale)):
+            raise ValueError(f"the network has {node.layer!r}, expected a chain of layers to be folded")
+        own = tuple(next(arrays).astype(np.float64) for _ in node.shapes)
+        found.append(_Step(node.layer, short_activation(*node.activation), node.dropout, own))
     return found
 
 
@@ -90,7 +92,7 @@ def _dense(step: _Step, activation: ActivationName, W: Array, b: Array) -> _Step
     return _Step(layer, activation, step.dropout, (W, b))
 
 
-def _assembled(net: Network, steps: Sequence[_Step]) -> Network:
+def _assembled(net: M, steps: Sequence[_Step]) -> M:
     layers: list[Layer] = [layer for layer in net.layers if isinstance(layer, (Rescaling, Standardize))]
     for step in steps:
         if step.dropout:
@@ -107,7 +109,8 @@ def _assembled(net: Network, steps: Sequence[_Step]) -> Network:
         else:
             layers.append(step.layer)
             if step.activation != "identity":
-                layers.append(descriptions.Activation(step.activation))
-    result = type(net)([net.plan.n_in, *layers], dtype=net.dtype, seed=net.seed, isa=net._isa)
+                layers.append(Activation(step.activation))
+    kind: Any = type(net)  # Network, whose constructor this is
+    result: M = kind([net.plan.n_in, *layers], dtype=net.dtype, seed=net.seed, isa=net._isa)
     result.set_weights([array for step in steps for array in step.arrays])
     return result

@@ -70,6 +70,10 @@ _FORMULAS = {
         "clip(p - y, -parameter, parameter) / n_out",
     ),
     "poisson": ("mean(exp(z) - y * z)", "(exp(z) - y) / n_out"),
+    "gaussian_nll": (
+        "mean((s + (m - y)**2 / exp(s)) / 2), m the first half of p and s the second",
+        "(m - y) / exp(s) / targets and (1 - (m - y)**2 / exp(s)) / 2 / targets",
+    ),
 }
 _ELEMENTARY = {
     "exp": "e**x",
@@ -311,7 +315,7 @@ def _activation_backward(name: str) -> Callable[..., Array]:
         d, s = _reals(da, kept, names=("da", saved))
         _same_shape(d, s, ("da", saved))
         _check_row(d, "da", kind)
-        return _kernels.activation_backward(name, d, s, _parameter(parameter, name))
+        return _kernels.activation_backward(name, d, s, _parameter_of_derivative(parameter, name))
 
     def from_z(da: Any, z: Any, parameter: float = default) -> Array:
         return backward(da, z, parameter)
@@ -353,6 +357,14 @@ def _parameter(value: float, name: str) -> float:
     return parameter
 
 
+def _parameter_of_derivative(value: float, name: str) -> float:
+    parameter, (least, most) = _parameter(value, name), registry.BOUNDS[name]
+    if not least <= parameter <= most:
+        expected = f"expected {least:g} to {most:g}, where the derivative of {name!r} is known"
+        raise ValueError(f"parameter is {parameter:g}, {expected}")
+    return parameter
+
+
 def _shape_words(kind: str) -> str:
     return "shape (..., n), each row of the last axis for itself" if kind == "row" else "any shape"
 
@@ -375,6 +387,9 @@ def _loss_rows(
         p = p.reshape(-1, 1)
     if p.ndim != 2 or p.size == 0:
         raise ValueError(f"y_pred has shape {shape}, expected (rows, n_out) or (rows,)")
+    outputs = registry.LOSS_OUTPUTS[name]
+    if p.shape[1] % outputs:
+        raise ValueError(f"y_pred has shape {shape}, expected {outputs} outputs a target for loss {name!r}")
     y = validation.as_targets(y_true, name, p.shape[1], p.dtype, len(p), argument="y_true")
     weights = validation.as_sample_weight(sample_weight, len(p), p.dtype)
     if name in registry.LOSS_PARAMETERS:
@@ -416,15 +431,14 @@ def _loss_words(name: str, gradient: str, returns: str) -> str:
     what = "Predictions p." if link == "any" else f"Logits z: the values before {link}."
     labels = name in registry.LABEL_LOSSES
     formula = _FORMULAS.get(name, (f"{name}(y, {symbol})", ""))[0]
-    row = "[0.0, 1.0]"
-    example = "[1]" if labels else f"[{row}]"
+    example = "[1]" if labels else f"[{[0.0, 1.0][: 2 // registry.LOSS_OUTPUTS[name]]}]"
     parameter = "\n    parameter : float\n        Above 0." if name in registry.LOSS_PARAMETERS else ""
     suffix = "_loss_gradient" if gradient else ""
     return f"""The loss of each row, {formula}{gradient}.
 
     Parameters
     ----------
-    y_true : array-like of shape {"(rows,), class indices" if labels else "(rows, n_out)"}
+    y_true : array-like of shape {"(rows,), class indices" if labels else "(rows, targets)"}
     y_pred : array-like of shape (rows, n_out)
         {what}{parameter}
     sample_weight : array-like of shape (rows,), optional
@@ -448,7 +462,7 @@ def _optimizer_update(name: str) -> Callable[..., tuple[Array, list[Array]]]:
         w: Any, g: Any, slots: Sequence[Any] | None = None, *, step: int = 0, **hyperparameters: Any
     ) -> tuple[Array, list[Array]]:
         optimizer = kind(**hyperparameters)
-        count = registry.OPTIMIZERS[name]
+        count = registry.OPTIMIZERS[optimizer.rule]
         if slots is not None and len(slots) != count:
             raise ValueError(f"slots has {len(slots)} arrays, expected {count}")
         names = ("w", "g", *(f"slots[{i}]" for i in range(count)))
@@ -459,7 +473,8 @@ def _optimizer_update(name: str) -> Callable[..., tuple[Array, list[Array]]]:
         state = [array.copy() if slots is not None else np.zeros_like(new) for array in state]
         step = validation.integer(step, "step", 0, schedules.MAX_STEPS - 1)
         rate = float(optimizer.learning_rates(step, 1)[0])
-        _kernels.optimizer_update(name, new, gradient, state, optimizer.hyperparameters(), rate, step)
+        described = optimizer.hyperparameters()
+        _kernels.optimizer_update(optimizer.rule, new, gradient, state, described, rate, step)
         return new, state
 
     return _documented(
@@ -507,7 +522,7 @@ def _made() -> dict[str, Callable[..., Any]]:
     for name in registry.LOSSES:
         functions[name] = _loss(name)
         functions[f"{name}_loss_gradient"] = _loss_gradient(name)
-    for name in registry.OPTIMIZERS:
+    for name in OPTIMIZERS:
         functions[f"{name}_update"] = _optimizer_update(name)
     return functions
 

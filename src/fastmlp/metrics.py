@@ -1,40 +1,16 @@
-"""Metrics: the loss and the numbers beside it that say how well a network does."""
+"""Metrics: the numbers beside the loss that say how well a network does."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from . import registry
 from .errors import unknown
-
-if TYPE_CHECKING:
-    from .network import Network
 
 Array = np.ndarray[Any, Any]
 Metric = str | Callable[[Array, Array], float]
-PythonLoss = Callable[[Array, Array], tuple[float, Array]]
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Rows ready for the plan: X (rows, n_in), y as the loss takes it, weights (rows,) or None."""
-
-    X: Array
-    y: Array
-    weights: Array | None
-
-    def __len__(self) -> int:
-        return len(self.X)
-
-    def part(self, rows: slice | Array) -> Rows:
-        return Rows(self.X[rows], self.y[rows], None if self.weights is None else self.weights[rows])
-
-
-# ---- metrics of predictions ----
 
 
 def _accuracy(y_true: Array, y_pred: Array) -> float:
@@ -95,63 +71,3 @@ def value_of(metric: Metric, y_true: Array, y_pred: Array) -> float:
     except (TypeError, ValueError):
         kind = type(value).__name__
         raise TypeError(f"metric {name_of(metric)!r} returned a {kind}, expected a number") from None
-
-
-# ---- a network's loss and metrics on rows ----
-
-
-def python_loss(loss: PythonLoss, y: Array, predictions: Array, weights: Array | None) -> tuple[float, Array]:
-    """Value and gradient of a loss written in Python; errors name what it returned."""
-    refuse_weights(weights)
-    result = loss(y, predictions)
-    if not isinstance(result, tuple) or len(result) != 2:
-        raise TypeError(f"loss returned a {type(result).__name__}, expected (value, gradient)")
-    value, gradient = np.asarray(result[0]), np.asarray(result[1])
-    if value.size != 1 or value.dtype.kind not in "biuf":
-        raise TypeError(f"loss returned the value {result[0]!r}, expected one number, the mean over the rows")
-    if gradient.dtype.kind not in "biuf":
-        raise TypeError(f"loss returned a gradient of {gradient.dtype}, expected real numbers")
-    if gradient.shape != predictions.shape:
-        raise ValueError(f"loss returned a gradient of shape {gradient.shape}, expected {predictions.shape}")
-    return float(value.reshape(())), gradient.astype(predictions.dtype, copy=False)
-
-
-def refuse_weights(weights: object) -> None:
-    """A loss in Python gives one number for all rows, which no weights can be brought into afterwards."""
-    if weights is not None:
-        raise ValueError(
-            "sample_weight or class_weight came with a loss in Python, expected none: "
-            "the function may weigh rows itself"
-        )
-
-
-def counts_accuracy(net: Network, loss: object) -> bool:
-    """Whether the plan counts the correct rows itself, beside the loss."""
-    return isinstance(loss, str) and loss in registry.CLASS_LOSSES and "accuracy" in net.metrics
-
-
-def from_predictions(
-    net: Network, loss: object, rows: Rows, correct: float | None, threads: int | None
-) -> dict[str, float]:
-    """The metrics; `correct` rows as the plan counted them, the rest from one prediction of all rows."""
-    logs: dict[str, float] = {}
-    predictions: Array | None = None
-    for metric in net.metrics:
-        if metric == "accuracy" and correct is not None and counts_accuracy(net, loss):
-            logs["accuracy"] = correct / len(rows)
-            continue
-        if predictions is None:
-            predictions = net.plan.predict(rows.X, None, threads)
-        logs[name_of(metric)] = value_of(metric, rows.y, predictions)
-    return logs
-
-
-def score(net: Network, loss: Any, rows: Rows, threads: int | None) -> dict[str, float]:
-    """The loss and the metrics on rows, without dropout."""
-    correct = None
-    if isinstance(loss, str):
-        total, correct = net.plan.evaluate(rows.X, rows.y, rows.weights, threads)
-        value = total / len(rows)
-    else:
-        value, _ = python_loss(loss, rows.y, net.plan.predict(rows.X, None, threads), rows.weights)
-    return {"loss": value, **from_predictions(net, loss, rows, correct, threads)}

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from . import _kernels
-
-if TYPE_CHECKING:
-    from .network import Network
+from .model import Model
 
 OK, NO_MEMORY, NOT_FINITE = 0, 1, 2  # what the function returns, as fastmlp_native.h has it
 
@@ -168,7 +166,7 @@ class NativeNetwork:
         return numba.njit(signatures)(predict)
 
 
-def of(network: Network) -> NativeNetwork:
+def of(network: Model) -> NativeNetwork:
     """The native form of a network, as `Network.native` returns it."""
     plan = network.plan
     function, handle = _kernels.native_addresses(plan)

@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from . import initializers, optimizers, registry, training, validation
-from . import layers as descriptions
-from ._kernels import Plan, Predictor
-from .errors import BusyError, NotCompiledError
-from .files import format as serialization
+from . import initializers, training, validation
+from .callbacks import Callback, History
+from .files import format as files
 from .initializers import Initializer
-from .layers import ActivationName, Layer
-from .optimizers import Optimizer
-
-if TYPE_CHECKING:
-    from .callbacks import Callback
-    from .native import NativeNetwork
-    from .training import History
-
-Array = np.ndarray[Any, Any]
-Loss = str | tuple[str, float] | Callable[[Array, Array], tuple[float, Array]]
-Metric = str | Callable[[Array, Array], float]
+from .layers import ActivationName, Dense, Layer, chain
+from .layers.lowering import nodes_of
+from .model import Array, Model
+from .native import NativeNetwork
 
 
-class Network(Predictor):
+class Network(Model):
     """A multi-layer perceptron on the CPU.
 
     Parameters
@@ -79,14 +69,6 @@ class Network(Predictor):
     (10,)
     """
 
-    layers: tuple[Layer, ...]
-    seed: int
-    optimizer: Optimizer | None
-    loss: Loss | None
-    loss_parameter: float
-    metrics: list[Metric]
-    stop_training: bool  # what a callback sets to end `fit` after the epoch
-
     def __init__(
         self,
         layers: Sequence[int | Layer],
@@ -98,65 +80,21 @@ class Network(Predictor):
         seed: int | np.random.Generator | None = None,
         isa: str | None = None,
     ) -> None:
-        n_in, resolved = descriptions.resolve(layers, activation, output, initializer)
+        n_in, resolved = chain.resolve(layers, activation, output, initializer)
         self._build(n_in, resolved, validation.as_dtype(dtype), validation.as_seed(seed), isa)
-        for i, (layer, width) in enumerate(descriptions.layers_with_parameters(n_in, self.layers)):
-            if isinstance(layer, descriptions.Dense):
+        for i, node in enumerate(nodes_of(n_in, self.layers)):
+            layer = node.layer
+            if isinstance(layer, Dense):
                 assert layer.initializer is not None
-                kind, scale = initializers.distribution(layer.initializer, width, layer.units)
+                kind, scale = initializers.distribution(layer.initializer, node.n_in, layer.units)
                 if scale > 0:
                     self.plan.initialize(i, kind, scale, self.seed)
-
-    def _build(
-        self, n_in: int, layers: tuple[Layer, ...], dtype: np.dtype[Any], seed: int, isa: str | None
-    ) -> None:
-        """Everything but the weights, which stay zero."""
-        steps, shift, divisor = descriptions.plan_arguments(n_in, layers, dtype)
-        super().__init__(
-            Plan(n_in, steps, dtype=dtype.name, input_shift=shift, input_divisor=divisor, isa=isa)
-        )
-        self.layers = layers
-        self.seed = seed
-        self.optimizer = None
-        self.loss = None
-        self.loss_parameter = 0.0
-        self.metrics = []
-        self.stop_training = False
-        self._isa = isa
-        self._epochs_done = 0  # since compile: the number of the next epoch, which shuffling depends on
-        self._flag = threading.Lock()
-        self._owner: int | None = None
-
-    # ---- what it is ----
-
-    @property
-    def layer_sizes(self) -> tuple[int, ...]:
-        """The width of the input and of every dense layer."""
-        return descriptions.sizes(self.plan.n_in, self.layers)
-
-    @property
-    def num_parameters(self) -> int:
-        """How many weights and biases there are."""
-        return sum(int(np.prod(shape)) for shape in self._shapes().values())
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """float32 or float64."""
-        return self.plan.dtype
-
-    @property
-    def isa(self) -> str:
-        """The instruction set that runs."""
-        return self.plan.isa
-
-    def _shapes(self) -> dict[str, tuple[int, ...]]:
-        return descriptions.parameter_shapes(self.plan.n_in, self.layers)
 
     def __repr__(self) -> str:
         words = []
         for layer in self.layers:
-            if isinstance(layer, descriptions.Dense) and layer.initializer == initializers.DEFAULT:
-                layer = descriptions.Dense(layer.units, layer.activation, use_bias=layer.use_bias)
+            if isinstance(layer, Dense) and layer.initializer == initializers.DEFAULT:
+                layer = dataclasses.replace(layer, initializer=None)
             words.append(repr(layer))
         inside = ", ".join([str(self.plan.n_in), *words])
         return f"{type(self).__name__}([{inside}], dtype={self.dtype.name!r}, seed={self.seed})"
@@ -181,94 +119,10 @@ class Network(Predictor):
         ----------------------------------------
         Total                              79510
         """
-        for line in descriptions.table(self.plan.n_in, self.layers):
+        for line in chain.table(self.plan.n_in, self.layers):
             print_fn(line)
 
     # ---- training ----
-
-    @contextmanager
-    def _busy(self, *, inside: bool = False) -> Iterator[None]:
-        """Holds the flag of those who change the network; `inside`: callbacks of the holder's may pass."""
-        if inside and self._owner == threading.get_ident():
-            yield
-            return
-        if not self._flag.acquire(blocking=False):
-            raise BusyError("the network is being changed by another call, expected it to end first")
-        self._owner = threading.get_ident()
-        try:
-            yield
-        finally:
-            self._owner = None
-            self._flag.release()
-
-    def compile(
-        self,
-        optimizer: str | Optimizer = "adam",
-        loss: Loss | None = None,
-        metrics: Iterable[Metric] | None = None,
-    ) -> None:
-        """Choose how to train; the optimizer's state and the count of epochs begin anew, the weights stay.
-
-        Parameters
-        ----------
-        optimizer : str or Optimizer
-            A name, with its defaults, or an object of `fastmlp.optimizers`.
-        loss : str, (str, float) or callable, optional
-            None takes the one that fits the output activation: categorical cross-entropy for softmax (sparse
-            if the targets are class indices), binary_crossentropy for sigmoid, poisson for exp, mse for the
-            rest. A callable has the form ``loss(y_true, y_pred) -> (mean value, gradient with respect to
-            y_pred)``.
-        metrics : iterable of str or callable, optional
-            None is ["accuracy"] for cross-entropy losses and nothing for others.
-
-        Raises
-        ------
-        ValueError
-            If a name is unknown, the loss needs another output activation, or a layer cannot be trained.
-
-        Examples
-        --------
-        >>> from fastmlp import Network
-        >>> net = Network([4, 8, 3], output="softmax", seed=0)
-        >>> net.compile("adam", metrics=["accuracy"])
-        """
-        chosen = optimizers.resolve(optimizer)
-        output = self.plan.layers[-1][1]
-        for _, activation, *_ in self.plan.layers:
-            if activation == "step":
-                raise ValueError("activation 'step' has derivative 0, so a network with it cannot be trained")
-        parameter = 0.0
-        name: str | None = None
-        if loss is None:
-            name, parameter = registry.resolve_loss(registry.fitting_loss(output, labels=True))
-        elif not callable(loss):
-            loss, parameter = registry.resolve_loss(loss)
-            registry.check_loss_fits(loss, output)
-            name = loss
-        if metrics is None:
-            metrics = ["accuracy"] if name in registry.CLASS_LOSSES else []
-        checked = training.check_metrics(metrics)
-        with self._busy():
-            self.plan.compile(name, parameter, chosen.name, chosen.hyperparameters())
-            self.optimizer, self.loss, self.loss_parameter, self.metrics = chosen, loss, parameter, checked
-            self._epochs_done = 0
-
-    def _resolve_loss(self, y: object) -> Any:
-        """The loss that fits the targets, a name or a callable; the plan is made ready for it."""
-        if self.optimizer is None:
-            raise NotCompiledError("the network is not compiled, expected a call of compile() first")
-        if self.loss is not None:
-            return self.loss
-        shape = validation.numeric(y, "y").shape
-        name = registry.fitting_loss(self.plan.layers[-1][1], labels=len(shape) == 1 or shape[1:] == (1,))
-        if name != self.plan.loss:
-            with self._busy(inside=True):
-                state = self.plan.get_state()
-                self.plan.compile(
-                    name, self.loss_parameter, self.optimizer.name, self.optimizer.hyperparameters()
-                )
-                self.plan.set_state(state)
-        return name
 
     def fit(
         self,
@@ -448,8 +302,8 @@ class Network(Predictor):
         predictions = self.predict(X, None, threads)
         if self.plan.n_out > 1:
             return np.asarray(predictions.argmax(axis=-1))
-        if self.plan.layers[-1][1] != "sigmoid":
-            given = self.plan.layers[-1][1]
+        if self.plan.layers[-1]["activation"] != "sigmoid":
+            given = self.plan.layers[-1]["activation"]
             raise ValueError(
                 f"the one output has activation {given!r}, predict_classes expects 'sigmoid' there"
             )
@@ -508,94 +362,22 @@ class Network(Predictor):
         (1.0, [(array([[-2.],
                [-4.]]), array([-2.]))])
         """
-        loss = self._resolve_loss(y)
+        objective = self.objective_for(y)
         inputs = validation.as_inputs(X, self.plan.n_in, self.plan.dtype)
-        targets = validation.as_targets(y, loss, self.plan.n_out, self.plan.dtype, len(inputs))
+        targets = validation.as_targets(y, objective.loss, self.plan.n_out, self.plan.dtype, len(inputs))
         weights = validation.as_sample_weight(sample_weight, len(inputs), self.plan.dtype)
-        if isinstance(loss, str):
-            value, flat, dX = self.plan.gradients(inputs, targets, weights, input_gradient=input_gradient)
-        else:
-            value, output_gradient = training.python_loss(loss, targets, self.plan.predict(inputs), weights)
+        if objective.in_python:
+            value, output_gradient = training.python_loss(
+                objective.loss, targets, self.plan.predict(inputs), weights
+            )
+            dX: Array | None
             flat, dX = self.plan.backward(inputs, output_gradient)
+        else:
+            value, flat, dX = self.plan.gradients(
+                inputs, targets, weights, input_gradient=input_gradient, loss=objective.named
+            )
         pairs = self._paired(flat)
         return (value, pairs, dX) if input_gradient else (value, pairs)
-
-    # ---- parameters ----
-
-    def _paired(self, flat: Sequence[Array]) -> list[tuple[Array, Array | None]]:
-        """[(W, b or None), ...] from a flat list, (gamma, beta) of a normalisation."""
-        arrays = iter(flat)
-        pairs: list[tuple[Array, Array | None]] = []
-        for layer, width in descriptions.layers_with_parameters(self.plan.n_in, self.layers):
-            first, *rest = [next(arrays) for _ in descriptions.own_shapes(layer, width)]
-            pairs.append((first, rest[0] if rest else None))
-        return pairs
-
-    def _dense_pairs(self) -> list[tuple[Array, Array | None]]:
-        return [pair for pair in self._paired(self.plan.get_weights()) if pair[0].ndim == 2]
-
-    @property
-    def weights(self) -> tuple[Array, ...]:
-        """Read-only copies of every dense layer's W, shape (n_in, n_out)."""
-        return tuple(_read_only(W) for W, _ in self._dense_pairs())
-
-    @property
-    def biases(self) -> tuple[Array | None, ...]:
-        """Read-only copies of every dense layer's b, shape (n_out,), or None where there is none."""
-        return tuple(None if b is None else _read_only(b) for _, b in self._dense_pairs())
-
-    def get_weights(self) -> list[Array]:
-        """Copies of the parameters as a flat list, [W1, b1, W2, ...]; no b in a layer without a bias.
-
-        `LayerNormalization` has gamma and beta there, `BatchNormalization` gamma, beta, and the moving mean
-        and variance.
-
-        >>> from fastmlp import Network
-        >>> [array.shape for array in Network([4, 3, 1]).get_weights()]
-        [(4, 3), (3,), (3, 1), (1,)]
-        """
-        return list(self.plan.get_weights())
-
-    def set_weights(self, weights: Sequence[Any]) -> None:
-        """Replace the parameters by those of a list shaped like `get_weights`; all or none.
-
-        >>> from fastmlp import Network
-        >>> net = Network([2, 1])
-        >>> net.set_weights([[[1.0], [2.0]], [0.5]])
-        >>> net.predict([1.0, 1.0])
-        array([3.5], dtype=float32)
-        """
-        shapes = self._shapes()
-        arrays = validation.as_weights(weights, list(shapes), list(shapes.values()), self.plan.dtype)
-        with self._busy(inside=True):
-            self.plan.set_weights(arrays)
-
-    def state_dict(self) -> dict[str, Array]:
-        """Copies of the parameters by name: "layers.0.W", "layers.0.b", "layers.1.W", ...
-
-        >>> from fastmlp import Network
-        >>> list(Network([4, 1]).state_dict())
-        ['layers.0.W', 'layers.0.b']
-        """
-        return dict(zip(self._shapes(), self.plan.get_weights(), strict=True))
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Replace the parameters by those of a mapping like `state_dict`; all or none.
-
-        >>> from fastmlp import Network
-        >>> net, other = Network([4, 1], seed=0), Network([4, 1], seed=1)
-        >>> net.load_state_dict(other.state_dict())
-        """
-        names = list(self._shapes())
-        if not isinstance(state, Mapping):
-            raise TypeError(f"state is a {type(state).__name__}, expected a mapping of names to arrays")
-        for name in names:
-            if name not in state:
-                raise ValueError(f"state lacks {name!r}, expected {', '.join(names)}")
-        for name in state:
-            if name not in names:
-                raise ValueError(f"state holds {name!r}, expected only {', '.join(names)}")
-        self.set_weights([state[name] for name in names])
 
     # ---- files, pickles, copies ----
 
@@ -649,7 +431,7 @@ class Network(Predictor):
         ...     fastmlp.load(path).layer_sizes
         (4, 1)
         """
-        serialization.save(self, path, include_optimizer=include_optimizer)
+        files.save(self, path, include_optimizer=include_optimizer)
 
     def native(self) -> NativeNetwork:
         """The network as a C function and a handle, for loops without Python: ctypes, cffi, Numba.
@@ -719,39 +501,36 @@ class Network(Predictor):
 
         export_c.export(self, path, name=name, int8=int8, X=X)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        attributes = {name: value for name, value in self.__dict__.items() if name not in ("_flag", "_owner")}
-        description = (self.plan.n_in, self.layers, self.dtype.name, self.seed, self._isa)
-        compiled = None
-        with self._busy(inside=True):
-            if self.optimizer is not None:
-                chosen = (self.optimizer.name, self.optimizer.hyperparameters())
-                compiled = (self.plan.loss, self.loss_parameter, *chosen, self.plan.get_state())
-            return _restored, (type(self), description, self.plan.get_weights(), compiled), attributes
 
-    def __setstate__(self, attributes: dict[str, Any]) -> None:
-        vars(self).update(attributes)
+def load(path: str | os.PathLike[str]) -> Network:
+    """Read a network from a file written by `Network.save`.
 
+    Parameters
+    ----------
+    path : str or path
+        Its suffix is the format: ".npz" or ".safetensors".
 
-def _read_only(array: Array) -> Array:
-    array.flags.writeable = False
-    return array
+    Returns
+    -------
+    Network
+        It predicts the same bits; it is compiled if the saved one was, with the optimizer's state if that was
+        saved.
 
+    Raises
+    ------
+    ModelFileError
+        If the file is not a model, is damaged, or was written by a newer version; it is a ValueError.
+    OSError
+        If the file cannot be opened.
 
-def _restored(
-    cls: type[Network],
-    description: tuple[int, tuple[Layer, ...], str, int, str | None],
-    weights: list[Array],
-    compiled: tuple[Any, ...] | None,
-) -> Network:
-    """A network from its parts; an instruction set that this machine lacks gives way to the default one."""
-    n_in, layers, dtype, seed, isa = description
-    net = cls.__new__(cls)
-    runnable = registry.isas()["runnable"]
-    net._build(n_in, layers, np.dtype(dtype), seed, isa if isa in runnable else None)
-    net.plan.set_weights(weights)
-    if compiled is not None:
-        *arguments, state = compiled
-        net.plan.compile(*arguments)
-        net.plan.set_state(state)
-    return net
+    Examples
+    --------
+    >>> import fastmlp, os, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "net.npz")
+    ...     fastmlp.Network([4, 1], seed=0).save(path)
+    ...     net = fastmlp.load(path)
+    >>> net
+    Network([4, Dense(1, 'identity')], dtype='float32', seed=0)
+    """
+    return files.load(path, Network)[0]

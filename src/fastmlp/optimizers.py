@@ -93,9 +93,18 @@ class Optimizer:
         ]
         return f"{type(self).__name__}({', '.join([repr(self.learning_rate), *changed])})"
 
+    @property
+    def rule(self) -> str:
+        """The engine's name of the step."""
+        return self.name
+
     def hyperparameters(self) -> dict[str, Any]:
-        """Every field but the learning rate, for the engine."""
-        return {item.name: getattr(self, item.name) for item in dataclasses.fields(self)[1:]}
+        """What the engine's rule takes beside the learning rate."""
+        return {
+            item.name: getattr(self, item.name)
+            for item in dataclasses.fields(self)[1:]
+            if item.metadata.get("of_rule", True)
+        }
 
     def learning_rates(self, first_step: int, count: int) -> Array:
         """Learning rates of `count` steps from `first_step` on, float64 of shape (count,).
@@ -212,6 +221,9 @@ class Adam(Optimizer):
         0 <= beta < 1.
     epsilon : float
         At least 1e-30.
+    amsgrad : bool
+        Whether the largest v so far takes the place of v, so that no step grows because gradients have become
+        small (Reddi, Kale and Kumar, arXiv:1904.09237).
     **common
         See `Optimizer`.
 
@@ -223,11 +235,21 @@ class Adam(Optimizer):
     """
 
     name: ClassVar[str] = "adam"
-    squares: ClassVar[tuple[int, ...]] = (1,)
+    squares: ClassVar[tuple[int, ...]] = (1, 2)
     learning_rate: float | Schedule = 0.001
     beta_1: float = 0.9
     beta_2: float = 0.999
     epsilon: float = 1e-8
+    amsgrad: bool = field(default=False, metadata={"of_rule": False})
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._set("amsgrad", validation.boolean(self.amsgrad, "amsgrad"))
+
+    @property
+    def rule(self) -> str:
+        """The engine's name of the step; AdamW's is Adam's."""
+        return "amsgrad" if self.amsgrad else self.name
 
 
 @dataclass(frozen=True, repr=False)
@@ -265,8 +287,8 @@ def resolve(optimizer: object) -> Optimizer:
 
 def to_config(optimizer: Optimizer) -> dict[str, Any]:
     """A dict that JSON can hold."""
-    rate = schedules.to_config(optimizer.learning_rate)
-    return {"type": optimizer.name, "learning_rate": rate, **optimizer.hyperparameters()}
+    rest = {item.name: getattr(optimizer, item.name) for item in dataclasses.fields(optimizer)[1:]}
+    return {"type": optimizer.name, "learning_rate": schedules.to_config(optimizer.learning_rate), **rest}
 
 
 def from_config(config: dict[str, Any]) -> Optimizer:

@@ -17,12 +17,11 @@ import numpy.typing as npt
 
 from . import reference
 from .files import atomic
+from .model import Model
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-    from .network import Network
 
 Array = npt.NDArray[Any]
 PathLike = str | os.PathLike[str]
@@ -243,7 +242,7 @@ def _broken_at_jumps(values: Array) -> Array:
 
 
 def plot_decision_boundary(
-    network: Network,
+    network: Model,
     X: npt.ArrayLike,
     y: npt.ArrayLike,
     *,
@@ -342,7 +341,7 @@ def _draw_regions(ax: Axes, x1: Array, x2: Array, regions: Array, n_classes: int
 
 
 def plot_weights(
-    network: Network | npt.ArrayLike,
+    network: Model | npt.ArrayLike,
     shape: tuple[int, int] | None = None,
     *,
     layer: int = 0,

@@ -9,15 +9,20 @@ from typing import Any
 from . import _kernels
 from .errors import unknown
 
+_ACTIVATIONS = _kernels.activation_names()
 # name -> (default parameter, what the derivative uses: "z", "a" or, for a whole row of a, "row")
-ACTIVATIONS: dict[str, tuple[float, str]] = _kernels.activation_names()
+ACTIVATIONS: dict[str, tuple[float, str]] = {name: entry[:2] for name, entry in _ACTIVATIONS.items()}
+# name -> the least and the largest parameter that the derivative is right for
+BOUNDS: dict[str, tuple[float, float]] = {name: bounds for name, (_, _, bounds) in _ACTIVATIONS.items()}
 _LOSSES = _kernels.loss_names()
 # name -> the output activation the loss is fused with, or "any"
-LOSSES = {name: link for name, (_, link, _) in _LOSSES.items()}
+LOSSES = {name: link for name, (_, link, _, _) in _LOSSES.items()}
 # Losses that compare with one class index a row; all others compare with one real an output.
-LABEL_LOSSES = frozenset(name for name, (_, _, labels) in _LOSSES.items() if labels)
+LABEL_LOSSES = frozenset(name for name, (_, _, labels, _) in _LOSSES.items() if labels)
+# name -> outputs of the network for each target
+LOSS_OUTPUTS = {name: outputs for name, (_, _, _, outputs) in _LOSSES.items()}
 # The defaults of losses with a parameter.
-LOSS_PARAMETERS = {name: parameter for name, (parameter, _, _) in _LOSSES.items() if parameter}
+LOSS_PARAMETERS = {name: parameter for name, (parameter, _, _, _) in _LOSSES.items() if parameter}
 # name -> number of state vectors
 OPTIMIZERS: dict[str, int] = _kernels.optimizer_names()
 
@@ -58,6 +63,18 @@ def resolve_activation(value: object, argument: str = "activation") -> tuple[str
     if default == 0.0:
         raise ValueError(f"{argument} {name!r} takes no parameter, got {parameter}")
     return name, parameter
+
+
+def check_trainable(activation: str, parameter: float) -> None:
+    """Raises ValueError where no derivative is known for training."""
+    least, most = BOUNDS[activation]
+    if activation == "step":
+        raise ValueError("activation 'step' has derivative 0, so a network with it cannot be trained")
+    if not least <= parameter <= most:
+        raise ValueError(
+            f"activation {activation!r} has the parameter {parameter:g}, "
+            f"expected {least:g} to {most:g} of a network that is trained"
+        )
 
 
 def resolve_loss(value: object) -> tuple[str, float]:

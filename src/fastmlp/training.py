@@ -7,31 +7,21 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from . import _kernels, validation
+from ._kernels import Run
 from .callbacks import Callback, History, Hooks
-from .metrics import (
-    Rows,
-    check_metrics,
-    counts_accuracy,
-    from_predictions,
-    name_of,
-    python_loss,
-    refuse_weights,
-    score,
-    value_of,
-)
+from .layers.lowering import input_vectors
+from .metrics import name_of, value_of
+from .model import Array, Model, Objective
 from .progress import Progress
+from .scoring import Rows, from_predictions, python_loss, refuse_weights, score
 
-if TYPE_CHECKING:
-    from .network import Network
+__all__ = ["History", "evaluate", "fit", "python_loss", "train_on_batch"]
 
-__all__ = ["History", "check_metrics", "evaluate", "fit", "python_loss", "train_on_batch"]
-
-Array = np.ndarray[Any, Any]
 Sums = Sequence[float]  # of the rows' losses and of correct rows, so far in the epoch
 
 SLICE = 0.05  # seconds of training between two looks at signals and progress
@@ -44,7 +34,7 @@ FAR = 1 << 20  # bytes of an X that the first epoch itself looks through: memory
 
 
 def prepare(
-    net: Network,
+    net: Model,
     loss: object,
     X: Any,
     y: Any,
@@ -116,7 +106,7 @@ def _split(rows: Rows, share: float) -> tuple[Rows, Rows | None]:
     return rows.part(slice(None, kept)), rows.part(slice(kept, None))
 
 
-def _held_out(net: Network, loss: object, data: tuple[Any, ...]) -> Rows:
+def _held_out(net: Model, loss: object, data: tuple[Any, ...]) -> Rows:
     expected = "expected (X, y) or (X, y, sample_weight)"
     if not isinstance(data, (tuple, list)):
         raise TypeError(f"validation_data is a {type(data).__name__}, {expected}")
@@ -138,16 +128,27 @@ class _Passes:
     """Passes over the rows, an epoch each."""
 
     def __init__(
-        self, net: Network, loss: Any, rows: Rows, batch_size: int, shuffle: bool, threads: int | None
+        self,
+        net: Model,
+        objective: Objective,
+        rows: Rows,
+        batch_size: int,
+        shuffle: bool,
+        threads: int | None,
     ) -> None:
-        self.net, self.loss, self.rows = net, loss, rows
-        self.batch_size, self.shuffle, self.threads = batch_size, shuffle, threads
-        self.check_rows = False
+        self.net, self.objective, self.rows = net, objective, rows
+        self.batch_size, self.shuffle = batch_size, shuffle
         self.batches = -(-len(rows) // batch_size)
         self.rates = np.empty(0)
         self._shuffled: Array | None = None
+        self.run = None
+        if not objective.in_python:
+            self.run = Run(
+                net.plan, rows.X, rows.y, rows.weights, batch_size=batch_size, seed=net.seed, shuffle=shuffle,
+                loss=objective.named, threads=threads,
+            )  # fmt: skip
 
-    def run(
+    def one(
         self,
         report: Callable[[int, dict[str, float]], None] | None = None,
         before: Callable[[int], None] | None = None,
@@ -159,89 +160,52 @@ class _Passes:
         assert self.net.optimizer is not None
         self.rates = self.net.optimizer.learning_rates(self.net.plan.step, self.batches)
         self._shuffled = None
-        if not isinstance(self.loss, str):
-            step = self._python_batch
-        else:
-            step = self._slice if before is None else self._batch
+        if self.run is not None:
+            self.run.begin(self.rates[None], epoch=self.net.epochs_done)
         sums: Sums = (0.0, 0.0)
         done = 0
         while done < self.batches:
             first, old = done, sums
             if before is not None:
                 before(first)
-            done, *sums = step(first, sums)
+            single = before is not None
+            done, sums = self._python_batch(first, sums) if self.run is None else self._slice(single)
             if report is not None:
                 report(done, self._logs(first, done, old, sums))
         return sums
 
-    def run_several(self, sums: Array) -> None:
-        """The same for as many epochs as have a row in `sums` and fit in a slice of time; other rows stay."""
-        net = self.net
-        assert net.optimizer is not None
-        rates = net.optimizer.learning_rates(net.plan.step, len(sums) * self.batches)
-        net.plan.train_epochs(
-            self.rows.X,
-            self.rows.y,
-            self.rows.weights,
-            batch_size=self.batch_size,
-            seed=net.seed,
-            epoch=net._epochs_done,
-            shuffle=self.shuffle,
-            learning_rates=rates.reshape(len(sums), self.batches),
-            seconds=SLICE,
-            threads=self.threads,
-            out=sums,
-        )
+    def several(self, epochs: int) -> None:
+        """As many of the next epochs as end within a slice of time: the first rows of the run's sums."""
+        assert self.net.optimizer is not None and self.run is not None
+        rates = self.net.optimizer.learning_rates(self.net.plan.step, epochs * self.batches)
+        self.run.begin(rates.reshape(epochs, self.batches), epoch=self.net.epochs_done)
+        self.run.advance(SLICE)
+        if self.run.batch:
+            self.run.advance(batches=self.batches - self.run.batch)
+
+    def _slice(self, single: bool) -> tuple[int, Sums]:
+        """One batch, or as many as fit in a slice of time: the next batch, and the sums so far."""
+        assert self.run is not None
+        self.run.advance(SLICE, 1 if single else None)
+        return self.batches if self.run.finished else self.run.batch, self.run.sums[0, :2].tolist()
 
     def _logs(self, first: int, done: int, old: Sums, new: Sums) -> dict[str, float]:
         """What batches `first` to `done` gave."""
         rows = min(done * self.batch_size, len(self.rows)) - first * self.batch_size
         logs = {"loss": (new[0] - old[0]) / rows}
-        if counts_accuracy(self.net, self.loss):
+        if self.objective.counts_accuracy:
             logs["accuracy"] = (new[1] - old[1]) / rows
         return logs
 
-    def _slice(self, first: int, sums: Sums) -> tuple[int, float, float]:
-        """As many batches as fit in a slice of time."""
-        return self._train(self.rows, self.batch_size, self.shuffle, first, self.rates, sums)
-
-    def _batch(self, first: int, sums: Sums) -> tuple[int, float, float]:
-        """One batch: gathered here, it is the plan's whole epoch."""
-        batch = self._gathered(first)
-        try:
-            _, *new = self._train(batch, len(batch), False, 0, self.rates[first : first + 1], sums)
-        except FloatingPointError:
-            raise FloatingPointError(f"the loss of batch {first} is not finite") from None
-        return first + 1, new[0], new[1]
-
-    def _train(
-        self, rows: Rows, batch_size: int, shuffle: bool, first: int, rates: Array, sums: Sums
-    ) -> tuple[int, float, float]:
-        return self.net.plan.train(
-            rows.X,
-            rows.y,
-            rows.weights,
-            batch_size=batch_size,
-            seed=self.net.seed,
-            epoch=self.net._epochs_done,
-            shuffle=shuffle,
-            first=first,
-            learning_rates=rates,
-            seconds=SLICE,
-            threads=self.threads,
-            sums=(sums[0], sums[1]),
-            check_rows=self.check_rows,
-        )
-
-    def _python_batch(self, first: int, sums: Sums) -> tuple[int, float, float]:
+    def _python_batch(self, first: int, sums: Sums) -> tuple[int, Sums]:
         """One batch with a loss in Python: predictions out, their gradient in."""
         batch = self._gathered(first)
         predictions = self.net.plan.train_forward(batch.X, seed=self.net.seed)
-        value, gradient = python_loss(self.loss, batch.y, predictions, batch.weights)
+        value, gradient = python_loss(self.objective.loss, batch.y, predictions, batch.weights)
         if not (np.isfinite(value) and np.isfinite(gradient).all()):
             raise FloatingPointError(f"the loss of batch {first} is not finite")
         self.net.plan.train_backward(gradient, self.rates[first])
-        return first + 1, sums[0] + value * len(batch), 0.0
+        return first + 1, (sums[0] + value * len(batch), 0.0)
 
     def _gathered(self, batch: int) -> Rows:
         """The rows of a batch, in the order that the plan would take them in."""
@@ -249,29 +213,45 @@ class _Passes:
         if not self.shuffle:
             return self.rows.part(chosen)
         if self._shuffled is None:
-            self._shuffled = _kernels.shuffled(self.net.seed, self.net._epochs_done, len(self.rows))
+            self._shuffled = _kernels.shuffled(self.net.seed, self.net.epochs_done, len(self.rows))
         return self.rows.part(self._shuffled[chosen])
 
 
 # ---- fit ----
 
 
-@contextmanager
-def _divergence(epoch: int) -> Iterator[None]:
-    """Errors of the plan, with the epoch that they come from."""
-    try:
-        yield
-    except FloatingPointError as error:
-        raise FloatingPointError(
-            f"training diverged in epoch {epoch + 1}: {error}; the weights are finite ones from before, "
-            "and a lower learning rate or clipping may help"
-        ) from None
+def _diverged(epoch: int, error: FloatingPointError) -> FloatingPointError:
+    """An error of the plan, with the epoch that it comes from."""
+    return FloatingPointError(
+        f"training diverged in epoch {epoch + 1}: {error}; the weights are the last finite ones, "
+        "and a lower learning rate or clipping may help"
+    )
 
 
-def _can_look_later(net: Network, loss: Any, X: Any) -> bool:
+def _check_rescaled(net: Model, X: Any) -> None:
+    """ValueError where it is the rescaling of the input, and not the steps, that left the finite numbers."""
+    shift, divisor = input_vectors(net.plan.n_in, net.layers, net.dtype)
+    if shift is None and divisor is None:
+        return
+    with np.errstate(over="ignore"):
+        lows, highs = (np.asarray(f(X, axis=0), net.dtype) for f in (np.min, np.max))
+        rescaled = [
+            (ends - (0 if shift is None else shift.astype(net.dtype)))
+            / (1 if divisor is None else divisor.astype(net.dtype))
+            for ends in (lows, highs)
+        ]
+    wrong = np.flatnonzero(~np.isfinite(rescaled).all(axis=0))
+    if len(wrong):
+        column = int(wrong[0])
+        raise ValueError(
+            f"X has numbers in column {column} that Rescaling or Standardize takes beyond {net.dtype}"
+        )
+
+
+def _can_look_later(net: Model, objective: Objective, X: Any) -> bool:
     """Whether the first epoch may look through X: ready, and more to read than there is to undo."""
     state = 3 * net.num_parameters * net.plan.dtype.itemsize  # and the optimizer's, at most
-    if not (isinstance(loss, str) and isinstance(X, np.ndarray) and X.nbytes >= max(FAR, 4 * state)):
+    if not (not objective.in_python and isinstance(X, np.ndarray) and X.nbytes >= max(FAR, 4 * state)):
         return False
     return bool(X.dtype == net.plan.dtype and X.flags.c_contiguous and X.flags.aligned)
 
@@ -279,9 +259,10 @@ def _can_look_later(net: Network, loss: Any, X: Any) -> bool:
 @contextmanager
 def _looking(passes: _Passes) -> Iterator[None]:
     """A pass that looks whether X is finite; where it is not, nothing has changed but for the error."""
-    plan = passes.net.plan
+    plan, run = passes.net.plan, passes.run
+    assert run is not None
     weights, state = plan.get_weights(), plan.get_state()
-    passes.check_rows = True
+    run.check_rows = True
     try:
         yield
     except _kernels.NotFiniteInput:
@@ -290,15 +271,15 @@ def _looking(passes: _Passes) -> Iterator[None]:
         validation.check_finite(passes.rows.X, "X")
         raise
     finally:
-        passes.check_rows = False
+        run.check_rows = False
 
 
 @dataclass(frozen=True)
 class _Run:
     """One call of fit, its arguments checked."""
 
-    net: Network
-    loss: Any
+    net: Model
+    objective: Objective
     rows: Rows
     held_out: Rows | None
     epochs: int
@@ -335,8 +316,8 @@ class _Run:
             self.callbacks.end(logs, failed=failed)
 
     def _params(self) -> dict[str, Any]:
-        running = ["loss", "accuracy"] if counts_accuracy(self.net, self.loss) else ["loss"]
-        names = ["loss", *(name_of(metric) for metric in self.net.metrics)]
+        running = ["loss", "accuracy"] if self.objective.counts_accuracy else ["loss"]
+        names = ["loss", *(name_of(metric) for metric in self.objective.metrics)]
         if self.held_out is not None:
             names += [f"val_{name}" for name in names]
         params = {
@@ -352,12 +333,13 @@ class _Run:
     def _one_epoch(self, epoch: int) -> dict[str, float]:
         self.callbacks.call("on_epoch_begin", epoch, {})
         self.progress.epoch_begin(epoch)
-        if self.callbacks:  # one may have evaluated with targets of another form
-            self.net._resolve_loss(self.rows.y)
-        with _divergence(epoch):
+        try:
             logs = self._trained(epoch)
+        except FloatingPointError as error:
+            _check_rescaled(self.net, self.rows.X)
+            raise _diverged(epoch, error) from None
         if self.held_out is not None:
-            held_out = score(self.net, self.loss, self.held_out, self.threads)
+            held_out = score(self.net, self.objective, self.held_out, self.threads)
             logs.update({f"val_{name}": value for name, value in held_out.items()})
         self.progress.epoch_end(epoch, logs)
         try:
@@ -369,10 +351,10 @@ class _Run:
     @cached_property
     def _unwatched(self) -> bool:
         """Whether only the history hears of an epoch, and the plan itself measures all that it records."""
-        metrics = ["accuracy"] if counts_accuracy(self.net, self.loss) else []
+        metrics = ["accuracy"] if self.objective.counts_accuracy else []
         return (
-            isinstance(self.loss, str)
-            and list(self.net.metrics) == metrics
+            not self.objective.in_python
+            and list(self.objective.metrics) == metrics
             and self.held_out is None
             and not self.callbacks
             and self.progress.silent
@@ -380,15 +362,16 @@ class _Run:
 
     def _several_epochs(self, first: int) -> int:
         """Epochs from `first` on in one call, until it is time for a look at signals; how many."""
-        most = min(self.epochs - first, -(-BATCHES_AHEAD // self._passes.batches))
-        sums = np.full((most, 2), np.nan)
+        passes = self._passes
+        assert passes.run is not None
         try:
-            with _divergence(first):
-                self._passes.run_several(sums)
-        finally:  # Ctrl-C is heard after the call, which has done its epochs: those with a finite loss
-            sums = sums[np.isfinite(sums[:, 0])] / len(self.rows)
-            self.net._epochs_done += len(sums)
-            names = ["loss", *map(name_of, self.net.metrics)]
+            passes.several(min(self.epochs - first, -(-BATCHES_AHEAD // passes.batches)))
+        except FloatingPointError as error:
+            raise _diverged(first + passes.run.epoch, error) from None
+        finally:  # whatever ends the call, these epochs are done
+            sums = passes.run.sums[: passes.run.epoch] / len(self.rows)
+            self.net.epochs_done += len(sums)
+            names = ["loss", *map(name_of, self.objective.metrics)]
             self.history.extend(first, {name: sums[:, i].tolist() for i, name in enumerate(names)})
         return len(sums)
 
@@ -397,7 +380,6 @@ class _Run:
 
         def before(batch: int) -> None:
             self.callbacks.call("on_train_batch_begin", batch, {})
-            self.net._resolve_loss(self.rows.y)
 
         def report(done: int, logs: dict[str, float]) -> None:
             self.progress.batches_done(epoch, done)
@@ -406,16 +388,16 @@ class _Run:
 
         heard = self._by_batch or not self.progress.silent
         with _looking(self._passes) if self.look_later and epoch == 0 else nullcontext():
-            total, correct = self._passes.run(report if heard else None, before if self._by_batch else None)
-        self.net._epochs_done += 1
+            total, correct = self._passes.one(report if heard else None, before if self._by_batch else None)
+        self.net.epochs_done += 1
         return {
             "loss": total / len(self.rows),
-            **from_predictions(self.net, self.loss, self.rows, correct, self.threads),
+            **from_predictions(self.net, self.objective, self.rows, correct, self.threads),
         }
 
     @cached_property
     def _passes(self) -> _Passes:
-        return _Passes(self.net, self.loss, self.rows, self.batch_size, self.shuffle, self.threads)
+        return _Passes(self.net, self.objective, self.rows, self.batch_size, self.shuffle, self.threads)
 
     @cached_property
     def _by_batch(self) -> bool:
@@ -424,7 +406,7 @@ class _Run:
 
 
 def fit(
-    net: Network,
+    net: Model,
     X: Any,
     y: Any,
     *,
@@ -446,21 +428,22 @@ def fit(
         raise ValueError(f"validation_split is {share} and validation_data came too, expected one of them")
     shuffle, threads = validation.boolean(shuffle, "shuffle"), validation.as_threads(threads)
     verbose, checked = _check_verbose(verbose), Hooks(callbacks)
-    with net._busy():
-        loss = net._resolve_loss(y)
+    with net.changing(nested=False):
+        objective = net.objective_for(y)
         alone = share == 0 and validation_data is None and not checked  # nobody else sees the rows
-        look_later = alone and _can_look_later(net, loss, X)
-        rows, held_out = _split(prepare(net, loss, X, y, sample_weight, look_later=look_later), share)
-        rows = _with_class_weight(rows, loss, class_weight, net.plan.n_out, net.plan.dtype)
+        look_later = alone and _can_look_later(net, objective, X)
+        prepared = prepare(net, objective.loss, X, y, sample_weight, look_later=look_later)
+        rows, held_out = _split(prepared, share)
+        rows = _with_class_weight(rows, objective.loss, class_weight, net.plan.n_out, net.plan.dtype)
         if validation_data is not None:
-            held_out = _held_out(net, loss, validation_data)
+            held_out = _held_out(net, objective.loss, validation_data)
         if held_out is not None and held_out.weights is not None and not held_out.weights.any():
             rest = "expected one above 0: the loss is 0 there whatever the network is"
             raise ValueError(f"sample_weight is 0 in all {len(held_out)} held-out rows, {rest}")
         size = len(rows) if size is None else min(size, len(rows))
         run = _Run(
             net=net,
-            loss=loss,
+            objective=objective,
             rows=rows,
             held_out=held_out,
             epochs=epochs,
@@ -483,28 +466,28 @@ def fit(
 
 
 def evaluate(
-    net: Network, X: Any, y: Any, sample_weight: Any = None, *, threads: int | None = None
+    net: Model, X: Any, y: Any, sample_weight: Any = None, *, threads: int | None = None
 ) -> dict[str, float]:
     threads = validation.as_threads(threads)
-    loss = net._resolve_loss(y)
-    return score(net, loss, prepare(net, loss, X, y, sample_weight), threads)
+    objective = net.objective_for(y)
+    return score(net, objective, prepare(net, objective.loss, X, y, sample_weight), threads)
 
 
-def train_on_batch(net: Network, X: Any, y: Any, sample_weight: Any = None) -> dict[str, float]:
-    with net._busy(inside=True):
-        loss = net._resolve_loss(y)
-        rows = prepare(net, loss, X, y, sample_weight)
-        counted = ["accuracy"] if counts_accuracy(net, loss) else []
-        others = [metric for metric in net.metrics if metric not in counted]
+def train_on_batch(net: Model, X: Any, y: Any, sample_weight: Any = None) -> dict[str, float]:
+    with net.changing():
+        objective = net.objective_for(y)
+        rows = prepare(net, objective.loss, X, y, sample_weight)
+        counted = ["accuracy"] if objective.counts_accuracy else []
+        others = [metric for metric in objective.metrics if metric not in counted]
         predictions = net.plan.predict(rows.X) if others else None
         try:
-            total, correct = _Passes(net, loss, rows, len(rows), False, None).run()
+            total, correct = _Passes(net, objective, rows, len(rows), False, None).one()
         except FloatingPointError:
             raise FloatingPointError(
                 "the loss of the batch is not finite; the step was not made, the weights are as before"
             ) from None
     logs = {"loss": total / len(rows)}
-    for metric in net.metrics:
+    for metric in objective.metrics:
         if predictions is None or metric in counted:
             logs["accuracy"] = correct / len(rows)
         else:

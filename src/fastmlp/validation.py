@@ -311,12 +311,13 @@ def as_targets(
         raise ValueError(f"{argument} has {len(array)} rows, expected {rows}, one for each row of X")
     if isinstance(loss, str) and loss in registry.LABEL_LOSSES:
         return _as_labels(array, n_out, argument)
-    if n_out == 1 and array.shape == (rows,):
+    columns = n_out // registry.LOSS_OUTPUTS[loss] if isinstance(loss, str) else n_out
+    if columns == 1 and array.shape == (rows,):
         array = array.reshape(rows, 1)
     if not isinstance(loss, str):
         return converted(array, dtype, argument)
-    if array.shape != (rows, n_out):
-        expected = f"({rows}, {n_out})" + (f" or ({rows},)" if n_out == 1 else "")
+    if array.shape != (rows, columns):
+        expected = f"({rows}, {columns})" + (f" or ({rows},)" if columns == 1 else "")
         hint = ""
         if loss == "categorical_crossentropy" and array.ndim == 1:
             hint = "; class indices go with 'sparse_categorical_crossentropy'"

@@ -11,13 +11,15 @@
 enum { ROWS = 301, BATCH = 32, EPOCHS = 4, N_IN = 37, LAYERS = 7 };
 /* The dense ones have 4, 1, 2, 1, 4 segments of inputs, float64 2, 1, 1, 1, 4. */
 static const layer_spec specs[LAYERS] = {
-    {15, FM_tanh, 0, 0.1}, {40, FM_gelu, 0, 0.25}, {40, FM_identity, FM_LAYER_NORM, 0.25}, {17, FM_relu, 0, 0.25},
-    {33, FM_identity, 0, 0.25}, {33, FM_mish, FM_BATCH_NORM, 0.25}, {5, FM_softmax, 0, 0.25}};
+    {15, FM_tanh, 0, 0.1}, {40, FM_gelu, 0, 0.25}, {40, FM_identity, FM_layer_normalization_layer, 0.25}, {17, FM_relu, 0, 0.25},
+    {33, FM_identity, 0, 0.25}, {33, FM_mish, FM_batch_normalization_layer, 0.25}, {5, FM_softmax, 0, 0.25}};
 
 /* What is trained on; room for either type. */
 static double x[ROWS * N_IN], out[ROWS * 5], dx[ROWS * N_IN], rates[ROWS];
 static int64_t labels[ROWS], order[ROWS];
-static const fm_target target = {.labels = labels};
+static const fm_target target = {.loss = FM_sparse_categorical_crossentropy_loss, .labels = labels};
+
+static const char *type_name(int type) { return type == FM_FLOAT32 ? "float32" : "float64"; }
 
 static fm_input draw_data(int type)
 {
@@ -29,6 +31,17 @@ static fm_input draw_data(int type)
         rates[r] = 0.01 / (1 + (double)r);
     }
     return (fm_input){.data = x, .row_bytes = N_IN * (ptrdiff_t)real_bytes(type), .columns = N_IN, .type = type};
+}
+
+/* An epoch of the data, as it lies or in the other order; hashes the sum of its losses and the correct rows. */
+static void train(fm_plan *plan, const fm_input *input, ptrdiff_t batch_size, const int64_t *orders, uint64_t seed, int threads)
+{
+    double sums[3];
+    int by_step;
+    fm_run run = {.input = *input, .target = target, .rows = ROWS, .batch_size = batch_size, .seed = seed, .threads = threads,
+                  .epochs = 1, .orders = orders, .drawn = -1, .learning_rates = rates, .sums = sums};
+    check(fm_plan_advance(plan, &run, ROWS, INFINITY, &by_step));
+    add_to_hash(sums[0]), add_to_hash(sums[1]);
 }
 
 /* One training run of an optimizer, hashed: epoch sums, weights, state, predictions, gradients, one row alone. */
@@ -45,16 +58,10 @@ static void run(const fm_kernels *kernels, int type, int optimizer)
     check(fm_plan_init(&plan));
     draw_weights(&plan);
     const fm_input input = draw_data(type);
-    check(fm_plan_compile(&plan, FM_sparse_categorical_crossentropy_loss, 0, optimizer, &hyper));
-    for (int e = 0; e < EPOCHS; e++) {
-        fm_epoch epoch = {.input = input, .target = target, .rows = ROWS, .batch_size = e ? BATCH : ROWS,
-                          .order = e & 1 ? order : NULL, .learning_rates = rates, .seed = 7u + (unsigned)e,
-                          .seconds = INFINITY, .threads = 1};
-        check(fm_plan_train(&plan, &epoch));
-        add_to_hash(epoch.loss), add_to_hash(epoch.correct);
-    }
-    hash_vector(&plan, plan.parameters);
-    for (int i = 0; i < fm_optimizers[optimizer].slots; i++) hash_vector(&plan, plan.slots[i]);
+    check(fm_plan_compile(&plan, optimizer, &hyper));
+    for (int e = 0; e < EPOCHS; e++) train(&plan, &input, e ? BATCH : ROWS, e & 1 ? order : NULL, 7u + (unsigned)e, 1);
+    hash_vector(&plan, plan.state.parameters);
+    for (int i = 0; i < fm_optimizers[optimizer].slots; i++) hash_vector(&plan, plan.state.slots[i]);
     check(fm_plan_predict(&plan, &input, ROWS, out, 1));
     hash_reals(type, out, ROWS * plan.n_out);
     check(fm_plan_predict(&plan, &input, 1, out, 1));
@@ -68,8 +75,7 @@ static void run(const fm_kernels *kernels, int type, int optimizer)
     hash_reals(type, dx, ROWS * N_IN);
     fm_free(gradient);
     fm_plan_clear(&plan);
-    printf("%s %-8s %016llx  loss %.6f\n", type == FM_FLOAT32 ? "float32" : "float64", fm_optimizers[optimizer].name,
-           (unsigned long long)hash, loss);
+    printf("%s %-8s %016llx  loss %.6f\n", type_name(type), fm_optimizers[optimizer].name, (unsigned long long)hash, loss);
 }
 
 /* Wide enough for several threads, and often enough that each way of sharing a batch is taken. */
@@ -83,42 +89,49 @@ static uint64_t hash_on_threads(const fm_kernels *kernels, int type, int threads
     check(fm_plan_init(&plan));
     draw_weights(&plan);
     const fm_input input = draw_data(type);
-    check(fm_plan_compile(&plan, FM_sparse_categorical_crossentropy_loss, 0, FM_sgd_optimizer, &hyper));
+    check(fm_plan_compile(&plan, FM_sgd_optimizer, &hyper));
     begin_hash();
-    for (int e = 0; e < 12; e++) {
-        fm_epoch epoch = {.input = input, .target = target, .rows = ROWS, .batch_size = 150, .learning_rates = rates,
-                          .seed = 7, .seconds = INFINITY, .threads = threads};
-        check(fm_plan_train(&plan, &epoch));
-        add_to_hash(epoch.loss);
-    }
-    hash_vector(&plan, plan.parameters);
+    for (int e = 0; e < 12; e++) train(&plan, &input, 150, NULL, 7, threads);
+    hash_vector(&plan, plan.state.parameters);
     check(fm_plan_predict(&plan, &input, ROWS, out, threads));
     hash_reals(type, out, ROWS * plan.n_out);
     fm_plan_clear(&plan);
     return hash;
 }
 
-/* Every activation, loss and elementary function on plain rows, the shuffle and the cosine, hashed. */
-static void run_kernels(const fm_kernels *kernels, int type)
+/* Plain rows for kernels. */
+enum { M = 20, N = 27, COUNT = M * N };
+static double z[COUNT], a[COUNT], d[COUNT], y[COUNT];
+
+static void draw_rows(int type)
 {
-    enum { M = 20, N = 27, COUNT = M * N };
-    static double z[COUNT], a[COUNT], d[COUNT], y[COUNT], values[M], correct[M];
-    int64_t classes[M];
     state = 54321;
     for (int i = 0; i < COUNT; i++) set(type, z, i, 12 * draw()), set(type, y, i, i % N ? 0.03 * (1 + draw()) : 0);
+}
+
+static void hash_loss(const fm_kernels *kernels, int type, int loss, ptrdiff_t n)
+{
+    double values[M], correct[M];
+    int64_t classes[M];
     for (int r = 0; r < M; r++) classes[r] = r;
+    const fm_target both = {.labels = classes, .rows = y};
+    check(fm_loss_rows(kernels, type, loss, fm_losses[loss].parameter, z, &both, M, n, values, d, correct));
+    hash_reals(type, values, M), hash_reals(type, d, M * n);
+    for (int r = 0; r < M; r++) add_to_hash(correct[r]);
+}
+
+/* Every activation, loss and elementary function, the shuffle and the cosine, hashed. */
+static void run_kernels(const fm_kernels *kernels, int type)
+{
+    draw_rows(type);
     for (int f = 0; f < FM_ALL_ACTIVATIONS; f++) {
         const double parameter = fm_activations[f].parameter;
         check(fm_activation_forward(kernels, type, f, a, z, M, N, parameter));
         check(fm_activation_backward(kernels, type, f, d, y, fm_activations[f].from_z ? z : a, M, N, parameter));
         hash_reals(type, a, COUNT), hash_reals(type, d, COUNT);
     }
-    for (int l = 0; l < FM_LOSSES; l++) {
-        const fm_target both = {.labels = classes, .rows = y};
-        check(fm_loss_rows(kernels, type, l, fm_losses[l].parameter, z, &both, M, N, values, d, correct));
-        hash_reals(type, values, M), hash_reals(type, d, COUNT);
-        for (int r = 0; r < M; r++) add_to_hash(correct[r]);
-    }
+    for (int l = 0; l < FM_LOSSES; l++)
+        if (fm_losses[l].outputs == 1) hash_loss(kernels, type, l, N);
     for (int i = 0; i < COUNT; i++) set(type, z, i, fabs(get(type, z, i)) + 1e-3);
     for (int f = 0; f < FM_ELEMENTARY; f++) {
         fm_elementary(kernels, type, f, a, z, COUNT);
@@ -126,7 +139,15 @@ static void run_kernels(const fm_kernels *kernels, int type)
     }
     fm_shuffle(order, ROWS, 5, 6);
     for (int r = 0; r < ROWS; r++) add_to_hash((double)order[r]), add_to_hash(fm_cosine(0.02 * r));
-    printf("%s kernels  %016llx\n", type == FM_FLOAT32 ? "float32" : "float64", (unsigned long long)hash);
+    printf("%s kernels  %016llx\n", type_name(type), (unsigned long long)hash);
+}
+
+/* A loss of several outputs a target, which has its own number of columns. */
+static void run_loss(const fm_kernels *kernels, int type, int loss)
+{
+    draw_rows(type);
+    hash_loss(kernels, type, loss, N / fm_losses[loss].outputs * fm_losses[loss].outputs);
+    printf("%s %s  %016llx\n", type_name(type), fm_losses[loss].name, (unsigned long long)hash);
 }
 
 int main(int count, char **arguments)
@@ -137,6 +158,10 @@ int main(int count, char **arguments)
     for (int type = FM_FLOAT32; type <= FM_FLOAT64; type++) {
         begin_hash();
         run_kernels(fm_isa_table(isa, type), type);
+        for (int loss = 0; loss < FM_LOSSES; loss++) {
+            begin_hash();
+            if (fm_losses[loss].outputs > 1) run_loss(fm_isa_table(isa, type), type, loss);
+        }
         for (int optimizer = 0; optimizer < FM_OPTIMIZERS; optimizer++) {
             begin_hash();
             run(fm_isa_table(isa, type), type, optimizer);

@@ -10,7 +10,7 @@
 #include "fastmlp.h"
 
 /* A layer as far as the drivers' differ. */
-typedef struct { ptrdiff_t n_out; int activation, norm; double dropout; } layer_spec;
+typedef struct { ptrdiff_t n_out; int activation, kind; double dropout; } layer_spec;
 
 /* Knuth's generator: uniform in [-1, 1), exact in float32. */
 static uint64_t state;
@@ -62,9 +62,9 @@ static inline void hash_reals(int type, const void *reals, ptrdiff_t count)
 static inline void hash_vector(const fm_plan *plan, const void *vector)
 {
     static double values[1 << 14];
-    fm_array arrays[FM_MOST_ARRAYS];
     for (int l = 0; l < plan->layer_count; l++)
-        for (int i = 0, count = fm_layer_arrays(&plan->layers[l], arrays); i < count; i++) {
+        for (int i = 0; i < plan->layers[l].array_count; i++) {
+            const fm_array *arrays = plan->layers[l].arrays;
             if (arrays[i].rows * arrays[i].columns > 1 << 14) printf("too wide\n"), exit(1);
             fm_plan_unpack(plan, vector, &arrays[i], values);
             hash_reals(plan->type, values, arrays[i].rows * arrays[i].columns);
@@ -82,8 +82,9 @@ static inline void describe(fm_plan *plan, fm_layer *layers, const fm_kernels *k
         layers[l].n_out = specs[l].n_out;
         layers[l].activation = specs[l].activation;
         layers[l].use_bias = 1;
-        layers[l].norm = specs[l].norm, layers[l].epsilon = 1e-3, layers[l].momentum = 0.9;
+        layers[l].kind = specs[l].kind, layers[l].source = -1, layers[l].epsilon = 1e-3, layers[l].momentum = 0.9;
         layers[l].dropout = specs[l].dropout;
+        for (int i = 0; i < FM_MOST_ARRAYS; i++) layers[l].learning_rate[i] = layers[l].weight_decay[i] = 1;
     }
     plan->kernels = kernels;
     plan->type = type;
@@ -96,7 +97,7 @@ static inline void describe(fm_plan *plan, fm_layer *layers, const fm_kernels *k
 static inline void draw_weights(fm_plan *plan)
 {
     for (int l = 0; l < plan->layer_count; l++)
-        if (!plan->layers[l].norm) fm_plan_initialize(plan, l, l & 1, 0.3, 99);
+        if (plan->layers[l].kind == FM_dense_layer) fm_plan_initialize(plan, l, l & 1, 0.3, 99);
 }
 
 #endif

@@ -76,6 +76,13 @@ def network(
     return net.folded() if fold and any(isinstance(layer, BatchNormalization) for layer in layers) else net
 
 
+def check_written(net: Network, kinds: Sequence[str], package: str) -> None:
+    """Raises ValueError for a layer that a package's files or modules do not have."""
+    for layer in net.layers:
+        if layer.kind and layer.kind not in kinds:
+            raise ValueError(f"net has the layer {layer!r}, which has no equivalent in {package}")
+
+
 def settled(
     parts: Sequence[Part],
     whole: str,

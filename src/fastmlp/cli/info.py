@@ -6,7 +6,8 @@ import argparse
 
 from ..config import show_config
 from ..errors import listed
-from ..files.format import load_with_classes
+from ..files.format import load
+from ..network import Network
 from .output import say
 
 
@@ -15,7 +16,7 @@ def run(options: argparse.Namespace) -> int:
     if options.model is None:
         show_config()
         return 0
-    network, classes = load_with_classes(options.model)
+    network, classes = load(options.model, Network)
     say(f"{options.model}: {network.dtype}, seed {network.seed}, runs on {network.isa} here")
     if classes is not None:
         print(f"classes: {listed(classes)}")

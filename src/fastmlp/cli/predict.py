@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..files.format import load_with_classes
+from ..files.format import load
 from ..network import Network
 from .data import load_inputs
 from .output import write_csv, write_npy
@@ -20,7 +20,7 @@ Array = np.ndarray[Any, Any]
 
 def run(options: argparse.Namespace) -> int:
     """Load a network and rows, predict, write."""
-    network, classes = load_with_classes(options.model)
+    network, classes = load(options.model, Network)
     X, y, words = load_inputs(options.data, options.target, options.max_bytes)
     if options.output is not None and options.output.suffix not in (".csv", ".npy"):
         raise ValueError(f"--output is {str(options.output)!r}, expected a name that ends in .csv or .npy")
@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _output_activation(network: Network) -> str:
-    return str(network.plan.layers[-1][1])
+    return str(network.plan.layers[-1]["activation"])
 
 
 def _is_binary(network: Network, outputs: Array) -> bool:

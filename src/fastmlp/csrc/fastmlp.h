@@ -1,6 +1,6 @@
 /* fastmlp: multi-layer perceptrons.  The one public header; see docs/design.md for the layout and the numeric contract.
 
-   Function names say what they work on (fm_plan_train); a status is 0 or an fm_status.  Nothing here checks memory:
+   Function names say what they work on (fm_plan_predict); a status is 0 or an fm_status.  Nothing here checks memory:
    the callers do. */
 #ifndef FASTMLP_H
 #define FASTMLP_H
@@ -13,14 +13,14 @@
 #include "system.h"
 
 enum {
-#define ACTIVATION(name, saved, parameter) FM_##name,
+#define ACTIVATION(name, saved, parameter, least, most) FM_##name,
 #define ROW_ACTIVATION(name)
 #include "activations.def"
     FM_ACTIVATIONS,
 #undef ACTIVATION
 #undef ROW_ACTIVATION
     FM_BEFORE_ROW_ACTIVATIONS = FM_ACTIVATIONS - 1,
-#define ACTIVATION(name, saved, parameter)
+#define ACTIVATION(name, saved, parameter, least, most)
 #define ROW_ACTIVATION(name) FM_##name,
 #include "activations.def"
     FM_ALL_ACTIVATIONS,
@@ -30,17 +30,24 @@ enum {
 };
 
 enum {
-#define LOSS(name, link, target, parameter) FM_##name##_loss,
+#define LOSS(name, link, target, parameter, outputs) FM_##name##_loss,
 #include "losses.def"
 #undef LOSS
     FM_LOSSES
 };
 
 enum {
-#define OPTIMIZER(name, rule, slots) FM_##name##_optimizer,
+#define OPTIMIZER(name, rule, slots, needs) FM_##name##_optimizer,
 #include "optimizers.def"
 #undef OPTIMIZER
     FM_OPTIMIZERS
+};
+
+enum {
+#define LAYER(kind) FM_##kind##_layer,
+#include "layers.def"
+#undef LAYER
+    FM_LAYERS
 };
 
 enum {
@@ -50,14 +57,18 @@ enum {
     FM_ELEMENTARY
 };
 
+enum { FM_NOTHING, FM_MOMENTUM, FM_CORRECTION }; /* what an optimizer needs: optimizers.def */
+enum { FM_MOST_SLOTS = 3 };
+#define FM_HUGE 1e30 /* as a bound of a parameter: both types hold it, and its product with a number of usual size */
+
 /* What the registry knows of each name, in the order of the numbers above. */
-typedef struct { const char *name; int from_z; int row; double parameter; } fm_activation_info;
-typedef struct { const char *name; int link; int label; double parameter; } fm_loss_info; /* link -1: any */
-typedef struct { const char *name; int slots; } fm_optimizer_info;
+typedef struct { const char *name; int from_z, row; double parameter, least, most; } fm_activation_info;
+typedef struct { const char *name; int link, label; double parameter; int outputs; } fm_loss_info; /* link -1: any */
+typedef struct { const char *name; int slots, needs; } fm_optimizer_info;
 extern const fm_activation_info fm_activations[];
 extern const fm_loss_info fm_losses[];
 extern const fm_optimizer_info fm_optimizers[];
-extern const char *const fm_elementary_names[];
+extern const char *const fm_elementary_names[], *const fm_layer_names[];
 
 enum { FM_FLOAT32, FM_FLOAT64, FM_UINT8 };
 
@@ -69,10 +80,12 @@ typedef struct {
     const void *shift, *divisor; /* reals of the plan's type, or NULL: (x - shift) / divisor */
 } fm_input;
 
-/* What rows are compared with. */
+/* What rows are compared with, and how. */
 typedef struct {
+    int loss;               /* a number, or -1: Python computes it */
+    double parameter;       /* of the loss */
     const int64_t *labels;  /* one class a row, */
-    const void *rows;       /* or (rows, n_out) reals of the plan's type, */
+    const void *rows;       /* or reals of the plan's type, (rows, n_out / outputs of the loss a target), */
     const void *weights;    /* one real a row, or NULL */
 } fm_target;
 
@@ -91,60 +104,77 @@ typedef struct {
     int nesterov;
 } fm_hyper;
 
-/* A layer is dense, or normalises its input: then n_out is n_in, w is gamma and b beta. */
-enum fm_norm { FM_NO_NORM, FM_BATCH_NORM, FM_LAYER_NORM };
+/* One canonical array of a layer, (rows, columns) or with is_matrix 0 (columns,), and its place in a vector. */
+typedef struct {
+    const char *name;
+    ptrdiff_t offset, rows, columns;
+    int is_matrix;
+    int decays;                /* penalties and weight decay act on it */
+    int moves;                 /* by its gradient */
+    double start;              /* what its elements begin as */
+    double learning_rate, weight_decay; /* factors of the optimizer's */
+} fm_array;
+enum { FM_MOST_ARRAYS = 4 };
 
 typedef struct {
-    ptrdiff_t n_in, n_out;
+    int kind;                  /* of layers.def */
+    ptrdiff_t n_in, n_out;     /* but for a dense layer the same */
+    int source;                /* of an add: the layer whose output it adds to its input; else -1 */
     int activation;
     double parameter;
-    int use_bias;
     double dropout;            /* of this layer's input */
-    int norm;
+    int use_bias;              /* of a dense layer */
+    int frozen;                /* training leaves its arrays alone */
     double epsilon, momentum;  /* of a normalisation: added to the variance; of the moving statistics */
-    ptrdiff_t w, b;            /* offsets in the parameter vector; b is -1 without a bias */
-    ptrdiff_t mean, variance;  /* offsets of the moving statistics, or -1 */
+    double learning_rate[FM_MOST_ARRAYS], weight_decay[FM_MOST_ARRAYS]; /* factors of each array */
+    fm_array arrays[FM_MOST_ARRAYS]; /* in order; made with the plan */
+    int array_count;
+    int scaled;                /* whether an array has a factor other than 1 */
+    ptrdiff_t kept;            /* where an add's source lies in a prediction's scratch, or -1 */
 } fm_layer;
 
-/* One canonical array of a layer, (rows, columns) or with is_matrix 0 (columns,), and its place in a vector. */
-typedef struct { ptrdiff_t offset, rows, columns; int is_matrix; } fm_array;
-enum { FM_MOST_ARRAYS = 4 };
+/* Vectors laid out like the parameters, and numbers. */
+typedef struct {
+    void *parameters, *slots[FM_MOST_SLOTS]; /* slots that the optimizer does not use are NULL */
+    int64_t step;              /* optimizer steps done */
+    double beta_powers[2];     /* beta^step */
+} fm_state;
 
 typedef struct {
     const fm_kernels *kernels;
     int type;                  /* FM_FLOAT32 or FM_FLOAT64 */
     int layer_count;
     fm_layer *layers;
-    ptrdiff_t n_in, n_out, widest; /* widest: reals of the longest padded row of any layer */
+    ptrdiff_t n_in, n_out;
+    ptrdiff_t widest, kept_width; /* reals of the longest padded row of any layer; of all that adds have as sources */
     int narrow;                /* batches go through all layers with their rows in the lanes */
-    ptrdiff_t size;            /* reals in the parameter vector */
-    void *parameters, *slots[2];
-    void *snapshot;            /* parameters and slots at the start of a slice */
+    ptrdiff_t size, largest;   /* reals in the parameter vector; of a layer's weights, at most */
     void *shift, *divisor;     /* (n_in,) of the input, or NULL */
-    int loss;                  /* -1: from Python */
-    double loss_parameter;
-    int optimizer;
+    int optimizer;             /* -1: not compiled */
     fm_hyper hyper;
-    int64_t step;              /* optimizer steps done */
-    double beta_powers[2];     /* beta^step */
-    int64_t kept_step;         /* of the snapshot */
-    double kept_powers[2];
+    fm_state state, kept;      /* what training changes; what it was, to go back to */
     void *stage;               /* training's buffers, made for a batch size */
+    uint64_t owner;            /* the thread that changes the plan: see fm_plan_claim */
+    int claims;                /* how often it has claimed it */
 } fm_plan;
 
-enum fm_status { FM_OK, FM_NO_MEMORY, FM_NOT_FINITE, FM_BAD_INPUT };
+enum fm_status { FM_OK, FM_NO_MEMORY, FM_NOT_FINITE, FM_BAD_INPUT, FM_INTERRUPTED };
+
+/* Takes the plan for the calling thread, which may have taken it before; 0 if another thread has it.  Whoever changes a plan
+   takes it: training, compiling, weights and state.  Those that only read it need not. */
+int fm_plan_claim(fm_plan *);
+int fm_plan_claimed(const fm_plan *); /* whether the calling thread has it */
+void fm_plan_release(fm_plan *);
 
 /* Completes a plan whose kernels, type, layers (sizes, activations) are set: offsets, size, parameters. */
 int fm_plan_init(fm_plan *);
 void fm_plan_clear(fm_plan *);
 
-/* The arrays of a layer, in order: W and b, or gamma and beta and the moving mean and variance; returns how many. */
-int fm_layer_arrays(const fm_layer *, fm_array arrays[FM_MOST_ARRAYS]);
-/* One of them, row-major, to and from a vector laid out like the parameters. */
+/* An array of a layer, row-major, to and from a vector laid out like the parameters. */
 void fm_plan_pack(const fm_plan *, void *vector, const fm_array *, const void *values);
 void fm_plan_unpack(const fm_plan *, const void *vector, const fm_array *, void *values);
 /* Weights uniform in [-scale, scale) or normal with that deviation; the bias zero. */
-void fm_plan_initialize(fm_plan *, int layer, int normal, double scale, uint64_t seed);
+int fm_plan_initialize(fm_plan *, int layer, int normal, double scale, uint64_t seed);
 
 /* The sum of the squared weights of all dense layers, biases left out. */
 double fm_plan_squares(const fm_plan *);
@@ -153,43 +183,42 @@ double fm_plan_squares(const fm_plan *);
 int fm_plan_predict(const fm_plan *, const fm_input *, ptrdiff_t rows, void *out, int threads);
 /* Every layer's activations: outs[l] is (rows, n_out of l), row-major. */
 int fm_plan_forward(const fm_plan *, const fm_input *, ptrdiff_t rows, void *const *outs);
+/* Sums of the weighted row losses and of correct rows. */
 int fm_plan_evaluate(const fm_plan *, const fm_input *, const fm_target *, ptrdiff_t rows, double *loss, double *correct,
                      int threads);
 
-/* Zeroes the optimizer's state. */
-int fm_plan_compile(fm_plan *, int loss, double loss_parameter, int optimizer, const fm_hyper *);
+/* Chooses an optimizer and zeroes its state.  If there is no memory, all is as before. */
+int fm_plan_compile(fm_plan *, int optimizer, const fm_hyper *);
 
+/* Epochs of mini-batches on the same rows, batch after batch from where the cursor is. */
 typedef struct {
     fm_input input;
     fm_target target;
-    ptrdiff_t rows, batch_size;
-    const int64_t *order;          /* of the rows; NULL: as they lie */
-    const double *learning_rates;  /* one a batch, */
-    const double *l2;              /* likewise; NULL: the hyperparameter */
-    uint64_t seed;                 /* of dropout */
-    double seconds;                /* stop after the batch that passes this; raised to 20 times a copy of the state's */
+    ptrdiff_t rows, batch_size;    /* of an epoch; the last batch may be shorter */
+    uint64_t seed;                 /* of shuffling and of dropout */
     int threads;
-    int again;                     /* the same arrays as in the call before, which nobody has written to since */
-    int check_rows;                /* nobody has looked whether the input is finite: FM_BAD_INPUT at the first batch that is not */
-    ptrdiff_t batch;               /* in: the first batch; out: the next one */
-    double loss, correct;          /* in and out: sums over the rows done */
-} fm_epoch;
+    int check_rows;                /* nobody has looked whether the input is finite: FM_BAD_INPUT before a batch that is not */
+    ptrdiff_t epochs;
+    const int64_t *orders;         /* of each epoch's rows, (epochs, rows); */
+    int64_t *order;                /* or room for (rows,), where each order is drawn; both NULL: as they lie */
+    uint32_t number;               /* of the first epoch, for what is drawn */
+    ptrdiff_t drawn;               /* the epoch whose order was drawn last; begins as -1 */
+    const double *learning_rates;  /* (epochs, batches) */
+    const double *l2;              /* likewise; NULL: the hyperparameter */
+    double *sums;                  /* out, (epochs, 3): loss and correct rows, and with `squares` fm_plan_squares after it */
+    int squares;
+    ptrdiff_t epoch, batch;        /* the cursor: epochs done, and batches of the next one */
+} fm_run;
 
-/* Whole epochs one after the other. */
-typedef struct {
-    int64_t *order;         /* room for that of each epoch, which is drawn here, */
-    const int64_t *orders;  /* or all orders, (most, rows); both NULL: as they lie */
-    uint32_t number;        /* of the first epoch */
-    ptrdiff_t most, done;   /* epochs: to do; out: done when the time had passed */
-    double *sums;           /* out: loss and correct of each, (most, columns); in a third column fm_plan_squares after it */
-    int columns;
-} fm_epochs;
+/* Trains the next batches, at most so many, until the seconds have passed, but at least one.
 
-int fm_plan_train(fm_plan *, fm_epoch *);
-/* Epochs with learning rates and penalties (most, batches), until the seconds have passed; one that diverges fails only as
-   the first of a call.  The epoch's order, seconds, batch, sums and place in the rates and penalties are used up. */
-int fm_plan_train_epochs(fm_plan *, fm_epoch *, fm_epochs *);
-/* One batch in two halves, for a loss from outside: predictions out, their gradient in. */
+   FM_NOT_FINITE: training goes no further.  The plan has the last parameters and state that are finite; the cursor stands at
+   the batch whose loss is not, or whose step led to values that are not (`*by_step` is 1 then).
+   FM_INTERRUPTED and FM_NO_MEMORY: plan and cursor are as before the call.  FM_BAD_INPUT: batches before were trained. */
+int fm_plan_advance(fm_plan *, fm_run *, ptrdiff_t batches, double seconds, int *by_step);
+
+/* One batch in two halves, for a loss from outside: predictions out, their gradient in.  Where the second fails, all but the
+   buffers is as before. */
 int fm_plan_train_forward(fm_plan *, const fm_input *, ptrdiff_t rows, uint64_t seed, void *out);
 int fm_plan_train_backward(fm_plan *, const void *output_gradient, ptrdiff_t rows, double learning_rate, double l2);
 /* gradient: a vector laid out like the parameters; input_gradient: (rows, n_in) or NULL.  Starts from a target, or from
@@ -209,6 +238,6 @@ int fm_all_finite(const fm_kernels *, int type, const void *values, ptrdiff_t co
 void fm_elementary(const fm_kernels *, int type, int function, void *out, const void *in, ptrdiff_t count);
 /* count is a multiple of 16; `step` optimizer steps were done before. */
 void fm_optimizer_update(const fm_kernels *, int type, int optimizer, const fm_hyper *, int64_t step, void *w,
-                         const void *g, void *slot_0, void *slot_1, ptrdiff_t count);
+                         const void *g, void *const *slots, ptrdiff_t count);
 
 #endif

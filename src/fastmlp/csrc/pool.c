@@ -11,6 +11,7 @@
 #include "pool.h"
 
 #include "cpu.h"
+#include "interrupt.h"
 #include "system.h"
 
 #include <stdlib.h>
@@ -110,6 +111,7 @@ typedef struct {
     void *context;
     ptrdiff_t next, units; /* units below `next` are taken */
     int unfinished;        /* workers that have the job or may still take it, worker 0 not counted */
+    int interrupted;       /* no further unit begins */
 } job_type;
 
 typedef struct {
@@ -157,11 +159,16 @@ static job_type *await_job(mailbox_type *box)
     return job;
 }
 
+/* The caller's thread, worker 0, asks whether it is interrupted: signals come to it. */
 static void draw_units(job_type *job, int worker)
 {
     ptrdiff_t unit;
-    while ((unit = __atomic_fetch_add(&job->next, 1, __ATOMIC_RELAXED)) < job->units)
+    while (!__atomic_load_n(&job->interrupted, __ATOMIC_RELAXED) &&
+           (unit = __atomic_fetch_add(&job->next, 1, __ATOMIC_RELAXED)) < job->units) {
         job->task(job->context, worker, unit);
+        if (worker == 0 && unit + 1 < job->units && fm_interrupted())
+            __atomic_store_n(&job->interrupted, 1, __ATOMIC_RELAXED);
+    }
 }
 
 static void send_job(mailbox_type *box, job_type *job)
@@ -240,6 +247,27 @@ static void prepare_pool(void)
 #endif
 }
 
+enum { ADDRESS_BITS = 48 }; /* of user space, on all that this runs on */
+static uint64_t forks;
+
+#ifndef _WIN32
+static void count_fork(void) { forks = (forks + 1) & 0xFFFF; }
+#endif
+
+/* The address of something that each thread has for itself, and above it how often the process has been forked. */
+uint64_t fm_thread_number(void)
+{
+    static _Thread_local char own;
+#ifndef _WIN32
+    static int registered;
+    if (!__atomic_load_n(&registered, __ATOMIC_RELAXED) && !__atomic_exchange_n(&registered, 1, __ATOMIC_RELAXED))
+        pthread_atfork(NULL, NULL, count_fork);
+#endif
+    return (uint64_t)(uintptr_t)&own | forks << ADDRESS_BITS;
+}
+
+int fm_thread_may_live(uint64_t number) { return number >> ADDRESS_BITS == forks; }
+
 /* Start threads until `wanted` run; the number that do. */
 static int grow_pool(int wanted)
 {
@@ -255,15 +283,21 @@ static int grow_pool(int wanted)
     return pool.started < wanted ? pool.started : wanted;
 }
 
-void fm_parallel(fm_task *task, void *context, int workers, ptrdiff_t units)
+static int run_alone(fm_task *task, void *context, ptrdiff_t units)
+{
+    for (ptrdiff_t unit = 0; unit < units; unit++) {
+        task(context, 0, unit);
+        if (unit + 1 < units && fm_interrupted()) return 1;
+    }
+    return 0;
+}
+
+int fm_parallel(fm_task *task, void *context, int workers, ptrdiff_t units)
 {
     job_type job = {.task = task, .context = context, .units = units};
     if (workers > units) workers = (int)units;
     if (workers > MAX_THREADS) workers = MAX_THREADS;
-    if (workers < 2 || __atomic_exchange_n(&pool.in_use, 1, __ATOMIC_ACQUIRE)) {
-        for (ptrdiff_t unit = 0; unit < units; unit++) task(context, 0, unit);
-        return;
-    }
+    if (workers < 2 || __atomic_exchange_n(&pool.in_use, 1, __ATOMIC_ACQUIRE)) return run_alone(task, context, units);
     const int others = job.unfinished = grow_pool(workers - 1);
     for (int i = 0; i < others; i++) send_job(&pool.mailboxes[i], &job);
     draw_units(&job, 0);
@@ -271,6 +305,7 @@ void fm_parallel(fm_task *task, void *context, int workers, ptrdiff_t units)
         if (take_job(&pool.mailboxes[i])) __atomic_sub_fetch(&job.unfinished, 1, __ATOMIC_ACQ_REL);
     if (others) await_workers(&job);
     __atomic_store_n(&pool.in_use, 0, __ATOMIC_RELEASE);
+    return job.interrupted;
 }
 
 void fm_await(const fm_progress *progress, ptrdiff_t least)

@@ -1,6 +1,8 @@
 /* Random numbers, scalar: shuffling and initial weights (see random.h). */
 #include "random.h"
 
+#include "interrupt.h"
+
 #include <string.h>
 
 #include "cpu.h"
@@ -31,17 +33,19 @@ static void draw(uint32_t out[4], uint64_t seed, uint64_t c01, uint32_t c2, uint
     fm_philox(out, counter, key);
 }
 
-void fm_shuffle(int64_t *order, ptrdiff_t n, uint64_t seed, uint32_t epoch)
+int fm_shuffle(int64_t *order, ptrdiff_t n, uint64_t seed, uint32_t epoch)
 {
     uint32_t words[4];
     for (ptrdiff_t i = 0; i < n; i++) order[i] = i;
     for (ptrdiff_t t = 0, i = n - 1; i > 0; t++, i--) {
+        if (t % (1 << 20) == 0 && fm_interrupted()) return 1;
         if (t % 4 == 0) draw(words, seed, (uint32_t)(t / 4), epoch, FM_SHUFFLE);
         const ptrdiff_t j = (ptrdiff_t)(((uint64_t)words[t % 4] * ((uint64_t)i + 1)) >> 32);
         const int64_t kept = order[i];
         order[i] = order[j];
         order[j] = kept;
     }
+    return 0;
 }
 
 /* 53 of two words' 64 bits, times 2^-53. */

@@ -19,8 +19,8 @@ enum { FM_PHILOX_ROUNDS = 10 };
 
 void fm_philox(uint32_t out[4], const uint32_t counter[4], const uint32_t key[2]);
 
-/* order = a permutation of 0 .. n-1, n <= 2^32 (Fisher and Yates, from the last place down). */
-void fm_shuffle(int64_t *order, ptrdiff_t n, uint64_t seed, uint32_t epoch);
+/* order = a permutation of 0 .. n-1, n <= 2^32 (Fisher and Yates, from the last place down); 1 if it was interrupted. */
+int fm_shuffle(int64_t *order, ptrdiff_t n, uint64_t seed, uint32_t epoch);
 
 /* The element'th number of a layer's weights: uniform in [0, 1), or normal with mean 0 and deviation 1 (Box and Muller:
    sqrt(-2 log(1 - u1)) cos(2 pi u2)). */

@@ -14,25 +14,24 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from .. import _kernels, config, validation
-from .. import layers as descriptions
 from ..files import atomic, paths
+from ..layers import chain
+from ..layers.lowering import input_vectors
+from ..model import Model
 from . import writer
 from .rounding import allowed_difference
 from .steps import Array, Product, Step, quantized, steps_of, used_weights
-
-if TYPE_CHECKING:
-    from ..network import Network
 
 TEST_ROWS = 3
 MEASURED_ROWS = 1000  # that int8's error is measured on, where none are given
 
 
-def export(net: Network, path: str | os.PathLike[str], *, name: str | None, int8: bool, X: Any) -> None:
+def export(net: Model, path: str | os.PathLike[str], *, name: str | None, int8: bool, X: Any) -> None:
     """Write the file; see `Network.export_c`."""
     target = paths.checked(path, (".c",))
     name = _checked_name(name, target)
@@ -55,21 +54,21 @@ def _checked_name(name: object, path: str) -> str:
     return name
 
 
-def _rows(net: Network, X: Any) -> Array:
+def _rows(net: Model, X: Any) -> Array:
     """The rows of X as the network's dtype, or rows that are standard normal to the first layer."""
     if X is not None:
         return validation.as_inputs(X, net.plan.n_in, net.dtype).astype(net.dtype)
     plan = _kernels.Plan(MEASURED_ROWS, [(net.plan.n_in, "identity", 0.0, False, 0.0)], dtype="float64")
     plan.initialize(0, "normal", 1.0, 0)
     rows = np.round(plan.get_weights()[0] * 256) / 256  # short in hexadecimal
-    _, shift, divisor = descriptions.plan_arguments(net.plan.n_in, net.layers, net.dtype)
+    shift, divisor = input_vectors(net.plan.n_in, net.layers, net.dtype)
     rows = rows if divisor is None else rows * divisor
     rows = rows if shift is None else rows + shift
     return rows.astype(net.dtype)
 
 
-def _text(net: Network, name: str, int8: bool, rows: Array, given: bool) -> str:
-    with net._busy(inside=True):
+def _text(net: Model, name: str, int8: bool, rows: Array, given: bool) -> str:
+    with net.changing():
         float_steps = steps_of(net)
     steps = quantized(float_steps) if int8 else float_steps
     X = rows[:TEST_ROWS]
@@ -84,24 +83,22 @@ def _text(net: Network, name: str, int8: bool, rows: Array, given: bool) -> str:
     return "\n".join(parts) + test
 
 
-def _summary(net: Network) -> list[str]:
-    lines: list[str] = []
-    net.summary(lines.append)
-    return lines
+def _summary(net: Model) -> list[str]:
+    return chain.table(net.plan.n_in, net.layers)
 
 
-def _plan_of(net: Network, steps: list[Step]) -> _kernels.Plan:
+def _plan_of(net: Model, steps: list[Step]) -> _kernels.Plan:
     """The network with its matrices as the steps see them, on this machine's best instruction set."""
-    described, shift, divisor = descriptions.plan_arguments(net.plan.n_in, net.layers, net.dtype)
+    shift, divisor = input_vectors(net.plan.n_in, net.layers, net.dtype)
     plan = _kernels.Plan(
-        net.plan.n_in, described, dtype=net.dtype.name, input_shift=shift, input_divisor=divisor
+        net.plan.n_in, net.plan.layers, dtype=net.dtype.name, input_shift=shift, input_divisor=divisor
     )
     products = (step for step in steps if isinstance(step, Product))
     plan.set_weights([used_weights(next(products)) if w.ndim == 2 else w for w in net.get_weights()])
     return plan
 
 
-def _int8_error(net: Network, steps: list[Step], rounded: list[Step], rows: Array, given: bool) -> str:
+def _int8_error(net: Model, steps: list[Step], rounded: list[Step], rows: Array, given: bool) -> str:
     """What rounding the weights costs, measured."""
     exact = _plan_of(net, steps).predict(rows).astype(np.float64)
     with np.errstate(invalid="ignore", over="ignore"):

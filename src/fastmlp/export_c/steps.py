@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from .. import layers as descriptions
-from ..layers import BatchNormalization, Dense, LayerNormalization
-
-if TYPE_CHECKING:
-    from ..network import Network
+from ..layers.lowering import input_vectors, nodes_of
+from ..model import Model
 
 Array = np.ndarray[Any, Any]
 
@@ -71,31 +68,48 @@ class LayerNormalize:
 Step = Rescale | Product | Activate | BatchNormalize | LayerNormalize
 
 
-def steps_of(net: Network) -> list[Step]:
+def steps_of(net: Model) -> list[Step]:
     """The steps of a network's prediction."""
     n_in, dtype = net.plan.n_in, net.dtype
-    _, shift, divisor = descriptions.plan_arguments(n_in, net.layers, dtype)
+    shift, divisor = input_vectors(n_in, net.layers, dtype)
     steps: list[Step] = []
     if shift is not None or divisor is not None:
         steps.append(Rescale(_of_type(shift, dtype), _of_type(divisor, dtype)))
     arrays = iter(net.get_weights())
-    layers = descriptions.layers_with_parameters(n_in, net.layers)
-    activations = descriptions.activations(net.layers)
-    for (layer, width), (name, parameter) in zip(layers, activations, strict=True):
-        steps.append(_step(layer, [next(arrays) for _ in descriptions.own_shapes(layer, width)]))
+    for node in nodes_of(n_in, net.layers):
+        if node.layer.kind not in _STEPS:
+            raise ValueError(f"the network has {node.layer!r}, expected layers in a chain for export_c")
+        steps.append(_STEPS[node.layer.kind](node.layer, [next(arrays) for _ in node.shapes]))
+        name, parameter = node.activation
         if name != "identity":
             steps.append(Activate(name, float(dtype.type(parameter))))
     return steps
 
 
-def _step(layer: Dense | BatchNormalization | LayerNormalization, arrays: list[Array]) -> Step:
-    if isinstance(layer, Dense):
-        return Product(arrays[0], arrays[1] if layer.use_bias else None)
-    epsilon = arrays[0].dtype.type(layer.epsilon)
-    if isinstance(layer, LayerNormalization):
-        return LayerNormalize(arrays[0], arrays[1], float(epsilon))
+def _dense(layer: Any, arrays: list[Array]) -> Step:
+    return Product(arrays[0], arrays[1] if layer.use_bias else None)
+
+
+def _layer_normalization(layer: Any, arrays: list[Array]) -> Step:
+    return LayerNormalize(arrays[0], arrays[1], float(arrays[0].dtype.type(layer.epsilon)))
+
+
+def _batch_normalization(layer: Any, arrays: list[Array]) -> Step:
     gamma, beta, mean, variance = arrays
-    return BatchNormalize(mean, 1 / np.sqrt(variance + epsilon), gamma, beta)
+    return BatchNormalize(mean, 1 / np.sqrt(variance + gamma.dtype.type(layer.epsilon)), gamma, beta)
+
+
+def _scale(layer: Any, arrays: list[Array]) -> Step:
+    [s] = arrays
+    return BatchNormalize(np.zeros_like(s), np.ones_like(s), s, np.zeros_like(s))
+
+
+_STEPS = {
+    "dense": _dense,
+    "layer_normalization": _layer_normalization,
+    "batch_normalization": _batch_normalization,
+    "scale": _scale,
+}
 
 
 def _of_type(array: Array | None, dtype: np.dtype[Any]) -> Array | None:

@@ -15,25 +15,23 @@ import os
 import stat
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from typing import IO, Any, Protocol, TypeVar
 
 import numpy as np
 
 from .. import config, optimizers, registry, schedules, validation
-from .. import layers as descriptions
 from ..errors import ModelFileError, NotCompiledError, said
+from ..layers import chain
+from ..model import Model, restored
 from . import atomic, paths
 
-if TYPE_CHECKING:
-    from ..network import Network
-
 Array = np.ndarray[Any, Any]
+M = TypeVar("M", bound=Model)
 
 FORMAT = "fastmlp"
 VERSION = 1
 SUFFIXES = (".npz", ".safetensors")
 _MAX_HEADER_BYTES = 1 << 24
-_MAX_SLOTS = 2
 
 
 class Reader(Protocol):
@@ -70,7 +68,7 @@ def _container(path: str) -> Container:
 
 
 def save(
-    net: Network,
+    net: Model,
     path: str | os.PathLike[str],
     *,
     include_optimizer: bool = False,
@@ -83,7 +81,7 @@ def save(
     if validation.boolean(include_optimizer, "include_optimizer") and net.optimizer is None:
         raise NotCompiledError("include_optimizer is True, expected a network that was compiled")
     container = _container(target)
-    with net._busy(inside=True):
+    with net.changing():
         header, arrays = _contents(net, include_optimizer)
     if classes is not None:
         header["classes"] = list(classes)
@@ -95,42 +93,8 @@ def save(
     atomic.write(target, lambda file: container.write(file, text, arrays))
 
 
-def load(path: str | os.PathLike[str]) -> Network:
-    """Read a network from a file written by `Network.save`.
-
-    Parameters
-    ----------
-    path : str or path
-        Its suffix is the format: ".npz" or ".safetensors".
-
-    Returns
-    -------
-    Network
-        It predicts the same bits; it is compiled if the saved one was, with the optimizer's state if that was
-        saved.
-
-    Raises
-    ------
-    ModelFileError
-        If the file is not a model, is damaged, or was written by a newer version; it is a ValueError.
-    OSError
-        If the file cannot be opened.
-
-    Examples
-    --------
-    >>> import fastmlp, os, tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = os.path.join(folder, "net.npz")
-    ...     fastmlp.Network([4, 1], seed=0).save(path)
-    ...     net = fastmlp.load(path)
-    >>> net
-    Network([4, Dense(1, 'identity')], dtype='float32', seed=0)
-    """
-    return load_with_classes(path)[0]
-
-
-def load_with_classes(path: str | os.PathLike[str]) -> tuple[Network, tuple[str, ...] | None]:
-    """What `load` returns, and the names of the outputs if they were saved with the network."""
+def load(path: str | os.PathLike[str], kind: type[M]) -> tuple[M, tuple[str, ...] | None]:
+    """A network of that kind from a file, and the names of its outputs if they were saved with it."""
     target = paths.checked(path, SUFFIXES)
     # Opened once: another file may take its name at any time.  What may be a pipe is not waited for.
     flags = getattr(os, "O_NONBLOCK", 0)
@@ -140,7 +104,7 @@ def load_with_classes(path: str | os.PathLike[str]) -> tuple[Network, tuple[str,
             if not stat.S_ISREG(status.st_mode):
                 raise ModelFileError("is not a regular file")
             with _container(target).opened(file, status.st_size) as reader:
-                return _read(reader)
+                return _read(reader, kind)
     except ModelFileError as error:
         raise ModelFileError(f"{target} {said(error)}") from None
     except (OSError, MemoryError):
@@ -152,7 +116,7 @@ def load_with_classes(path: str | os.PathLike[str]) -> tuple[Network, tuple[str,
 # ---- writing ----
 
 
-def _contents(net: Network, include_optimizer: bool) -> tuple[dict[str, Any], dict[str, Array]]:
+def _contents(net: Model, include_optimizer: bool) -> tuple[dict[str, Any], dict[str, Array]]:
     """The header and the arrays by name."""
     arrays: dict[str, Array] = net.state_dict()
     names = list(arrays)
@@ -161,7 +125,7 @@ def _contents(net: Network, include_optimizer: bool) -> tuple[dict[str, Any], di
         "version": VERSION,
         "fastmlp": config.__version__,
         "n_in": net.plan.n_in,
-        "layers": [descriptions.to_config(layer) for layer in net.layers],
+        "layers": [layer.to_config() for layer in net.layers],
         "dtype": net.dtype.name,
         "seed": net.seed,
         "compile": None,
@@ -177,7 +141,7 @@ def _contents(net: Network, include_optimizer: bool) -> tuple[dict[str, Any], di
         header["training"] = {
             "step": int(state["step"]),
             "beta_powers": [float(power) for power in state["beta_powers"]],
-            "epochs": net._epochs_done,
+            "epochs": net.epochs_done,
             "slots": len(state["slots"]),
         }
         for k, slot in enumerate(state["slots"]):
@@ -185,7 +149,7 @@ def _contents(net: Network, include_optimizer: bool) -> tuple[dict[str, Any], di
     return header, arrays
 
 
-def _compile_config(net: Network) -> dict[str, Any] | None:
+def _compile_config(net: Model) -> dict[str, Any] | None:
     """What compile was told; ValueError where a Python function is part of it."""
     if net.optimizer is None:
         return None
@@ -204,20 +168,18 @@ def _compile_config(net: Network) -> dict[str, Any] | None:
 # ---- reading ----
 
 
-def _read(reader: Reader) -> tuple[Network, tuple[str, ...] | None]:
-    from ..network import _restored
-
+def _read(reader: Reader, kind: type[M]) -> tuple[M, tuple[str, ...] | None]:
     header = _parsed_header(reader.header(_MAX_HEADER_BYTES))
-    layers = tuple(descriptions.from_config(item) for item in header["layers"])
+    layers = tuple(chain.from_config(item) for item in header["layers"])
     n_in = validation.integer(header["n_in"], "n_in", 1, validation.MAX_UNITS)
-    descriptions.check(layers)
+    chain.check(layers, n_in)
     dtype = validation.as_dtype(header["dtype"])
     seed = validation.integer(header["seed"], "seed", 0, 2**64 - 1)
-    shapes = descriptions.parameter_shapes(n_in, layers)
+    shapes = chain.parameter_shapes(n_in, layers)
     training_header = header.get("training")
     slots = 0
     if training_header is not None:
-        slots = validation.integer(training_header["slots"], "slots", 0, _MAX_SLOTS)
+        slots = validation.integer(training_header["slots"], "slots", 0, max(registry.OPTIMIZERS.values()))
     expected = dict(shapes)
     for k in range(slots):
         expected.update({f"optimizer.{k}.{name}": shape for name, shape in shapes.items()})
@@ -227,7 +189,7 @@ def _read(reader: Reader) -> tuple[Network, tuple[str, ...] | None]:
     weights = validation.as_weights(
         [arrays[name] for name in shapes], list(shapes), list(shapes.values()), dtype
     )
-    net = _restored(_network_class(), description, weights, None)
+    net: M = restored(kind, description, weights)
     if header.get("compile") is not None:
         _restore_compile(net, header["compile"])
         if training_header is not None:
@@ -238,19 +200,13 @@ def _read(reader: Reader) -> tuple[Network, tuple[str, ...] | None]:
     return net, _class_names(header.get("classes"), net)
 
 
-def _class_names(names: object, net: Network) -> tuple[str, ...] | None:
+def _class_names(names: object, net: Model) -> tuple[str, ...] | None:
     if names is None:
         return None
     count = net.layer_sizes[-1]
     if not isinstance(names, list) or len(names) != count or not all(isinstance(n, str) for n in names):
         raise ModelFileError(f"has a damaged list of classes, expected {count} names")
     return tuple(names)
-
-
-def _network_class() -> type[Network]:
-    from ..network import Network
-
-    return Network
 
 
 def _parsed_header(text: bytes) -> dict[str, Any]:
@@ -273,19 +229,17 @@ def _refuse_constant(name: str) -> float:
     raise ValueError(f"the header contains {name}")
 
 
-def _restore_compile(net: Network, saved: Mapping[str, Any]) -> None:
+def _restore_compile(net: Model, saved: Mapping[str, Any]) -> None:
     optimizer = optimizers.from_config(saved["optimizer"])
     loss: Any = saved["loss"]
     if loss in registry.LOSS_PARAMETERS:
         loss = (loss, saved["loss_parameter"])
     net.compile(optimizer, loss, saved["metrics"])
-    name = saved["compiled_loss"]
-    if name != net.plan.loss:  # of a softmax output that last saw one-hot targets
-        registry.check_loss_fits(registry.resolve_loss(name)[0], net.plan.layers[-1][1])
-        net.plan.compile(name, net.loss_parameter, optimizer.name, optimizer.hyperparameters())
+    compiled = registry.resolve_loss(saved["compiled_loss"])[0]
+    registry.check_loss_fits(compiled, net.plan.layers[-1]["activation"])
 
 
-def _restore_training(net: Network, saved: Mapping[str, Any], slots: list[dict[str, Array]]) -> None:
+def _restore_training(net: Model, saved: Mapping[str, Any], slots: list[dict[str, Array]]) -> None:
     assert net.optimizer is not None
     powers = [
         validation.real(power, "beta_powers", minimum=0.0, maximum=1.0) for power in saved["beta_powers"]
@@ -299,4 +253,4 @@ def _restore_training(net: Network, saved: Mapping[str, Any], slots: list[dict[s
                 raise ModelFileError(f"holds {array.min():g} in {argument}, expected numbers of 0 or more")
     arrays = [list(slot.values()) for slot in slots]
     net.plan.set_state({"step": step, "beta_powers": tuple(powers), "slots": arrays})
-    net._epochs_done = validation.integer(saved["epochs"], "epochs", 0, 2**32 - 1)
+    net.epochs_done = validation.integer(saved["epochs"], "epochs", 0, 2**32 - 1)

@@ -6,6 +6,8 @@ functions
     Activations, each beside its derivative, and the dense layer beside its gradients.
 normalization
     Batch and layer normalisation beside their gradients.
+layers
+    Kinds of layers, each beside its gradients.
 losses
     What a prediction costs, beside the gradient of that cost.
 optimizers
@@ -13,7 +15,9 @@ optimizers
 random
     Where shuffling, initial weights and dropout get their numbers.
 plan
-    All of it put together: `Plan` predicts, goes backward and trains.
+    All of it put together: `Plan` predicts and goes backward.
+run
+    `Run` trains it, mini-batch after mini-batch.
 
 The twin imports NumPy alone.  It computes what the engine computes, but for rounding: the engine fixes
 the order of every sum, NumPy does not.
@@ -40,22 +44,27 @@ from .functions import (
     dense_forward,
     elementary,
 )
+from .layers import KINDS, LayerKind
 from .losses import LINKS, LOSSES, Loss, loss_gradient
 from .normalization import normalization_backward, normalized, statistics
 from .optimizers import OPTIMIZERS, Optimizer, optimizer_update
 from .plan import Plan
 from .random import cosine, dropout_mask, normal_weights, philox, shuffled, uniform_weights
+from .run import Run
 
 __all__ = [
     "ACTIVATIONS",
     "ELEMENTARY",
+    "KINDS",
     "LINKS",
     "LOSSES",
     "OPTIMIZERS",
     "Activation",
+    "LayerKind",
     "Loss",
     "Optimizer",
     "Plan",
+    "Run",
     "activation_backward",
     "activation_forward",
     "cosine",

@@ -346,12 +346,15 @@ class Activation(NamedTuple):
         What the derivative is a function of.
     parameter : float
         The parameter's default; 0 for activations that have none.
+    bounds : (float, float)
+        The least and the largest parameter that the derivative is right for.
     """
 
     forward: Callable[..., Array]
     derivative: Callable[..., Array]
     saved: str
     parameter: float
+    bounds: tuple[float, float] = (0.0, 0.0)
 
 
 ACTIVATIONS: dict[str, Activation] = {
@@ -360,8 +363,8 @@ ACTIVATIONS: dict[str, Activation] = {
     "sigmoid": Activation(sigmoid, sigmoid_derivative, "a", 0.0),
     "tanh": Activation(tanh, tanh_derivative, "a", 0.0),
     "relu": Activation(relu, relu_derivative, "a", 0.0),
-    "leaky_relu": Activation(leaky_relu, leaky_relu_derivative, "a", 0.01),
-    "elu": Activation(elu, elu_derivative, "a", 1.0),
+    "leaky_relu": Activation(leaky_relu, leaky_relu_derivative, "a", 0.01, (0.0, 1e30)),
+    "elu": Activation(elu, elu_derivative, "a", 1.0, (0.0, 1e30)),
     "selu": Activation(selu, selu_derivative, "a", 0.0),
     "gelu": Activation(gelu, gelu_derivative, "z", 0.0),
     "gelu_tanh": Activation(gelu_tanh, gelu_tanh_derivative, "z", 0.0),
@@ -393,6 +396,9 @@ def activation_backward(name: str, da: Array, saved: Array, parameter: float | N
     """
     activation = ACTIVATIONS[name]
     parameter = activation.parameter if parameter is None else parameter
+    least, most = activation.bounds
+    if activation.parameter and not least <= parameter <= most:
+        raise ValueError(f"the derivative of {name!r} with {parameter} is not known.")
     if activation.saved == "row":
         return activation.derivative(da, saved, parameter)
     return da * activation.derivative(saved, parameter)

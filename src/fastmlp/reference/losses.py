@@ -5,7 +5,8 @@ with respect to what it was given.  Those with a *link* are given logits z, the 
 sigmoid or exp: loss and link together are shorter, and stable where the two apart would take the log of 0.
 The others are given the prediction a.  Values and names are Keras' (a mean over the outputs, not a sum).
 
-Shapes: z, a and y are (rows, n_out), but y is (rows,) of classes for the sparse loss; values are (rows,).
+Shapes: z and a are (rows, n_out), y is (rows, targets), mostly one for each output, but (rows,) of classes
+for the sparse loss; values are (rows,).
 All take the loss's parameter last; those that have none name it `_`.
 """
 
@@ -128,6 +129,27 @@ def poisson_gradient(z: Array, y: Array, _: float = 0.0) -> Array:
 # How much of a row was right: 1 or 0, or a share of its outputs.
 
 
+def gaussian_nll(a: Array, y: Array, _: float = 0.0) -> Array:
+    """The mean over the targets of (s + (m - y)^2 / exp(s)) / 2, s = log(variance), for Gaussian noise.
+
+    The first half of the outputs are the m, the second half the s (Nix and Weigend, "Estimating the mean and
+    variance of the target probability distribution", 1994).  It is the negative log likelihood but for
+    log(2 pi) / 2.
+
+    >>> gaussian_nll(np.array([[3.0, 0.0]]), np.array([[1.0]]))
+    array([2.])
+    """
+    m, s = np.split(a, 2, axis=-1)
+    return (0.5 * (s + (m - y) ** 2 * exp(-s))).mean(axis=-1)
+
+
+def gaussian_nll_gradient(a: Array, y: Array, _: float = 0.0) -> Array:
+    """(m - y) / exp(s) and (1 - (m - y)^2 / exp(s)) / 2, over the number of targets."""
+    m, s = np.split(a, 2, axis=-1)
+    scaled = (m - y) * exp(-s)
+    return np.concatenate([scaled, 0.5 * (1 - (m - y) * scaled)], axis=-1) / y.shape[-1]
+
+
 def _label_correct(z: Array, y: Array) -> Array:
     return (z.argmax(axis=-1) == y).astype(np.float64)
 
@@ -158,6 +180,8 @@ class Loss(NamedTuple):
         The output activation the loss is fused with.
     parameter : float
         The parameter's default; 0 for losses that have none.
+    outputs : int
+        Of the network for each target.
     """
 
     value: Callable[..., Array]
@@ -165,6 +189,7 @@ class Loss(NamedTuple):
     correct: Callable[[Array, Array], Array]
     link: str
     parameter: float
+    outputs: int = 1
 
 
 LOSSES: dict[str, Loss] = {
@@ -185,6 +210,7 @@ LOSSES: dict[str, Loss] = {
     "mae": Loss(mae, mae_gradient, _never_correct, "any", 0.0),
     "huber": Loss(huber, huber_gradient, _never_correct, "any", 1.0),
     "poisson": Loss(poisson, poisson_gradient, _never_correct, "exp", 0.0),
+    "gaussian_nll": Loss(gaussian_nll, gaussian_nll_gradient, _never_correct, "any", 0.0, outputs=2),
 }
 
 # The output activations each link stands for.  The logits of log_softmax are those of softmax.

@@ -48,6 +48,15 @@ def rmsprop(w: Array, g: Array, slots: Slots, rate: float, h: Hyperparameters, p
     w -= rate * (g / (np.sqrt(s) + h["epsilon"]))
 
 
+def _move_averages(g: Array, m: Array, v: Array, h: Hyperparameters) -> None:
+    m[...] = h["beta_1"] * m + (1 - h["beta_1"]) * g
+    v[...] = h["beta_2"] * v + (1 - h["beta_2"]) * (g * g)
+
+
+def _adam_step(w: Array, m: Array, v: Array, rate: float, h: Hyperparameters, powers: Powers) -> None:
+    w -= rate / (1 - powers[0]) * (m / (np.sqrt(v) / math.sqrt(1 - powers[1]) + h["epsilon"]))
+
+
 def adam(w: Array, g: Array, slots: Slots, rate: float, h: Hyperparameters, powers: Powers) -> None:
     """m averages g, v averages g^2; w -= lr * m' / (sqrt(v') + epsilon) (Kingma and Ba, arXiv:1412.6980).
 
@@ -55,9 +64,16 @@ def adam(w: Array, g: Array, slots: Slots, rate: float, h: Hyperparameters, powe
     rule with decoupled decay (Loshchilov and Hutter, arXiv:1711.05101), see `regularized`.
     """
     m, v = slots
-    m[...] = h["beta_1"] * m + (1 - h["beta_1"]) * g
-    v[...] = h["beta_2"] * v + (1 - h["beta_2"]) * (g * g)
-    w -= rate / (1 - powers[0]) * (m / (np.sqrt(v) / math.sqrt(1 - powers[1]) + h["epsilon"]))
+    _move_averages(g, m, v, h)
+    _adam_step(w, m, v, rate, h, powers)
+
+
+def amsgrad(w: Array, g: Array, slots: Slots, rate: float, h: Hyperparameters, powers: Powers) -> None:
+    """Adam by the largest v so far, which no step makes smaller (Reddi, Kale and Kumar, arXiv:1904.09237)."""
+    m, v, largest = slots
+    _move_averages(g, m, v, h)
+    np.maximum(largest, v, out=largest)
+    _adam_step(w, m, largest, rate, h, powers)
 
 
 class Optimizer(NamedTuple):
@@ -69,18 +85,22 @@ class Optimizer(NamedTuple):
         ``update(w, g, slots, rate, h, powers)``, in place.
     slots : int
         How many arrays it remembers for each array of weights.
+    by_momentum : bool
+        Whether it remembers nothing without a momentum.
     """
 
     update: Callable[[Array, Array, Slots, float, Hyperparameters, Powers], None]
     slots: int
+    by_momentum: bool = False
 
 
 OPTIMIZERS: dict[str, Optimizer] = {
-    "sgd": Optimizer(sgd, 1),
+    "sgd": Optimizer(sgd, 1, by_momentum=True),
     "adagrad": Optimizer(adagrad, 1),
     "rmsprop": Optimizer(rmsprop, 1),
     "adam": Optimizer(adam, 2),
     "adamw": Optimizer(adam, 2),
+    "amsgrad": Optimizer(amsgrad, 3),
 }
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from ... import layers as ours
 from ... import registry
 from ...network import Network
+from ..chain import check_written
 from . import activations
 from ._module import keras_module
 
@@ -53,6 +54,7 @@ def to_keras(net: Network) -> Any:
     if not isinstance(net, Network):
         raise TypeError(f"net is a {type(net).__name__}, expected a Network")
     dtype = net.dtype.name
+    check_written(net, ("dense", "batch_normalization", "layer_normalization"), "Keras")
     state = net.state_dict()
     elements = [keras.Input((net.layer_sizes[0],), dtype=dtype)]
     filled: list[tuple[Any, list[Array]]] = []
@@ -87,6 +89,7 @@ def _made(keras: Any, layer: ours.Layer, dtype: np.dtype[Any]) -> list[Any]:
         return [make.LayerNormalization(epsilon=layer.epsilon, dtype=name)]
     if isinstance(layer, ours.Rescaling):
         return [make.Rescaling(layer.scale, layer.offset, dtype=name)]
+    assert isinstance(layer, ours.Standardize)
     # The root of a square, both rounded to the dtype, is the number again, so Keras divides by our deviation.
     mean, std = np.array(layer.mean).astype(dtype), np.array(layer.std).astype(dtype)
     return [make.Normalization(mean=mean, variance=std * std, dtype=name)]

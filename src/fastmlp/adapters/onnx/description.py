@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ... import layers as descriptions
 from ... import validation
-from ...layers import BatchNormalization, Dense, Layer, LayerNormalization, Rescaling, Standardize
+from ...layers import BatchNormalization, Dense, Layer, LayerNormalization, Rescaling, Standardize, chain
+from ...layers.lowering import nodes_of
 from ...network import Network
 
 KEY = "fastmlp"
@@ -19,7 +19,7 @@ _SEED = 0  # of networks from elsewhere: training them gives the same weights ev
 
 def text(net: Network) -> str:
     """JSON of the layers and the seed."""
-    layers = [descriptions.to_config(layer) for layer in net.layers]
+    layers = [layer.to_config() for layer in net.layers]
     return json.dumps({"layers": layers, "seed": net.seed}, allow_nan=False)
 
 
@@ -31,8 +31,8 @@ def restored(model: Any, found: Sequence[Layer], n_in: int, dtype: np.dtype[Any]
     told = [item.value for item in model.metadata_props if item.key == KEY]
     try:
         saved = json.loads(told[-1])
-        described = [descriptions.from_config(item) for item in saved["layers"]]
-        descriptions.check(described)
+        described = [chain.from_config(item) for item in saved["layers"]]
+        chain.check(described, n_in)
         seed = validation.integer(saved["seed"], "seed", 0, 2**64 - 1)
         if _computing(described, n_in, dtype) == _computing(found, n_in, dtype):
             return described, seed
@@ -52,5 +52,5 @@ def _computing(layers: Sequence[Layer], n_in: int, dtype: np.dtype[Any]) -> list
         elif isinstance(layer, (Rescaling, Standardize)):
             pair = layer.shift_and_divisor(n_in)
             result.append([array.astype(dtype).tolist() for array in pair])
-    names = descriptions.activations(layers)
+    names = [node.activation for node in nodes_of(n_in, layers)]
     return [*result, *((name, np.float32(parameter)) for name, parameter in names)]

@@ -18,12 +18,14 @@ from ...layers import (
     BatchNormalization,
     Dense,
     Dropout,
-    Normalization,
+    Layer,
+    LayerNormalization,
     Rescaling,
     Standardize,
 )
 from ...network import Network
 from .._optional import require
+from ..chain import check_written
 from . import description, forms
 
 Array = np.ndarray[Any, Any]
@@ -136,6 +138,7 @@ class _Writer:
 
     def written(self, weights: dict[str, Array]) -> tuple[list[Any], list[Any]]:
         """All nodes and constants."""
+        check_written(self._net, ("dense", "batch_normalization", "layer_normalization"), "ONNX")
         tensor, count = INPUT, 0
         for layer in self._net.layers:
             if isinstance(layer, (Rescaling, Standardize)):
@@ -154,7 +157,7 @@ class _Writer:
         self._end(tensor)
         return self._nodes, self._constants
 
-    def _layer(self, tensor: str, layer: Dense | Normalization, names: list[str]) -> str:
+    def _layer(self, tensor: str, layer: Layer, names: list[str]) -> str:
         """A layer with parameters, which go by their names."""
         if isinstance(layer, Dense):
             return self._activation(self._node("Gemm", [tensor, *names]), layer.activation)
@@ -169,6 +172,7 @@ class _Writer:
             deviation = self._node("Sqrt", [self._node("Add", [variance, epsilon])])
             tensor = self._node("Div", [self._node("Sub", [tensor, mean]), deviation])
             return self._node("Add", [self._node("Mul", [tensor, gamma]), beta])
+        assert isinstance(layer, LayerNormalization)
         if single and self._opset >= 17:
             return self._node("LayerNormalization", [tensor, *names], axis=-1, epsilon=layer.epsilon)
         tensor = self._node("Mul", [self._expression(forms.NORMALIZED, layer.epsilon, tensor), names[0]])

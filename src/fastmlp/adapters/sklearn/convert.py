@@ -132,11 +132,11 @@ def to_sklearn(net: Network, *, classes: Any = None, estimator: Any = None) -> A
     (1,)
     """
     net = net.folded()
-    if any(len(layer) > 5 for layer in net.plan.layers):
+    if any(node["kind"] != "dense" for node in net.plan.layers):
         raise ValueError(
             f"{net!r} has a normalisation that no dense layer can take, expected dense layers alone"
         )
-    *hidden, last = (_word(layer[1], layer[2]) for layer in net.plan.layers)
+    *hidden, last = (_word(node["activation"], node["parameter"]) for node in net.plan.layers)
     classifies = last in ("softmax", "logistic")
     if estimator is None:
         neural = require("sklearn.neural_network", GROUP)

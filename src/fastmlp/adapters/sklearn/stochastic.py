@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from ...metrics import python_loss
+from ..._kernels import Run
 from ...network import Network
 from ...optimizers import Optimizer
+from ...scoring import python_loss
 from ...training import SLICE
 from .describe import Goal
 from .rows import Rows, chunk_rows, dense
@@ -41,22 +42,29 @@ class _Cut:
 class _Block:
     """Epochs that one call of the engine may train, or several, and what is told of them one by one."""
 
-    order: Array | None  # (epochs, rows)
-    rates: Array  # (epochs, batches)
-    l2: Array  # likewise
+    run: Run
     squares: float  # before the first
-    sums: Array  # (epochs, 3): losses, correct rows, squares after it; NaN before it is done
     told: int = 0
+    diverged: bool = False  # after those that are done
 
     def has_next(self) -> bool:
         """Whether the next epoch is done."""
-        return self.told < len(self.sums) and not np.isnan(self.sums[self.told, 0])
+        return bool(self.told < self.run.epoch)
 
     def next_epoch(self) -> tuple[float, float, float]:
         """The sum of its losses, and the squares before and after it."""
-        before = self.sums[self.told - 1, 2] if self.told else self.squares
+        while not self.has_next() and not self.diverged:
+            try:
+                self.run.advance(SLICE)
+                if self.run.batch:  # Ctrl-C between calls finds whole epochs
+                    self.run.advance(batches=self.run.batches - self.run.batch)
+            except FloatingPointError:
+                self.diverged = True
+        if not self.has_next():
+            raise FloatingPointError("the loss is not finite")
+        before = self.run.sums[self.told - 1, 2] if self.told else self.squares
         self.told += 1
-        return float(self.sums[self.told - 1, 0]), float(before), float(self.sums[self.told - 1, 2])
+        return float(self.run.sums[self.told - 1, 0]), float(before), float(self.run.sums[self.told - 1, 2])
 
 
 @dataclass
@@ -107,24 +115,23 @@ class Trainer:
         l2 = np.tile(self._cut(rows, None).l2, (epochs, 1))
         orders = [order for order in (self._shuffled(rows) for _ in range(epochs)) if order is not None]
         rates = self.solver.rates(self.net.plan.step, l2.size).reshape(l2.shape)
-        sums = np.full((epochs, 3), np.nan)
-        return _Block(np.stack(orders) if orders else None, rates, l2, self.net.plan.squares(), sums)
+        run = self._engine_run(rows.X, rows.y, self._cut(rows, None).row_weights, squares=True)
+        run.begin(rates, order=np.stack(orders) if orders else None, l2=l2)
+        return _Block(run, self.net.plan.squares())
+
+    def _engine_run(self, X: Array, y: Array, weights: Array | None, *, squares: bool = False) -> Run:
+        return Run(
+            self.net.plan, X, y, weights, batch_size=self.batch_size, seed=self.net.seed, shuffle=False,
+            threads=self.threads, squares=squares,
+        )  # fmt: skip
 
     def _from_block(self, rows: Rows, block: _Block) -> float:
-        cut, left = self._cut(rows, None), slice(block.told, None)
         try:
-            if not block.has_next():
-                self.net.plan.train_epochs(
-                    rows.X, rows.y, cut.row_weights, batch_size=self.batch_size, seed=self.net.seed, epoch=0,
-                    shuffle=False, learning_rates=block.rates[left], l2=block.l2[left], seconds=SLICE,
-                    threads=self.threads, order=None if block.order is None else block.order[left],
-                    out=block.sums[left],
-                )  # fmt: skip
+            loss = self._loss(rows, self._cut(rows, None), *block.next_epoch())
         except FloatingPointError:
             self.diverged = True
             return float("nan")
-        loss = self._loss(rows, cut, *block.next_epoch())
-        if block.told == len(block.sums):
+        if block.told == len(block.run.sums):
             self._block = None
         return loss
 
@@ -163,7 +170,7 @@ class Trainer:
         """
         if self.shuffles is None:
             return None
-        idle = self.batch_size >= len(rows) and all(layer[4] == 0 for layer in self.net.plan.layers)
+        idle = self.batch_size >= len(rows) and all(node["dropout"] == 0 for node in self.net.plan.layers)
         if idle and not self.shared:
             return None
         drawn = np.arange(len(rows))
@@ -246,15 +253,11 @@ class Trainer:
             X, y, weights = dense(X, taken), y[taken], None if weights is None else weights[taken]
         else:
             order = taken
-        done, sums = 0, (0.0, 0.0)
-        while done < len(rates):
-            done, *new = self.net.plan.train(
-                X, y, weights, batch_size=self.batch_size, seed=self.net.seed, epoch=0, shuffle=False,
-                first=done, learning_rates=rates, l2=l2, seconds=SLICE, threads=self.threads, sums=sums,
-                order=order,
-            )  # fmt: skip
-            sums = (new[0], new[1])
-        return sums[0]
+        run = self._engine_run(X, y, weights)
+        run.begin(rates[None], l2=l2[None], order=None if order is None else order[None])
+        while not run.finished:
+            run.advance(SLICE)
+        return float(run.sums[0, 0])
 
     def _compile(self) -> None:
         """Compile the plan, with the state that the solver has kept, unless this fit has done so."""

@@ -37,7 +37,7 @@ INLINE void map_backward(real *dz, const real *da, const real *saved, ptrdiff_t 
     }
 }
 
-#define ACTIVATION(name, saved, parameter)                                                           \
+#define ACTIVATION(name, saved, parameter, least, most)                                                           \
     static void name##_map(real *a, const real *z, ptrdiff_t count, real p)                          \
     { map(a, z, count, p, name##_forward); }                                                         \
     static void name##_map_backward(real *dz, const real *da, const real *s, ptrdiff_t count, real p)     \
@@ -71,11 +71,10 @@ INLINE vec vquotient(vec a, vec b)
     return vfma(vfma(-b, q, a), r, q);
 }
 
-/* The rules: g is the gradient, each moves w and its own state.  Formulas are PyTorch's. */
+/* The rules: g is the gradient, each moves w and its own state, vectors in the order of its slots.  Formulas are PyTorch's. */
 
-INLINE void sgd(vec *w, vec *velocity, vec *unused, vec g, const step_constants *s)
+INLINE void sgd(vec *w, vec *velocity, vec g, const step_constants *s)
 {
-    (void)unused;
     if (s->momentum != 0) {
         *velocity = vfma(vset1(s->momentum), *velocity, g);
         g = s->nesterov ? vfma(vset1(s->momentum), *velocity, g) : *velocity;
@@ -83,30 +82,47 @@ INLINE void sgd(vec *w, vec *velocity, vec *unused, vec g, const step_constants 
     *w = vfma(vset1(-s->learning_rate), g, *w);
 }
 
-INLINE void adagrad(vec *w, vec *sum, vec *unused, vec g, const step_constants *s)
+INLINE void adagrad(vec *w, vec *sum, vec g, const step_constants *s)
 {
-    (void)unused;
     *sum = vfma(g, g, *sum);
     *w = vfma(vset1(-s->learning_rate), vquotient(g, vsqrt(*sum) + vset1(s->epsilon)), *w);
 }
 
-INLINE void rmsprop(vec *w, vec *mean, vec *unused, vec g, const step_constants *s)
+INLINE void rmsprop(vec *w, vec *mean, vec g, const step_constants *s)
 {
-    (void)unused;
     *mean = vfma(vset1(s->rho), *mean, vset1(s->one_minus_rho) * (g * g));
     *w = vfma(vset1(-s->learning_rate), vquotient(g, vsqrt(*mean) + vset1(s->epsilon)), *w);
 }
 
-/* Kingma and Ba, arXiv:1412.6980, with learning_rate already over 1 - beta_1^t. */
-INLINE void adam(vec *w, vec *m, vec *v, vec g, const step_constants *s)
+/* The averages m = state[0] of the gradient and v = state[1] of its square. */
+INLINE void move_averages(vec *state, vec g, const step_constants *s)
 {
-    *m = vfma(vset1(s->beta_1), *m, vset1(s->one_minus_beta_1) * g);
-    *v = vfma(vset1(s->beta_2), *v, vset1(s->one_minus_beta_2) * (g * g));
-    const vec root = vfma(vsqrt(*v), vset1(s->root_correction), vset1(s->epsilon));
-    *w = vfma(vset1(-s->learning_rate), vquotient(*m, root), *w);
+    state[0] = vfma(vset1(s->beta_1), state[0], vset1(s->one_minus_beta_1) * g);
+    state[1] = vfma(vset1(s->beta_2), state[1], vset1(s->one_minus_beta_2) * (g * g));
 }
 
-typedef void update_rule(vec *, vec *, vec *, vec, const step_constants *);
+INLINE vec adam_step(vec w, vec m, vec v, const step_constants *s)
+{
+    const vec root = vfma(vsqrt(v), vset1(s->root_correction), vset1(s->epsilon));
+    return vfma(vset1(-s->learning_rate), vquotient(m, root), w);
+}
+
+/* Kingma and Ba, arXiv:1412.6980, with learning_rate already over 1 - beta_1^t. */
+INLINE void adam(vec *w, vec *state, vec g, const step_constants *s)
+{
+    move_averages(state, g, s);
+    *w = adam_step(*w, state[0], state[1], s);
+}
+
+/* Reddi, Kale and Kumar, arXiv:1904.09237: adam by the largest v so far, state[2]. */
+INLINE void amsgrad(vec *w, vec *state, vec g, const step_constants *s)
+{
+    move_averages(state, g, s);
+    state[2] = vselect(vlt(state[2], state[1]), state[1], state[2]);
+    *w = adam_step(*w, state[0], state[2], s);
+}
+
+typedef void update_rule(vec *, vec *, vec, const step_constants *);
 
 /* Clipping, penalties and decoupled decay, before any rule. */
 INLINE vec prepare(vec *w, vec g, int is_weight, const step_constants *s)
@@ -124,33 +140,43 @@ INLINE vec prepare(vec *w, vec g, int is_weight, const step_constants *s)
     return g;
 }
 
-INLINE void update_loop(real *w, const real *g, real *slot_0, real *slot_1, ptrdiff_t count, int is_weight,
-                        const step_constants *step, update_rule *rule, const int slots, const int before)
+INLINE void update_loop(real *w, const real *g, real *const *slots, ptrdiff_t count, int is_weight,
+                        const step_constants *step, update_rule *rule, const int used, const int before)
 {
     const step_constants s = *step; /* a copy, so that the compiler sees that stores to w leave it alone */
-    const vec zero = vset1(0);
+    real *slot[FM_MOST_SLOTS] = {0};
+    UNROLL for (int k = 0; k < used; k++) slot[k] = slots[k];
     for (ptrdiff_t i = 0; i < count; i += VW) {
-        vec x = vload(w + i), state_0 = slot_0 ? vload(slot_0 + i) : zero;
-        vec state_1 = slots > 1 ? vload(slot_1 + i) : zero, d = vload(g + i);
+        vec x = vload(w + i), state[FM_MOST_SLOTS], d = vload(g + i);
+        UNROLL for (int k = 0; k < FM_MOST_SLOTS; k++) state[k] = k < used ? vload(slot[k] + i) : vset1(0);
         if (before == L2_ALONE) d = vfma(vset1(s.l2), x, d);
         if (before == PREPARED) d = prepare(&x, d, is_weight, &s);
-        rule(&x, &state_0, &state_1, d, &s);
+        rule(&x, state, d, &s);
         vstore(w + i, vflush(x));
-        if (slot_0) vstore(slot_0 + i, vflush(state_0));
-        if (slots > 1) vstore(slot_1 + i, vflush(state_1));
+        UNROLL for (int k = 0; k < used; k++) vstore(slot[k] + i, vflush(state[k]));
     }
 }
 
-#define OPTIMIZER(name, rule, slots)                                                                   \
-    static void name##_update(real *w, const real *g, real *slot_0, real *slot_1, ptrdiff_t count,     \
-                              int is_weight, const step_constants *s)                                  \
-    {                                                                                                  \
-        if (s->before == PREPARED)                                                                     \
-            update_loop(w, g, slot_0, slot_1, count, is_weight, s, rule, slots, PREPARED);             \
-        else if (s->before == L2_ALONE && is_weight)                                                   \
-            update_loop(w, g, slot_0, slot_1, count, is_weight, s, rule, slots, L2_ALONE);             \
-        else                                                                                           \
-            update_loop(w, g, slot_0, slot_1, count, is_weight, s, rule, slots, PLAIN);                \
+INLINE void update_prepared(real *w, const real *g, real *const *slots, ptrdiff_t count, int is_weight,
+                            const step_constants *s, update_rule *rule, const int used)
+{
+    if (s->before == PREPARED)
+        update_loop(w, g, slots, count, is_weight, s, rule, used, PREPARED);
+    else if (s->before == L2_ALONE && is_weight)
+        update_loop(w, g, slots, count, is_weight, s, rule, used, L2_ALONE);
+    else
+        update_loop(w, g, slots, count, is_weight, s, rule, used, PLAIN);
+}
+
+/* Of a rule that may have no state, slots[0] is NULL then. */
+#define OPTIMIZER(name, rule, count_of_slots, needs)                                                                \
+    static void name##_update(real *w, const real *g, real *const *slots, ptrdiff_t count, int is_weight,           \
+                              const step_constants *s)                                                              \
+    {                                                                                                               \
+        if (FM_##needs == FM_MOMENTUM && !slots[0])                                                                 \
+            update_prepared(w, g, slots, count, is_weight, s, rule, 0);                                             \
+        else                                                                                                        \
+            update_prepared(w, g, slots, count, is_weight, s, rule, count_of_slots);                                \
     }
 #include "optimizers.def"
 #undef OPTIMIZER

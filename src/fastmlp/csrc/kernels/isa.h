@@ -21,12 +21,13 @@ extern const fm_kernels KERNEL_TABLE; /* a dense layer looks its activation up *
 #include "weight_gradient.h"
 #include "rowwise.h"
 #include "normalization.h"
+#include "scale.h"
 #include "losses.h"
 
-#define ACTIVATION(name, saved, parameter) {name##_map, name##_map_backward},
+#define ACTIVATION(name, saved, parameter, least, most) {name##_map, name##_map_backward},
 #define ROW_ACTIVATION(name)
-#define LOSS(name, link, target, parameter) name##_loss,
-#define OPTIMIZER(name, rule, slots) name##_update,
+#define LOSS(name, link, target, parameter, outputs) name##_loss,
+#define OPTIMIZER(name, rule, slots, needs) name##_update,
 #define ELEMENTARY(name) name##_elementary,
 const fm_kernels KERNEL_TABLE = {
     .dense_forward = dense_forward,
@@ -39,12 +40,16 @@ const fm_kernels KERNEL_TABLE = {
     .norm_backward = norm_backward,
     .norm_statistics = norm_statistics,
     .norm_gradient = norm_gradient,
+    .scale_forward = scale_forward,
+    .scale_backward = scale_backward,
+    .scale_gradient = scale_gradient,
+    .add = add,
     .activations = {
 #include "activations.def"
     },
 #undef ACTIVATION
 #undef ROW_ACTIVATION
-#define ACTIVATION(name, saved, parameter)
+#define ACTIVATION(name, saved, parameter, least, most)
 #define ROW_ACTIVATION(name) {name##_row, name##_row_backward},
     .row_activations = {
 #include "activations.def"

@@ -8,9 +8,9 @@
 /* The part of a loss that vector v of the lines has: `rows` rows from `first` on. */
 typedef struct {
     const loss_args *l;
-    const real *p, *y;            /* output j at p[j * L], */
+    const real *p, *y;            /* output j at p[j * L], target j at y[j * L] */
     real *d;
-    ptrdiff_t first, rows, n;
+    ptrdiff_t first, rows, n;     /* n outputs */
     vec weight, scale;            /* of the values; of the gradients */
 } loss_part;
 
@@ -196,6 +196,26 @@ INLINE vec poisson_element(vec z, vec y, vec parameter, vec *d)
     return vfma(-y, z, rate);
 }
 
+/* Outputs m and after them s = log(variance), as many of each as there are targets: the mean over the targets of
+   (s + (m - y)^2 / exp(s)) / 2, the negative log likelihood but for a constant (Nix and Weigend, 1994);
+   dm = (m - y) / exp(s), ds = (1 - (m - y)^2 / exp(s)) / 2 */
+INLINE void gaussian_nll_part(const loss_part *part)
+{
+    const ptrdiff_t targets = part->n / 2;
+    const vec n = vset1((real)targets), scale = part->scale / n, half = vset1(RC(0.5));
+    output_sum values;
+    output_sum_begin(&values, targets);
+    for (ptrdiff_t j = 0; j < targets; j++) {
+        const vec s = vload(part->p + (targets + j) * L), error = vload(part->p + j * L) - vload(part->y + j * L);
+        const vec scaled = error * vexp(-s), square = error * scaled;
+        output_sum_add(&values, j, half * (s + square));
+        if (!part->d) continue;
+        vstore(part->d + j * L, vflush(scaled * scale));
+        vstore(part->d + (targets + j) * L, vflush(half * (vset1(1) - square) * scale));
+    }
+    loss_finish(part, output_sum_end(&values, targets) / n, vset1(0));
+}
+
 #define ELEMENT_LOSS(name, classes)                                     \
     INLINE void name##_part(const loss_part *part)                      \
     { mean_loss(part, name##_element, classes); }
@@ -206,7 +226,7 @@ ELEMENT_LOSS(huber, 0)
 ELEMENT_LOSS(poisson, 0)
 #undef ELEMENT_LOSS
 
-#define LOSS(name, link, target, parameter)                             \
+#define LOSS(name, link, target, parameter, outputs)                             \
     static void name##_loss(const loss_args *l)                         \
     {                                                                   \
         for (int v = 0; v * VW < l->rows; v++) {                        \

@@ -66,10 +66,10 @@ typedef struct {
 typedef struct gradient_sink gradient_sink;
 struct gradient_sink {
     void (*take)(const gradient_sink *, const real *g, ptrdiff_t offset, ptrdiff_t count, int is_weight);
-    real *parameters, *slots[2];  /* what an update in place works on, */
+    real *parameters, *slots[FM_MOST_SLOTS]; /* what an update in place works on, */
     const step_constants *step;
-    void (*update)(real *w, const real *g, real *slot_0, real *slot_1, ptrdiff_t count, int is_weight,
-                   const step_constants *);
+    const fm_layer *layer;        /* whose parameters these are */
+    void (*update)(real *w, const real *g, real *const *slots, ptrdiff_t count, int is_weight, const step_constants *);
     real *gradient;               /* or where the gradient goes */
 };
 
@@ -113,13 +113,13 @@ typedef struct {
     real epsilon;
 } norm_args;
 
-/* A loss of at most L rows, in lines: output j of row r at p[j * L + r], and so in y and d. */
+/* A loss of at most L rows, in lines: output j of row r at p[j * L + r], and so in d; target j at y[j * L + r]. */
 typedef struct {
     const real *p;                /* logits where the link is fused, else predictions */
     const real *y;                /* targets, */
     const int64_t *labels;        /* or the class of each row */
     const real *weights;          /* (rows,), or NULL for 1 */
-    ptrdiff_t rows, n;
+    ptrdiff_t rows, n;            /* n outputs */
     real scale;                   /* of the gradients, beside the weights */
     real parameter;
     real *d;                      /* the gradient with respect to p; NULL for the values alone */
@@ -138,6 +138,11 @@ struct fm_kernels {
     void (*norm_backward)(const norm_args *);
     void (*norm_statistics)(const norm_args *, ptrdiff_t panel); /* of columns */
     void (*norm_gradient)(const norm_args *, ptrdiff_t panel, real *d_gamma, real *d_beta); /* (L,) each */
+    /* Of these norm_args the matrices and gamma count: z = x * gamma. */
+    void (*scale_forward)(const norm_args *);
+    void (*scale_backward)(const norm_args *);
+    void (*scale_gradient)(const norm_args *, ptrdiff_t panel, real *d_gamma); /* (L,) */
+    void (*add)(real *out, const real *a, const real *b, ptrdiff_t count); /* a multiple of L; out may be an input */
     /* Elementwise, any alignment; out may be an input. */
     struct {
         void (*forward)(real *a, const real *z, ptrdiff_t count, real parameter);
@@ -151,8 +156,8 @@ struct fm_kernels {
     } row_activations[FM_ROW_ACTIVATIONS];
     void (*losses[FM_LOSSES])(const loss_args *);
     /* Count is a multiple of L; slots that are not in use are NULL. */
-    void (*optimizers[FM_OPTIMIZERS])(real *w, const real *g, real *slot_0, real *slot_1, ptrdiff_t count,
-                                      int is_weight, const step_constants *);
+    void (*optimizers[FM_OPTIMIZERS])(real *w, const real *g, real *const *slots, ptrdiff_t count, int is_weight,
+                                      const step_constants *);
     void (*elementary[FM_ELEMENTARY])(real *out, const real *in, ptrdiff_t count);
     /* out (columns, rows) from in (rows, columns), both in panels; lanes without a row are zero. */
     void (*transpose)(real *out, ptrdiff_t out_panel, const real *in, ptrdiff_t in_panel, ptrdiff_t rows,

@@ -44,17 +44,19 @@ static int loss_rows(const fm_kernels *k, int loss, double parameter, const void
 {
     const unsigned word = fm_fp_begin();
     real *lines = new_rows(n * L, 3), *y = lines ? lines + n * L : NULL, *gradient = lines ? y + n * L : NULL;
-    fm_input in = {.row_bytes = n * (ptrdiff_t)sizeof(real), .columns = n, .type = BITS == 32 ? FM_FLOAT32 : FM_FLOAT64};
+    const ptrdiff_t targets = n / fm_losses[loss].outputs;
+    const int type = BITS == 32 ? FM_FLOAT32 : FM_FLOAT64;
+    const fm_input outputs = {.data = p, .row_bytes = n * (ptrdiff_t)sizeof(real), .columns = n, .type = type};
+    const fm_input expected = {.data = target->rows, .row_bytes = targets * (ptrdiff_t)sizeof(real), .columns = targets,
+                               .type = type};
     for (ptrdiff_t r = 0; lines && r < rows; r += L) {
         const loss_args l = {
             .p = lines, .y = y, .labels = target->labels ? target->labels + r : NULL,
             .weights = target->weights ? (const real *)target->weights + r : NULL, .rows = rows - r < L ? rows - r : L,
             .n = n, .scale = 1 / (real)rows, .parameter = (real)parameter, .d = gradient, .values = (real *)values + r,
             .correct = correct + r};
-        in.data = p;
-        k->gather_lines(lines, &in, NULL, r, l.rows);
-        in.data = target->rows;
-        if (target->rows) k->gather_lines(y, &in, NULL, r, l.rows);
+        k->gather_lines(lines, &outputs, NULL, r, l.rows);
+        if (target->rows) k->gather_lines(y, &expected, NULL, r, l.rows);
         k->losses[loss](&l);
         for (ptrdiff_t i = 0; i < l.rows; i++)
             for (ptrdiff_t j = 0; j < n; j++) ((real *)d)[(r + i) * n + j] = gradient[j * L + i];
@@ -65,13 +67,13 @@ static int loss_rows(const fm_kernels *k, int loss, double parameter, const void
 }
 
 static void optimizer_update(const fm_kernels *k, int optimizer, const fm_hyper *hyper, const double powers[2], void *w,
-                             const void *g, void *slot_0, void *slot_1, ptrdiff_t count)
+                             const void *g, void *const *slots, ptrdiff_t count)
 {
-    const unsigned word = fm_fp_begin();
     step_constants step = next_step(optimizer, hyper, powers, hyper->learning_rate);
     step.gradient_scale = norm_scale(k, hyper, g, count);
-    k->optimizers[optimizer](w, g, slot_0, slot_1, count, 1, &step);
-    fm_fp_end(word);
+    real *vectors[FM_MOST_SLOTS];
+    for (int i = 0; i < FM_MOST_SLOTS; i++) vectors[i] = slots[i];
+    k->optimizers[optimizer](w, g, vectors, count, 1, &step);
 }
 
 static void elementary(const fm_kernels *k, int function, void *out, const void *in, ptrdiff_t count)
@@ -81,4 +83,10 @@ static void elementary(const fm_kernels *k, int function, void *out, const void 
     fm_fp_end(word);
 }
 
-static int all_finite(const fm_kernels *k, const void *values, ptrdiff_t count) { return k->all_finite(values, count); }
+static int all_finite(const fm_kernels *k, const void *values, ptrdiff_t count)
+{
+    const unsigned word = fm_fp_begin();
+    const int finite = k->all_finite(values, count);
+    fm_fp_end(word);
+    return finite;
+}

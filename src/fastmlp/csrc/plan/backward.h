@@ -1,17 +1,11 @@
 /* The rows of a batch in training: forward with dropout, loss, and backward to the deltas of every layer. */
 
-static const real *stage_input(const training_stage *s, int l)
-{
-    if (s->training && s->layers[l].x) return s->layers[l].x;
-    return l ? s->layers[l - 1].a : s->input;
-}
-
 static void drop(const fm_plan *plan, const training_stage *s, int l, ptrdiff_t first, ptrdiff_t rows, uint64_t seed)
 {
     const fm_layer *layer = &plan->layers[l];
     const stage_layer *b = &s->layers[l];
     const real *from = l ? s->layers[l - 1].a : s->input;
-    const fm_dropout dropout = {.columns = layer->n_in, .seed = seed, .layer = (uint32_t)l, .step = (uint32_t)plan->step,
+    const fm_dropout dropout = {.columns = layer->n_in, .seed = seed, .layer = (uint32_t)l, .step = (uint32_t)plan->state.step,
                                 .threshold = (uint32_t)(layer->dropout * 4294967296.0), .kept = 1 / (1 - layer->dropout)};
     plan->kernels->drop(b->factor, s->panel, &dropout, first, rows);
     for (ptrdiff_t p = 0; p < count_panels(layer->n_in); p++) {
@@ -20,40 +14,18 @@ static void drop(const fm_plan *plan, const training_stage *s, int l, ptrdiff_t 
     }
 }
 
-/* Rows of a normalisation layer in training, gradients included. */
-static norm_args stage_norm(const fm_plan *plan, const training_stage *s, int l, ptrdiff_t first, ptrdiff_t rows)
-{
-    const stage_layer *b = &s->layers[l];
-    norm_args g = norm_of(plan, l, rows);
-    g.x = stage_input(s, l) + first * L, g.z = b->z + first * L, g.d = b->d + first * L;
-    g.x_panel = g.z_panel = g.d_panel = g.dx_panel = s->panel;
-    g.d_gamma = b->d_gamma, g.d_beta = b->d_beta;
-    if (g.by_row)
-        g.mean = b->mean + first, g.inverse = b->inverse + first;
-    else if (s->training)
-        g.mean = b->mean, g.variance = b->variance;
-    return g;
-}
-
 /* Layers [from, to). */
 static void stage_forward(const fm_plan *plan, const training_stage *s, int from, int to, ptrdiff_t first, ptrdiff_t rows,
                           uint64_t seed)
 {
-    const fm_kernels *kernels = plan->kernels;
     for (int l = from; l < to; l++) {
         const stage_layer *b = &s->layers[l];
-        const int activation = dense_activation(plan, l, s->skip_link);
-        if (plan->layers[l].norm) {
-            const norm_args g = stage_norm(plan, s, l, first, rows);
-            kernels->norm_forward(&g);
-            activate_panels(plan, l, activation, b->a + first * L, b->z + first * L, s->panel, rows);
-        } else {
-            dense_args d = dense_of(plan, l, rows);
-            d.z = b->z + first * L, d.a = b->a + first * L, d.c_panel = s->panel;
-            d.x = stage_input(s, l) + first * L, d.x_row = L, d.x_panel = s->panel;
-            d.activation = activation;
-            kernels->dense_forward(&d);
-        }
+        const fm_layer *layer = &plan->layers[l];
+        const layer_pass pass = {.x = stage_input(s, l) + first * L, .x_row = L, .x_panel = s->panel, .z = b->z + first * L,
+                                 .a = b->a + first * L, .panel = s->panel, .rows = rows,
+                                 .other = layer->source < 0 ? NULL : s->layers[layer->source].a + first * L,
+                                 .activation = own_activation(plan, l, s->skip_link), .stage = s, .first = first};
+        kind_of(layer)->forward(plan, l, &pass);
         if (s->training && l + 1 < plan->layer_count && s->layers[l + 1].x) drop(plan, s, l + 1, first, rows, seed);
     }
     if (!s->skip_link && to == plan->layer_count)
@@ -79,72 +51,26 @@ static void link_backward(const fm_plan *plan, const training_stage *s, ptrdiff_
 }
 
 /* A loss of the rows from `first` on, but for their outputs and gradients. */
-static loss_args stage_loss_args(const fm_plan *plan, const training_stage *s, ptrdiff_t first, real scale)
+static loss_args stage_loss_args(const fm_plan *plan, const training_stage *s, const fm_target *target, ptrdiff_t first,
+                                 real scale)
 {
-    return (loss_args){.y = s->targets + first * plan->n_out, .labels = s->labels + first, .weights = s->weights + first,
-                       .n = plan->n_out, .scale = scale, .parameter = (real)plan->loss_parameter,
-                       .values = s->values + first, .correct = s->correct + first};
+    return (loss_args){.y = s->targets + first * target_columns(plan, target), .labels = s->labels + first,
+                       .weights = s->weights + first, .n = plan->n_out, .scale = scale,
+                       .parameter = (real)target->parameter, .values = s->values + first, .correct = s->correct + first};
 }
 
 /* Values, and with `gradients` the deltas of the output layer. */
-static void stage_loss(const fm_plan *plan, const training_stage *s, ptrdiff_t first, ptrdiff_t rows, real scale,
-                       int gradients, real *turned)
+static void stage_loss(const fm_plan *plan, const training_stage *s, const fm_target *target, ptrdiff_t first,
+                       ptrdiff_t rows, real scale, int gradients, real *turned)
 {
     const stage_layer *b = &s->layers[plan->layer_count - 1];
-    panel_losses(plan, stage_loss_args(plan, s, first, scale), rows, b->a + first * L,
+    panel_losses(plan, target, stage_loss_args(plan, s, target, first, scale), rows, b->a + first * L,
                  gradients ? b->d + first * L : NULL, s->panel, turned);
-    if (gradients && !link_is_fused(plan)) link_backward(plan, s, first, rows);
+    if (gradients && !link_is_fused(target)) link_backward(plan, s, first, rows);
 }
 
-/* Whether turning the weights moves fewer elements than turning the deltas, there and back. */
-static int turns_weights(const training_stage *s, const fm_layer *layer, ptrdiff_t rows)
-{
-    const ptrdiff_t in = count_panels(layer->n_in), out = count_panels(layer->n_out);
-    return in * out < count_panels(rows) * (in + out) && in * w_panel(layer->n_out) <= 2 * s->turned_size;
-}
-
-/* dx = d.W^T with batch rows in the lanes, so that W is read as it lies. */
-static void backward_by_deltas(const fm_plan *plan, const training_stage *s, int l, ptrdiff_t first, ptrdiff_t rows,
-                               real *dx, real *turned)
-{
-    const fm_kernels *kernels = plan->kernels;
-    const fm_layer *layer = &plan->layers[l];
-    real *dt = turned, *dxt = turned + s->turned_size;
-    const ptrdiff_t dt_panel = count_panels(layer->n_out) * L * L;
-    kernels->transpose(dt, dt_panel, s->layers[l].d + first * L, s->panel, rows, layer->n_out);
-    const input_gradient_args g = {
-        .dx = dxt, .dx_panel = count_panels(layer->n_in) * L * L, .w = (const real *)plan->parameters + layer->w,
-        .d = dt, .d_panel = dt_panel, .m = rows, .k = layer->n_in, .n = layer->n_out};
-    kernels->input_gradient(&g);
-    kernels->transpose(dx, s->panel, dxt, g.dx_panel, layer->n_in, rows);
-}
-
-/* The same as a product with W^T. */
-static void backward_by_weights(const fm_plan *plan, const training_stage *s, int l, ptrdiff_t first, ptrdiff_t rows,
-                                real *dx, real *turned)
-{
-    const fm_kernels *kernels = plan->kernels;
-    const fm_layer *layer = &plan->layers[l];
-    kernels->transpose(turned, w_panel(layer->n_out), (const real *)plan->parameters + layer->w,
-                       w_panel(layer->n_in), layer->n_in, layer->n_out);
-    const dense_args d = {.z = dx, .a = dx, .c_panel = s->panel, .x = s->layers[l].d + first * L, .x_row = L,
-                          .x_panel = s->panel, .w = turned, .m = rows, .k = layer->n_out, .n = layer->n_in,
-                          .one_chain = 1, .activation = FM_identity};
-    kernels->dense_forward(&d);
-}
-
-/* The gradient with respect to layer l's input, from its deltas, for rows in one chunk; `turned` holds two matrices in the
-   other orientation. */
-static void dense_backward(const fm_plan *plan, const training_stage *s, int l, ptrdiff_t first, ptrdiff_t rows, real *dx,
-                           real *turned)
-{
-    if (turns_weights(s, &plan->layers[l], rows))
-        backward_by_weights(plan, s, l, first, rows, dx, turned);
-    else
-        backward_by_deltas(plan, s, l, first, rows, dx, turned);
-}
-
-/* From the gradient with respect to layer l's input to the deltas of the layer below: dropout and its activation. */
+/* From the gradient with respect to layer l's input to the deltas of the layer below: dropout, what comes by an add, and its
+   activation. */
 static void pass_down(const fm_plan *plan, const training_stage *s, int l, ptrdiff_t first, ptrdiff_t rows, real *dx)
 {
     const fm_kernels *kernels = plan->kernels;
@@ -154,24 +80,19 @@ static void pass_down(const fm_plan *plan, const training_stage *s, int l, ptrdi
         if (s->training && s->layers[l].x) kernels->multiply(d, d, s->layers[l].factor + at, rows * L);
         if (!l) continue;
         const fm_layer *below = &plan->layers[l - 1];
+        if (s->layers[l - 1].beside) kernels->add(d, d, s->layers[l - 1].beside + at, rows * L);
         const real *saved = fm_activations[below->activation].from_z ? s->layers[l - 1].z : s->layers[l - 1].a;
         kernels->activations[below->activation].backward(d, d, saved + at, rows * L, (real)below->parameter);
     }
 }
 
 /* Layers high, high - 1, ... low: each from its deltas to those of the layer below. */
-static void stage_backward(const fm_plan *plan, const training_stage *s, int high, int low, ptrdiff_t first, ptrdiff_t rows,
-                           ptrdiff_t batch, real *turned)
+static void stage_backward(const step_work *w, ptrdiff_t first, ptrdiff_t rows, real *turned)
 {
-    for (int l = high; l >= low; l--) {
+    const training_stage *s = w->stage;
+    for (int l = w->high; l >= w->low; l--) {
         real *dx = (l ? s->layers[l - 1].d : s->input_gradient) + first * L;
-        if (plan->layers[l].norm) {
-            norm_args g = stage_norm(plan, s, l, first, rows);
-            g.dx = dx, g.batch = s->training ? batch : 0;
-            plan->kernels->norm_backward(&g);
-        } else {
-            dense_backward(plan, s, l, first, rows, dx, turned);
-        }
-        pass_down(plan, s, l, first, rows, dx);
+        kind_of(&w->plan->layers[l])->backward(w, l, first, rows, dx, turned);
+        pass_down(w->plan, s, l, first, rows, dx);
     }
 }

@@ -1,7 +1,7 @@
 /* The order of work of a forward pass. */
 
-/* The activation of a layer as its dense kernel applies it: row activations come after, and a fused link not at all. */
-static int dense_activation(const fm_plan *plan, int l, int skip_link)
+/* The activation of a layer as its forward pass applies it: row activations come after, and a fused link not at all. */
+static int own_activation(const fm_plan *plan, int l, int skip_link)
 {
     const int activation = plan->layers[l].activation;
     return activation >= FM_ACTIVATIONS || (skip_link && l == plan->layer_count - 1) ? FM_identity : activation;
@@ -33,37 +33,6 @@ static void apply_row_activation(const fm_plan *plan, real *a, ptrdiff_t panel, 
                                                                                plan->n_out);
 }
 
-static dense_args dense_of(const fm_plan *plan, int l, ptrdiff_t rows)
-{
-    const fm_layer *layer = &plan->layers[l];
-    const real *parameters = plan->parameters;
-    return (dense_args){.w = parameters + layer->w, .bias = layer->b < 0 ? NULL : parameters + layer->b,
-                        .m = rows, .k = layer->n_in, .n = layer->n_out, .parameter = (real)layer->parameter};
-}
-
-/* A normalisation layer with the statistics that it predicts with. */
-static norm_args norm_of(const fm_plan *plan, int l, ptrdiff_t rows)
-{
-    const fm_layer *layer = &plan->layers[l];
-    real *parameters = plan->parameters;
-    const int by_row = layer->norm == FM_LAYER_NORM;
-    return (norm_args){.by_row = by_row, .gamma = parameters + layer->w, .beta = parameters + layer->b,
-                       .mean = by_row ? NULL : parameters + layer->mean,
-                       .variance = by_row ? NULL : parameters + layer->variance, .m = rows, .n = layer->n_out,
-                       .epsilon = (real)layer->epsilon};
-}
-
-/* The activation of `rows` lines of every panel, after a normalisation. */
-static void activate_panels(const fm_plan *plan, int l, int activation, real *a, const real *z, ptrdiff_t panel,
-                            ptrdiff_t rows)
-{
-    const fm_layer *layer = &plan->layers[l];
-    if (activation == FM_identity && a == z) return;
-    for (ptrdiff_t p = 0; p < count_panels(layer->n_out); p++)
-        plan->kernels->activations[activation].forward(a + p * panel, z + p * panel, rows * L,
-                                                          (real)layer->parameter);
-}
-
 static int rows_finite(const fm_plan *plan, const real *x, ptrdiff_t x_row, ptrdiff_t x_panel, ptrdiff_t rows)
 {
     const fm_kernels *kernels = plan->kernels;
@@ -79,13 +48,13 @@ static int rows_finite(const fm_plan *plan, const real *x, ptrdiff_t x_row, ptrd
 static int sums_tell(const fm_plan *plan)
 {
     const fm_layer *first = &plan->layers[0];
-    return !first->norm && first->n_in > count_panels(first->n_out) * L;
+    return kind_of(first)->takes_rows && first->n_in > count_panels(first->n_out) * L;
 }
 
-/* A block of rows through all layers, between two buffers of rows*widest reals and one for the input where it must be
-   converted.  Returns the output, in panels of rows*L, or NULL if an input is not finite. */
+/* A block of rows through all layers, between two buffers of rows*widest reals, a third for the outputs that an add needs
+   later, and one for the input where it must be converted.  Returns the output, in panels of rows*L, or NULL if an input is not finite. */
 static real *infer(const fm_plan *plan, const fm_input *input, ptrdiff_t first, ptrdiff_t rows, int skip_link,
-                   real *const buffers[2], real *input_buffer)
+                   real *const buffers[3], real *input_buffer)
 {
     const fm_kernels *kernels = plan->kernels;
     const ptrdiff_t panel = rows * L;
@@ -100,21 +69,13 @@ static real *infer(const fm_plan *plan, const fm_input *input, ptrdiff_t first, 
     int finite = 1;
     if (!by_sums && !rows_finite(plan, x, x_row, x_panel, rows)) return NULL;
     for (int l = 0; l < plan->layer_count; l++) {
-        const int activation = dense_activation(plan, l, skip_link);
-        a = buffers[l & 1];
-        if (plan->layers[l].norm) {
-            norm_args g = norm_of(plan, l, rows);
-            g.x = x, g.x_panel = x_panel, g.z = a, g.z_panel = panel;
-            kernels->norm_forward(&g);
-            activate_panels(plan, l, activation, a, a, panel, rows);
-        } else {
-            dense_args d = dense_of(plan, l, rows);
-            d.z = d.a = a, d.c_panel = panel;
-            d.x = x, d.x_row = x_row, d.x_panel = x_panel;
-            d.activation = activation;
-            d.finite = by_sums && !l ? &finite : NULL;
-            kernels->dense_forward(&d);
-        }
+        const fm_layer *layer = &plan->layers[l];
+        a = layer->kept < 0 ? buffers[l & 1] : buffers[2] + layer->kept * rows;
+        const layer_pass pass = {
+            .x = x, .x_row = x_row, .x_panel = x_panel, .z = a, .a = a, .panel = panel, .rows = rows,
+            .other = layer->source < 0 ? NULL : buffers[2] + plan->layers[layer->source].kept * rows,
+            .activation = own_activation(plan, l, skip_link), .finite = by_sums && !l ? &finite : NULL};
+        kind_of(layer)->forward(plan, l, &pass);
         /* a sum may also be too large, which its inputs tell */
         if (!l && !finite && !rows_finite(plan, x, x_row, x_panel, rows)) return NULL;
         x = a, x_row = L, x_panel = panel;
@@ -126,20 +87,19 @@ static real *infer(const fm_plan *plan, const fm_input *input, ptrdiff_t first, 
 
 /* infer for a narrow network: the input is turned once, and the output turned back. */
 static real *infer_turned(const fm_plan *plan, const fm_input *input, ptrdiff_t first, ptrdiff_t rows, int skip_link,
-                          real *const buffers[2], real *input_buffer)
+                          real *const buffers[3], real *input_buffer)
 {
     const fm_kernels *kernels = plan->kernels;
     const ptrdiff_t panel = rows * L, panels = (rows + L - 1) / L;
-    const real *parameters = plan->parameters;
     real *z = buffers[0];
     kernels->gather(input_buffer, panel, input, NULL, first, rows);
     if (!kernels->all_finite(input_buffer, panel)) return NULL;
     kernels->transpose(z, plan->n_in * L, input_buffer, panel, rows, plan->n_in);
     for (int l = 0; l < plan->layer_count; l++) {
         const fm_layer *layer = &plan->layers[l];
-        const int activation = dense_activation(plan, l, skip_link);
-        const turned_args t = {.z = buffers[(l + 1) & 1], .x = z, .w = parameters + layer->w, .panels = panels,
-                               .bias = layer->b < 0 ? NULL : parameters + layer->b, .k = layer->n_in,
+        const int activation = own_activation(plan, l, skip_link);
+        const turned_args t = {.z = buffers[(l + 1) & 1], .x = z, .w = array_of(plan, l, 0), .panels = panels,
+                                .bias = bias_of(plan, l), .k = layer->n_in,
                                .n = layer->n_out};
         kernels->turned_forward(&t);
         z = t.z;
@@ -155,14 +115,14 @@ static real *infer_turned(const fm_plan *plan, const fm_input *input, ptrdiff_t 
 static int needs_gather(const fm_plan *plan, const fm_input *input)
 {
     return input->type != plan->type || input->shift || input->divisor ||
-           input->row_bytes % (ptrdiff_t)sizeof(real) != 0 || plan->layers[0].norm;
+           input->row_bytes % (ptrdiff_t)sizeof(real) != 0 || !kind_of(&plan->layers[0])->takes_rows;
 }
 
 /* Reals of scratch a row. */
 static ptrdiff_t scratch_row(const fm_plan *plan, const fm_input *input)
 {
     const int gathers = needs_gather(plan, input) || plan->narrow;
-    return 2 * plan->widest + (gathers ? count_panels(plan->n_in) * L : 0);
+    return 2 * plan->widest + plan->kept_width + (gathers ? count_panels(plan->n_in) * L : 0);
 }
 
 /* Rows that go through all layers together: inputs and activations in three quarters of a second-level cache, and enough
@@ -197,9 +157,9 @@ static void pass_task(void *context, int worker, ptrdiff_t unit)
     real *scratch = pass->scratch + worker * pass->scratch_size;
     const ptrdiff_t size = pass->block * pass->plan->widest, first = unit * pass->block;
     const ptrdiff_t rows = pass->rows - first < pass->block ? pass->rows - first : pass->block;
-    real *const buffers[2] = {scratch, scratch + size};
+    real *const buffers[3] = {scratch, scratch + size, scratch + 2 * size};
     const int turned = rows >= L && pass->plan->narrow;
-    real *input_buffer = turned || needs_gather(pass->plan, pass->input) ? scratch + 2 * size : NULL;
+    real *input_buffer = turned || needs_gather(pass->plan, pass->input) ? scratch + 2 * size + pass->block * pass->plan->kept_width : NULL;
     real *a = (turned ? infer_turned : infer)(pass->plan, pass->input, first, rows, pass->skip_link, buffers,
                                               input_buffer);
     if (a)
@@ -220,10 +180,10 @@ static int pass_run(row_pass *pass, int threads)
     pass->scratch_size = pass->block * scratch_row(plan, pass->input) + pass->spare;
     const size_t bytes = (size_t)(workers * pass->scratch_size) * sizeof(real);
     pass->scratch = bytes <= sizeof stack ? stack : fm_alloc_raw(bytes);
-    if (pass->scratch)
-        fm_parallel(pass_task, pass, workers, units);
-    else
+    if (!pass->scratch)
         pass->status = FM_NO_MEMORY;
+    else if (fm_parallel(pass_task, pass, workers, units))
+        pass->status = FM_INTERRUPTED;
     if (pass->scratch != stack) fm_free(pass->scratch);
     fm_fp_end(word);
     return pass->status;
@@ -239,8 +199,8 @@ static void store_predictions(const row_pass *pass, real *a, ptrdiff_t first, pt
 static int predict_row(const fm_plan *plan, const fm_input *input, real *out)
 {
     real stack[STACK_BYTES / sizeof(real)] __attribute__((aligned(64)));
-    real *const buffers[2] = {stack, stack + plan->widest};
-    real *input_buffer = needs_gather(plan, input) ? stack + 2 * plan->widest : NULL;
+    real *const buffers[3] = {stack, stack + plan->widest, stack + 2 * plan->widest};
+    real *input_buffer = needs_gather(plan, input) ? stack + 2 * plan->widest + plan->kept_width : NULL;
     const unsigned word = fm_fp_begin();
     const real *a = infer(plan, input, 0, 1, 0, buffers, input_buffer);
     if (a) plan->kernels->scatter(out, a, L, 1, plan->n_out);
@@ -255,10 +215,10 @@ static int predict(const fm_plan *plan, const fm_input *input, ptrdiff_t rows, v
     return pass_run(&pass, threads);
 }
 
-/* The next L rows. */
-static void advance(loss_args *l)
+/* The next L rows; `columns` of targets. */
+static void next_rows(loss_args *l, ptrdiff_t columns)
 {
-    if (l->y) l->y += l->n * L;
+    if (l->y) l->y += columns * L;
     if (l->labels) l->labels += L;
     if (l->weights) l->weights += L;
     l->values += L, l->correct += L;
@@ -266,17 +226,18 @@ static void advance(loss_args *l)
 
 /* Rows of a loss whose outputs are in panels: L of them at a time to lines, and their gradients back to the panels of d, if
    there are any.  `lines` holds a matrix (n_out, L), and one more for gradients. */
-static void panel_losses(const fm_plan *plan, loss_args l, ptrdiff_t rows, const real *a, real *d, ptrdiff_t panel,
-                         real *lines)
+static void panel_losses(const fm_plan *plan, const fm_target *target, loss_args l, ptrdiff_t rows, const real *a, real *d,
+                         ptrdiff_t panel, real *lines)
 {
     const fm_kernels *kernels = plan->kernels;
+    const ptrdiff_t columns = target_columns(plan, target);
     l.p = lines, l.d = d ? lines + l.n * L : NULL;
     for (ptrdiff_t r = 0; r < rows; r += L) {
         l.rows = rows - r < L ? rows - r : L;
         kernels->transpose(lines, 0, a + r * L, panel, l.rows, l.n);
-        kernels->losses[plan->loss](&l);
+        kernels->losses[target->loss](&l);
         if (d) kernels->transpose(d + r * L, panel, l.d, 0, l.n, l.rows);
-        advance(&l);
+        next_rows(&l, columns);
     }
 }
 
@@ -284,17 +245,18 @@ static void store_losses(const row_pass *pass, real *a, ptrdiff_t first, ptrdiff
 {
     const fm_plan *plan = pass->plan;
     const fm_target *target = pass->target;
-    const fm_input in = {.data = target->rows, .row_bytes = plan->n_out * (ptrdiff_t)sizeof(real),
-                         .columns = plan->n_out, .type = plan->type};
+    const ptrdiff_t columns = target_columns(plan, target);
+    const fm_input in = {.data = target->rows, .row_bytes = columns * (ptrdiff_t)sizeof(real), .columns = columns,
+                         .type = plan->type};
     real *y = spare + plan->n_out * L;
     for (ptrdiff_t r = first; r < first + rows; r += L) {
         const ptrdiff_t some = first + rows - r < L ? first + rows - r : L;
         const loss_args l = {
             .y = y, .labels = target->labels ? target->labels + r : NULL,
             .weights = target->weights ? (const real *)target->weights + r : NULL, .n = plan->n_out,
-            .parameter = (real)plan->loss_parameter, .values = pass->values + r, .correct = pass->correct + r};
+            .parameter = (real)target->parameter, .values = pass->values + r, .correct = pass->correct + r};
         if (target->rows) plan->kernels->gather_lines(y, &in, NULL, r, some);
-        panel_losses(plan, l, some, a + (r - first) * L, NULL, rows * L, spare);
+        panel_losses(plan, target, l, some, a + (r - first) * L, NULL, rows * L, spare);
     }
 }
 
@@ -303,7 +265,7 @@ static int evaluate(const fm_plan *plan, const fm_input *input, const fm_target 
                     double *loss, double *correct, int threads)
 {
     row_pass pass = {.plan = plan, .input = input, .target = target, .rows = rows, .finish = store_losses,
-                     .spare = 2 * plan->n_out * L, .skip_link = link_is_fused(plan)};
+                     .spare = 2 * plan->n_out * L, .skip_link = link_is_fused(target)};
     double *memory = fm_alloc_raw((size_t)rows * (sizeof(double) + sizeof(real)));
     if (!memory) return FM_NO_MEMORY;
     pass.correct = memory;

@@ -13,13 +13,13 @@ static void forward_in_lines(const fm_plan *plan, const training_stage *s, ptrdi
 {
     const fm_kernels *kernels = plan->kernels;
     const ptrdiff_t panels = count_panels(rows);
-    const real *x = s->x_lines + first * plan->n_in, *parameters = plan->parameters;
+    const real *x = s->x_lines + first * plan->n_in;
     for (int l = 0; l < plan->layer_count; l++) {
         const fm_layer *layer = &plan->layers[l];
         real *z = s->layers[l].z_lines + first * layer->n_out, *a = s->layers[l].a_lines + first * layer->n_out;
-        const int activation = dense_activation(plan, l, s->skip_link);
-        const turned_args t = {.z = z, .x = x, .w = parameters + layer->w, .k = layer->n_in, .n = layer->n_out,
-                               .bias = layer->b < 0 ? NULL : parameters + layer->b, .panels = panels};
+        const int activation = own_activation(plan, l, s->skip_link);
+        const turned_args t = {.z = z, .x = x, .w = array_of(plan, l, 0), .k = layer->n_in, .n = layer->n_out,
+                               .bias = bias_of(plan, l), .panels = panels};
         kernels->turned_forward(&t);
         if (activation != FM_identity || a != z)
             kernels->activations[activation].forward(a, z, panels * layer->n_out * L, (real)layer->parameter);
@@ -41,16 +41,18 @@ static void through_activation_in_lines(const fm_plan *plan, const training_stag
 }
 
 /* Values, and the deltas of the output layer. */
-static void loss_in_lines(const fm_plan *plan, const training_stage *s, ptrdiff_t first, ptrdiff_t rows, real scale)
+static void loss_in_lines(const fm_plan *plan, const training_stage *s, const fm_target *target, ptrdiff_t first,
+                          ptrdiff_t rows, real scale)
 {
     const int last = plan->layer_count - 1;
-    loss_args l = stage_loss_args(plan, s, first, scale);
+    const ptrdiff_t columns = target_columns(plan, target);
+    loss_args l = stage_loss_args(plan, s, target, first, scale);
     l.p = s->layers[last].a_lines + first * plan->n_out, l.d = s->layers[last].d_lines + first * plan->n_out;
-    for (ptrdiff_t r = 0; r < rows; r += L, l.p += l.n * L, l.d += l.n * L, advance(&l)) {
+    for (ptrdiff_t r = 0; r < rows; r += L, l.p += l.n * L, l.d += l.n * L, next_rows(&l, columns)) {
         l.rows = rows - r < L ? rows - r : L;
-        plan->kernels->losses[plan->loss](&l);
+        plan->kernels->losses[target->loss](&l);
     }
-    if (!link_is_fused(plan)) through_activation_in_lines(plan, s, last, first, rows);
+    if (!link_is_fused(target)) through_activation_in_lines(plan, s, last, first, rows);
 }
 
 /* Deltas of all layers. */
@@ -62,7 +64,7 @@ static void backward_in_lines(const fm_plan *plan, const training_stage *s, ptrd
         const real *d = s->layers[l].d_lines + first * layer->n_out;
         const input_gradient_args g = {
             .dx = s->layers[l - 1].d_lines + first * layer->n_in, .dx_panel = layer->n_in * L,
-            .w = (const real *)plan->parameters + layer->w, .d = d, .d_panel = layer->n_out * L, .m = rows,
+            .w = array_of(plan, l, 0), .d = d, .d_panel = layer->n_out * L, .m = rows,
             .k = layer->n_in, .n = layer->n_out};
         kernels->input_gradient(&g);
         through_activation_in_lines(plan, s, l - 1, first, rows);

@@ -15,50 +15,64 @@ static void unpack(const fm_plan *plan, const void *vector, const fm_array *arra
 }
 
 /* Values are computed in float64 and rounded, so that both types start from the same weights. */
-static void initialize(fm_plan *plan, int l, int normal, double scale, uint64_t seed)
+static int initialize(fm_plan *plan, int l, int normal, double scale, uint64_t seed)
 {
     const fm_layer *layer = &plan->layers[l];
-    real *w = (real *)plan->parameters + layer->w;
-    for (ptrdiff_t i = 0; i < layer->n_in; i++)
+    real *w = array_of(plan, l, 0);
+    for (ptrdiff_t i = 0; i < layer->n_in; i++) {
         for (ptrdiff_t j = 0; j < layer->n_out; j++) {
             const uint64_t element = (uint64_t)i * (uint64_t)layer->n_out + (uint64_t)j;
             const double value = normal ? scale * fm_normal(seed, (uint32_t)l, element)
                                         : -scale + (scale - -scale) * fm_uniform(seed, (uint32_t)l, element);
             w[j / L * w_panel(layer->n_in) + i * L + j % L] = (real)value;
         }
-    if (layer->b >= 0)
-        memset((real *)plan->parameters + layer->b, 0, (size_t)padded(layer->n_out) * sizeof(real));
+        if (fm_interrupted()) return FM_INTERRUPTED;
+    }
+    if (layer->use_bias) memset(array_of(plan, l, 1), 0, (size_t)padded(layer->n_out) * sizeof(real));
+    return FM_OK;
 }
 
 /* Whether all layers are so narrow that most lanes of a panel would be empty: then batch rows go in the lanes instead. */
 static int is_narrow(const fm_plan *plan)
 {
     int narrow = plan->n_in <= L && plan->layers[plan->layer_count - 1].activation != FM_log_softmax;
-    for (int l = 0; l < plan->layer_count; l++) narrow &= plan->layers[l].n_out <= L / 2 && !plan->layers[l].norm;
+    for (int l = 0; l < plan->layer_count; l++)
+        narrow &= plan->layers[l].n_out <= L / 2 && plan->layers[l].kind == FM_dense_layer;
     return narrow;
 }
 
-/* Reals of a layer's W in panels, or of its gamma. */
-static ptrdiff_t w_size(const fm_layer *layer)
+/* The places of a layer's arrays, from `offset` on; returns where they end. */
+static ptrdiff_t lay_out_arrays(fm_layer *layer, ptrdiff_t offset)
 {
-    return count_panels(layer->n_out) * (layer->norm ? L : w_panel(layer->n_in));
+    layer->array_count = kind_of(layer)->arrays(layer, layer->arrays);
+    layer->scaled = 0;
+    for (int i = 0; i < layer->array_count; i++) {
+        fm_array *array = &layer->arrays[i];
+        array->offset = offset;
+        array->learning_rate = layer->learning_rate[i], array->weight_decay = layer->weight_decay[i];
+        layer->scaled |= array->learning_rate != 1 || array->weight_decay != 1;
+        offset += array_size(array);
+    }
+    return offset;
 }
 
 static ptrdiff_t lay_out(fm_plan *plan)
 {
     ptrdiff_t size = 0;
-    plan->widest = 0;
+    plan->widest = plan->largest = plan->kept_width = 0;
     for (int l = 0; l < plan->layer_count; l++) {
         fm_layer *layer = &plan->layers[l];
-        const ptrdiff_t n = padded(layer->n_out);
-        layer->w = size;
-        size += w_size(layer);
-        layer->b = layer->use_bias ? size : -1;
-        size += layer->use_bias ? n : 0;
-        layer->mean = layer->norm == FM_BATCH_NORM ? size : -1;
-        layer->variance = layer->norm == FM_BATCH_NORM ? size + n : -1;
-        size += layer->norm == FM_BATCH_NORM ? 2 * n : 0;
+        const ptrdiff_t n = padded(layer->n_out), end = lay_out_arrays(layer, size);
         plan->widest = n > plan->widest ? n : plan->widest;
+        plan->largest = end - size > plan->largest ? end - size : plan->largest;
+        size = end;
+        layer->kept = -1;
+    }
+    for (int l = 0; l < plan->layer_count; l++) {
+        fm_layer *source = plan->layers[l].source < 0 ? NULL : &plan->layers[plan->layers[l].source];
+        if (!source || source->kept >= 0) continue;
+        source->kept = plan->kept_width;
+        plan->kept_width += padded(source->n_out);
     }
     plan->narrow = is_narrow(plan);
     return size;
@@ -67,23 +81,18 @@ static ptrdiff_t lay_out(fm_plan *plan)
 static double squares(const fm_plan *plan)
 {
     double total = 0;
-    for (int l = 0; l < plan->layer_count; l++) {
-        const fm_layer *layer = &plan->layers[l];
-        if (layer->norm) continue;
-        total += plan->kernels->sum_of_squares((const real *)plan->parameters + layer->w, w_size(layer));
-    }
+    for (int l = 0; l < plan->layer_count; l++)
+        for (const fm_array *array = plan->layers[l].arrays; array < plan->layers[l].arrays + plan->layers[l].array_count; array++)
+            if (array->decays)
+                total += plan->kernels->sum_of_squares((const real *)plan->state.parameters + array->offset, array_size(array));
     return total;
 }
 
-/* Normalisation begins as the identity would: gamma and the moving variance are 1. */
-static void initialize_norms(fm_plan *plan)
+/* Every array as it begins; padding stays zero. */
+static void initialize_arrays(fm_plan *plan)
 {
-    for (int l = 0; l < plan->layer_count; l++) {
-        const fm_layer *layer = &plan->layers[l];
-        real *parameters = plan->parameters;
-        for (ptrdiff_t j = 0; layer->norm && j < layer->n_out; j++) {
-            parameters[layer->w + j] = 1;
-            if (layer->variance >= 0) parameters[layer->variance + j] = 1;
-        }
-    }
+    for (int l = 0; l < plan->layer_count; l++)
+        for (int i = 0; i < plan->layers[l].array_count; i++)
+            for (ptrdiff_t j = 0; plan->layers[l].arrays[i].start != 0 && j < plan->layers[l].n_out; j++)
+                array_of(plan, l, i)[j] = (real)plan->layers[l].arrays[i].start;
 }

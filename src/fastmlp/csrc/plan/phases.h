@@ -2,22 +2,27 @@
 #include <math.h>
 #include <string.h>
 
+#include "interrupt.h"
 #include "kernels/table.h"
 #include "plan.h"
 #include "random.h"
 
-#include "parameters.h"
 #include "stage.h"
+#include "layers.h"
+#include "parameters.h"
+#include "buffers.h"
 #include "forward.h"
 #include "backward.h"
 #include "lines.h"
 #include "step.h"
 #include "train.h"
+#include "run.h"
+#include "gradients.h"
 #include "arrays.h"
 
 const fm_typed_plan CAT2(fm_typed_plan_f, BITS) = {
     .lay_out = lay_out,
-    .initialize_norms = initialize_norms,
+    .initialize_arrays = initialize_arrays,
     .initialize = initialize,
     .pack = pack,
     .unpack = unpack,
@@ -25,7 +30,7 @@ const fm_typed_plan CAT2(fm_typed_plan_f, BITS) = {
     .predict = predict,
     .forward = forward,
     .evaluate = evaluate,
-    .train = train,
+    .advance = advance,
     .train_forward = train_forward,
     .train_backward = train_backward,
     .gradients = gradients,

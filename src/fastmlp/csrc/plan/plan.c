@@ -2,21 +2,22 @@
 #include <math.h>
 #include <string.h>
 
+#include "interrupt.h"
 #include "plan.h"
 #include "random.h"
 
 const fm_activation_info fm_activations[] = {
 #define A 0
 #define Z 1
-#define ACTIVATION(name, saved, parameter) {#name, saved, 0, parameter},
+#define ACTIVATION(name, saved, parameter, least, most) {#name, saved, 0, parameter, least, most},
 #define ROW_ACTIVATION(name)
 #include "activations.def"
 #undef ACTIVATION
 #undef ROW_ACTIVATION
 #undef A
 #undef Z
-#define ACTIVATION(name, saved, parameter)
-#define ROW_ACTIVATION(name) {#name, 0, 1, 0.0},
+#define ACTIVATION(name, saved, parameter, least, most)
+#define ROW_ACTIVATION(name) {#name, 0, 1, 0.0, 0.0, 0.0},
 #include "activations.def"
 #undef ACTIVATION
 #undef ROW_ACTIVATION
@@ -26,7 +27,7 @@ const fm_loss_info fm_losses[] = {
 #define FM_any (-1)
 #define LABEL 1
 #define ROW 0
-#define LOSS(name, link, target, parameter) {#name, FM_##link, target, parameter},
+#define LOSS(name, link, target, parameter, outputs) {#name, FM_##link, target, parameter, outputs},
 #include "losses.def"
 #undef LOSS
 #undef LABEL
@@ -34,7 +35,7 @@ const fm_loss_info fm_losses[] = {
 };
 
 const fm_optimizer_info fm_optimizers[] = {
-#define OPTIMIZER(name, rule, slots) {#name, slots},
+#define OPTIMIZER(name, rule, slots, needs) {#name, slots, FM_##needs},
 #include "optimizers.def"
 #undef OPTIMIZER
 };
@@ -45,37 +46,32 @@ const char *const fm_elementary_names[] = {
 #undef ELEMENTARY
 };
 
+const char *const fm_layer_names[] = {
+#define LAYER(kind) #kind,
+#include "layers.def"
+#undef LAYER
+};
+
 static size_t real_size(const fm_plan *plan) { return plan->type == FM_FLOAT32 ? sizeof(float) : sizeof(double); }
 static size_t vector_bytes(const fm_plan *plan) { return (size_t)plan->size * real_size(plan); }
 
-/* Vectors of training's state: the parameters, then the optimizer's slots in use. */
-static int state_vectors(const fm_plan *plan, void *vectors[3])
+int fm_plan_keep(fm_plan *plan)
 {
-    int count = 0;
-    vectors[count++] = plan->parameters;
-    for (int i = 0; i < 2; i++)
-        if (plan->slots[i]) vectors[count++] = plan->slots[i];
-    return count;
+    const size_t bytes = vector_bytes(plan);
+    int interrupted = fm_copy(plan->kept.parameters, plan->state.parameters, bytes);
+    for (int i = 0; i < FM_MOST_SLOTS && plan->state.slots[i] && !interrupted; i++)
+        interrupted = fm_copy(plan->kept.slots[i], plan->state.slots[i], bytes);
+    plan->kept.step = plan->state.step;
+    memcpy(plan->kept.beta_powers, plan->state.beta_powers, sizeof plan->state.beta_powers);
+    return interrupted;
 }
 
-void fm_plan_keep(fm_plan *plan)
-{
-    void *vectors[3];
-    const int count = state_vectors(plan, vectors);
-    for (int i = 0; i < count; i++)
-        memcpy((char *)plan->snapshot + (size_t)i * vector_bytes(plan), vectors[i], vector_bytes(plan));
-    plan->kept_step = plan->step;
-    memcpy(plan->kept_powers, plan->beta_powers, sizeof plan->beta_powers);
-}
-
+/* The vectors change places, which takes no time however long they are. */
 void fm_plan_restore(fm_plan *plan)
 {
-    void *vectors[3];
-    const int count = state_vectors(plan, vectors);
-    for (int i = 0; i < count; i++)
-        memcpy(vectors[i], (char *)plan->snapshot + (size_t)i * vector_bytes(plan), vector_bytes(plan));
-    plan->step = plan->kept_step;
-    memcpy(plan->beta_powers, plan->kept_powers, sizeof plan->beta_powers);
+    const fm_state given_up = plan->state;
+    plan->state = plan->kept;
+    plan->kept = given_up;
 }
 
 /* Training, which has more than one pass and times its batches, tries two for less. */
@@ -93,37 +89,59 @@ static const fm_typed_plan *typed_plan(int type) { return type == FM_FLOAT32 ? &
 int fm_plan_init(fm_plan *plan)
 {
     plan->size = typed_plan(plan->type)->lay_out(plan);
-    plan->loss = -1;
-    plan->parameters = fm_alloc(vector_bytes(plan));
-    if (!plan->parameters) return FM_NO_MEMORY;
-    typed_plan(plan->type)->initialize_norms(plan);
+    plan->optimizer = -1;
+    plan->state.parameters = fm_alloc(vector_bytes(plan));
+    if (!plan->state.parameters) return FM_NO_MEMORY;
+    typed_plan(plan->type)->initialize_arrays(plan);
     return FM_OK;
 }
 
+static void free_slots(fm_state *state)
+{
+    for (int i = 0; i < FM_MOST_SLOTS; i++) {
+        fm_free(state->slots[i]);
+        state->slots[i] = NULL;
+    }
+}
+
+/* What training has beside the parameters.  Both vectors of those stay: a prediction on another thread may be reading either. */
 static void drop_training(fm_plan *plan)
 {
-    void **owned[] = {&plan->slots[0], &plan->slots[1], &plan->snapshot, &plan->stage};
-    for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) {
-        fm_free(*owned[i]);
-        *owned[i] = NULL;
-    }
+    free_slots(&plan->state);
+    free_slots(&plan->kept);
+    fm_free(plan->stage);
+    plan->stage = NULL;
 }
 
 void fm_plan_clear(fm_plan *plan)
 {
     drop_training(plan);
-    fm_free(plan->parameters);
-    plan->parameters = NULL;
+    fm_free(plan->state.parameters);
+    fm_free(plan->kept.parameters);
+    plan->state.parameters = plan->kept.parameters = NULL;
 }
 
-int fm_layer_arrays(const fm_layer *layer, fm_array arrays[FM_MOST_ARRAYS])
+int fm_plan_claim(fm_plan *plan)
 {
-    const ptrdiff_t vectors[] = {layer->b, layer->mean, layer->variance};
-    int count = 0;
-    arrays[count++] = (fm_array){layer->w, layer->norm ? 1 : layer->n_in, layer->n_out, !layer->norm};
-    for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++)
-        if (vectors[i] >= 0) arrays[count++] = (fm_array){vectors[i], 1, layer->n_out, 0};
-    return count;
+    const uint64_t own = fm_thread_number();
+    uint64_t owner = __atomic_load_n(&plan->owner, __ATOMIC_ACQUIRE);
+    if (owner != own) {
+        if (owner && fm_thread_may_live(owner)) return 0;
+        if (!__atomic_compare_exchange_n(&plan->owner, &owner, own, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) return 0;
+        plan->claims = 0;
+    }
+    plan->claims++;
+    return 1;
+}
+
+int fm_plan_claimed(const fm_plan *plan)
+{
+    return __atomic_load_n(&plan->owner, __ATOMIC_ACQUIRE) == fm_thread_number();
+}
+
+void fm_plan_release(fm_plan *plan)
+{
+    if (--plan->claims == 0) __atomic_store_n(&plan->owner, 0, __ATOMIC_RELEASE);
 }
 
 void fm_plan_pack(const fm_plan *plan, void *vector, const fm_array *array, const void *values)
@@ -136,11 +154,12 @@ void fm_plan_unpack(const fm_plan *plan, const void *vector, const fm_array *arr
     typed_plan(plan->type)->unpack(plan, vector, array, values);
 }
 
-void fm_plan_initialize(fm_plan *plan, int layer, int normal, double scale, uint64_t seed)
+int fm_plan_initialize(fm_plan *plan, int layer, int normal, double scale, uint64_t seed)
 {
     const unsigned word = fm_fp_begin();
-    typed_plan(plan->type)->initialize(plan, layer, normal, scale, seed);
+    const int status = typed_plan(plan->type)->initialize(plan, layer, normal, scale, seed);
     fm_fp_end(word);
+    return status;
 }
 
 int fm_plan_predict(const fm_plan *plan, const fm_input *input, ptrdiff_t rows, void *out, int threads)
@@ -163,73 +182,50 @@ int fm_plan_evaluate(const fm_plan *plan, const fm_input *input, const fm_target
 }
 
 /* What the rule keeps: plain gradient descent needs no velocity. */
-static int slots_in_use(const fm_plan *plan)
+static int slots_in_use(int optimizer, const fm_hyper *hyper)
 {
-    return plan->optimizer == FM_sgd_optimizer && plan->hyper.momentum == 0 ? 0 : fm_optimizers[plan->optimizer].slots;
+    const int idle = fm_optimizers[optimizer].needs == FM_MOMENTUM && hyper->momentum == 0;
+    return idle ? 0 : fm_optimizers[optimizer].slots;
 }
 
-int fm_plan_compile(fm_plan *plan, int loss, double loss_parameter, int optimizer, const fm_hyper *hyper)
+/* Vectors for the slots of a state and of its copy. */
+static int new_slots(const fm_plan *plan, int slots, fm_state *state, fm_state *kept)
 {
-    drop_training(plan);
-    plan->loss = loss;
-    plan->loss_parameter = loss_parameter;
-    plan->optimizer = optimizer;
-    plan->hyper = *hyper;
-    plan->step = 0;
-    plan->beta_powers[0] = plan->beta_powers[1] = 1;
-    const int slots = slots_in_use(plan);
-    for (int i = 0; i < slots; i++)
-        if (!(plan->slots[i] = fm_alloc(vector_bytes(plan)))) return FM_NO_MEMORY;
-    plan->snapshot = fm_alloc_raw((size_t)(1 + slots) * vector_bytes(plan));
-    return plan->snapshot ? FM_OK : FM_NO_MEMORY;
-}
-
-double fm_plan_squares(const fm_plan *plan) { return typed_plan(plan->type)->squares(plan); }
-
-int fm_plan_train(fm_plan *plan, fm_epoch *epoch)
-{
-    const double start = fm_seconds();
-    fm_plan_keep(plan);
-    /* a copy of a large network must not cost more than a small part of its slice */
-    const double least = 20 * (fm_seconds() - start);
-    if (epoch->seconds < least) epoch->seconds = least;
-    const int status = typed_plan(plan->type)->train(plan, epoch);
-    if (status == FM_NOT_FINITE) fm_plan_restore(plan);
-    return status;
-}
-
-/* Epochs until `most` are done or the time is over, or one that diverges. */
-static int train_epochs(fm_plan *plan, fm_epoch *epoch, fm_epochs *run, ptrdiff_t most, double end)
-{
-    const ptrdiff_t batches = (epoch->rows + epoch->batch_size - 1) / epoch->batch_size;
-    epoch->order = run->orders ? run->orders : run->order;
-    epoch->seconds = INFINITY;
-    epoch->again = 0;
-    for (run->done = 0; run->done < most && (!run->done || fm_seconds() < end); run->done++) {
-        double *sums = run->sums + run->columns * run->done;
-        if (run->order) fm_shuffle(run->order, epoch->rows, epoch->seed, run->number + (uint32_t)run->done);
-        epoch->batch = 0, epoch->loss = epoch->correct = 0;
-        const int status = typed_plan(plan->type)->train(plan, epoch);
-        if (status != FM_OK) return status;
-        sums[0] = epoch->loss, sums[1] = epoch->correct;
-        if (run->columns > 2) sums[2] = fm_plan_squares(plan);
-        epoch->learning_rates += batches;
-        if (epoch->l2) epoch->l2 += batches;
-        if (run->orders) epoch->order += epoch->rows;
-        epoch->again = 1;
+    for (int i = 0; i < slots; i++) {
+        state->slots[i] = fm_alloc(vector_bytes(plan));
+        kept->slots[i] = fm_alloc_raw(vector_bytes(plan));
+        if (!state->slots[i] || !kept->slots[i]) return FM_NO_MEMORY;
     }
     return FM_OK;
 }
 
-/* The state is copied once a call: the epochs before one that diverges are made again. */
-int fm_plan_train_epochs(fm_plan *plan, fm_epoch *epoch, fm_epochs *run)
+int fm_plan_compile(fm_plan *plan, int optimizer, const fm_hyper *hyper)
 {
-    fm_epoch first = *epoch;
-    fm_plan_keep(plan);
-    const int status = train_epochs(plan, epoch, run, run->most, fm_seconds() + epoch->seconds);
-    if (status == FM_NOT_FINITE) fm_plan_restore(plan);
-    if (status == FM_NOT_FINITE && run->done) train_epochs(plan, &first, run, run->done, INFINITY);
-    return run->done ? FM_OK : status;
+    fm_state state = {.beta_powers = {1, 1}}, kept = {0};
+    if (!plan->kept.parameters && !(plan->kept.parameters = fm_alloc_raw(vector_bytes(plan)))) return FM_NO_MEMORY;
+    if (new_slots(plan, slots_in_use(optimizer, hyper), &state, &kept) != FM_OK) {
+        free_slots(&state);
+        free_slots(&kept);
+        return FM_NO_MEMORY;
+    }
+    drop_training(plan);
+    state.parameters = plan->state.parameters, kept.parameters = plan->kept.parameters;
+    plan->state = state, plan->kept = kept;
+    plan->optimizer = optimizer, plan->hyper = *hyper;
+    return FM_OK;
+}
+
+double fm_plan_squares(const fm_plan *plan)
+{
+    const unsigned word = fm_fp_begin();
+    const double total = typed_plan(plan->type)->squares(plan);
+    fm_fp_end(word);
+    return total;
+}
+
+int fm_plan_advance(fm_plan *plan, fm_run *run, ptrdiff_t batches, double seconds, int *by_step)
+{
+    return typed_plan(plan->type)->advance(plan, run, batches, seconds, by_step);
 }
 
 int fm_plan_train_forward(fm_plan *plan, const fm_input *input, ptrdiff_t rows, uint64_t seed, void *out)
@@ -278,9 +274,11 @@ void fm_elementary(const fm_kernels *k, int type, int function, void *out, const
 }
 
 void fm_optimizer_update(const fm_kernels *k, int type, int optimizer, const fm_hyper *hyper, int64_t step, void *w,
-                         const void *g, void *slot_0, void *slot_1, ptrdiff_t count)
+                         const void *g, void *const *slots, ptrdiff_t count)
 {
+    const unsigned word = fm_fp_begin();
     double powers[2] = {1, 1};
     for (int64_t t = 0; t < step; t++) powers[0] *= hyper->beta_1, powers[1] *= hyper->beta_2;
-    typed_plan(type)->optimizer_update(k, optimizer, hyper, powers, w, g, slot_0, slot_1, count);
+    typed_plan(type)->optimizer_update(k, optimizer, hyper, powers, w, g, slots, count);
+    fm_fp_end(word);
 }

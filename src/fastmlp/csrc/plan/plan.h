@@ -7,6 +7,8 @@
 #define CHUNK_BYTES (640 * 1024)   /* of a layer's deltas in training: within a second-level cache */
 #define NEXT_BYTES (128 * 1024)    /* of the next batch's rows, asked for ahead of time */
 #define APART_LINES 24             /* between the rows of different cores: how far a hardware prefetcher runs ahead */
+#define SHARE_WORK 1e9             /* multiply-adds after which it is time to look for an interruption, */
+#define UPDATE_ROWS 64             /* as many rows' of which an update of the weights takes */
 #define STACK_BYTES (16 * 1024)    /* of scratch on the C stack; more is allocated */
 
 /* Ways of a training step: one worker, workers that share each of its phases, workers with a part of the rows each. */
@@ -15,8 +17,8 @@ enum { ALONE, SHARED, RELAYED, WAYS };
 /* What the files of one type offer to plan.c: entry points like those of fastmlp.h. */
 typedef struct {
     ptrdiff_t (*lay_out)(fm_plan *); /* offsets of all arrays; returns the size of the parameter vector */
-    void (*initialize_norms)(fm_plan *);
-    void (*initialize)(fm_plan *, int layer, int normal, double scale, uint64_t seed);
+    void (*initialize_arrays)(fm_plan *); /* to what they begin as */
+    int (*initialize)(fm_plan *, int layer, int normal, double scale, uint64_t seed);
     void (*pack)(const fm_plan *, void *vector, const fm_array *, const void *values);
     void (*unpack)(const fm_plan *, const void *vector, const fm_array *, void *values);
     double (*squares)(const fm_plan *);
@@ -24,7 +26,7 @@ typedef struct {
     int (*forward)(const fm_plan *, const fm_input *, ptrdiff_t rows, void *const *outs);
     int (*evaluate)(const fm_plan *, const fm_input *, const fm_target *, ptrdiff_t rows, double *loss, double *correct,
                     int threads);
-    int (*train)(fm_plan *, fm_epoch *);
+    int (*advance)(fm_plan *, fm_run *, ptrdiff_t batches, double seconds, int *by_step);
     int (*train_forward)(fm_plan *, const fm_input *, ptrdiff_t rows, uint64_t seed, void *out);
     int (*train_backward)(fm_plan *, const void *output_gradient, ptrdiff_t rows, double learning_rate, double l2);
     int (*gradients)(const fm_plan *, const fm_input *, const fm_target *, const void *output_gradient, ptrdiff_t rows,
@@ -36,15 +38,15 @@ typedef struct {
     int (*loss_rows)(const fm_kernels *, int loss, double parameter, const void *p, const fm_target *, ptrdiff_t rows,
                      ptrdiff_t n, void *values, void *d, double *correct);
     void (*optimizer_update)(const fm_kernels *, int optimizer, const fm_hyper *, const double powers[2], void *w,
-                             const void *g, void *slot_0, void *slot_1, ptrdiff_t count);
+                             const void *g, void *const *slots, ptrdiff_t count);
     void (*elementary)(const fm_kernels *, int function, void *out, const void *in, ptrdiff_t count);
     int (*all_finite)(const fm_kernels *, const void *values, ptrdiff_t count);
 } fm_typed_plan;
 
 extern const fm_typed_plan fm_typed_plan_f32, fm_typed_plan_f64;
 
-/* The snapshot that a batch with a loss that is not finite returns to. */
-void fm_plan_keep(fm_plan *);
+/* A copy of the state, and back to it: what was the state then is the copy.  fm_plan_keep returns whether it was interrupted. */
+int fm_plan_keep(fm_plan *);
 void fm_plan_restore(fm_plan *);
 
 /* Threads for `rows` rows through the network `passes` times: as many as are allowed while each has enough multiply-adds

@@ -1,0 +1,125 @@
+# Included by _kernels.pyx: training, batch after batch on the same rows.
+
+cdef class Run:
+    """Mini-batches of a plan on given rows, epochs at a time, from a cursor that goes on with every call of `advance`.
+
+    X, y and sample_weight are looked through once; class numbers and orders are copied, other arrays read where they lie.
+    `loss` (name, parameter) takes the place of compile's.  With `check_rows` an X of the plan's dtype need not have been seen
+    to be finite: NotFiniteInput comes before the first batch that is not.  With `squares` the third column of `sums` is
+    filled.  `reference.Run` is its readable twin.
+    """
+    cdef readonly Plan plan
+    cdef c.fm_run c_run
+    cdef ptrdiff_t count # rows of X
+    cdef list rows, epochs # what c_run points to
+    cdef readonly Array sums
+
+    def __init__(self, Plan plan not None, X, y, sample_weight=None, *, ptrdiff_t batch_size, seed, bint shuffle,
+                 loss=None, threads=None, bint check_rows=False, bint squares=False):
+        cdef c.fm_run *run = &self.c_run
+        cdef Array x = plan.as_rows(X)
+        self.plan = plan
+        self.rows = [x]
+        self.epochs = []
+        plan.describe(x, &run.input, &run.rows)
+        if x.ndim != 2 or batch_size < 1:
+            raise ValueError("X needs two dimensions and batch_size at least 1")
+        run.target = plan.target(loss, y, sample_weight, run.rows, self.rows)
+        run.batch_size = batch_size
+        run.seed = index(seed)
+        run.threads = threads or 0
+        run.check_rows = check_rows
+        run.squares = squares
+        self.count = run.rows
+        run.epochs = run.epoch = run.batch = 0
+        run.orders = NULL
+        run.order = NULL
+        run.drawn = -1
+        if shuffle:
+            room = np.empty(run.rows, np.int64)
+            self.rows.append(room)
+            run.order = <int64_t *>cnp.PyArray_DATA(<Array>room)
+
+    def begin(self, learning_rates, *, epoch=0, order=None, l2=None):
+        """Sets the cursor before the first of as many epochs as learning_rates (epochs, batches) has rows.
+
+        Shuffling numbers them from `epoch` on; an `order` (epochs, any number), int64 row numbers of X, takes its place, and
+        each epoch is of those rows.  `l2`, like the learning rates, takes the place of the hyperparameter.
+        """
+        cdef c.fm_run *run = &self.c_run
+        cdef list keep = []
+        cdef uint32_t number = index(epoch)
+        cdef Array given = None if order is None else row_numbers(order, len(learning_rates), self.count)
+        cdef ptrdiff_t rows = self.count if given is None else cnp.PyArray_DIM(given, 1)
+        shape = len(learning_rates), (rows + run.batch_size - 1) // run.batch_size
+        if not shape[0] or not rows:
+            raise ValueError("there is nothing to train, expected a row of learning_rates and of order for each epoch")
+        cdef Array rates = own(ready(learning_rates, cnp.NPY_FLOAT64, shape, "learning_rates"))
+        cdef const double *of_steps = penalties(l2, shape, keep)
+        cdef Array sums = np.full((shape[0], 3), np.nan)
+        self.sums = sums
+        self.epochs = [rates, given, sums, *keep]
+        run.learning_rates = <const double *>cnp.PyArray_DATA(rates)
+        run.l2 = of_steps
+        run.orders = NULL
+        if given is not None:
+            run.orders = <const int64_t *>cnp.PyArray_DATA(given)
+        run.sums = <double *>cnp.PyArray_DATA(sums)
+        run.rows = rows
+        run.epochs = shape[0]
+        run.number = number
+        run.drawn = -1
+        run.epoch = run.batch = 0
+
+    @property
+    def batches(self):
+        """Batches of an epoch."""
+        return (self.c_run.rows + self.c_run.batch_size - 1) // self.c_run.batch_size
+
+    @property
+    def check_rows(self):
+        """Whether X is looked through: an attribute that may be set."""
+        return bool(self.c_run.check_rows)
+
+    @check_rows.setter
+    def check_rows(self, bint value):
+        self.c_run.check_rows = value
+
+    @property
+    def epoch(self):
+        """Epochs done since `begin`; their sums are the first rows of `sums`: losses, correct rows, squares after it."""
+        return self.c_run.epoch
+
+    @property
+    def batch(self):
+        """Batches done of the next epoch; its sums so far are in its row of `sums`."""
+        return self.c_run.batch
+
+    @property
+    def finished(self):
+        """Whether all epochs are done."""
+        return self.c_run.epoch == self.c_run.epochs
+
+    def advance(self, double seconds=np.inf, batches=None):
+        """Trains the next batches, at most so many, until the seconds have passed, but at least one.
+
+        FloatingPointError: the loss of the batch at the cursor is not finite, or its step leads to weights or a state that are
+        not; the plan has the last that are finite.
+        """
+        cdef int status, by_step = 0
+        cdef c.fm_run *run = &self.c_run
+        cdef Plan plan = self.plan
+        cdef ptrdiff_t most = 2**62 if batches is None else batches
+        if run.epoch == run.epochs or most < 1:
+            raise RuntimeError("the run has no epochs left: begin others")
+        with plan.changing():
+            plan.check_compiled()
+            plan.forward_rows = 0
+            with nogil:
+                status = c.fm_plan_advance(&plan.c_plan, run, most, seconds, &by_step)
+            if status == c.FM_BAD_INPUT:
+                raise NotFiniteInput("X contains NaN or infinity, expected finite values")
+            if status == c.FM_NOT_FINITE:
+                raise FloatingPointError(f"the step of batch {run.batch} leads to weights that are not finite" if by_step
+                                         else f"the loss of batch {run.batch} is not finite")
+            check(status)

@@ -1,0 +1,34 @@
+/* Whether somebody wants long work to end. */
+#include "interrupt.h"
+
+#include <string.h>
+
+#include "system.h"
+
+#define SECONDS 0.05
+#define PART ((size_t)16 << 20) /* bytes: some milliseconds */
+
+static int (*ask)(void);
+static _Thread_local double asked_at;
+
+void fm_set_interrupt(int (*asked)(void)) { ask = asked; }
+
+int fm_interrupted(void)
+{
+    if (!ask) return 0;
+    const double now = fm_seconds();
+    if (now - asked_at < SECONDS) return 0;
+    asked_at = now;
+    return ask();
+}
+
+int fm_copy(void *to, const void *from, size_t bytes)
+{
+    while (bytes > PART) {
+        memcpy(to, from, PART);
+        to = (char *)to + PART, from = (const char *)from + PART, bytes -= PART;
+        if (fm_interrupted()) return 1;
+    }
+    memcpy(to, from, bytes);
+    return 0;
+}

@@ -1,0 +1,102 @@
+/* How training's buffers are laid out in one allocation. */
+
+/* Rows that go through a phase together: whole cache lines of batch rows, for the transposed deltas, which should stay in
+   the second-level cache; three panels of them fill a tile. */
+static ptrdiff_t chunk_rows(ptrdiff_t rows, ptrdiff_t widest)
+{
+    const ptrdiff_t fitting = CHUNK_BYTES / (widest * (ptrdiff_t)sizeof(real)), padded = (rows + L - 1) / L * L;
+    const ptrdiff_t most = fitting < 3 * L ? 3 * L : fitting / (3 * L) * (3 * L);
+    return padded < most ? padded : most;
+}
+
+static int link_is_fused(const fm_target *target)
+{
+    return target && target->loss >= 0 && fm_losses[target->loss].link >= 0;
+}
+
+/* Columns of a target's rows. */
+static ptrdiff_t target_columns(const fm_plan *plan, const fm_target *target)
+{
+    return plan->n_out / fm_losses[target->loss].outputs;
+}
+
+static int keeps_z(const fm_plan *plan, int l, int fused)
+{
+    return !(fused && l == plan->layer_count - 1) && fm_activations[plan->layers[l].activation].from_z;
+}
+
+/* Whether a plan trains with batch rows in the lanes (lines.h): inputs leave a lane for the bias, and a row activation that
+   no loss is fused with would need whole rows. */
+static int trains_in_lines(const fm_plan *plan, int fused)
+{
+    int plain = plan->narrow && plan->n_in < L;
+    for (int l = 0; l < plan->layer_count; l++) plain &= plan->layers[l].dropout == 0;
+    return plain && (fused || plan->layers[plan->layer_count - 1].activation < FM_ACTIVATIONS);
+}
+
+/* Whether a step's second phase may be a relay: where rows are more data than weights, passing them between cores costs
+   more. */
+static int may_relay(const fm_plan *plan, int fused, ptrdiff_t rows, int workers)
+{
+    ptrdiff_t widths = 0;
+    for (int l = 0; l < plan->layer_count; l++) widths += plan->layers[l].n_in + plan->layers[l].n_out;
+    return workers > 1 && !trains_in_lines(plan, fused) && rows * widths > 2 * plan->size;
+}
+
+static void stage_lay_out(training_stage *s, const fm_plan *plan, stage_arena *arena, int fused, ptrdiff_t rows, int workers,
+                          int with_gradient)
+{
+    TAKE(training_stage, 1); /* where s is, once it is no longer measured */
+    const int relays = may_relay(plan, fused, rows, workers);
+    /* the last worker's rows of a panel end apart from the first one's of the next */
+    const ptrdiff_t panel = ((rows + (workers > 1 ? APART_LINES : 0)) | 1) * L;
+    const ptrdiff_t lines = trains_in_lines(plan, fused) ? padded(rows) : 0;
+    s->rows = rows, s->panel = panel, s->workers = workers, s->training = 0, s->fused = s->skip_link = fused;
+    s->layers = TAKE(stage_layer, plan->layer_count);
+    s->input = TAKE(real, count_panels(plan->n_in) * panel);
+    s->x_lines = lines ? TAKE(real, lines * plan->n_in) : NULL;
+    for (int l = 0; l < plan->layer_count; l++) {
+        const fm_layer *layer = &plan->layers[l];
+        stage_layer b = {0};
+        if (layer->dropout > 0) {
+            b.x = TAKE(real, count_panels(layer->n_in) * panel);
+            b.factor = TAKE(real, count_panels(layer->n_in) * panel);
+        }
+        b.a = TAKE(real, count_panels(layer->n_out) * panel);
+        b.z = keeps_z(plan, l, fused) ? TAKE(real, count_panels(layer->n_out) * panel) : b.a;
+        b.d = TAKE(real, count_panels(layer->n_out) * panel);
+        if (lines) {
+            b.a_lines = TAKE(real, lines * layer->n_out);
+            b.z_lines = keeps_z(plan, l, fused) ? TAKE(real, lines * layer->n_out) : b.a_lines;
+            b.d_lines = TAKE(real, lines * layer->n_out);
+        }
+        if (layer->kept >= 0) b.beside = TAKE(real, count_panels(layer->n_out) * panel);
+        if (kind_of(layer)->buffers) kind_of(layer)->buffers(&b, layer, arena, rows);
+        if (arena->base) s->layers[l] = b;
+    }
+    s->targets = TAKE(real, padded(rows) * plan->n_out);
+    s->weights = TAKE(real, rows);
+    s->labels = TAKE(int64_t, rows);
+    s->values = TAKE(real, rows);
+    s->correct = TAKE(double, rows);
+    const ptrdiff_t n_in = count_panels(plan->n_in) * L;
+    s->chunk = chunk_rows(rows, plan->widest);
+    s->turned_size = s->chunk * (n_in > plan->widest ? n_in : plan->widest);
+    s->turned = TAKE(real, 2 * workers * s->turned_size);
+    s->done = relays ? TAKE(fm_progress, workers) : NULL;
+    s->gradient = with_gradient || relays ? TAKE(real, plan->size) : NULL;
+    s->input_gradient = NULL;
+}
+
+static training_stage *stage_new(const fm_plan *plan, int fused, ptrdiff_t rows, int workers, int with_gradient)
+{
+    training_stage measured, *s;
+    stage_arena arena = {NULL, 0};
+    stage_lay_out(&measured, plan, &arena, fused, rows, workers, with_gradient);
+    s = fm_alloc(arena.used);
+    if (!s) return NULL;
+    arena = (stage_arena){(char *)s, 0};
+    stage_lay_out(s, plan, &arena, fused, rows, workers, with_gradient);
+    return s;
+}
+#undef TAKE

@@ -1,0 +1,92 @@
+/* A fully connected layer: z = x.W + b. */
+
+static int dense_arrays(const fm_layer *layer, fm_array *arrays)
+{
+    arrays[0] = (fm_array){.name = "W", .rows = layer->n_in, .columns = layer->n_out, .is_matrix = 1, .decays = 1, .moves = 1};
+    arrays[1] = (fm_array){.name = "b", .rows = 1, .columns = layer->n_out, .moves = 1};
+    return layer->use_bias ? 2 : 1;
+}
+
+static const real *bias_of(const fm_plan *plan, int l)
+{
+    return plan->layers[l].use_bias ? array_of(plan, l, 1) : NULL;
+}
+
+static void dense_rows(const fm_plan *plan, int l, const layer_pass *pass)
+{
+    const fm_layer *layer = &plan->layers[l];
+    const dense_args d = {.z = pass->z, .a = pass->a, .c_panel = pass->panel, .x = pass->x, .x_row = pass->x_row,
+                          .x_panel = pass->x_panel, .w = array_of(plan, l, 0), .bias = bias_of(plan, l), .m = pass->rows,
+                          .k = layer->n_in, .n = layer->n_out, .activation = pass->activation,
+                          .parameter = (real)layer->parameter, .finite = pass->finite};
+    plan->kernels->dense_forward(&d);
+}
+
+/* Whether turning the weights moves fewer elements than turning the deltas, there and back. */
+static int turns_weights(const training_stage *s, const fm_layer *layer, ptrdiff_t rows)
+{
+    const ptrdiff_t in = count_panels(layer->n_in), out = count_panels(layer->n_out);
+    return in * out < count_panels(rows) * (in + out) && in * w_panel(layer->n_out) <= 2 * s->turned_size;
+}
+
+/* dx = d.W^T with batch rows in the lanes, so that W is read as it lies. */
+static void backward_by_deltas(const fm_plan *plan, const training_stage *s, int l, ptrdiff_t first, ptrdiff_t rows,
+                               real *dx, real *turned)
+{
+    const fm_kernels *kernels = plan->kernels;
+    const fm_layer *layer = &plan->layers[l];
+    real *dt = turned, *dxt = turned + s->turned_size;
+    const ptrdiff_t dt_panel = count_panels(layer->n_out) * L * L;
+    kernels->transpose(dt, dt_panel, s->layers[l].d + first * L, s->panel, rows, layer->n_out);
+    const input_gradient_args g = {
+        .dx = dxt, .dx_panel = count_panels(layer->n_in) * L * L, .w = array_of(plan, l, 0),
+        .d = dt, .d_panel = dt_panel, .m = rows, .k = layer->n_in, .n = layer->n_out};
+    kernels->input_gradient(&g);
+    kernels->transpose(dx, s->panel, dxt, g.dx_panel, layer->n_in, rows);
+}
+
+/* The same as a product with W^T. */
+static void backward_by_weights(const fm_plan *plan, const training_stage *s, int l, ptrdiff_t first, ptrdiff_t rows,
+                                real *dx, real *turned)
+{
+    const fm_kernels *kernels = plan->kernels;
+    const fm_layer *layer = &plan->layers[l];
+    kernels->transpose(turned, w_panel(layer->n_out), array_of(plan, l, 0),
+                       w_panel(layer->n_in), layer->n_in, layer->n_out);
+    const dense_args d = {.z = dx, .a = dx, .c_panel = s->panel, .x = s->layers[l].d + first * L, .x_row = L,
+                          .x_panel = s->panel, .w = turned, .m = rows, .k = layer->n_out, .n = layer->n_in,
+                          .one_chain = 1, .activation = FM_identity};
+    kernels->dense_forward(&d);
+}
+
+/* The gradient with respect to layer l's input, from its deltas, for rows in one chunk; `turned` holds two matrices in the
+   other orientation. */
+static void dense_backward(const step_work *w, int l, ptrdiff_t first, ptrdiff_t rows, real *dx, real *turned)
+{
+    const fm_plan *plan = w->plan;
+    const training_stage *s = w->stage;
+    if (turns_weights(s, &plan->layers[l], rows))
+        backward_by_weights(plan, s, l, first, rows, dx, turned);
+    else
+        backward_by_deltas(plan, s, l, first, rows, dx, turned);
+}
+
+static void dense_gradient(const step_work *w, const gradient_sink *sink, int l, gradient_part part)
+{
+    const fm_layer *layer = &w->plan->layers[l];
+    const training_stage *s = w->stage;
+    weight_gradient_args g = {
+        .sink = sink, .w_offset = layer->arrays[0].offset, .b_offset = layer->use_bias ? layer->arrays[1].offset : -1,
+        .d_in_lines = w->in_lines, .x = stage_input(s, l), .x_panel = s->panel,
+        .d = w->in_lines ? s->layers[l].d_lines : s->layers[l].d, .d_panel = s->panel, .m = w->rows, .k = layer->n_in,
+        .n = layer->n_out, .so_far = s->gradient, .first = part.first, .last = part.last, .next = w->input,
+        .next_order = w->next_rows ? w->order + w->first + w->rows + part.first : NULL};
+    const ptrdiff_t units = w->plan->kernels->weight_gradient_units(&g);
+    const ptrdiff_t next_end = w->next_rows < part.last ? w->next_rows : part.last;
+    g.next_rows = !l && next_end > part.first ? next_end - part.first : 0;
+    w->plan->kernels->weight_gradient(&g, units * part.share / part.shares, units * (part.share + 1) / part.shares);
+}
+
+static const layer_kind dense_kind = {
+    .arrays = dense_arrays, .takes_rows = 1, .forward = dense_rows, .backward = dense_backward, .gradient = dense_gradient,
+};

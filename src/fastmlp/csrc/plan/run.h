@@ -1,0 +1,209 @@
+/* Batch after batch of a run: their ways over the threads, the cursor, and what happens when training diverges. */
+
+/* The plan's stage for batches of `rows` rows, made anew when the size, the workers or the loss's kind change.  One that there
+   is no memory for leaves none. */
+static training_stage *stage_for(fm_plan *plan, int fused, ptrdiff_t rows, int workers)
+{
+    training_stage *s = plan->stage;
+    if (s && s->rows == rows && s->workers == workers && s->fused == fused) return s;
+    fm_free(s);
+    plan->stage = s = stage_new(plan, fused, rows, workers, !isinf(plan->hyper.global_clipnorm));
+    return s;
+}
+
+static void sum_rows(const training_stage *s, ptrdiff_t rows, double *loss, double *correct)
+{
+    for (ptrdiff_t r = 0; r < rows; r++) *loss += (double)s->values[r], *correct += s->correct[r];
+}
+
+/* Whether all of the plan's state is finite. */
+static int state_is_finite(const fm_plan *plan)
+{
+    int finite = plan->kernels->all_finite(plan->state.parameters, plan->size);
+    for (int i = 0; i < FM_MOST_SLOTS && plan->state.slots[i]; i++)
+        finite &= plan->kernels->all_finite(plan->state.slots[i], plan->size);
+    return finite;
+}
+
+/* Rows of the next batch, if they lie anywhere and a small part of the second-level cache takes them. */
+static ptrdiff_t rows_to_prefetch(const step_work *w, const fm_run *run)
+{
+    const ptrdiff_t left = run->rows - w->first - w->rows, rows = left < run->batch_size ? left : run->batch_size;
+    return w->order && rows * run->input.row_bytes <= NEXT_BYTES ? rows : 0;
+}
+
+static ptrdiff_t batches_of(const fm_run *run) { return (run->rows + run->batch_size - 1) / run->batch_size; }
+
+static int train_batch(fm_plan *plan, step_work *w, fm_run *run)
+{
+    const ptrdiff_t at = run->epoch * batches_of(run) + run->batch;
+    double *sums = run->sums + 3 * run->epoch, loss = sums[0], correct = sums[1];
+    w->first = run->batch * run->batch_size;
+    w->rows = run->rows - w->first < run->batch_size ? run->rows - w->first : run->batch_size;
+    w->next_rows = rows_to_prefetch(w, run);
+    if (run_rows(w)) return FM_INTERRUPTED;
+    if (w->bad_rows) return FM_BAD_INPUT;
+    sum_rows(w->stage, w->rows, &loss, &correct);
+    if (!isfinite(loss)) return FM_NOT_FINITE;
+    if (update(plan, w, run->learning_rates[at], run->l2 ? run->l2[at] : plan->hyper.l2)) return FM_INTERRUPTED;
+    sums[0] = loss, sums[1] = correct;
+    return FM_OK;
+}
+
+/* Every so often a few batches are made each way that may pay, and those between them the fastest way: alone for less than
+   about a millisecond, as on a machine that is busy with other things a second thread can cost more than it gives; and once
+   more soon after the start, should it have been disturbed.  The bits are the same. */
+enum { TRIAL = 3, SOON = 128, PERIOD = 512 };
+
+/* Alone comes first, so that the other threads are woken once. */
+static int possible_ways(const fm_plan *plan, const training_stage *s, int ways[WAYS])
+{
+    int count = 0;
+    if (s->workers == 1 || (double)s->rows * (double)plan->size <= 3e7) ways[count++] = ALONE;
+    if (s->done) ways[count++] = RELAYED;
+    if (s->workers > 1) ways[count++] = SHARED;
+    return count;
+}
+
+static ptrdiff_t trial_batch(const training_stage *s)
+{
+    return s->batches < SOON ? s->batches : (s->batches - SOON) % PERIOD;
+}
+
+/* The way of the next batch; *in_trial is 0 if it is the fastest one's. */
+static int choose_way(const fm_plan *plan, const training_stage *s, int *in_trial)
+{
+    int ways[WAYS];
+    const int count = possible_ways(plan, s, ways);
+    const ptrdiff_t trial = trial_batch(s) / TRIAL;
+    if ((*in_trial = trial < count)) return ways[trial];
+    int way = ways[0];
+    for (int i = 1; i < count; i++)
+        if (s->pace[ways[i]] < s->pace[way]) way = ways[i];
+    return way;
+}
+
+static int batch_in_way(fm_plan *plan, step_work *w, fm_run *run, int way)
+{
+    w->workers = way == ALONE ? 1 : w->stage->workers, w->relays = way == RELAYED;
+    return train_batch(plan, w, run);
+}
+
+/* The rest of an epoch, less than a batch, tells nothing about the others. */
+static int short_batch(fm_plan *plan, step_work *w, fm_run *run, ptrdiff_t rows)
+{
+    int in_trial;
+    const int alone = fm_workers_for(plan, rows, 3, w->stage->workers) == 1;
+    return batch_in_way(plan, w, run, alone ? ALONE : choose_way(plan, w->stage, &in_trial));
+}
+
+static int timed_batch(fm_plan *plan, step_work *w, fm_run *run)
+{
+    training_stage *s = w->stage;
+    int in_trial;
+    const ptrdiff_t left = run->rows - run->batch * run->batch_size;
+    if (left < s->rows) return short_batch(plan, w, run, left);
+    const int way = choose_way(plan, s, &in_trial);
+    const double start = fm_seconds();
+    const int status = batch_in_way(plan, w, run, way);
+    const double pace = fm_seconds() - start;
+    const ptrdiff_t batch = trial_batch(s) % TRIAL;
+    /* The first batch of a trial may have to wake a thread or find new memory: the best of the others counts.  Afterwards the
+       average follows what the machine does meanwhile. */
+    if (!in_trial)
+        s->pace[way] += (pace - s->pace[way]) / 16;
+    else if (batch == 1 || (batch && pace < s->pace[way]))
+        s->pace[way] = pace;
+    s->batches++;
+    return status;
+}
+
+/* The order of the epoch that the cursor is in. */
+static int take_order(step_work *w, fm_run *run)
+{
+    w->order = run->orders ? run->orders + run->epoch * run->rows : run->order;
+    if (run->orders || !run->order || run->drawn == run->epoch) return FM_OK;
+    run->drawn = -1;
+    if (fm_shuffle(run->order, run->rows, run->seed, run->number + (uint32_t)run->epoch)) return FM_INTERRUPTED;
+    run->drawn = run->epoch;
+    return FM_OK;
+}
+
+/* Trains the batch at the cursor and moves the cursor on. */
+static int next_batch(fm_plan *plan, step_work *w, fm_run *run)
+{
+    double *sums = run->sums + 3 * run->epoch;
+    if (run->batch == 0) sums[0] = sums[1] = 0;
+    int status = take_order(w, run);
+    if (status != FM_OK) return status;
+    const int whole = batches_of(run) == 1 && !w->order;
+    w->resident = whole && w->gathered;
+    status = timed_batch(plan, w, run);
+    w->gathered = whole;
+    if (status != FM_OK) return status;
+    if (++run->batch == batches_of(run)) {
+        if (run->squares) sums[2] = squares(plan);
+        run->batch = 0, run->epoch++;
+    }
+    return FM_OK;
+}
+
+/* Where a call began: the copy of the plan's state is of that time too. */
+typedef struct { ptrdiff_t epoch, batch; double loss, correct; } run_cursor;
+
+static void go_back(fm_plan *plan, fm_run *run, const run_cursor *begin)
+{
+    fm_plan_restore(plan);
+    run->epoch = begin->epoch, run->batch = begin->batch;
+    if (begin->batch) run->sums[3 * begin->epoch] = begin->loss, run->sums[3 * begin->epoch + 1] = begin->correct;
+}
+
+/* Some step since `begin` has led to values that are not finite: the steps before it are made again.  Which one it was is found
+   by looking after each, so that it does not depend on how many batches a call has trained. */
+static int remake(fm_plan *plan, step_work *w, fm_run *run, const run_cursor *begin)
+{
+    ptrdiff_t good = 0;
+    int status;
+    w->bad_rows = 0;
+    go_back(plan, run, begin);
+    if (fm_plan_keep(plan)) return FM_INTERRUPTED;
+    do status = next_batch(plan, w, run);
+    while (status == FM_OK && state_is_finite(plan) && ++good && run->epoch < run->epochs);
+    if (status == FM_INTERRUPTED) return status;
+    go_back(plan, run, begin);
+    if (fm_plan_keep(plan)) return FM_INTERRUPTED;
+    for (status = FM_OK; good && status == FM_OK; good--) status = next_batch(plan, w, run);
+    return status == FM_OK ? FM_NOT_FINITE : status;
+}
+
+static int run_batches(fm_plan *plan, step_work *w, fm_run *run, ptrdiff_t batches, double end)
+{
+    int status;
+    do status = next_batch(plan, w, run);
+    while (status == FM_OK && --batches > 0 && run->epoch < run->epochs && fm_seconds() < end);
+    return status;
+}
+
+static int advance(fm_plan *plan, fm_run *run, ptrdiff_t batches, double seconds, int *by_step)
+{
+    const ptrdiff_t rows = run->batch_size < run->rows ? run->batch_size : run->rows;
+    const run_cursor begin = {run->epoch, run->batch, run->sums[3 * run->epoch], run->sums[3 * run->epoch + 1]};
+    const double start = fm_seconds();
+    const int fused = link_is_fused(&run->target);
+    training_stage *s = stage_for(plan, fused, rows, fm_workers_for(plan, rows, 3, run->threads));
+    if (!s) return FM_NO_MEMORY;
+    if (fm_plan_keep(plan)) return FM_INTERRUPTED;
+    /* a copy of a large network must not cost more than a small part of the time */
+    const double least = 20 * (fm_seconds() - start);
+    s->training = 1, s->skip_link = fused;
+    step_work w = {.plan = plan, .stage = s, .input = &run->input, .target = &run->target, .seed = run->seed,
+                   .with_loss = 1, .backward = 1, .in_lines = s->x_lines != NULL,
+                   .check_rows = run->check_rows && run->input.type == plan->type};
+    const unsigned word = fm_fp_begin();
+    int status = run_batches(plan, &w, run, batches, start + (seconds > least ? seconds : least));
+    *by_step = status != FM_INTERRUPTED && !state_is_finite(plan);
+    if (*by_step) status = remake(plan, &w, run, &begin);
+    if (status == FM_INTERRUPTED) go_back(plan, run, &begin);
+    fm_fp_end(word);
+    return status;
+}

@@ -1,0 +1,135 @@
+"""What every layer is: a frozen description that knows its width, its arrays and what a Plan is told."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .. import registry, validation
+
+Array = np.ndarray[Any, Any]
+ActivationName = str | tuple[str, float]
+Factors = float | Mapping[str, float]
+
+
+class Layer:
+    """Base of all layers: frozen dataclasses, checked when they are made, no arithmetic.
+
+    Attributes
+    ----------
+    kind : str
+        The engine's kind of the layer; "" for what is lowered into the layers beside it.
+    takes_activation : bool
+        Whether an `Activation` may stand directly after it.
+    leads : bool
+        Whether it belongs directly after the input's width.
+    """
+
+    kind: ClassVar[str] = ""
+    takes_activation: ClassVar[bool] = False
+    leads: ClassVar[bool] = False
+
+    def width(self, n_in: int) -> int:
+        """Numbers of a row that come out."""
+        return n_in
+
+    def arrays(self, n_in: int) -> dict[str, tuple[int, ...]]:
+        """Names and shapes of its arrays, in the order of `Network.get_weights`."""
+        return {}
+
+    def spec(self, n_in: int) -> dict[str, Any]:
+        """What a Plan is told of it, beside its kind: see `reference.layers.NODE`."""
+        return {}
+
+    def words(self) -> str:
+        """Its name in the table of `Network.summary`: "dense, relu"."""
+        return type(self).__name__.lower()
+
+    def to_config(self) -> dict[str, Any]:
+        """A dict that JSON can hold; what came later than the first files is left out at its default."""
+        config: dict[str, Any] = {"type": type(self).__name__}
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            value = getattr(self, field.name)
+            if not field.metadata.get("optional") or value != field.default:
+                config[field.name] = dict(value) if isinstance(value, Mapping) else value
+        return config
+
+
+def trained_field(default: Any) -> Any:
+    """A field of layers with arrays, of how they are trained."""
+    return dataclasses.field(default=default, kw_only=True, metadata={"optional": True})
+
+
+class Trained(Layer):
+    """A layer with arrays: `trainable`, and factors of the optimizer's learning rate and weight decay."""
+
+    trainable: bool
+    learning_rate: Factors
+    weight_decay: Factors
+
+    def _check_training(self) -> None:
+        set_field(self, "trainable", validation.boolean(self.trainable, "trainable"))
+        for name in ("learning_rate", "weight_decay"):
+            set_field(self, name, self._checked_factors(getattr(self, name), name))
+
+    def _checked_factors(self, value: Factors, name: str) -> Factors:
+        if not isinstance(value, Mapping):
+            return validation.real(value, name, minimum=0.0)
+        known = self._array_names()
+        for key in value:
+            if key not in known:
+                raise ValueError(f"{name} names the array {key!r}, expected {', '.join(known)}")
+        return {
+            key: validation.real(factor, f"{name} of {key}", minimum=0.0) for key, factor in value.items()
+        }
+
+    def _array_names(self) -> tuple[str, ...]:
+        """Those that gradients move."""
+        raise NotImplementedError
+
+    def training(self, n_in: int) -> dict[str, Any]:
+        """The part of `spec` that says how it is trained."""
+        found: dict[str, Any] = {"trainable": self.trainable}
+        for name in ("learning_rate", "weight_decay"):
+            value = getattr(self, name)
+            names = [key for key in self.arrays(n_in) if key in self._array_names()]
+            factors = dict(value) if isinstance(value, Mapping) else dict.fromkeys(names, value)
+            found[name] = {key: factor for key, factor in factors.items() if factor != 1.0}
+        return found
+
+
+def set_field(layer: Any, name: str, value: object) -> None:
+    object.__setattr__(layer, name, value)
+
+
+def short_repr(layer: Any, positional: Sequence[str]) -> str:
+    """The call that makes the layer, without what is left at its default."""
+    words = []
+    for field in dataclasses.fields(layer):
+        value = getattr(layer, field.name)
+        if value != field.default:
+            words.append(repr(value) if field.name in positional else f"{field.name}={value!r}")
+    return f"{type(layer).__name__}({', '.join(words)})"
+
+
+def named(value: object, argument: str) -> ActivationName:
+    """An activation as layers hold it."""
+    return short_activation(*registry.resolve_activation(value, argument))
+
+
+def short_activation(name: str, parameter: float) -> ActivationName:
+    """A name alone where the parameter is its default.
+
+    >>> short_activation("leaky_relu", 0.01), short_activation("leaky_relu", 0.2)
+    ('leaky_relu', ('leaky_relu', 0.2))
+    """
+    return name if parameter == registry.ACTIVATIONS[name][0] else (name, parameter)
+
+
+def activation_words(activation: ActivationName) -> str:
+    """An activation in the table of `Network.summary`."""
+    kind, parameter = registry.resolve_activation(activation)
+    return kind + ("" if isinstance(activation, str) else f"({parameter:g})")

@@ -1,0 +1,191 @@
+"""A network's layers as a whole: from what `Network` is given to resolved layers, and what follows."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import initializers, registry, validation
+from ..errors import listed, unknown
+from ..initializers import Initializer
+from .activation import Activation, Dropout
+from .base import ActivationName, Layer, named
+from .dense import Dense
+from .input import Rescaling, Standardize
+from .lowering import Node, nodes_of
+from .normalization import BatchNormalization, LayerNormalization
+from .scale import Scale
+from .skip import Add, Residual
+
+# By name, as files have them; Residual becomes other layers.
+LAYERS: dict[str, type[Any]] = {
+    cls.__name__: cls
+    for cls in (
+        Dense, Dropout, Rescaling, Standardize, BatchNormalization, LayerNormalization, Activation, Scale,
+        Add,
+    )
+}  # fmt: skip
+
+
+def resolve(
+    layers: object, activation: object, output: object, initializer: object
+) -> tuple[int, tuple[Layer, ...]]:
+    """The input's width and the layers, every `Dense` with its activation and initializer filled in.
+
+    Raises TypeError or ValueError where the layers do not make a network.
+    """
+    if isinstance(layers, (str, bytes)) or not isinstance(layers, (Sequence, np.ndarray)):
+        raise TypeError(
+            f"layers is a {type(layers).__name__}, expected a list: the input's width, then layers"
+        )
+    if len(layers) < 2:
+        raise ValueError(
+            f"layers has {len(layers)} elements, expected the input's width and at least one layer"
+        )
+    if isinstance(layers[0], Layer):
+        raise TypeError(f"layers begins with {layers[0]!r}, expected the input's width")
+    n_in = validation.integer(layers[0], "layers[0], the input's width,", 1, validation.MAX_UNITS)
+    found = _expanded([_layer(layer, f"layers[{i}]") for i, layer in enumerate(layers[1:], 1)])
+    _check_order(found)
+    filled = _filled(found, activation, output, initializers.resolve(initializer or initializers.DEFAULT))
+    check(filled, n_in)
+    return n_in, filled
+
+
+def _layer(value: object, argument: str) -> Layer:
+    if isinstance(value, Layer):
+        return value
+    try:
+        return Dense(validation.integer(value, argument, 1, validation.MAX_UNITS))
+    except TypeError:
+        known = listed([*LAYERS, Residual.__name__])
+        raise TypeError(f"{argument} is {value!r}, expected a width or one of {known}") from None
+
+
+def _expanded(layers: Sequence[Layer], before: int = 0) -> list[Layer]:
+    """With each Residual written out; `before` layers stand before these."""
+    found: list[Layer] = []
+    for layer in layers:
+        if not isinstance(layer, Residual):
+            found.append(layer)
+            continue
+        place = before + len(found)
+        inside = [_layer(item, f"layers[{i}] of a Residual") for i, item in enumerate(layer.layers)]
+        found += _expanded(inside, place)
+        found.append(_added(place, layer))
+    return found
+
+
+def _added(place: int, layer: Residual) -> Add:
+    if place < 1:
+        raise ValueError(f"layers[1] is {layer!r}, expected a layer before it, whose output it adds")
+    return Add(place)
+
+
+def _check_order(layers: Sequence[Layer]) -> None:
+    for i, layer in enumerate(layers):
+        before = layers[i - 1] if i else None
+        if layer.leads and i > 0:
+            raise ValueError(f"layers[{i + 1}] is {layer!r}, which belongs directly after the input's width")
+        if isinstance(layer, Activation) and not (before and before.takes_activation):
+            raise ValueError(
+                f"layers[{i + 1}] is {layer!r}, expected it after a layer that may have one and has none"
+            )
+    if not any(isinstance(layer, Dense) for layer in layers):
+        raise ValueError(f"layers has {list(layers)} after the input, expected a width or a Dense layer")
+    if isinstance(layers[-1], Dropout):
+        raise ValueError(f"layers ends with {layers[-1]!r}, expected a layer that it acts on")
+
+
+def _filled(
+    layers: Sequence[Layer], activation: object, output: object, initializer: Initializer
+) -> tuple[Layer, ...]:
+    dense = [i for i, layer in enumerate(layers) if isinstance(layer, Dense)]
+    # A Dense whose activation stands apart, after a normalisation say, has none of its own.
+    apart = {
+        i
+        for i, end in zip(dense, [*dense[1:], len(layers)], strict=True)
+        if any(isinstance(layer, Activation) for layer in layers[i + 1 : end])
+    }
+    taking = [i for i in dense if i not in apart]
+    names: dict[int, ActivationName] = dict.fromkeys(apart, "identity")
+    hidden = [i for i in taking if i != dense[-1]]
+    names.update(zip(hidden, _hidden_activations(activation, len(hidden)), strict=True))
+    names.setdefault(dense[-1], named(output, "output"))
+    return tuple(
+        dataclasses.replace(
+            layer, activation=layer.activation or names[i], initializer=layer.initializer or initializer
+        )
+        if isinstance(layer, Dense)
+        else layer
+        for i, layer in enumerate(layers)
+    )
+
+
+def _hidden_activations(activation: object, hidden: int) -> list[ActivationName]:
+    """One for each hidden layer, from one for all or a list."""
+    if isinstance(activation, list):
+        if len(activation) != hidden:
+            raise ValueError(
+                f"activation has {len(activation)} names, expected one for each of {hidden} hidden layers"
+            )
+        return [named(item, f"activation[{i}]") for i, item in enumerate(activation)]
+    return [named(activation, "activation")] * hidden
+
+
+def check(layers: Sequence[Layer], n_in: int) -> None:
+    """Raises ValueError unless resolved layers, in this order, make a network."""
+    _check_order(layers)
+    for node in nodes_of(n_in, layers)[:-1]:
+        name, _ = node.activation
+        if registry.ACTIVATIONS[name][1] == "row":
+            raise ValueError(f"activation {name!r} is in a hidden layer, expected it in the last one alone")
+
+
+def nodes_with_arrays(n_in: int, layers: Sequence[Layer]) -> list[Node]:
+    """The nodes that have parameters, in the order of `Network.get_weights`."""
+    return [node for node in nodes_of(n_in, layers) if node.shapes]
+
+
+def sizes(n_in: int, layers: Sequence[Layer]) -> tuple[int, ...]:
+    """The input's width and every dense layer's."""
+    return (n_in, *(layer.units for layer in layers if isinstance(layer, Dense)))
+
+
+def parameter_shapes(n_in: int, layers: Sequence[Layer]) -> dict[str, tuple[int, ...]]:
+    """Names and shapes in the order of `Network.get_weights`: "layers.0.W", "layers.0.b", "layers.1.W"..."""
+    return {
+        f"layers.{i}.{name}": shape
+        for i, node in enumerate(nodes_with_arrays(n_in, layers))
+        for name, shape in node.shapes.items()
+    }
+
+
+def table(n_in: int, layers: Sequence[Layer]) -> list[str]:
+    """The lines of `Network.summary`: layer, output shape, parameters, and the total."""
+    rows = [("input", n_in, 0)]
+    for layer in layers:
+        width = rows[-1][1]
+        count = sum(math.prod(shape) for shape in layer.arrays(width).values())
+        rows.append((layer.words(), layer.width(width), count))
+    cells = [("Layer", "Output shape", "Parameters")]
+    cells += [(name, f"(rows, {width})", str(count)) for name, width, count in rows]
+    cells += [("Total", "", str(sum(count for *_, count in rows)))]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = [f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:>{widths[2]}}" for a, b, c in cells]
+    rule = "-" * len(lines[0])
+    return [lines[0], rule, *lines[1:-1], rule, lines[-1]]
+
+
+def from_config(config: dict[str, Any]) -> Layer:
+    """The layer of a dict made by `Layer.to_config`."""
+    fields = dict(config)
+    name = fields.pop("type")
+    if name not in LAYERS:
+        raise unknown("layer", name, LAYERS)
+    layer: Layer = LAYERS[name](**fields)
+    return layer

@@ -1,0 +1,94 @@
+"""The fully connected layer."""
+
+from __future__ import annotations
+
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, ClassVar
+
+from .. import initializers, registry, validation
+from ..initializers import Initializer
+from .base import (
+    ActivationName,
+    Factors,
+    Trained,
+    activation_words,
+    named,
+    set_field,
+    short_repr,
+    trained_field,
+)
+
+
+@dataclass(frozen=True)
+class Dense(Trained):
+    """A fully connected layer: a = activation(x @ W + b), W of shape (n_in, units), b of shape (units,).
+
+    Parameters
+    ----------
+    units : int
+        Number of outputs, at least 1.
+    activation : str or (str, float), optional
+        A name, or a name and its parameter: ``("leaky_relu", 0.2)``.  None takes the network's: its
+        `activation` in a hidden layer, its `output` in the last one.
+    use_bias : bool
+        Whether there is a b.
+    initializer : str or (str, float), optional
+        How W begins (see `fastmlp.initializers`); None takes the network's.
+    trainable : bool
+        Whether training changes its arrays.
+    learning_rate, weight_decay : float or mapping
+        Factors of the optimizer's, 0 or more, of all its arrays or by name: ``{"b": 0.1}``.  The second is
+        one of l2 as well.
+
+    Examples
+    --------
+    >>> from fastmlp import Dense
+    >>> Dense(10, "softmax")
+    Dense(10, 'softmax')
+    """
+
+    units: int
+    activation: ActivationName | None = None
+    _: KW_ONLY
+    use_bias: bool = True
+    initializer: Initializer | None = None
+    trainable: bool = trained_field(True)
+    learning_rate: Factors = trained_field(1.0)
+    weight_decay: Factors = trained_field(1.0)
+
+    kind: ClassVar[str] = "dense"
+
+    def __post_init__(self) -> None:
+        set_field(self, "units", validation.integer(self.units, "units", 1, validation.MAX_UNITS))
+        if self.activation is not None:
+            set_field(self, "activation", named(self.activation, "activation"))
+        set_field(self, "use_bias", validation.boolean(self.use_bias, "use_bias"))
+        if self.initializer is not None:
+            set_field(self, "initializer", initializers.resolve(self.initializer))
+        self._check_training()
+
+    def __repr__(self) -> str:
+        return short_repr(self, ("units", "activation"))
+
+    @property
+    def takes_activation(self) -> bool:  # type: ignore[override]
+        return self.activation in (None, "identity")
+
+    def width(self, n_in: int) -> int:
+        return self.units
+
+    def arrays(self, n_in: int) -> dict[str, tuple[int, ...]]:
+        bias = {"b": (self.units,)} if self.use_bias else {}
+        return {"W": (n_in, self.units), **bias}
+
+    def _array_names(self) -> tuple[str, ...]:
+        return ("W", "b") if self.use_bias else ("W",)
+
+    def spec(self, n_in: int) -> dict[str, Any]:
+        name, parameter = registry.resolve_activation(self.activation)
+        own = {"units": self.units, "activation": name, "parameter": parameter, "use_bias": self.use_bias}
+        return {**own, **self.training(n_in)}
+
+    def words(self) -> str:
+        assert self.activation is not None
+        return f"dense, {activation_words(self.activation)}"

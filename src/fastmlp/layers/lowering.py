@@ -1,0 +1,109 @@
+"""The one pass from a network's layers to the nodes of its plan.
+
+An activation goes into the node before it, dropout into the one that reads it, preprocessing into the input;
+what is left is a node each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from .. import registry
+from .activation import Activation, Dropout
+from .base import Array, Layer
+from .input import Preprocessing
+from .skip import Add
+
+
+@dataclass(frozen=True)
+class Node:
+    """A layer of the plan: its description, the width of its input, and what was lowered into it."""
+
+    layer: Layer
+    n_in: int
+    activation: tuple[str, float]
+    dropout: float  # of its input
+    source: int = -1  # the number of the node that an Add adds
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Names and shapes of its arrays."""
+        return self.layer.arrays(self.n_in)
+
+    def spec(self) -> dict[str, Any]:
+        """The one form in which it goes to a Plan."""
+        name, parameter = self.activation
+        own = self.layer.spec(self.n_in)
+        return {
+            "kind": self.layer.kind,
+            **own,
+            "activation": name,
+            "parameter": parameter,
+            "dropout": self.dropout,
+            "source": self.source,
+        }
+
+
+def nodes_of(n_in: int, layers: Sequence[Layer]) -> list[Node]:
+    """The nodes of resolved layers, in order."""
+    found: list[Node] = []
+    owner: dict[int, int] = {}  # the node that ends with the layer of a place
+    rate, width = 0.0, n_in
+    for place, layer in enumerate(layers, 1):
+        if isinstance(layer, Dropout):
+            rate = 1 - (1 - rate) * (1 - layer.rate)
+        elif isinstance(layer, Activation):
+            last = found[-1]
+            found[-1] = replace(last, activation=registry.resolve_activation(layer.activation))
+            owner = {at: node for at, node in owner.items() if node != len(found) - 1}
+            owner[place] = len(found) - 1
+        elif layer.kind:
+            own = layer.spec(width)
+            activation = own.get("activation", "identity"), own.get("parameter", 0.0)
+            source = _source(layer, place, owner, found, width) if isinstance(layer, Add) else -1
+            found.append(Node(layer, width, activation, rate, source))
+            owner[place] = len(found) - 1
+            rate, width = 0.0, layer.width(width)
+    return found
+
+
+def _source(layer: Add, place: int, owner: dict[int, int], found: Sequence[Node], width: int) -> int:
+    if layer.from_layer not in owner:
+        known = ", ".join(map(str, owner)) or "none"
+        raise ValueError(
+            f"layers[{place}] is {layer!r}, expected the place of an earlier layer's output, one of {known}"
+        )
+    source = owner[layer.from_layer]
+    node = found[source]
+    if node.layer.width(node.n_in) != width:
+        came = node.layer.width(node.n_in)
+        raise ValueError(f"layers[{place}] is {layer!r}, whose layer has width {came}, expected {width}")
+    return source
+
+
+def input_vectors(
+    n_in: int, layers: Sequence[Layer], dtype: np.dtype[Any]
+) -> tuple[Array | None, Array | None]:
+    """The input's shift and divisor, float64 (n_in,), None where they do nothing."""
+    for layer in layers:
+        if isinstance(layer, Preprocessing):
+            shift, divisor = layer.shift_and_divisor(n_in)
+            _check_held(shift, divisor, dtype, type(layer).__name__)
+            return shift if shift.any() else None, divisor if (divisor != 1).any() else None
+    return None, None
+
+
+def _check_held(shift: Array, divisor: Array, dtype: np.dtype[Any], name: str) -> None:
+    with np.errstate(over="ignore", under="ignore"):
+        held = (
+            np.isfinite(shift.astype(dtype))
+            & np.isfinite(divisor.astype(dtype))
+            & (divisor.astype(dtype) != 0)
+        )
+    if not held.all():
+        i = int(np.flatnonzero(~held)[0])
+        raise ValueError(f"{name} is (x - {shift[i]:g}) / {divisor[i]:g}, which {dtype} cannot hold")

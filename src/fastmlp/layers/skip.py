@@ -1,0 +1,71 @@
+"""Skip connections: a layer's output beside a later layer's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from .. import validation
+from .base import Layer, set_field, short_repr
+
+
+@dataclass(frozen=True)
+class Add(Layer):
+    """x + the output of an earlier layer, which must be as wide.
+
+    Parameters
+    ----------
+    from_layer : int
+        Which one: its place in the list that `Network` takes, where the input's width is 0.  It has arrays or
+        is an Add; where an `Activation` belongs to it, the place is that one's.
+
+    Examples
+    --------
+    >>> from fastmlp import Activation, Add, Dense, Network
+    >>> net = Network([4, Dense(8, "relu"), Dense(8), Add(1), Activation("relu"), 2], seed=0)
+    """
+
+    from_layer: int
+
+    kind: ClassVar[str] = "add"
+    takes_activation: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        set_field(self, "from_layer", validation.integer(self.from_layer, "from_layer", 1))
+
+    def __repr__(self) -> str:
+        return short_repr(self, ("from_layer",))
+
+    def words(self) -> str:
+        return f"add, {self.from_layer}"
+
+
+@dataclass(frozen=True)
+class Residual(Layer):
+    """x + f(x), f being layers that keep the width: in a network these layers and an `Add`.
+
+    Parameters
+    ----------
+    layers : sequence of int or Layer
+        As `Network` takes them.  A layer with arrays must stand before the block.
+
+    References
+    ----------
+    He, Zhang, Ren and Sun, "Deep Residual Learning for Image Recognition", arXiv:1512.03385.
+
+    Examples
+    --------
+    >>> from fastmlp import Dense, Network, Residual
+    >>> Network([4, 8, Residual([Dense(16, "relu"), Dense(8, "identity")]), 2], seed=0).layers[-2]
+    Add(1)
+    """
+
+    layers: Sequence[Any]
+
+    def __post_init__(self) -> None:
+        if isinstance(self.layers, (str, bytes)) or not isinstance(self.layers, Sequence):
+            raise TypeError(f"layers is a {type(self.layers).__name__}, expected a list of layers")
+        if not self.layers:
+            raise ValueError("layers is empty, expected one layer or more")
+        set_field(self, "layers", tuple(self.layers))

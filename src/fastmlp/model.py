@@ -1,0 +1,334 @@
+"""`Model`: a network's description, plan and compile state, which the rooms below `Network` work on."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+
+from . import optimizers, registry, validation
+from ._kernels import Plan, Predictor
+from .errors import NotCompiledError
+from .layers import Layer, chain, lowering
+from .metrics import Metric, check_metrics
+from .optimizers import Optimizer
+
+Array = np.ndarray[Any, Any]
+M = TypeVar("M", bound="Model")
+PythonLoss = Callable[[Array, Array], tuple[float, Array]]
+Loss = str | tuple[str, float] | PythonLoss
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """What `Network.compile` was told, in one piece: who reads it beside another compile has all of one."""
+
+    optimizer: Optimizer
+    loss: Any  # a name, a function in Python, or None: what fits the targets
+    parameter: float
+    metrics: tuple[Metric, ...]
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What a network is measured by on certain targets."""
+
+    loss: Any  # a name, or a function in Python
+    parameter: float
+    metrics: tuple[Metric, ...]
+
+    @property
+    def named(self) -> tuple[str, float]:
+        """Name and parameter, for the plan."""
+        return self.loss, self.parameter
+
+    @property
+    def in_python(self) -> bool:
+        """Whether the loss is a function in Python."""
+        return not isinstance(self.loss, str)
+
+    @property
+    def counts_accuracy(self) -> bool:
+        """Whether the plan counts the correct rows itself, beside the loss."""
+        return not self.in_python and self.loss in registry.CLASS_LOSSES and "accuracy" in self.metrics
+
+
+NOT_COMPILED = "the network is not compiled, expected a call of compile() first"
+
+
+class Model(Predictor):
+    """A network as files, training and exports see it; `Network` is its face.
+
+    Attributes
+    ----------
+    layers : tuple
+    seed : int
+    plan : Plan
+    stop_training : bool
+        What a callback sets to end `fit` after the epoch.
+    epochs_done : int
+        Since compile: the number of the next epoch, which shuffling depends on.
+    """
+
+    layers: tuple[Layer, ...]
+    seed: int
+    plan: Plan
+    stop_training: bool
+    epochs_done: int
+    _compiled: Compiled | None
+
+    def _build(
+        self, n_in: int, layers: tuple[Layer, ...], dtype: np.dtype[Any], seed: int, isa: str | None
+    ) -> None:
+        """Everything but the weights, which stay zero."""
+        nodes = [node.spec() for node in lowering.nodes_of(n_in, layers)]
+        shift, divisor = lowering.input_vectors(n_in, layers, dtype)
+        super().__init__(
+            Plan(n_in, nodes, dtype=dtype.name, input_shift=shift, input_divisor=divisor, isa=isa)
+        )
+        self.layers = layers
+        self.seed = seed
+        self._compiled = None
+        self.stop_training = False
+        self._isa = isa
+        self.epochs_done = 0
+
+    @property
+    def layer_sizes(self) -> tuple[int, ...]:
+        """The width of the input and of every dense layer."""
+        return chain.sizes(self.plan.n_in, self.layers)
+
+    @property
+    def num_parameters(self) -> int:
+        """How many weights and biases there are."""
+        return sum(int(np.prod(shape)) for shape in self._shapes().values())
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """float32 or float64."""
+        return self.plan.dtype
+
+    @property
+    def isa(self) -> str:
+        """The instruction set that runs."""
+        return self.plan.isa
+
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        return chain.parameter_shapes(self.plan.n_in, self.layers)
+
+    # ---- compile state ----
+
+    @property
+    def optimizer(self) -> Optimizer | None:
+        """As given to `compile`; a callback may put another learning rate in its place."""
+        return None if self._compiled is None else self._compiled.optimizer
+
+    @optimizer.setter
+    def optimizer(self, optimizer: Optimizer) -> None:
+        if self._compiled is None:
+            raise NotCompiledError(NOT_COMPILED)
+        self._compiled = dataclasses.replace(self._compiled, optimizer=optimizer)
+
+    @property
+    def loss(self) -> Any:
+        """As given to `compile`, a name without its parameter."""
+        return None if self._compiled is None else self._compiled.loss
+
+    @property
+    def loss_parameter(self) -> float:
+        """The parameter of a loss that has one."""
+        return 0.0 if self._compiled is None else self._compiled.parameter
+
+    @property
+    def metrics(self) -> list[Metric]:
+        """As given to `compile`."""
+        return [] if self._compiled is None else list(self._compiled.metrics)
+
+    def objective_for(self, y: object) -> Objective:
+        """The loss and the metrics of `compile`, the loss that fits y where it was left open."""
+        compiled = self._compiled
+        if compiled is None:
+            raise NotCompiledError(NOT_COMPILED)
+        loss = compiled.loss
+        if loss is None:
+            shape = validation.numeric(y, "y").shape
+            labels = len(shape) == 1 or shape[1:] == (1,)
+            loss = registry.fitting_loss(self.plan.layers[-1]["activation"], labels=labels)
+        return Objective(loss, compiled.parameter, compiled.metrics)
+
+    def changing(self, *, nested: bool = True) -> AbstractContextManager[None]:
+        """Holds the network for those who change it; `nested`: who holds it may take it again."""
+        return self.plan.changing(nested)
+
+    def compile(
+        self,
+        optimizer: str | Optimizer = "adam",
+        loss: Loss | None = None,
+        metrics: Iterable[Metric] | None = None,
+    ) -> None:
+        """Choose how to train; the optimizer's state and the count of epochs begin anew, the weights stay.
+
+        Parameters
+        ----------
+        optimizer : str or Optimizer
+            A name, with its defaults, or an object of `fastmlp.optimizers`.
+        loss : str, (str, float) or callable, optional
+            None takes the one that fits the output activation: categorical cross-entropy for softmax (sparse
+            if the targets are class indices), binary_crossentropy for sigmoid, poisson for exp, mse for the
+            rest. A callable has the form ``loss(y_true, y_pred) -> (mean value, gradient with respect to
+            y_pred)``.
+        metrics : iterable of str or callable, optional
+            None is ["accuracy"] for cross-entropy losses and nothing for others.
+
+        Raises
+        ------
+        ValueError
+            If a name is unknown, the loss needs another output activation, or a layer cannot be trained.
+
+        Examples
+        --------
+        >>> from fastmlp import Network
+        >>> net = Network([4, 8, 3], output="softmax", seed=0)
+        >>> net.compile("adam", metrics=["accuracy"])
+        """
+        chosen = optimizers.resolve(optimizer)
+        output = self.plan.layers[-1]["activation"]
+        for node in self.plan.layers:
+            registry.check_trainable(node["activation"], node["parameter"])
+        parameter = 0.0
+        name: str | None = None
+        if loss is None:
+            name, parameter = registry.resolve_loss(registry.fitting_loss(output, labels=True))
+        elif not callable(loss):
+            loss, parameter = registry.resolve_loss(loss)
+            registry.check_loss_fits(loss, output)
+            name = loss
+        if metrics is None:
+            metrics = ["accuracy"] if name in registry.CLASS_LOSSES else []
+        compiled = Compiled(chosen, loss, parameter, tuple(check_metrics(metrics)))
+        with self.changing(nested=False):
+            self.plan.compile(name, parameter, chosen.rule, chosen.hyperparameters())
+            self._compiled = compiled
+            self.epochs_done = 0
+
+    # ---- parameters ----
+
+    def _paired(self, flat: Sequence[Array]) -> list[tuple[Array, Array | None]]:
+        """[(W, b or None), ...] from a flat list, (gamma, beta) of a normalisation."""
+        arrays = iter(flat)
+        pairs: list[tuple[Array, Array | None]] = []
+        for node in chain.nodes_with_arrays(self.plan.n_in, self.layers):
+            first, *rest = [next(arrays) for _ in node.shapes]
+            pairs.append((first, rest[0] if rest else None))
+        return pairs
+
+    def _dense_pairs(self) -> list[tuple[Array, Array | None]]:
+        return [pair for pair in self._paired(self.plan.get_weights()) if pair[0].ndim == 2]
+
+    @property
+    def weights(self) -> tuple[Array, ...]:
+        """Read-only copies of every dense layer's W, shape (n_in, n_out)."""
+        return tuple(_read_only(W) for W, _ in self._dense_pairs())
+
+    @property
+    def biases(self) -> tuple[Array | None, ...]:
+        """Read-only copies of every dense layer's b, shape (n_out,), or None where there is none."""
+        return tuple(None if b is None else _read_only(b) for _, b in self._dense_pairs())
+
+    def get_weights(self) -> list[Array]:
+        """Copies of the parameters as a flat list, [W1, b1, W2, ...]; no b in a layer without a bias.
+
+        `LayerNormalization` has gamma and beta there, `BatchNormalization` gamma, beta, and the moving mean
+        and variance.
+
+        >>> from fastmlp import Network
+        >>> [array.shape for array in Network([4, 3, 1]).get_weights()]
+        [(4, 3), (3,), (3, 1), (1,)]
+        """
+        return list(self.plan.get_weights())
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Replace the parameters by those of a list shaped like `get_weights`; all or none.
+
+        >>> from fastmlp import Network
+        >>> net = Network([2, 1])
+        >>> net.set_weights([[[1.0], [2.0]], [0.5]])
+        >>> net.predict([1.0, 1.0])
+        array([3.5], dtype=float32)
+        """
+        shapes = self._shapes()
+        arrays = validation.as_weights(weights, list(shapes), list(shapes.values()), self.plan.dtype)
+        with self.changing():
+            self.plan.set_weights(arrays)
+
+    def state_dict(self) -> dict[str, Array]:
+        """Copies of the parameters by name: "layers.0.W", "layers.0.b", "layers.1.W", ...
+
+        >>> from fastmlp import Network
+        >>> list(Network([4, 1]).state_dict())
+        ['layers.0.W', 'layers.0.b']
+        """
+        return dict(zip(self._shapes(), self.plan.get_weights(), strict=True))
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Replace the parameters by those of a mapping like `state_dict`; all or none.
+
+        >>> from fastmlp import Network
+        >>> net, other = Network([4, 1], seed=0), Network([4, 1], seed=1)
+        >>> net.load_state_dict(other.state_dict())
+        """
+        names = list(self._shapes())
+        if not isinstance(state, Mapping):
+            raise TypeError(f"state is a {type(state).__name__}, expected a mapping of names to arrays")
+        for name in names:
+            if name not in state:
+                raise ValueError(f"state lacks {name!r}, expected {', '.join(names)}")
+        for name in state:
+            if name not in names:
+                raise ValueError(f"state holds {name!r}, expected only {', '.join(names)}")
+        self.set_weights([state[name] for name in names])
+
+    # ---- pickles, copies ----
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        attributes = dict(self.__dict__)
+        description = (self.plan.n_in, self.layers, self.dtype.name, self.seed, self._isa)
+        with self.changing():
+            state = None
+            if self._compiled is not None:
+                state = (self.plan.loss, self._compiled, self.plan.get_state())
+            return restored, (type(self), description, self.plan.get_weights(), state), attributes
+
+    def __setstate__(self, attributes: dict[str, Any]) -> None:
+        vars(self).update(attributes)
+
+
+def _read_only(array: Array) -> Array:
+    array.flags.writeable = False
+    return array
+
+
+def restored(
+    cls: type[M],
+    description: tuple[int, tuple[Layer, ...], str, int, str | None],
+    weights: list[Array],
+    state: tuple[str | None, Compiled, dict[str, Any]] | None = None,
+) -> M:
+    """A model from its parts; an instruction set that this machine lacks gives way to the default one."""
+    n_in, layers, dtype, seed, isa = description
+    model: Any = cls.__new__(cls)
+    runnable = registry.isas()["runnable"]
+    model._build(n_in, layers, np.dtype(dtype), seed, isa if isa in runnable else None)
+    model.plan.set_weights(weights)
+    if state is not None:
+        loss, compiled, vectors = state
+        chosen = compiled.optimizer
+        model.plan.compile(loss, compiled.parameter, chosen.rule, chosen.hyperparameters())
+        model.plan.set_state(vectors)
+        model._compiled = compiled
+    found: M = model
+    return found

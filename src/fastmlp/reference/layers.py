@@ -1,0 +1,176 @@
+"""Kinds of layers: what each computes between its input and its activation, beside its gradients.
+
+A layer takes x (rows, n_in) to z (rows, units).  Its node, a dict, has the kind's numbers; its arrays are in
+the order of `LayerKind.arrays`.  Some keep more than z for the way back: the statistics that they took.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .functions import Array, dense_backward, dense_forward
+from .normalization import normalization_backward, normalized, statistics
+from .optimizers import flush
+
+Node = Mapping[str, Any]
+Arrays = Sequence[Array]
+
+# What a node may say beside its kind, and what it says if it does not; units of a layer that is not dense are
+# those before it.
+NODE: dict[str, Any] = {
+    "units": None, "activation": "identity", "parameter": 0.0, "dropout": 0.0, "use_bias": True, "source": -1,
+    "trainable": True, "epsilon": 1e-3, "momentum": 0.99, "learning_rate": {}, "weight_decay": {},
+}  # fmt: skip
+
+
+def node_of(layer: Any, n_in: int) -> dict[str, Any]:
+    """A layer's node with all that it may say; a dense one may be short: a tuple of the first five but kind.
+
+    >>> node_of((3, "tanh", 0.0, True, 0.5), 2)["dropout"]
+    0.5
+    """
+    if not isinstance(layer, dict):
+        keys = ("units", "activation", "parameter", "use_bias", "dropout")
+        layer = dict(zip(keys, layer, strict=True), kind="dense")
+    unknown = set(layer) - set(NODE) - {"kind"}
+    if unknown:
+        raise ValueError(f"a node has {min(unknown)!r}, expected kind and some of {', '.join(NODE)}.")
+    node = {**NODE, **layer}
+    return {**node, "units": n_in} if node["units"] is None else node
+
+
+class ArrayKind(NamedTuple):
+    """One array of a layer."""
+
+    shape: tuple[int, ...]
+    start: float = 0.0  # what its elements begin as
+    decays: bool = False  # whether penalties act on it
+    moves: bool = True  # whether its gradient moves it
+
+
+class LayerKind(NamedTuple):
+    """One kind of layer.
+
+    Attributes
+    ----------
+    arrays : callable
+        ``arrays(node, n_in)``: an `ArrayKind` by name.
+    forward : callable
+        ``z, *taken = forward(x, arrays, node, other, training)``: other is the output of the node's source,
+        taken are the statistics of a normalisation, mean and variance.
+    backward : callable
+        ``dx, *gradients = backward(dz, x, arrays, node, taken, training)``, a gradient for each array.
+    """
+
+    arrays: Callable[[Node, int], dict[str, ArrayKind]]
+    forward: Callable[[Array, Arrays, Node, Any, bool], list[Array]]
+    backward: Callable[[Array, Array, Arrays, Node, Arrays, bool], list[Array]]
+
+
+# Dense: z = x @ W + b
+
+
+def _dense_arrays(node: Node, n_in: int) -> dict[str, ArrayKind]:
+    bias = {"b": ArrayKind((node["units"],))} if node["use_bias"] else {}
+    return {"W": ArrayKind((n_in, node["units"]), decays=True), **bias}
+
+
+def _dense(x: Array, arrays: Arrays, node: Node, other: Any, training: bool) -> list[Array]:
+    return [dense_forward(x, arrays[0], arrays[1] if node["use_bias"] else None)]
+
+
+def _dense_backward(
+    dz: Array, x: Array, arrays: Arrays, node: Node, taken: Arrays, training: bool
+) -> list[Array]:
+    return list(dense_backward(dz, x, arrays[0])[: 1 + len(arrays)])
+
+
+# Normalisations: z = x_hat * gamma + beta
+
+
+def _gamma_and_beta(node: Node, n_in: int) -> dict[str, ArrayKind]:
+    return {"gamma": ArrayKind((n_in,), start=1.0), "beta": ArrayKind((n_in,))}
+
+
+def _batch_arrays(node: Node, n_in: int) -> dict[str, ArrayKind]:
+    moving = {"mean": ArrayKind((n_in,), moves=False), "variance": ArrayKind((n_in,), 1.0, moves=False)}
+    return {**_gamma_and_beta(node, n_in), **moving}
+
+
+def _normalize(x: Array, arrays: Arrays, node: Node, mean: Array, variance: Array) -> list[Array]:
+    z = normalized(x, mean, variance, node["epsilon"]) * arrays[0] + arrays[1]
+    return [z, mean, variance]
+
+
+def _batch(x: Array, arrays: Arrays, node: Node, other: Any, training: bool) -> list[Array]:
+    of_batch = training and node["trainable"]
+    mean, variance = statistics(x, axis=0) if of_batch else (arrays[2], arrays[3])
+    return _normalize(x, arrays, node, mean, variance)
+
+
+def _layer(x: Array, arrays: Arrays, node: Node, other: Any, training: bool) -> list[Array]:
+    return _normalize(x, arrays, node, *statistics(x, axis=-1))
+
+
+def _normalization_backward(
+    dz: Array, x: Array, arrays: Arrays, node: Node, taken: Arrays, axis: int | None
+) -> list[Array]:
+    mean, variance = taken
+    x_hat = normalized(x, mean, variance, node["epsilon"])
+    dx, *found = normalization_backward(dz, x_hat, arrays[0], variance, node["epsilon"], axis)
+    return [flush(dx), *found, *(np.zeros_like(array) for array in arrays[2:])]
+
+
+def _batch_backward(
+    dz: Array, x: Array, arrays: Arrays, node: Node, taken: Arrays, training: bool
+) -> list[Array]:
+    of_batch = training and node["trainable"]
+    return _normalization_backward(dz, x, arrays, node, taken, 0 if of_batch else None)
+
+
+def _layer_backward(
+    dz: Array, x: Array, arrays: Arrays, node: Node, taken: Arrays, training: bool
+) -> list[Array]:
+    return _normalization_backward(dz, x, arrays, node, taken, 1)
+
+
+# Scale: z = x * s, a factor a column
+
+
+def _scale_arrays(node: Node, n_in: int) -> dict[str, ArrayKind]:
+    return {"s": ArrayKind((n_in,), start=1.0)}
+
+
+def _scale(x: Array, arrays: Arrays, node: Node, other: Any, training: bool) -> list[Array]:
+    return [x * arrays[0]]
+
+
+def _scale_backward(
+    dz: Array, x: Array, arrays: Arrays, node: Node, taken: Arrays, training: bool
+) -> list[Array]:
+    return [flush(dz * arrays[0]), (dz * x).sum(axis=0)]
+
+
+# Add: z = x + the output of the source; the gradient goes to both as it is
+
+
+def _add(x: Array, arrays: Arrays, node: Node, other: Any, training: bool) -> list[Array]:
+    return [x + other]
+
+
+def _add_backward(
+    dz: Array, x: Array, arrays: Arrays, node: Node, taken: Arrays, training: bool
+) -> list[Array]:
+    return [dz]
+
+
+KINDS: dict[str, LayerKind] = {
+    "dense": LayerKind(_dense_arrays, _dense, _dense_backward),
+    "batch_normalization": LayerKind(_batch_arrays, _batch, _batch_backward),
+    "layer_normalization": LayerKind(_gamma_and_beta, _layer, _layer_backward),
+    "scale": LayerKind(_scale_arrays, _scale, _scale_backward),
+    "add": LayerKind(lambda node, n_in: {}, _add, _add_backward),
+}

@@ -1,0 +1,169 @@
+"""The Run: a plan learns from rows, mini-batch after mini-batch."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+import numpy as np
+
+from .functions import Array
+from .plan import Plan, total
+from .random import shuffled
+
+
+class Run:
+    """Mini-batches of a plan on given rows, epochs at a time, from a cursor that each `advance` moves on.
+
+    Parameters
+    ----------
+    plan : Plan
+        Compiled.
+    X : ndarray of shape (rows, n_in)
+    y : ndarray
+        (rows,) classes for the sparse loss, else (rows, targets).
+    sample_weight : ndarray of shape (rows,), optional
+    batch_size : int
+        Rows of a mini-batch; an epoch's last may be shorter.
+    seed : int
+        What shuffling and dropout depend on.
+    shuffle : bool
+        Whether each epoch has its own order.
+    loss : (str, float), optional
+        Name and parameter, in place of compile's.
+    threads : int, optional
+        Ignored.
+    check_rows : bool
+        Whether X may hold NaN or infinity, which end a call before the first batch that has any.
+    squares : bool
+        Whether the third column of `sums` is filled.
+
+    Attributes
+    ----------
+    batches : int
+        Batches of an epoch.
+    epoch, batch : int
+        The cursor: epochs done since `begin`, and batches done of the next one.
+    sums : ndarray of float64, shape (epochs, 3)
+        The sum of the weighted row losses of each epoch, each before its own update, the number of correct
+        rows, and the plan's `squares` after it.
+
+    Examples
+    --------
+    >>> plan = Plan(1, [(1, "identity", 0.0, True, 0.0)], dtype="float64")
+    >>> plan.compile("mse", 0.0, "sgd", {})
+    >>> X, y = np.array([[1.0], [2.0]]), np.array([[2.0], [4.0]])
+    >>> run = Run(plan, X, y, batch_size=2, seed=0, shuffle=False)
+    >>> run.begin(np.full((500, 1), 0.1))
+    >>> run.advance()
+    >>> plan.predict(np.array([[3.0]])).round(1)
+    array([[6.]])
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        X: Array,
+        y: Array,
+        sample_weight: Array | None = None,
+        *,
+        batch_size: int,
+        seed: int,
+        shuffle: bool,
+        loss: tuple[str, float] | None = None,
+        threads: int | None = None,
+        check_rows: bool = False,
+        squares: bool = False,
+    ) -> None:
+        self.plan = plan
+        self._rows = (X, y, sample_weight)
+        self._loss = plan._fitting(loss)
+        self._batch_size, self._seed, self._shuffle = batch_size, seed, shuffle
+        self.check_rows, self._squares = check_rows, squares
+        self.batches = math.ceil(len(X) / batch_size)
+        self.epoch = self.batch = 0
+        self.sums = np.empty((0, 3))
+
+    def begin(
+        self, learning_rates: Array, *, epoch: int = 0, order: Array | None = None, l2: Array | None = None
+    ) -> None:
+        """Sets the cursor before the first of as many epochs as learning_rates (epochs, batches) has rows.
+
+        Shuffling numbers them from `epoch` on; an `order` (epochs, any number) of row numbers takes its
+        place, and each epoch is of those rows.  `l2`, like the learning rates, takes the place of the
+        hyperparameter.
+        """
+        self.batches = math.ceil(len(self._rows[0] if order is None else order[0]) / self._batch_size)
+        self._rates, self._number, self._orders, self._l2 = learning_rates, epoch, order, l2
+        self.sums = np.full((len(learning_rates), 3), np.nan)
+        self.epoch = self.batch = 0
+
+    @property
+    def finished(self) -> bool:
+        """Whether all epochs are done."""
+        return self.epoch == len(self.sums)
+
+    @np.errstate(over="ignore", invalid="ignore")  # a divergence is told by the loss
+    def advance(self, seconds: float = math.inf, batches: int | None = None) -> None:
+        """Trains the next batches, at most so many, until the seconds have passed, but at least one.
+
+        Raises
+        ------
+        FloatingPointError
+            If the loss of the batch at the cursor is not finite, or its step leads to weights or a state that
+            are not; the plan has the last that are finite.
+        ValueError
+            If a row is not finite; the batches before it have been trained.
+        """
+        if self.finished:
+            raise RuntimeError("the run has no epochs left, begin others.")
+        end, left = time.monotonic() + seconds, math.inf if batches is None else batches
+        while True:
+            self._next_batch()
+            left -= 1
+            if self.finished or left < 1 or time.monotonic() >= end:
+                return
+
+    def _order(self) -> Array:
+        X, _, _ = self._rows
+        if self._orders is not None:
+            return self._orders[self.epoch]
+        return shuffled(self._seed, self._number + self.epoch, len(X)) if self._shuffle else np.arange(len(X))
+
+    def _next_batch(self) -> None:
+        """Trains the batch at the cursor and moves the cursor on."""
+        if self.batch == 0:
+            self.sums[self.epoch, :2] = 0
+        chosen = self._order()[self.batch * self._batch_size :][: self._batch_size]
+        self.sums[self.epoch, :2] += self._train(chosen)
+        self.batch += 1
+        if self.batch == self.batches:
+            self.sums[self.epoch, 2] = self.plan.squares() if self._squares else np.nan
+            self.epoch, self.batch = self.epoch + 1, 0
+
+    def _train(self, chosen: Array) -> tuple[float, float]:
+        """One step on the chosen rows: the sum of their losses, and how many were right."""
+        X, y, weights = self._rows
+        plan, before = self.plan, (self.plan.get_weights(), self.plan.get_state())
+        if self.check_rows and not np.isfinite(X[chosen]).all():
+            raise ValueError("X contains NaN or infinity, expected finite values")
+        traces = plan._forward(X[chosen], dropout_seed=self._seed)
+        weight = None if weights is None else weights[chosen]
+        row_losses, dz, correct = plan._loss(self._loss, traces[-1], y[chosen], weight)
+        if not np.isfinite(total(row_losses)):
+            raise FloatingPointError(f"the loss of batch {self.batch} is not finite")
+        rate = float(self._rates[self.epoch, self.batch])
+        l2 = None if self._l2 is None else float(self._l2[self.epoch, self.batch])
+        plan._update(plan._backward(traces, dz, training=True)[0], rate, l2)
+        plan._move_statistics(traces)
+        if not _finite(plan):
+            plan.set_weights(before[0])
+            plan.set_state(before[1])
+            raise FloatingPointError(f"the step of batch {self.batch} leads to weights that are not finite")
+        return total(row_losses), total(correct)
+
+
+def _finite(plan: Plan) -> bool:
+    arrays: list[Any] = [plan.get_weights(), *plan.get_state()["slots"]]
+    return all(np.isfinite(array).all() for arrays_of_one in arrays for array in arrays_of_one)

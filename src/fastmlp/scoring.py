@@ -1,0 +1,79 @@
+"""A network's loss and metrics on rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .metrics import name_of, value_of
+from .model import Array, Model, Objective, PythonLoss
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows ready for the plan: X (rows, n_in), y as the loss takes it, weights (rows,) or None."""
+
+    X: Array
+    y: Array
+    weights: Array | None
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    def part(self, rows: slice | Array) -> Rows:
+        return Rows(self.X[rows], self.y[rows], None if self.weights is None else self.weights[rows])
+
+
+def python_loss(loss: PythonLoss, y: Array, predictions: Array, weights: Array | None) -> tuple[float, Array]:
+    """Value and gradient of a loss written in Python; errors name what it returned."""
+    refuse_weights(weights)
+    result = loss(y, predictions)
+    if not isinstance(result, tuple) or len(result) != 2:
+        raise TypeError(f"loss returned a {type(result).__name__}, expected (value, gradient)")
+    value, gradient = np.asarray(result[0]), np.asarray(result[1])
+    if value.size != 1 or value.dtype.kind not in "biuf":
+        raise TypeError(f"loss returned the value {result[0]!r}, expected one number, the mean over the rows")
+    if gradient.dtype.kind not in "biuf":
+        raise TypeError(f"loss returned a gradient of {gradient.dtype}, expected real numbers")
+    if gradient.shape != predictions.shape:
+        raise ValueError(f"loss returned a gradient of shape {gradient.shape}, expected {predictions.shape}")
+    return float(value.reshape(())), gradient.astype(predictions.dtype, copy=False)
+
+
+def refuse_weights(weights: object) -> None:
+    """A loss in Python gives one number for all rows, which no weights can be brought into afterwards."""
+    if weights is not None:
+        raise ValueError(
+            "sample_weight or class_weight came with a loss in Python, expected none: "
+            "the function may weigh rows itself"
+        )
+
+
+def from_predictions(
+    net: Model, objective: Objective, rows: Rows, correct: float | None, threads: int | None
+) -> dict[str, float]:
+    """The metrics; `correct` rows as the plan counted them, the rest from one prediction of all rows."""
+    logs: dict[str, float] = {}
+    predictions: Array | None = None
+    for metric in objective.metrics:
+        if metric == "accuracy" and correct is not None and objective.counts_accuracy:
+            logs["accuracy"] = correct / len(rows)
+            continue
+        if predictions is None:
+            predictions = net.plan.predict(rows.X, None, threads)
+        logs[name_of(metric)] = value_of(metric, rows.y, predictions)
+    return logs
+
+
+def score(net: Model, objective: Objective, rows: Rows, threads: int | None) -> dict[str, float]:
+    """The loss and the metrics on rows, without dropout."""
+    correct = None
+    if not objective.in_python:
+        total, correct = net.plan.evaluate(
+            rows.X, rows.y, rows.weights, threads, loss=objective.named
+        )
+        value = total / len(rows)
+    else:
+        value, _ = python_loss(objective.loss, rows.y, net.plan.predict(rows.X, None, threads), rows.weights)
+    return {"loss": value, **from_predictions(net, objective, rows, correct, threads)}
