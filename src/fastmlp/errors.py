@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+MANY = 4  # names of which one is worth pointing to; fewer are seen at a glance
+MOST_CHARACTERS = 60  # of a name that may be a slip of another
+
 
 class NotCompiledError(RuntimeError):
     """A network is asked to train or evaluate before `Network.compile` was called."""
@@ -48,6 +51,26 @@ def listed(names: Iterable[str]) -> str:
     return ", ".join(map(printable, names))
 
 
-def unknown(argument: str, value: object, known: Iterable[str]) -> ValueError:
-    """The error for a name that is not in a registry; it lists those that are."""
-    return ValueError(f"unknown {argument} {shown(value)}, expected one of {listed(known)}")
+def unknown(argument: str, value: object, known: Iterable[str], accepted: Iterable[str] = ()) -> ValueError:
+    """The error for a name that is not in a registry; it lists those that are, and names the nearest.
+
+    `accepted`: other names that would do, too many to list.
+
+    >>> print(unknown("colour", "gren", ["red", "green", "blue", "white"]))
+    unknown colour 'gren', expected one of red, green, blue, white; did you mean 'green'?
+    """
+    names = list(known)
+    nearest = (_nearest(value, names) or _nearest(value, accepted)) if len(names) >= MANY else None
+    hint = "" if nearest is None else f"; did you mean {nearest!r}?"
+    return ValueError(f"unknown {argument} {shown(value)}, expected one of {listed(names)}{hint}")
+
+
+def _nearest(value: object, names: Iterable[str]) -> str | None:
+    """The name that is most like a value, if one is."""
+    import difflib
+
+    if not isinstance(value, str) or len(value) > MOST_CHARACTERS:
+        return None
+    lower = {name.lower(): name for name in names}
+    found = difflib.get_close_matches(value.lower(), lower, n=1, cutoff=0.7)
+    return lower[found[0]] if found else None
