@@ -23,7 +23,7 @@ CSRC = Path(__file__).parents[1] / "src" / "fastmlp" / "csrc"
 FLOORS = [
     {"_kernels", "errors", "reference"},
     {"registry", "validation", "config", "thread_limits", "datasets", "functional", "metrics"}
-    | {"schedules", "initializers", "optimizers", "layers"},
+    | {"schedules", "initializers", "losses", "optimizers", "layers"},
     {"model"},
     {"native", "folding", "files", "export_c", "scoring", "progress"},
     {"callbacks", "training"},
@@ -254,8 +254,8 @@ def public_things():
 
 # Bases, results and entries of registries, which nobody makes; exceptions.
 WITHOUT_EXAMPLE = {
-    "layers.Layer", "optimizers.Optimizer", "schedules.Schedule", "datasets.Table", "reference.LayerKind",
-    "reference.Activation", "reference.Loss", "reference.Optimizer",
+    "layers.Layer", "losses.Loss", "optimizers.Optimizer", "schedules.Schedule", "datasets.Table",
+    "reference.LayerKind", "reference.Activation", "reference.Loss", "reference.Optimizer",
 }  # fmt: skip
 
 

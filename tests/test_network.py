@@ -516,7 +516,7 @@ def test_default_metrics_follow_the_loss():
         ({"loss": "binary_crossentropy"}, ValueError, "needs the output activation 'sigmoid', got 'softmax'"),
         ({"loss": "poisson"}, ValueError, "needs the output activation 'exp'"),
         ({"loss": ("mse", 0.5)}, ValueError, "'mse' takes no parameter"),
-        ({"loss": ("huber", 0.0)}, ValueError, "expected a number above 0"),
+        ({"loss": ("huber", 0.0)}, ValueError, "delta is 0, expected a finite number above 0"),
         ({"loss": 3}, TypeError, "loss is 3"),
         ({"optimizer": "adan"}, ValueError, "unknown optimizer 'adan'"),
         ({"optimizer": 0.1}, TypeError, "optimizer is 0.1"),

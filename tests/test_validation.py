@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import pytest
 
-from fastmlp import Network, validation
+from fastmlp import Network, losses, validation
 from fastmlp.optimizers import SGD
 from fastmlp.training import FAR
 
@@ -267,30 +267,30 @@ def test_bad_y(method, loss, y, error, message, dtype):
     ],
 )
 def test_labels_become_int64(y, labels, dtype):
-    targets = validation.as_targets(y, SPARSE, 3, dtype, 3)
+    targets = losses.resolve(SPARSE).as_targets(y, 3, dtype, 3)
     assert targets.tolist() == labels
     assert targets.dtype == np.int64 and targets.flags.c_contiguous
 
 
 def test_rows_of_one_number_are_the_same_flat_or_not(dtype):
-    flat = validation.as_targets([1, 2, 3], "mse", 1, dtype, 3)
-    column = validation.as_targets([[1], [2], [3]], "mse", 1, dtype, 3)
+    flat = losses.MSE().as_targets([1, 2, 3], 1, dtype, 3)
+    column = losses.MSE().as_targets([[1], [2], [3]], 1, dtype, 3)
     assert flat.shape == column.shape == (3, 1)
     assert flat.dtype == column.dtype == dtype
     assert flat.tolist() == column.tolist()
-    assert validation.as_targets([1, 2, 3], max, 1, dtype, 3).shape == (3, 1)
+    assert losses.resolve(max).as_targets([1, 2, 3], 1, dtype, 3).shape == (3, 1)
 
 
 def test_soft_rows_may_sum_to_nearly_one(dtype):
     rows = [[0.5, 0.5005], [0.9995, 0.0]]
-    assert validation.as_targets(rows, ROWS, 2, dtype, 2).shape == (2, 2)
+    assert losses.resolve(ROWS).as_targets(rows, 2, dtype, 2).shape == (2, 2)
     with pytest.raises(ValueError, match="row 0 sums to 1.002"):
-        validation.as_targets([[0.5, 0.502], [1, 0]], ROWS, 2, dtype, 2)
+        losses.resolve(ROWS).as_targets([[0.5, 0.502], [1, 0]], 2, dtype, 2)
 
 
 def test_ready_targets_are_not_copied(dtype):
     y = np.ones((4, 2), dtype)
-    assert validation.as_targets(y, "mse", 2, dtype, 4) is y
+    assert losses.MSE().as_targets(y, 2, dtype, 4) is y
     X = np.ones((4, 3), dtype)
     assert validation.as_inputs(X, 3, dtype) is X
     X = np.ones((4, 3), np.uint8)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import callbacks, initializers, layers, optimizers, schedules
+from . import callbacks, initializers, layers, losses, optimizers, schedules
 from .config import (
     __version__,
     get_include,
@@ -65,6 +65,7 @@ __all__ = [
     "initializers",
     "layers",
     "load",
+    "losses",
     "optimizers",
     "plots",
     "reference",

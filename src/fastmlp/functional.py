@@ -25,6 +25,7 @@ import numpy as np
 
 from . import _kernels, registry, schedules, validation
 from .errors import listed
+from .losses import LOSSES, Loss
 from .optimizers import OPTIMIZERS
 
 Array = np.ndarray[Any, Any]
@@ -57,23 +58,6 @@ _FORMULAS = {
     "exp": ("exp(z)", "a"),
     "softmax": ("exp(z) / sum(exp(z))", "dz = a * (da - sum(a * da))"),
     "log_softmax": ("z - log(sum(exp(z)))", "dz = da - exp(a) * sum(da)"),
-    "sparse_categorical_crossentropy": ("-log(softmax(z)[y])", "softmax(z) - onehot(y)"),
-    "categorical_crossentropy": ("-sum(y * log(softmax(z)))", "softmax(z) * sum(y) - y"),
-    "binary_crossentropy": (
-        "mean(-y * log(sigmoid(z)) - (1 - y) * log(1 - sigmoid(z)))",
-        "(sigmoid(z) - y) / n_out",
-    ),
-    "mse": ("mean((p - y)**2)", "2 * (p - y) / n_out"),
-    "mae": ("mean(abs(p - y))", "sign(p - y) / n_out"),
-    "huber": (
-        "mean(e**2 / 2 where e = abs(p - y) <= parameter, else parameter * (e - parameter / 2))",
-        "clip(p - y, -parameter, parameter) / n_out",
-    ),
-    "poisson": ("mean(exp(z) - y * z)", "(exp(z) - y) / n_out"),
-    "gaussian_nll": (
-        "mean((s + (m - y)**2 / exp(s)) / 2), m the first half of p and s the second",
-        "(m - y) / exp(s) / targets and (1 - (m - y)**2 / exp(s)) / 2 / targets",
-    ),
 }
 _ELEMENTARY = {
     "exp": "e**x",
@@ -379,7 +363,7 @@ def _check_row(array: Array, argument: str, kind: str) -> None:
 
 
 def _loss_rows(
-    name: str, y_true: Any, y_pred: Any, parameter: float, sample_weight: Any
+    kind: type[Loss], y_true: Any, y_pred: Any, parameter: float, sample_weight: Any
 ) -> tuple[float, Array]:
     (p,) = _reals(y_pred, names=("y_pred",))
     shape = p.shape
@@ -387,58 +371,56 @@ def _loss_rows(
         p = p.reshape(-1, 1)
     if p.ndim != 2 or p.size == 0:
         raise ValueError(f"y_pred has shape {shape}, expected (rows, n_out) or (rows,)")
-    outputs = registry.LOSS_OUTPUTS[name]
-    if p.shape[1] % outputs:
-        raise ValueError(f"y_pred has shape {shape}, expected {outputs} outputs a target for loss {name!r}")
-    y = validation.as_targets(y_true, name, p.shape[1], p.dtype, len(p), argument="y_true")
-    weights = validation.as_sample_weight(sample_weight, len(p), p.dtype)
-    if name in registry.LOSS_PARAMETERS:
+    if p.shape[1] % kind.outputs:
+        raise ValueError(
+            f"y_pred has shape {shape}, expected {kind.outputs} outputs a target for loss {kind.name!r}"
+        )
+    if kind.takes_parameter():
         parameter = validation.real(parameter, "parameter", above=0.0)
-    values, gradient, _ = _kernels.loss_gradient(name, parameter, p, y, weights)
+    loss = kind.of(parameter if kind.takes_parameter() else None)
+    y = loss.as_targets(y_true, p.shape[1], p.dtype, len(p), argument="y_true")
+    weights = validation.as_sample_weight(sample_weight, len(p), p.dtype)
+    values, gradient, _ = _kernels.loss_gradient(loss.name, loss.parameter, p, y, weights)
     # As the engine: float64, in the order of the rows.
     total = float(np.add.accumulate(np.asarray(values, np.float64))[-1])
     return total / len(p), np.asarray(gradient).reshape(shape)
 
 
-def _loss(name: str) -> Callable[..., float]:
-    default = registry.LOSS_PARAMETERS.get(name, 0.0)
+def _loss(kind: type[Loss]) -> Callable[..., float]:
+    default = kind.of(None).parameter
 
     def function(y_true: Any, y_pred: Any, parameter: float = default, *, sample_weight: Any = None) -> float:
-        return _loss_rows(name, y_true, y_pred, parameter, sample_weight)[0]
+        return _loss_rows(kind, y_true, y_pred, parameter, sample_weight)[0]
 
-    return _documented(function, name, _loss_words(name, "", "float\n        Mean of the rows' losses."))
+    return _documented(function, kind.name, _loss_words(kind, "", "float\n        Mean of the rows' losses."))
 
 
-def _loss_gradient(name: str) -> Callable[..., tuple[float, Array]]:
-    default = registry.LOSS_PARAMETERS.get(name, 0.0)
+def _loss_gradient(kind: type[Loss]) -> Callable[..., tuple[float, Array]]:
+    default = kind.of(None).parameter
 
     def function(
         y_true: Any, y_pred: Any, parameter: float = default, *, sample_weight: Any = None
     ) -> tuple[float, Array]:
-        return _loss_rows(name, y_true, y_pred, parameter, sample_weight)
+        return _loss_rows(kind, y_true, y_pred, parameter, sample_weight)
 
-    gradient = f"; with its gradient, of each row {_FORMULAS.get(name, ('', 'the derivative'))[1]}"
+    gradient = f"; with its gradient, of each row {kind.formula[1]}"
     returns = (
         "value : float\n        Mean of the rows' losses.\n    gradient : ndarray shaped like y_pred\n"
         "        Of the mean: each row's divided by the number of rows."
     )
-    return _documented(function, f"{name}_loss_gradient", _loss_words(name, gradient, returns))
+    return _documented(function, f"{kind.name}_loss_gradient", _loss_words(kind, gradient, returns))
 
 
-def _loss_words(name: str, gradient: str, returns: str) -> str:
-    link = registry.LOSSES[name]
-    symbol = "p" if link == "any" else "z"
-    what = "Predictions p." if link == "any" else f"Logits z: the values before {link}."
-    labels = name in registry.LABEL_LOSSES
-    formula = _FORMULAS.get(name, (f"{name}(y, {symbol})", ""))[0]
-    example = "[1]" if labels else f"[{[0.0, 1.0][: 2 // registry.LOSS_OUTPUTS[name]]}]"
-    parameter = "\n    parameter : float\n        Above 0." if name in registry.LOSS_PARAMETERS else ""
+def _loss_words(kind: type[Loss], gradient: str, returns: str) -> str:
+    what = "Predictions p." if kind.link == "any" else f"Logits z: the values before {kind.link}."
+    example = "[1]" if kind.labels else f"[{[0.0, 1.0][: 2 // kind.outputs]}]"
+    parameter = "\n    parameter : float\n        Above 0." if kind.takes_parameter() else ""
     suffix = "_loss_gradient" if gradient else ""
-    return f"""The loss of each row, {formula}{gradient}.
+    return f"""The loss of each row, {kind.formula[0]}{gradient}.
 
     Parameters
     ----------
-    y_true : array-like of shape {"(rows,), class indices" if labels else "(rows, targets)"}
+    y_true : array-like of shape {"(rows,), class indices" if kind.labels else "(rows, targets)"}
     y_pred : array-like of shape (rows, n_out)
         {what}{parameter}
     sample_weight : array-like of shape (rows,), optional
@@ -451,7 +433,7 @@ def _loss_words(name: str, gradient: str, returns: str) -> str:
     Examples
     --------
     >>> from fastmlp import functional
-    >>> result = functional.{name}{suffix}({example}, [[0.5, 2.0]])
+    >>> result = functional.{kind.name}{suffix}({example}, [[0.5, 2.0]])
     """
 
 
@@ -519,9 +501,9 @@ def _made() -> dict[str, Callable[..., Any]]:
     for name in registry.ACTIVATIONS:  # after the elementary functions: exp, tanh and sigmoid are both
         functions[name] = _activation(name)
         functions[f"{name}_backward"] = _activation_backward(name)
-    for name in registry.LOSSES:
-        functions[name] = _loss(name)
-        functions[f"{name}_loss_gradient"] = _loss_gradient(name)
+    for name, kind in LOSSES.items():
+        functions[name] = _loss(kind)
+        functions[f"{name}_loss_gradient"] = _loss_gradient(kind)
     for name in OPTIMIZERS:
         functions[f"{name}_update"] = _optimizer_update(name)
     return functions

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 
-from . import optimizers, registry, validation
+from . import losses, optimizers, registry, validation
 from ._kernels import Plan, Predictor
 from .errors import NotCompiledError
 from .layers import Layer, chain, lowering
+from .losses import Function, Loss, PythonLoss
 from .metrics import Metric, check_metrics
 from .optimizers import Optimizer
 
 Array = np.ndarray[Any, Any]
 M = TypeVar("M", bound="Model")
-PythonLoss = Callable[[Array, Array], tuple[float, Array]]
-Loss = str | tuple[str, float] | PythonLoss
+LossLike = Loss | str | tuple[str, float] | PythonLoss
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,7 @@ class Compiled:
     """What `Network.compile` was told, in one piece: who reads it beside another compile has all of one."""
 
     optimizer: Optimizer
-    loss: Any  # a name, a function in Python, or None: what fits the targets
-    parameter: float
+    loss: Loss | None  # None: what fits the targets
     metrics: tuple[Metric, ...]
 
 
@@ -37,24 +36,23 @@ class Compiled:
 class Objective:
     """What a network is measured by on certain targets."""
 
-    loss: Any  # a name, or a function in Python
-    parameter: float
+    loss: Loss
     metrics: tuple[Metric, ...]
 
     @property
     def named(self) -> tuple[str, float]:
         """Name and parameter, for the plan."""
-        return self.loss, self.parameter
+        return self.loss.name, self.loss.parameter
 
     @property
     def in_python(self) -> bool:
         """Whether the loss is a function in Python."""
-        return not isinstance(self.loss, str)
+        return isinstance(self.loss, Function)
 
     @property
     def counts_accuracy(self) -> bool:
         """Whether the plan counts the correct rows itself, beside the loss."""
-        return not self.in_python and self.loss in registry.CLASS_LOSSES and "accuracy" in self.metrics
+        return self.loss.classes and "accuracy" in self.metrics
 
 
 NOT_COMPILED = "the network is not compiled, expected a call of compile() first"
@@ -135,13 +133,17 @@ class Model(Predictor):
 
     @property
     def loss(self) -> Any:
-        """As given to `compile`, a name without its parameter."""
-        return None if self._compiled is None else self._compiled.loss
+        """The name of the loss given to `compile`, or the function; None where compile was to choose."""
+        loss = None if self._compiled is None else self._compiled.loss
+        if isinstance(loss, Function):
+            return loss.function
+        return None if loss is None else loss.name
 
     @property
     def loss_parameter(self) -> float:
         """The parameter of a loss that has one."""
-        return 0.0 if self._compiled is None else self._compiled.parameter
+        loss = None if self._compiled is None else self._compiled.loss
+        return 0.0 if loss is None else loss.parameter
 
     @property
     def metrics(self) -> list[Metric]:
@@ -157,8 +159,8 @@ class Model(Predictor):
         if loss is None:
             shape = validation.numeric(y, "y").shape
             labels = len(shape) == 1 or shape[1:] == (1,)
-            loss = registry.fitting_loss(self.plan.layers[-1]["activation"], labels=labels)
-        return Objective(loss, compiled.parameter, compiled.metrics)
+            loss = losses.fitting(self.plan.layers[-1]["activation"], labels=labels)
+        return Objective(loss, compiled.metrics)
 
     def changing(self, *, nested: bool = True) -> AbstractContextManager[None]:
         """Holds the network for those who change it; `nested`: who holds it may take it again."""
@@ -167,7 +169,7 @@ class Model(Predictor):
     def compile(
         self,
         optimizer: str | Optimizer = "adam",
-        loss: Loss | None = None,
+        loss: LossLike | None = None,
         metrics: Iterable[Metric] | None = None,
     ) -> None:
         """Choose how to train; the optimizer's state and the count of epochs begin anew, the weights stay.
@@ -176,11 +178,11 @@ class Model(Predictor):
         ----------
         optimizer : str or Optimizer
             A name, with its defaults, or an object of `fastmlp.optimizers`.
-        loss : str, (str, float) or callable, optional
-            None takes the one that fits the output activation: categorical cross-entropy for softmax (sparse
-            if the targets are class indices), binary_crossentropy for sigmoid, poisson for exp, mse for the
-            rest. A callable has the form ``loss(y_true, y_pred) -> (mean value, gradient with respect to
-            y_pred)``.
+        loss : str, (str, float), Loss or callable, optional
+            An object of `fastmlp.losses`, or a name, with its parameter or without. None takes the one that
+            fits the output activation: categorical cross-entropy for softmax (sparse if the targets are class
+            indices), binary_crossentropy for sigmoid, poisson for exp, mse for the rest. A callable has the
+            form ``loss(y_true, y_pred) -> (mean value, gradient with respect to y_pred)``.
         metrics : iterable of str or callable, optional
             None is ["accuracy"] for cross-entropy losses and nothing for others.
 
@@ -199,19 +201,14 @@ class Model(Predictor):
         output = self.plan.layers[-1]["activation"]
         for node in self.plan.layers:
             registry.check_trainable(node["activation"], node["parameter"])
-        parameter = 0.0
-        name: str | None = None
-        if loss is None:
-            name, parameter = registry.resolve_loss(registry.fitting_loss(output, labels=True))
-        elif not callable(loss):
-            loss, parameter = registry.resolve_loss(loss)
-            registry.check_loss_fits(loss, output)
-            name = loss
+        given = None if loss is None else losses.resolve(loss)
+        loss = _of_plan(given, output)
+        loss.check_fits(output)
         if metrics is None:
-            metrics = ["accuracy"] if name in registry.CLASS_LOSSES else []
-        compiled = Compiled(chosen, loss, parameter, tuple(check_metrics(metrics)))
+            metrics = ["accuracy"] if loss.classes else []
+        compiled = Compiled(chosen, given, tuple(check_metrics(metrics)))
         with self.changing(nested=False):
-            self.plan.compile(name, parameter, chosen.rule, chosen.hyperparameters())
+            self.plan.compile(loss.name or None, loss.parameter, chosen.rule, chosen.hyperparameters())
             self._compiled = compiled
             self.epochs_done = 0
 
@@ -300,11 +297,16 @@ class Model(Predictor):
         with self.changing():
             state = None
             if self._compiled is not None:
-                state = (self.plan.loss, self._compiled, self.plan.get_state())
+                state = (self._compiled, self.plan.get_state())
             return restored, (type(self), description, self.plan.get_weights(), state), attributes
 
     def __setstate__(self, attributes: dict[str, Any]) -> None:
         vars(self).update(attributes)
+
+
+def _of_plan(loss: Loss | None, output: str) -> Loss:
+    """What the plan is compiled with: the loss, or one that fits the output until targets are seen."""
+    return losses.fitting(output, labels=True) if loss is None else loss
 
 
 def _read_only(array: Array) -> Array:
@@ -316,7 +318,7 @@ def restored(
     cls: type[M],
     description: tuple[int, tuple[Layer, ...], str, int, str | None],
     weights: list[Array],
-    state: tuple[str | None, Compiled, dict[str, Any]] | None = None,
+    state: tuple[Compiled, dict[str, Any]] | None = None,
 ) -> M:
     """A model from its parts; an instruction set that this machine lacks gives way to the default one."""
     n_in, layers, dtype, seed, isa = description
@@ -325,9 +327,9 @@ def restored(
     model._build(n_in, layers, np.dtype(dtype), seed, isa if isa in runnable else None)
     model.plan.set_weights(weights)
     if state is not None:
-        loss, compiled, vectors = state
-        chosen = compiled.optimizer
-        model.plan.compile(loss, compiled.parameter, chosen.rule, chosen.hyperparameters())
+        compiled, vectors = state
+        chosen, loss = compiled.optimizer, _of_plan(compiled.loss, model.plan.layers[-1]["activation"])
+        model.plan.compile(loss.name or None, loss.parameter, chosen.rule, chosen.hyperparameters())
         model.plan.set_state(vectors)
         model._compiled = compiled
     found: M = model

@@ -364,7 +364,7 @@ class Network(Model):
         """
         objective = self.objective_for(y)
         inputs = validation.as_inputs(X, self.plan.n_in, self.plan.dtype)
-        targets = validation.as_targets(y, objective.loss, self.plan.n_out, self.plan.dtype, len(inputs))
+        targets = objective.loss.as_targets(y, self.plan.n_out, self.plan.dtype, len(inputs))
         weights = validation.as_sample_weight(sample_weight, len(inputs), self.plan.dtype)
         if objective.in_python:
             value, output_gradient = training.python_loss(

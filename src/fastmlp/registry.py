@@ -26,13 +26,9 @@ LOSS_PARAMETERS = {name: parameter for name, (parameter, _, _, _) in _LOSSES.ite
 # name -> number of state vectors
 OPTIMIZERS: dict[str, int] = _kernels.optimizer_names()
 
-# Losses of classes: networks trained by them are measured by accuracy unless told otherwise.
-CLASS_LOSSES = frozenset(name for name, link in LOSSES.items() if link in ("softmax", "sigmoid"))
-_FITTING_LOSS = {link: name for name, link in LOSSES.items() if link not in ("any", "softmax")}
 
-
-def _name_and_parameter(value: object, argument: str) -> tuple[str, float | None]:
-    """Takes "name" or ("name", parameter) apart."""
+def name_and_parameter(value: object, argument: str, others: str = "") -> tuple[str, float | None]:
+    """Takes "name" or ("name", parameter) apart; `others`: what else is welcome, for the error."""
     if isinstance(value, str):
         return value, None
     if isinstance(value, (tuple, list)) and len(value) == 2 and isinstance(value[0], str):
@@ -42,7 +38,7 @@ def _name_and_parameter(value: object, argument: str) -> tuple[str, float | None
         raise ValueError(
             f"{argument} {name!r} came with the parameter {parameter!r}, expected a finite number"
         )
-    raise TypeError(f"{argument} is {value!r}, expected a name or a pair (name, parameter)")
+    raise TypeError(f"{argument} is {value!r}, expected a name or a pair (name, parameter){others}")
 
 
 def resolve_activation(value: object, argument: str = "activation") -> tuple[str, float]:
@@ -53,7 +49,7 @@ def resolve_activation(value: object, argument: str = "activation") -> tuple[str
     >>> resolve_activation(("leaky_relu", 0.2))
     ('leaky_relu', 0.2)
     """
-    name, parameter = _name_and_parameter(value, argument)
+    name, parameter = name_and_parameter(value, argument)
     name = "identity" if name == "linear" else name
     if name not in ACTIVATIONS:
         raise unknown(argument, name, ACTIVATIONS)
@@ -75,39 +71,6 @@ def check_trainable(activation: str, parameter: float) -> None:
             f"activation {activation!r} has the parameter {parameter:g}, "
             f"expected {least:g} to {most:g} of a network that is trained"
         )
-
-
-def resolve_loss(value: object) -> tuple[str, float]:
-    """The registered name and the parameter of a loss.
-
-    >>> resolve_loss(("huber", 0.5))
-    ('huber', 0.5)
-    """
-    name, parameter = _name_and_parameter(value, "loss")
-    if name not in LOSSES:
-        raise unknown("loss", name, LOSSES)
-    if parameter is None:
-        return name, LOSS_PARAMETERS.get(name, 0.0)
-    if name not in LOSS_PARAMETERS:
-        raise ValueError(f"loss {name!r} takes no parameter, got {parameter}")
-    if parameter <= 0:
-        raise ValueError(f"loss {name!r} came with the parameter {parameter}, expected a number above 0")
-    return name, parameter
-
-
-def check_loss_fits(loss: str, activation: str) -> None:
-    """Raises ValueError unless the loss takes what the output activation gives."""
-    link = LOSSES[loss]
-    given = "softmax" if activation == "log_softmax" else activation
-    if link not in ("any", given):
-        raise ValueError(f"loss {loss!r} needs the output activation {link!r}, got {activation!r}")
-
-
-def fitting_loss(activation: str, *, labels: bool) -> str:
-    """The loss that fits an output activation; `labels`: the targets are class indices, not rows."""
-    if activation in ("softmax", "log_softmax"):
-        return "sparse_categorical_crossentropy" if labels else "categorical_crossentropy"
-    return _FITTING_LOSS.get(activation, "mse")
 
 
 def isas() -> dict[str, Any]:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .losses import Function, Loss
 from .metrics import name_of, value_of
-from .model import Array, Model, Objective, PythonLoss
+from .model import Array, Model, Objective
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,11 @@ class Rows:
         return Rows(self.X[rows], self.y[rows], None if self.weights is None else self.weights[rows])
 
 
-def python_loss(loss: PythonLoss, y: Array, predictions: Array, weights: Array | None) -> tuple[float, Array]:
+def python_loss(loss: Loss, y: Array, predictions: Array, weights: Array | None) -> tuple[float, Array]:
     """Value and gradient of a loss written in Python; errors name what it returned."""
+    assert isinstance(loss, Function)
     refuse_weights(weights)
-    result = loss(y, predictions)
+    result = loss.function(y, predictions)
     if not isinstance(result, tuple) or len(result) != 2:
         raise TypeError(f"loss returned a {type(result).__name__}, expected (value, gradient)")
     value, gradient = np.asarray(result[0]), np.asarray(result[1])

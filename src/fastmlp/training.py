@@ -35,7 +35,7 @@ FAR = 1 << 20  # bytes of an X that the first epoch itself looks through: memory
 
 def prepare(
     net: Model,
-    loss: object,
+    objective: Objective,
     X: Any,
     y: Any,
     sample_weight: Any,
@@ -47,31 +47,18 @@ def prepare(
         X, net.plan.n_in, net.plan.dtype, argument=prefix + "X", look_later=look_later
     )
     rows = len(inputs)
-    targets = validation.as_targets(y, loss, net.plan.n_out, net.plan.dtype, rows, argument=prefix + "y")
+    n_out, dtype = net.plan.n_out, net.plan.dtype
+    targets = objective.loss.as_targets(y, n_out, dtype, rows, argument=prefix + "y")
     weights = validation.as_sample_weight(
         sample_weight, rows, net.plan.dtype, argument=prefix + "sample_weight"
     )
-    if not isinstance(loss, str):
+    if objective.in_python:
         refuse_weights(weights)
     return Rows(inputs, targets, weights)
 
 
-def _labels(rows: Rows, loss: object) -> Array:
-    """Each row's class, for `class_weight`."""
-    if loss == "sparse_categorical_crossentropy":
-        return rows.y
-    if loss == "categorical_crossentropy":
-        return np.asarray(rows.y.argmax(axis=1))
-    if loss == "binary_crossentropy" and rows.y.shape[1] == 1:
-        return np.asarray(rows.y[:, 0] > 0.5).astype(np.int64)
-    outputs = rows.y.shape[1]
-    raise ValueError(
-        f"class_weight came with the loss {loss!r} of {outputs} outputs, expected one class a row"
-    )
-
-
 def _with_class_weight(
-    rows: Rows, loss: object, class_weight: Mapping[int, float] | None, n_out: int, dtype: np.dtype[Any]
+    net: Model, objective: Objective, rows: Rows, class_weight: Mapping[int, float] | None
 ) -> Rows:
     """Class weights multiplied into the rows' own."""
     if class_weight is None:
@@ -79,19 +66,20 @@ def _with_class_weight(
     if not isinstance(class_weight, Mapping):
         kind = type(class_weight).__name__
         raise TypeError(f"class_weight is a {kind}, expected a mapping of class indices to numbers")
-    if not isinstance(loss, str):
+    if objective.in_python:
         refuse_weights(class_weight)
-    factors = np.ones(max(n_out, 2))
+    factors = np.ones(max(net.plan.n_out, 2))
     for index, factor in class_weight.items():
         whole = isinstance(index, (int, np.integer)) and not isinstance(index, bool)
         if not whole or not 0 <= index < len(factors):
             raise ValueError(f"class_weight has the class {index!r}, expected 0 to {len(factors) - 1}")
         factors[index] = validation.real(factor, f"class_weight of class {index}", minimum=0.0)
-    weights = factors[_labels(rows, loss)]
+    weights = factors[objective.loss.classes_of(rows.y)]
     if rows.weights is not None:
         weights *= rows.weights
     argument = "sample_weight times class_weight"
-    return Rows(rows.X, rows.y, validation.as_sample_weight(weights, len(rows), dtype, argument=argument))
+    checked = validation.as_sample_weight(weights, len(rows), net.plan.dtype, argument=argument)
+    return Rows(rows.X, rows.y, checked)
 
 
 def _split(rows: Rows, share: float) -> tuple[Rows, Rows | None]:
@@ -106,13 +94,13 @@ def _split(rows: Rows, share: float) -> tuple[Rows, Rows | None]:
     return rows.part(slice(None, kept)), rows.part(slice(kept, None))
 
 
-def _held_out(net: Model, loss: object, data: tuple[Any, ...]) -> Rows:
+def _held_out(net: Model, objective: Objective, data: tuple[Any, ...]) -> Rows:
     expected = "expected (X, y) or (X, y, sample_weight)"
     if not isinstance(data, (tuple, list)):
         raise TypeError(f"validation_data is a {type(data).__name__}, {expected}")
     if len(data) not in (2, 3):
         raise ValueError(f"validation_data has {len(data)} elements, {expected}")
-    return prepare(net, loss, data[0], data[1], data[2] if len(data) == 3 else None, "validation_data ")
+    return prepare(net, objective, data[0], data[1], data[2] if len(data) == 3 else None, "validation_data ")
 
 
 def _check_verbose(verbose: object) -> bool | int | str:
@@ -432,11 +420,11 @@ def fit(
         objective = net.objective_for(y)
         alone = share == 0 and validation_data is None and not checked  # nobody else sees the rows
         look_later = alone and _can_look_later(net, objective, X)
-        prepared = prepare(net, objective.loss, X, y, sample_weight, look_later=look_later)
+        prepared = prepare(net, objective, X, y, sample_weight, look_later=look_later)
         rows, held_out = _split(prepared, share)
-        rows = _with_class_weight(rows, objective.loss, class_weight, net.plan.n_out, net.plan.dtype)
+        rows = _with_class_weight(net, objective, rows, class_weight)
         if validation_data is not None:
-            held_out = _held_out(net, objective.loss, validation_data)
+            held_out = _held_out(net, objective, validation_data)
         if held_out is not None and held_out.weights is not None and not held_out.weights.any():
             rest = "expected one above 0: the loss is 0 there whatever the network is"
             raise ValueError(f"sample_weight is 0 in all {len(held_out)} held-out rows, {rest}")
@@ -470,13 +458,13 @@ def evaluate(
 ) -> dict[str, float]:
     threads = validation.as_threads(threads)
     objective = net.objective_for(y)
-    return score(net, objective, prepare(net, objective.loss, X, y, sample_weight), threads)
+    return score(net, objective, prepare(net, objective, X, y, sample_weight), threads)
 
 
 def train_on_batch(net: Model, X: Any, y: Any, sample_weight: Any = None) -> dict[str, float]:
     with net.changing():
         objective = net.objective_for(y)
-        rows = prepare(net, objective.loss, X, y, sample_weight)
+        rows = prepare(net, objective, X, y, sample_weight)
         counted = ["accuracy"] if objective.counts_accuracy else []
         others = [metric for metric in objective.metrics if metric not in counted]
         predictions = net.plan.predict(rows.X) if others else None

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from . import _kernels, registry
+from . import _kernels
 from .errors import shown, unknown
 
 Array = np.ndarray[Any, Any]
@@ -33,7 +33,6 @@ _KINDS = {
 }
 _NUMPY_EXPORTS = ("__array__", "__array_interface__", "__array_struct__")
 _DLPACK_CPU = 1  # kDLCPU of dlpack.h
-SUM_TOLERANCE = 1e-3  # of one-hot and soft rows
 
 
 # ---- single values ----
@@ -195,7 +194,7 @@ def _from_objects(array: Array, argument: str) -> Array:
     """float64 from an array of Python objects, as data frames of mixed columns give, if all are numbers."""
     for index, item in np.ndenumerate(array):
         if not isinstance(item, (Real, np.number, np.bool_)) or isinstance(item, np.complexfloating):
-            where = f" at {_place(index)}" if index else ""
+            where = f" at {place(index)}" if index else ""
             raise TypeError(f"{argument} holds {shown(item)}{where}, expected real numbers")
     try:
         return array.astype(np.float64)
@@ -203,7 +202,8 @@ def _from_objects(array: Array, argument: str) -> Array:
         raise TypeError(f"{argument} cannot be read as numbers: {error}") from None
 
 
-def _place(index: Sequence[int]) -> str:
+def place(index: Sequence[int]) -> str:
+    """Where an element stands, as sentences say it: "row 1, column 2"."""
     names = ("row", "column")
     if len(index) > 2:
         return f"index {tuple(int(i) for i in index)}"
@@ -228,7 +228,7 @@ def check_finite(array: Array, argument: str, came: Array | None = None) -> None
         return
     index = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
     original = float((array if came is None else came)[index])
-    where = f" at {_place(index)}" if index else ""
+    where = f" at {place(index)}" if index else ""
     if math.isfinite(original):
         raise ValueError(f"{argument} contains {original:g}{where}, which {array.dtype} cannot hold")
     raise ValueError(f"{argument} contains {original}{where}, expected finite numbers")
@@ -294,79 +294,7 @@ def as_out(out: object, shape: tuple[int, ...], dtype: np.dtype[Any], X: object)
     return out
 
 
-# ---- targets ----
-
-
-def as_targets(
-    y: object, loss: object, n_out: int, dtype: np.dtype[Any], rows: int, *, argument: str = "y"
-) -> Array:
-    """Targets for a loss: int64 (rows,) for class indices, otherwise (rows, n_out) of the dtype.
-
-    `loss` is a name, or a callable, whose targets only have to be finite numbers, one row for each of X.
-    """
-    array = numeric(y, argument)
-    if array.ndim == 0:
-        raise ValueError(f"{argument} is a single number, expected {rows} targets, one for each row of X")
-    if len(array) != rows:
-        raise ValueError(f"{argument} has {len(array)} rows, expected {rows}, one for each row of X")
-    if isinstance(loss, str) and loss in registry.LABEL_LOSSES:
-        return _as_labels(array, n_out, argument)
-    columns = n_out // registry.LOSS_OUTPUTS[loss] if isinstance(loss, str) else n_out
-    if columns == 1 and array.shape == (rows,):
-        array = array.reshape(rows, 1)
-    if not isinstance(loss, str):
-        return converted(array, dtype, argument)
-    if array.shape != (rows, columns):
-        expected = f"({rows}, {columns})" + (f" or ({rows},)" if columns == 1 else "")
-        hint = ""
-        if loss == "categorical_crossentropy" and array.ndim == 1:
-            hint = "; class indices go with 'sparse_categorical_crossentropy'"
-        raise ValueError(f"{argument} has shape {array.shape}, expected {expected} for loss {loss!r}{hint}")
-    targets = converted(array, dtype, argument)
-    if loss == "categorical_crossentropy":
-        _check_range(targets, 0.0, math.inf, argument, loss)
-        _check_sums(targets, argument)
-    elif loss == "binary_crossentropy":
-        _check_range(targets, 0.0, 1.0, argument, loss)
-    elif loss == "poisson":
-        _check_range(targets, 0.0, math.inf, argument, loss)
-    return targets
-
-
-def _as_labels(array: Array, n_out: int, argument: str) -> Array:
-    if array.ndim == 2 and array.shape[1] == 1:
-        array = array[:, 0]
-    if array.ndim != 1:
-        hint = "; one-hot rows go with 'categorical_crossentropy'" if array.shape[1:] == (n_out,) else ""
-        raise ValueError(f"{argument} has shape {array.shape}, expected ({len(array)},) class indices{hint}")
-    check_finite(array, argument)
-    if array.dtype.kind == "f":
-        wrong = np.flatnonzero(array != np.floor(array))
-        if len(wrong):
-            row = int(wrong[0])
-            raise ValueError(f"{argument} contains {array[row]} at row {row}, expected whole class indices")
-    wrong = np.flatnonzero((array < 0) | (array >= n_out))
-    if len(wrong):
-        row = int(wrong[0])
-        raise ValueError(f"{argument} contains {array[row]} at row {row}, expected classes 0 to {n_out - 1}")
-    return np.require(array, np.int64, ("C", "A"))
-
-
-def _check_range(targets: Array, low: float, high: float, argument: str, loss: str) -> None:
-    if targets.min() >= low and targets.max() <= high:
-        return
-    index = tuple(int(i) for i in np.argwhere((targets < low) | (targets > high))[0])
-    expected = f"{low:g} to {high:g}" if math.isfinite(high) else f"{low:g} or more"
-    came = f"{targets[index]:g} at {_place(index)}"
-    raise ValueError(f"{argument} contains {came}, expected {expected} for loss {loss!r}")
-
-
-def _check_sums(targets: Array, argument: str) -> None:
-    sums = targets.sum(axis=1, dtype=np.float64)
-    wrong = np.flatnonzero(np.abs(sums - 1) > SUM_TOLERANCE)
-    if len(wrong):
-        row = int(wrong[0])
-        raise ValueError(f"{argument} row {row} sums to {sums[row]:g}, expected rows that sum to 1")
+# ---- weights of rows ----
 
 
 def as_sample_weight(

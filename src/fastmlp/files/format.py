@@ -19,7 +19,7 @@ from typing import IO, Any, Protocol, TypeVar
 
 import numpy as np
 
-from .. import config, optimizers, registry, schedules, validation
+from .. import config, losses, optimizers, registry, schedules, validation
 from ..errors import ModelFileError, NotCompiledError, said
 from ..layers import chain
 from ..model import Model, restored
@@ -231,12 +231,16 @@ def _refuse_constant(name: str) -> float:
 
 def _restore_compile(net: Model, saved: Mapping[str, Any]) -> None:
     optimizer = optimizers.from_config(saved["optimizer"])
-    loss: Any = saved["loss"]
-    if loss in registry.LOSS_PARAMETERS:
-        loss = (loss, saved["loss_parameter"])
-    net.compile(optimizer, loss, saved["metrics"])
-    compiled = registry.resolve_loss(saved["compiled_loss"])[0]
-    registry.check_loss_fits(compiled, net.plan.layers[-1]["activation"])
+    net.compile(optimizer, _saved_loss(saved), saved["metrics"])
+    losses.resolve(saved["compiled_loss"]).check_fits(net.plan.layers[-1]["activation"])
+
+
+def _saved_loss(saved: Mapping[str, Any]) -> losses.Loss | None:
+    """The loss of a header, which has the parameter 0 for those that take none."""
+    if saved["loss"] is None:
+        return None
+    kind = type(losses.resolve(saved["loss"]))
+    return kind.of(saved["loss_parameter"] if kind.takes_parameter() else None)
 
 
 def _restore_training(net: Model, saved: Mapping[str, Any], slots: list[dict[str, Array]]) -> None:

@@ -4,30 +4,31 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 
-from ... import optimizers
+from ... import losses, optimizers
 from ...errors import listed
 from ...network import Network
 
 # Functions and classes of keras.losses: ours.
-_LOSSES = {
-    "mean_squared_error": "mse",
-    "MeanSquaredError": "mse",
-    "mean_absolute_error": "mae",
-    "MeanAbsoluteError": "mae",
-    "binary_crossentropy": "binary_crossentropy",
-    "BinaryCrossentropy": "binary_crossentropy",
-    "categorical_crossentropy": "categorical_crossentropy",
-    "CategoricalCrossentropy": "categorical_crossentropy",
-    "sparse_categorical_crossentropy": "sparse_categorical_crossentropy",
-    "SparseCategoricalCrossentropy": "sparse_categorical_crossentropy",
-    "huber": "huber",
-    "Huber": "huber",
-    "poisson": "poisson",
-    "Poisson": "poisson",
+_LOSSES: dict[str, type[losses.Loss]] = {
+    "mean_squared_error": losses.MSE,
+    "MeanSquaredError": losses.MSE,
+    "mean_absolute_error": losses.MAE,
+    "MeanAbsoluteError": losses.MAE,
+    "binary_crossentropy": losses.BinaryCrossentropy,
+    "BinaryCrossentropy": losses.BinaryCrossentropy,
+    "categorical_crossentropy": losses.CategoricalCrossentropy,
+    "CategoricalCrossentropy": losses.CategoricalCrossentropy,
+    "sparse_categorical_crossentropy": losses.SparseCategoricalCrossentropy,
+    "SparseCategoricalCrossentropy": losses.SparseCategoricalCrossentropy,
+    "huber": losses.Huber,
+    "Huber": losses.Huber,
+    "poisson": losses.Poisson,
+    "Poisson": losses.Poisson,
 }
 # Options that change a loss or a step and that fastmlp has not, with the value that leaves it as it is.
 _LOSS_OPTIONS: dict[str, Any] = {
@@ -100,7 +101,7 @@ def _check_plain(what: str, config: Mapping[str, Any], options: Mapping[str, Any
             raise ValueError(f"its {what} has {name}={config[name]!r}, expected {plain!r}")
 
 
-def _loss(keras: Any, loss: Any) -> Any:
+def _loss(keras: Any, loss: Any) -> losses.Loss:
     if isinstance(loss, str):
         loss = keras.losses.get(loss)
     config: dict[str, Any] = {}
@@ -114,8 +115,8 @@ def _loss(keras: Any, loss: Any) -> Any:
     _check_plain("loss", config, _LOSS_OPTIONS)
     if config.get("dtype") not in (None, "float32", "float64"):
         raise ValueError(f"its loss has the dtype {config['dtype']!r}, expected float32 or float64")
-    found = _LOSSES[name]
-    return (found, float(config["delta"])) if found == "huber" and "delta" in config else found
+    cls = _LOSSES[name]
+    return cls(**{item.name: config[item.name] for item in fields(cls) if item.name in config})
 
 
 def _optimizer(keras: Any, optimizer: Any, dtype: np.dtype[Any]) -> optimizers.Optimizer:

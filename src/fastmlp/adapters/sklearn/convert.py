@@ -9,7 +9,7 @@ import numpy as np
 from ...layers import Rescaling, Standardize, short_activation
 from ...network import Network
 from .._optional import require
-from .describe import WORDS, Shape, engine_activation, per_layer
+from .describe import THEIR_LOSSES, WORDS, Shape, engine_activation, per_layer
 from .engine import Engine
 from .fitted import GROUP
 
@@ -145,10 +145,10 @@ def to_sklearn(net: Network, *, classes: Any = None, estimator: Any = None) -> A
         hidden_layer_sizes=net.layer_sizes[1:-1],
         activation=_activation(hidden, issubclass(estimator, Engine)),
     )
-    if last == "exp":
-        model.set_params(loss="poisson")
-    elif last not in ("softmax", "logistic", "identity"):
+    if last not in THEIR_LOSSES:
         raise ValueError(f"the output activation is {last!r}, expected softmax, sigmoid, identity or exp")
+    if model.loss != THEIR_LOSSES[last]:
+        model.set_params(loss=THEIR_LOSSES[last])
     _set_fitted(model, net, str(last))
     if classifies:
         _set_classes(model, classes, str(last), net.plan.n_out)

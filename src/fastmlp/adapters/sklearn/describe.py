@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ... import registry
+from ... import losses
 from ...layers import ActivationName, Dense, Dropout, Layer
 from ...network import Network
 
@@ -18,13 +18,6 @@ Array = np.ndarray[Any, Any]
 # scikit-learn's word -> ours, where they differ
 ACTIVATIONS = {"logistic": "sigmoid"}
 WORDS = {ours: theirs for theirs, ours in ACTIVATIONS.items()}
-# scikit-learn's loss -> the engine's, by output activation
-LOSSES = {
-    ("log_loss", "softmax"): "sparse_categorical_crossentropy",
-    ("log_loss", "logistic"): "binary_crossentropy",
-    ("squared_error", "identity"): "mse",
-    ("poisson", "exp"): "poisson",
-}
 
 
 def engine_activation(value: Any) -> ActivationName:
@@ -98,25 +91,40 @@ class Goal:
     several outputs is the mean over them nevertheless, while its gradient is that of the sum.
     """
 
-    name: str | None  # None: `function` computes it
-    parameter: float = 0.0
-    function: Callable[[Array, Array], tuple[float, Array]] | None = None
+    loss: losses.Loss
     factor: float = 1.0  # of the rows' weights
     scale: float = 1.0  # of the value
+    constants: Callable[[Array], Array] | None = None  # (rows,) beside the engine's values, from y
 
-    def constants(self, y: Array) -> Array | None:
-        """(rows,): what scikit-learn's poisson deviance has beside the likelihood, y log(y) - y."""
-        if self.name != "poisson":
-            return None
-        logs = np.log(y, out=np.zeros(y.shape), where=y > 0)
-        return np.asarray((y * logs - y).sum(axis=1, dtype=np.float64))
+    @property
+    def in_python(self) -> bool:
+        """Whether the loss is a function in Python."""
+        return isinstance(self.loss, losses.Function)
+
+
+def deviance(y: Array) -> Array:
+    """(rows,): what scikit-learn's poisson deviance has beside the likelihood, y log(y) - y."""
+    logs = np.log(y, out=np.zeros(y.shape), where=y > 0)
+    return np.asarray((y * logs - y).sum(axis=1, dtype=np.float64))
+
+
+# scikit-learn's loss and word for the output activation -> the goal for a number of outputs
+GOALS: dict[tuple[str, str], Callable[[int], Goal]] = {
+    ("log_loss", "softmax"): lambda n_out: Goal(losses.SparseCategoricalCrossentropy()),
+    ("log_loss", "logistic"): lambda n_out: Goal(losses.BinaryCrossentropy(), factor=float(n_out)),
+    ("squared_error", "identity"): lambda n_out: Goal(losses.MSE(), factor=n_out / 2, scale=1 / n_out),
+    ("poisson", "exp"): lambda n_out: Goal(losses.Poisson(), factor=float(n_out), constants=deviance),
+}
+# scikit-learn's word for an output activation -> its loss
+THEIR_LOSSES = {output: loss for loss, output in GOALS}
 
 
 def output_activation(loss: Any, default: str) -> str:
     """scikit-learn's word for the output activation that a loss comes with; `default` where it takes any."""
-    if not isinstance(loss, (str, tuple)) or loss in ("log_loss", "squared_error"):
-        return default
-    link = registry.LOSSES[registry.resolve_loss(loss)[0]]
+    theirs = [output for word, output in GOALS if word == loss]
+    if theirs:
+        return default if default in theirs else theirs[0]
+    link = losses.resolve(loss).link
     return default if link == "any" else WORDS.get(link, link)
 
 
@@ -124,17 +132,11 @@ def goal(loss: Any, output: str, n_out: int) -> Goal:
     """The goal of a loss; `output` is scikit-learn's word for the output activation.
 
     >>> goal("squared_error", "identity", 4)
-    Goal(name='mse', parameter=0.0, function=None, factor=2.0, scale=0.25)
+    Goal(loss=MSE(), factor=2.0, scale=0.25, constants=None)
     """
-    if callable(loss):
-        return Goal(None, function=loss)
-    name = LOSSES.get((loss, output)) if isinstance(loss, str) else None
-    if name is None:
-        name, parameter = registry.resolve_loss(loss)
-        registry.check_loss_fits(name, str(engine_activation(output)))
-        return Goal(name, parameter)
-    if name == "sparse_categorical_crossentropy":
-        return Goal(name)
-    if name == "mse":
-        return Goal(name, factor=n_out / 2, scale=1 / n_out)
-    return Goal(name, factor=float(n_out))
+    theirs = GOALS.get((loss, output)) if isinstance(loss, str) else None
+    if theirs is not None:
+        return theirs(n_out)
+    found = losses.resolve(loss)
+    found.check_fits(str(engine_activation(output)))
+    return Goal(found)

@@ -160,12 +160,9 @@ class Engine(Fitted):
         assert self._net is not None
         if not hasattr(rows.X, "toarray"):
             rows = Rows(np.ascontiguousarray(rows.X), rows.y, rows.weights)
-        found = self._goal()
-        if found.name == "sparse_categorical_crossentropy":
-            return Rows(rows.X, rows.y.argmax(axis=1).astype(np.int64), rows.weights)
-        y = np.ascontiguousarray(rows.y, self._net.dtype)
-        if found.name == "poisson" and y.min() < 0:
-            raise ValueError(f"y contains {y.min():g}, expected 0 or more for loss='poisson'")
+        loss = self._goal().loss
+        y = rows.y.argmax(axis=1) if loss.labels else rows.y
+        y = loss.as_targets(y, self._net.plan.n_out, self._net.dtype, len(y))
         return Rows(rows.X, y, rows.weights)
 
     def _fit_all_rows(self, net: Network, rows: Rows) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from ... import registry
 from ...callbacks import Callback
+from ...losses import LOSSES, NAMES, Loss
 from ...optimizers import Optimizer
 from ...schedules import Schedule
 from .._optional import require
@@ -28,9 +29,14 @@ _neural = require("sklearn.neural_network", GROUP)
 _meta = require("sklearn.utils.metaestimators", GROUP)
 
 _TRAINED = {name for name, (_, saved) in registry.ACTIVATIONS.items() if saved != "row"} - {"step"}
-_LINKS = ("any", "sigmoid", "exp")
-_OF_NUMBERS = {"squared_error", *(name for name, link in registry.LOSSES.items() if link in _LINKS)}
-_OF_CLASSES = {"log_loss", *(name for name, link in registry.LOSSES.items() if link == "any")}
+
+
+def _losses_of(*links: str) -> tuple[type[Loss], ...]:
+    """Those of one output a target that have one of the links."""
+    return tuple(cls for cls in LOSSES.values() if cls.link in links and cls.outputs == 1)
+
+
+_OF_NUMBERS, _OF_CLASSES = _losses_of("any", "sigmoid", "exp"), _losses_of("any")
 
 # Classes that can be told from numbers without a look at the rows: more, each once, would be warned of.
 _FEW = 10
@@ -40,11 +46,12 @@ _Regressor: Any = _neural.MLPRegressor
 _fits = _base._fit_context(prefer_skip_nested_validation=True)
 
 
-def _constraints(parent: Any, losses: set[str], **more: Any) -> dict[str, Any]:
+def _constraints(parent: Any, theirs: str, losses: tuple[type[Loss], ...], **more: Any) -> dict[str, Any]:
     """Checks of all parameters: scikit-learn's, what those take besides, and those of our own."""
     options, interval = _checks.StrOptions, _checks.Interval
+    names = {theirs, *(name for name, cls in NAMES.items() if cls in losses)}
     ours = {
-        "loss": [options(losses), tuple, callable],
+        "loss": [options(names), tuple, callable, *losses],
         "activation": [options({"logistic", *_TRAINED}), tuple, list],
         "learning_rate": [*parent._parameter_constraints["learning_rate"], Schedule],
         "verbose": [*parent._parameter_constraints["verbose"], options({"progress"})],
@@ -87,9 +94,9 @@ class MLPClassifier(Engine, _Classifier):  # type: ignore[misc]
         An object of `fastmlp.schedules` replaces `learning_rate_init`.
     verbose : bool, int or "progress"
         True prints lines as scikit-learn does; "progress" shows those of `Network.fit`.
-    loss : str, (str, float) or callable
-        "log_loss" is scikit-learn's.  Others are this package's: "mse", "mae" or ("huber", 0.5) of the
-        probabilities, or a function as in `Network.compile`.
+    loss : str, (str, float), Loss or callable
+        "log_loss" is scikit-learn's.  Others are this package's: "mse", "mae", ("huber", 0.5) or an object
+        of `fastmlp.losses` of the probabilities, or a function as in `Network.compile`.
     class_weight : dict, "balanced" or None
         Label to finite factor, 0 or more; 1 for labels that it lacks.  Multiplies with `sample_weight`.
     dropout : float or list of float
@@ -123,7 +130,10 @@ class MLPClassifier(Engine, _Classifier):  # type: ignore[misc]
     """
 
     _parameter_constraints: dict[str, Any] = _constraints(
-        _neural.MLPClassifier, _OF_CLASSES, class_weight=[dict, _checks.StrOptions({"balanced"}), None]
+        _neural.MLPClassifier,
+        "log_loss",
+        _OF_CLASSES,
+        class_weight=[dict, _checks.StrOptions({"balanced"}), None],
     )
 
     def __init__(
@@ -152,7 +162,7 @@ class MLPClassifier(Engine, _Classifier):  # type: ignore[misc]
         epsilon: float = 1e-8,
         n_iter_no_change: float = 10,
         max_fun: int = 15000,
-        loss: str | tuple[str, float] | Callable[..., Any] = "log_loss",
+        loss: str | tuple[str, float] | Loss | Callable[..., Any] = "log_loss",
         class_weight: Mapping[Any, float] | str | None = None,
         dropout: float | Sequence[float] = 0.0,
         optimizer: Optimizer | None = None,
@@ -304,9 +314,10 @@ class MLPRegressor(Engine, _Regressor):  # type: ignore[misc]
 
     Parameters
     ----------
-    loss : str, (str, float) or callable
+    loss : str, (str, float), Loss or callable
         "squared_error" and "poisson" are scikit-learn's.  Others are this package's: "mse", "mae", ("huber",
-        0.5), "binary_crossentropy" with a sigmoid output, or a function as in `Network.compile`.
+        0.5), "binary_crossentropy" with a sigmoid output, an object of `fastmlp.losses`, or a function as in
+        `Network.compile`.
     hidden_layer_sizes, solver, alpha, ..., max_fun
         As in `sklearn.neural_network.MLPRegressor`, with the same defaults.
     activation, learning_rate, verbose, dropout, optimizer, callbacks, threads
@@ -330,11 +341,11 @@ class MLPRegressor(Engine, _Regressor):  # type: ignore[misc]
     True
     """
 
-    _parameter_constraints: dict[str, Any] = _constraints(_neural.MLPRegressor, _OF_NUMBERS)
+    _parameter_constraints: dict[str, Any] = _constraints(_neural.MLPRegressor, "squared_error", _OF_NUMBERS)
 
     def __init__(
         self,
-        loss: str | tuple[str, float] | Callable[..., Any] = "squared_error",
+        loss: str | tuple[str, float] | Loss | Callable[..., Any] = "squared_error",
         hidden_layer_sizes: Any = (100,),
         activation: Any = "relu",
         *,

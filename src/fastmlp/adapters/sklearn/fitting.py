@@ -88,7 +88,7 @@ class Watchers:
             "running": ["loss"],
         }
         net = trainer.net
-        net.compile(described(trainer.solver), trainer.goal.function or trainer.goal.name, metrics=[])
+        net.compile(described(trainer.solver), trainer.goal.loss, metrics=[])
         net.stop_training = False
         trainer.watcher = self if self.hooks.hear_batches() else None
         self.hooks.begin(net, params)

@@ -46,7 +46,7 @@ class Objective:
     """
 
     def __init__(self, net: Network, goal: Goal, rows: Rows, alpha: float) -> None:
-        if goal.name is None:
+        if goal.in_python:
             raise ValueError("loss is a function in Python, expected a name for solver='lbfgs'")
         self.net, self.goal, self.rows, self.alpha = net, goal, rows, alpha
         count, dtype = len(rows), net.dtype
@@ -59,13 +59,12 @@ class Objective:
         self.constant = self._constant()
         self.shapes = [array.shape for array in net.plan.get_weights()]
         self.matrices = sum(math.prod(shape) for shape in self.shapes[::2])  # numbers before the biases
-        net.plan.compile(goal.name, goal.parameter, "sgd", {})
+        net.plan.compile(goal.loss.name, goal.loss.parameter, "sgd", {})
 
     def _constant(self) -> float:
-        values = self.goal.constants(self.rows.y)
-        if values is None:
+        if self.goal.constants is None:
             return 0.0
-        return float(np.average(values, weights=self.rows.weights))
+        return float(np.average(self.goal.constants(self.rows.y), weights=self.rows.weights))
 
     def __call__(self, vector: Array) -> tuple[float, Array]:
         """The loss and its gradient."""

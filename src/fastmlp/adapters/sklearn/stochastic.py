@@ -107,7 +107,7 @@ class Trainer:
 
     def _draw(self, rows: Rows, epochs: int) -> _Block | None:
         """The next epochs, if they are short and alike; Ctrl-C or a divergence leaves the generator ahead."""
-        plain = self.goal.function is None and self.watcher is None and not hasattr(rows.X, "toarray")
+        plain = not self.goal.in_python and self.watcher is None and not hasattr(rows.X, "toarray")
         alike = plain and (self.shuffles is None or rows.weights is None)
         if epochs < 2 or not alike or len(rows) * self.net.plan.num_parameters > BRIEF:
             return None
@@ -207,7 +207,7 @@ class Trainer:
     def _parts(self, rows: Rows, batches: int) -> list[tuple[int, int]]:
         """All batches at once, unless something is done between them or many rows are to be made dense."""
         most = batches
-        if self.watcher is not None or self.goal.name is None:
+        if self.watcher is not None or self.goal.in_python:
             most = 1
         elif hasattr(rows.X, "toarray"):
             most = max(1, chunk_rows(rows.X) // self.batch_size)
@@ -220,7 +220,7 @@ class Trainer:
         if self.watcher is not None:
             self.watcher.batch_begins(first)
         rates, l2 = self.solver.rates(self.net.plan.step, stop - first), cut.l2[first:stop]
-        step = self._train if self.goal.function is None else self._python_step
+        step = self._python_step if self.goal.in_python else self._train
         total = step(rows, taken, cut.row_weights, rates, l2)
         if self.watcher is not None:
             self.watcher.batch_ends(first, total * self.goal.scale / (chosen.stop - chosen.start))
@@ -233,8 +233,7 @@ class Trainer:
         plan, X = self.net.plan, dense(rows.X, taken)
         predictions = plan.train_forward(X, seed=self.net.seed)
         of_rows = None if weights is None else weights[taken]
-        assert self.goal.function is not None
-        value, gradient = python_loss(self.goal.function, rows.y[taken], predictions, of_rows)
+        value, gradient = python_loss(self.goal.loss, rows.y[taken], predictions, of_rows)
         if not (np.isfinite(value) and np.isfinite(gradient).all()):
             raise FloatingPointError("the loss is not finite")
         plan.train_backward(gradient, float(rates[0]), float(l2[0]))
@@ -263,15 +262,15 @@ class Trainer:
         """Compile the plan, with the state that the solver has kept, unless this fit has done so."""
         if self._compiled:
             return
-        plan = self.net.plan
-        plan.compile(self.goal.name, self.goal.parameter, self.solver.name, self.solver.hyperparameters())
+        plan, loss = self.net.plan, self.goal.loss
+        plan.compile(loss.name or None, loss.parameter, self.solver.name, self.solver.hyperparameters())
         self.solver.begin(plan)
         self._compiled = True
 
     def _constant(self, rows: Rows, cut: _Cut) -> float:
-        values = self.goal.constants(rows.y)
-        if values is None:
+        if self.goal.constants is None:
             return 0.0
+        values = self.goal.constants(rows.y)
         if cut.row_weights is None:
             return float(values.sum())
         return float(cut.row_weights.astype(np.float64) @ values) / self.goal.factor
