@@ -32,3 +32,13 @@ int fm_copy(void *to, const void *from, size_t bytes)
     memcpy(to, from, bytes);
     return 0;
 }
+
+int fm_zero(void *memory, size_t bytes)
+{
+    for (; bytes > PART; memory = (char *)memory + PART, bytes -= PART) {
+        memset(memory, 0, PART);
+        if (fm_interrupted()) return 1;
+    }
+    memset(memory, 0, bytes);
+    return 0;
+}

@@ -88,15 +88,21 @@ static void stage_lay_out(training_stage *s, const fm_plan *plan, stage_arena *a
     s->input_gradient = NULL;
 }
 
-static training_stage *stage_new(const fm_plan *plan, int fused, ptrdiff_t rows, int workers, int with_gradient)
+/* FM_NO_MEMORY and FM_INTERRUPTED make none. */
+static int stage_new(training_stage **made, const fm_plan *plan, int fused, ptrdiff_t rows, int workers, int with_gradient)
 {
     training_stage measured, *s;
     stage_arena arena = {NULL, 0};
     stage_lay_out(&measured, plan, &arena, fused, rows, workers, with_gradient);
-    s = fm_alloc(arena.used);
-    if (!s) return NULL;
+    s = fm_alloc_raw(arena.used);
+    if (!s) return FM_NO_MEMORY;
+    if (fm_zero(s, arena.used)) {
+        fm_free(s);
+        return FM_INTERRUPTED;
+    }
     arena = (stage_arena){(char *)s, 0};
     stage_lay_out(s, plan, &arena, fused, rows, workers, with_gradient);
-    return s;
+    *made = s;
+    return FM_OK;
 }
 #undef TAKE

@@ -2,8 +2,9 @@
 
 static int train_forward(fm_plan *plan, const fm_input *input, ptrdiff_t rows, uint64_t seed, void *out)
 {
-    training_stage *s = stage_for(plan, 0, rows, 1);
-    if (!s) return FM_NO_MEMORY;
+    training_stage *s;
+    const int status = stage_for(&s, plan, 0, rows, 1);
+    if (status != FM_OK) return status;
     s->training = 1, s->skip_link = 0;
     step_work w = {.plan = plan, .stage = s, .workers = 1, .input = input, .rows = rows, .seed = seed};
     const unsigned word = fm_fp_begin();
@@ -65,8 +66,9 @@ static int gradients(const fm_plan *plan, const fm_input *input, const fm_target
                      const void *output_gradient, ptrdiff_t rows, void *gradient, void *input_gradient, double *loss)
 {
     double correct = 0;
-    training_stage *s = stage_new(plan, link_is_fused(target), rows, 1, 0);
-    if (!s) return FM_NO_MEMORY;
+    training_stage *s;
+    const int status = stage_new(&s, plan, link_is_fused(target), rows, 1, 0);
+    if (status != FM_OK) return status;
     if (input_gradient) s->input_gradient = fm_alloc((size_t)(count_panels(plan->n_in) * s->panel) * sizeof(real));
     if (input_gradient && !s->input_gradient) {
         fm_free(s);
@@ -94,8 +96,9 @@ static int gradients(const fm_plan *plan, const fm_input *input, const fm_target
 static int forward(const fm_plan *plan, const fm_input *input, ptrdiff_t rows, void *const *outs)
 {
     const ptrdiff_t block = rows < 1024 ? rows : 1024;
-    training_stage *s = stage_new(plan, 0, block, 1, 0);
-    if (!s) return FM_NO_MEMORY;
+    training_stage *s;
+    const int status = stage_new(&s, plan, 0, block, 1, 0);
+    if (status != FM_OK) return status;
     s->skip_link = 0;
     const unsigned word = fm_fp_begin();
     int interrupted = 0;

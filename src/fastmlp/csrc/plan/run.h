@@ -1,14 +1,17 @@
 /* Batch after batch of a run: their ways over the threads, the cursor, and what happens when training diverges. */
 
-/* The plan's stage for batches of `rows` rows, made anew when the size, the workers or the loss's kind change.  One that there
-   is no memory for leaves none. */
-static training_stage *stage_for(fm_plan *plan, int fused, ptrdiff_t rows, int workers)
+/* The plan's stage for batches of `rows` rows, made anew when the size, the workers or the loss's kind change.  Where that
+   fails, it has none. */
+static int stage_for(training_stage **found, fm_plan *plan, int fused, ptrdiff_t rows, int workers)
 {
     training_stage *s = plan->stage;
-    if (s && s->rows == rows && s->workers == workers && s->fused == fused) return s;
+    *found = s;
+    if (s && s->rows == rows && s->workers == workers && s->fused == fused) return FM_OK;
     fm_free(s);
-    plan->stage = s = stage_new(plan, fused, rows, workers, !isinf(plan->hyper.global_clipnorm));
-    return s;
+    plan->stage = *found = NULL;
+    const int status = stage_new(found, plan, fused, rows, workers, !isinf(plan->hyper.global_clipnorm));
+    plan->stage = *found;
+    return status;
 }
 
 static void sum_rows(const training_stage *s, ptrdiff_t rows, double *loss, double *correct)
@@ -190,8 +193,9 @@ static int advance(fm_plan *plan, fm_run *run, ptrdiff_t batches, double seconds
     const run_cursor begin = {run->epoch, run->batch, run->sums[3 * run->epoch], run->sums[3 * run->epoch + 1]};
     const double start = fm_seconds();
     const int fused = link_is_fused(&run->target);
-    training_stage *s = stage_for(plan, fused, rows, fm_workers_for(plan, rows, 3, run->threads));
-    if (!s) return FM_NO_MEMORY;
+    training_stage *s;
+    int status = stage_for(&s, plan, fused, rows, fm_workers_for(plan, rows, 3, run->threads));
+    if (status != FM_OK) return status;
     if (fm_plan_keep(plan)) return FM_INTERRUPTED;
     /* a copy of a large network must not cost more than a small part of the time */
     const double least = 20 * (fm_seconds() - start);
@@ -200,7 +204,7 @@ static int advance(fm_plan *plan, fm_run *run, ptrdiff_t batches, double seconds
                    .with_loss = 1, .backward = 1, .in_lines = s->x_lines != NULL,
                    .check_rows = run->check_rows && run->input.type == plan->type};
     const unsigned word = fm_fp_begin();
-    int status = run_batches(plan, &w, run, batches, start + (seconds > least ? seconds : least));
+    status = run_batches(plan, &w, run, batches, start + (seconds > least ? seconds : least));
     *by_step = status != FM_INTERRUPTED && !state_is_finite(plan);
     if (*by_step) status = remake(plan, &w, run, &begin);
     if (status == FM_INTERRUPTED) go_back(plan, run, &begin);
