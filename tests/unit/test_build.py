@@ -18,7 +18,7 @@ import pytest
 setuptools = pytest.importorskip("setuptools")
 pytest.importorskip("Cython")
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 if not (ROOT / "setup.py").exists():
     pytest.skip("setup.py is not beside the tests", allow_module_level=True)
 

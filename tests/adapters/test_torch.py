@@ -581,7 +581,7 @@ def test_unreadable_tensors(make, message):
 
 
 def test_the_example_acts_as_its_module_does(capsys):
-    path = Path(__file__).resolve().parents[1] / "examples" / "reinforcement_learning_policy.py"
+    path = Path(__file__).resolve().parents[2] / "examples" / "reinforcement_learning_policy.py"
     spec = importlib.util.spec_from_file_location("policy_example", path)
     example = importlib.util.module_from_spec(spec)
     threads = torch.get_num_threads()

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGES = sorted([*DOCS.glob("coming-from-*.md"), *DOCS.glob("deploying.md")])
 
 # What a guide may import beside the standard library, NumPy and what it builds itself.

@@ -15,6 +15,7 @@ import pytest
 
 pytest.importorskip("sklearn")
 
+import sklearn
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
@@ -189,6 +190,7 @@ def test_it_is_free_after_ctrl_c_at_any_moment(X, y):
         raise KeyboardInterrupt
 
     model, heard = fitted(X, y), 0
+    config = sklearn.get_config()  # which an interrupt in the end of its config_context leaves changed
     old = signal.signal(signal.SIGALRM, interrupt)
     try:
         for i in range(150):
@@ -205,6 +207,7 @@ def test_it_is_free_after_ctrl_c_at_any_moment(X, y):
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, old)
+        sklearn.set_config(**config)
     assert heard == 150
 
 

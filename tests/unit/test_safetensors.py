@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -173,7 +174,7 @@ net.save(sys.argv[1], include_optimizer=True)
 def test_the_same_network_gives_the_same_file_in_every_process(tmp_path):
     """The library orders metadata by hashes that are seeded anew in each process."""
     contents = set()
-    environment = {**os.environ, "PYTHONPATH": os.path.dirname(__file__)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, Path(__file__).parents[:2]))}
     for i in range(2):
         path = tmp_path / f"{i}.safetensors"
         subprocess.run([sys.executable, "-c", SAVE, str(path)], check=True, env=environment)

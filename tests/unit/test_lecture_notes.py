@@ -15,7 +15,7 @@ import pytest
 
 from fastmlp import Dense, Network, functional, reference
 
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
 @cache

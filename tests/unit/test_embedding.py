@@ -18,7 +18,7 @@ from helpers import Fence, assert_same_bits
 from test_headers import needs_cc
 from test_native import inputs, network
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def test_cffi(dtype):

@@ -17,7 +17,7 @@ import fastmlp
 from fastmlp import _kernels, reference
 
 PACKAGE = Path(fastmlp.__file__).parent
-CSRC = Path(__file__).parents[1] / "src" / "fastmlp" / "csrc"
+CSRC = Path(__file__).parents[2] / "src" / "fastmlp" / "csrc"
 
 # From the bottom up; a module imports its own floor and those below.  A new module finds its place here.
 FLOORS = [
