@@ -9,14 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from . import initializers, training, validation
-from .callbacks import Callback, History
+from . import initializers, validation
 from .files import format as files
 from .initializers import Initializer
 from .layers import ActivationName, Dense, Layer, chain
 from .layers.lowering import nodes_of
 from .model import Array, Model
 from .native import NativeNetwork
+from .training import fit, scoring
+from .training.callbacks import Callback, History
 
 
 class Network(Model):
@@ -200,7 +201,7 @@ class Network(Model):
         >>> history.epoch
         [0, 1, 2]
         """
-        return training.fit(
+        return fit.fit(
             self,
             X,
             y,
@@ -237,7 +238,7 @@ class Network(Model):
         >>> sorted(net.train_on_batch([[1.0, 2.0]], [0.5]))
         ['loss']
         """
-        return training.train_on_batch(self, X, y, sample_weight)
+        return fit.train_on_batch(self, X, y, sample_weight)
 
     def evaluate(
         self, X: Any, y: Any, sample_weight: Any = None, *, threads: int | None = None
@@ -264,7 +265,7 @@ class Network(Model):
         >>> sorted(net.evaluate([[1.0, 2.0]], [1]))
         ['accuracy', 'loss']
         """
-        return training.evaluate(self, X, y, sample_weight, threads=threads)
+        return fit.evaluate(self, X, y, sample_weight, threads=threads)
 
     # ---- prediction, and looking inside ----
 
@@ -367,7 +368,7 @@ class Network(Model):
         targets = objective.loss.as_targets(y, self.plan.n_out, self.plan.dtype, len(inputs))
         weights = validation.as_sample_weight(sample_weight, len(inputs), self.plan.dtype)
         if objective.in_python:
-            value, output_gradient = training.python_loss(
+            value, output_gradient = scoring.python_loss(
                 objective.loss, targets, self.plan.predict(inputs), weights
             )
             dX: Array | None

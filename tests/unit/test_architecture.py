@@ -25,8 +25,8 @@ FLOORS = [
     {"registry", "validation", "config", "thread_limits", "datasets", "functional", "metrics"}
     | {"schedules", "initializers", "losses", "optimizers", "layers"},
     {"model"},
-    {"native", "folding", "files", "export_c", "scoring", "progress"},
-    {"callbacks", "training"},
+    {"native", "folding", "files", "export_c"},
+    {"training", "callbacks"},
     {"network"},
     {"adapters", "keras", "onnx", "sklearn", "torch"} | {"plots", "bench", "cli", "__main__", "__init__"},
 ]

@@ -6,9 +6,10 @@ import sys
 import numpy as np
 import pytest
 
-from fastmlp import Network, progress
+from fastmlp import Network
 from fastmlp.callbacks import LambdaCallback
-from fastmlp.progress import Progress, line
+from fastmlp.training import progress
+from fastmlp.training.progress import Progress, line
 
 LOGS = {"loss": 0.5, "accuracy": 0.25}
 

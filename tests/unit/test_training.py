@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 import fastmlp
-from fastmlp import BusyError, Dense, Dropout, Network, optimizers, reference, training
+from fastmlp import BusyError, Dense, Dropout, Network, optimizers, reference
 from fastmlp.callbacks import Callback, LambdaCallback
 from fastmlp.registry import LABEL_LOSSES
 from fastmlp.schedules import CosineDecay, Schedule, Warmup
+from fastmlp.training import fit
 from helpers import (
     FMA_ISAS,
     LINKS,
@@ -242,7 +243,7 @@ def test_slices_of_time_do_not_change_the_numbers(rng, monkeypatch):
     X, y = rng.normal(size=(3000, N_IN)), rng.integers(0, N_OUT, 3000)
     results = []
     for seconds in (0.0, 1e-4, 1e9):
-        monkeypatch.setattr(training, "SLICE", seconds)
+        monkeypatch.setattr(fit, "SLICE", seconds)
         net = network(optimizer="adam")
         history = net.fit(X, y, epochs=2, batch_size=7)
         results.append((net.get_weights(), history.history))
@@ -531,14 +532,14 @@ def test_an_interrupt_between_epochs_loses_nothing(data):
 @pytest.fixture
 def several(monkeypatch):
     """Every epoch counts as brief; the list of how many each call was asked for."""
-    asked, several = [], training._Passes.several
+    asked, several = [], fit._Passes.several
 
     def counted(passes, epochs):
         asked.append(epochs)
         several(passes, epochs)
 
-    monkeypatch.setattr(training, "BRIEF", np.inf)
-    monkeypatch.setattr(training._Passes, "several", counted)
+    monkeypatch.setattr(fit, "BRIEF", np.inf)
+    monkeypatch.setattr(fit._Passes, "several", counted)
     return asked
 
 
@@ -558,7 +559,7 @@ def test_an_interrupt_among_short_epochs_leaves_a_history_of_all_of_them(data, s
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, former)
     assert history.interrupted and net.plan.step == len(history.epoch) > 1
-    assert several[0] == training.BATCHES_AHEAD
+    assert several[0] == fit.BATCHES_AHEAD
     assert history.epoch == list(range(net.plan.step))
     longer = again.fit(*data, epochs=net.plan.step, batch_size=ROWS, callbacks=[Callback()])
     assert longer.history == history.history

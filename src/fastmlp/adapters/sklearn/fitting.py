@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ...callbacks import Hooks
 from ...network import Network
-from ...progress import Progress
+from ...training.callbacks import Hooks
+from ...training.progress import Progress
 from .._optional import require
 from .rows import Rows, outputs
 from .solvers import described

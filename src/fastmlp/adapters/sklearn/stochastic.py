@@ -15,8 +15,8 @@ import numpy as np
 from ..._kernels import Run
 from ...network import Network
 from ...optimizers import Optimizer
-from ...scoring import python_loss
-from ...training import SLICE
+from ...training.fit import SLICE
+from ...training.scoring import python_loss
 from .describe import Goal
 from .rows import Rows, chunk_rows, dense
 from .solvers import Solver

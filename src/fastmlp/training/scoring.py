@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .losses import Function, Loss
-from .metrics import name_of, value_of
-from .model import Array, Model, Objective
+from ..losses import Function, Loss
+from ..metrics import name_of, value_of
+from ..model import Array, Model, Objective
 
 
 @dataclass(frozen=True)

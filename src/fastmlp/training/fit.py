@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from . import _kernels, validation
-from ._kernels import Run
+from .. import _kernels, validation
+from .._kernels import Run
+from ..layers.lowering import input_vectors
+from ..metrics import name_of, value_of
+from ..model import Array, Model, Objective
 from .callbacks import Callback, History, Hooks
-from .layers.lowering import input_vectors
-from .metrics import name_of, value_of
-from .model import Array, Model, Objective
 from .progress import Progress
 from .scoring import Rows, from_predictions, python_loss, refuse_weights, score
 

@@ -1,0 +1,1 @@
+"""What `Network.fit`, `train_on_batch` and `evaluate` do: epochs, validation, callbacks, progress."""
