@@ -35,7 +35,7 @@ from .layers import (
 )
 from .network import Network, load
 from .thread_limits import watch
-from .training.callbacks import History
+from .training.callbacks.history import History
 
 if TYPE_CHECKING:
     from . import datasets, functional, plots, reference

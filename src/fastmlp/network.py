@@ -16,8 +16,9 @@ from .layers import ActivationName, Dense, Layer, chain
 from .layers.lowering import nodes_of
 from .model import Array, Model
 from .native import NativeNetwork
-from .training import fit, scoring
-from .training.callbacks import Callback, History
+from .training import fit, scoring, step
+from .training.callbacks.base import Callback
+from .training.callbacks.history import History
 
 
 class Network(Model):
@@ -238,7 +239,7 @@ class Network(Model):
         >>> sorted(net.train_on_batch([[1.0, 2.0]], [0.5]))
         ['loss']
         """
-        return fit.train_on_batch(self, X, y, sample_weight)
+        return step.train_on_batch(self, X, y, sample_weight)
 
     def evaluate(
         self, X: Any, y: Any, sample_weight: Any = None, *, threads: int | None = None
@@ -265,7 +266,7 @@ class Network(Model):
         >>> sorted(net.evaluate([[1.0, 2.0]], [1]))
         ['accuracy', 'loss']
         """
-        return fit.evaluate(self, X, y, sample_weight, threads=threads)
+        return scoring.evaluate(self, X, y, sample_weight, threads=threads)
 
     # ---- prediction, and looking inside ----
 

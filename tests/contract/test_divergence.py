@@ -9,7 +9,7 @@ import pytest
 
 from fastmlp import Dense, Dropout, Network, _kernels, optimizers
 from fastmlp.schedules import Schedule
-from fastmlp.training import fit
+from fastmlp.training import fit, passes
 from helpers import (
     FMA_ISAS,
     HYPER,
@@ -208,7 +208,7 @@ def test_fit_returns_to_the_same_weights_whatever_the_clock_says(monkeypatch, dt
     rate = np.inf if kind == "step" else 1e30 if dtype == np.float32 else 1e200
     results = []
     for seconds, brief in ((0.0, 0.0), (1e9, 0.0), (0.0, np.inf), (1e9, np.inf), (2e-3, 5e-3)):
-        monkeypatch.setattr(fit, "SLICE", seconds)
+        monkeypatch.setattr(passes, "SLICE", seconds)
         monkeypatch.setattr(fit, "BRIEF", brief)
         net = Network([N_IN, Dense(30, "identity"), Dropout(0.1), 3], dtype=dtype, seed=3)
         net.compile(optimizers.Adam(Explodes(2 * BATCHES + 1, rate)), "mse", metrics=[])

@@ -17,7 +17,7 @@ from fastmlp import BusyError, Dense, Dropout, Network, optimizers, reference
 from fastmlp.callbacks import Callback, LambdaCallback
 from fastmlp.registry import LABEL_LOSSES
 from fastmlp.schedules import CosineDecay, Schedule, Warmup
-from fastmlp.training import fit
+from fastmlp.training import fit, passes
 from helpers import (
     FMA_ISAS,
     LINKS,
@@ -243,7 +243,7 @@ def test_slices_of_time_do_not_change_the_numbers(rng, monkeypatch):
     X, y = rng.normal(size=(3000, N_IN)), rng.integers(0, N_OUT, 3000)
     results = []
     for seconds in (0.0, 1e-4, 1e9):
-        monkeypatch.setattr(fit, "SLICE", seconds)
+        monkeypatch.setattr(passes, "SLICE", seconds)
         net = network(optimizer="adam")
         history = net.fit(X, y, epochs=2, batch_size=7)
         results.append((net.get_weights(), history.history))
@@ -532,14 +532,14 @@ def test_an_interrupt_between_epochs_loses_nothing(data):
 @pytest.fixture
 def several(monkeypatch):
     """Every epoch counts as brief; the list of how many each call was asked for."""
-    asked, several = [], fit._Passes.several
+    asked, several = [], passes.Passes.several
 
     def counted(passes, epochs):
         asked.append(epochs)
         several(passes, epochs)
 
     monkeypatch.setattr(fit, "BRIEF", np.inf)
-    monkeypatch.setattr(fit._Passes, "several", counted)
+    monkeypatch.setattr(passes.Passes, "several", counted)
     return asked
 
 

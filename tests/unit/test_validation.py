@@ -8,7 +8,7 @@ import pytest
 
 from fastmlp import Network, losses, validation
 from fastmlp.optimizers import SGD
-from fastmlp.training.fit import FAR
+from fastmlp.training.rows import FAR
 
 DTYPES = ["float32", "float64"]
 NAN, INF = float("nan"), float("inf")

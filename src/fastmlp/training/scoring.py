@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from .. import validation
 from ..losses import Function, Loss
 from ..metrics import name_of, value_of
 from ..model import Array, Model, Objective
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Rows ready for the plan: X (rows, n_in), y as the loss takes it, weights (rows,) or None."""
-
-    X: Array
-    y: Array
-    weights: Array | None
-
-    def __len__(self) -> int:
-        return len(self.X)
-
-    def part(self, rows: slice | Array) -> Rows:
-        return Rows(self.X[rows], self.y[rows], None if self.weights is None else self.weights[rows])
+from .rows import Rows, prepare, refuse_weights
 
 
 def python_loss(loss: Loss, y: Array, predictions: Array, weights: Array | None) -> tuple[float, Array]:
@@ -41,15 +28,6 @@ def python_loss(loss: Loss, y: Array, predictions: Array, weights: Array | None)
     if gradient.shape != predictions.shape:
         raise ValueError(f"loss returned a gradient of shape {gradient.shape}, expected {predictions.shape}")
     return float(value.reshape(())), gradient.astype(predictions.dtype, copy=False)
-
-
-def refuse_weights(weights: object) -> None:
-    """A loss in Python gives one number for all rows, which no weights can be brought into afterwards."""
-    if weights is not None:
-        raise ValueError(
-            "sample_weight or class_weight came with a loss in Python, expected none: "
-            "the function may weigh rows itself"
-        )
 
 
 def from_predictions(
@@ -72,10 +50,16 @@ def score(net: Model, objective: Objective, rows: Rows, threads: int | None) -> 
     """The loss and the metrics on rows, without dropout."""
     correct = None
     if not objective.in_python:
-        total, correct = net.plan.evaluate(
-            rows.X, rows.y, rows.weights, threads, loss=objective.named
-        )
+        total, correct = net.plan.evaluate(rows.X, rows.y, rows.weights, threads, loss=objective.named)
         value = total / len(rows)
     else:
         value, _ = python_loss(objective.loss, rows.y, net.plan.predict(rows.X, None, threads), rows.weights)
     return {"loss": value, **from_predictions(net, objective, rows, correct, threads)}
+
+
+def evaluate(
+    net: Model, X: Any, y: Any, sample_weight: Any = None, *, threads: int | None = None
+) -> dict[str, float]:
+    threads = validation.as_threads(threads)
+    objective = net.objective_for(y)
+    return score(net, objective, prepare(net, objective, X, y, sample_weight), threads)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...network import Network
-from ...training.callbacks import Hooks
+from ...training.callbacks.hooks import Hooks
 from ...training.progress import Progress
 from .._optional import require
 from .rows import Rows, outputs

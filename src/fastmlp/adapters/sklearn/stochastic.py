@@ -15,7 +15,7 @@ import numpy as np
 from ..._kernels import Run
 from ...network import Network
 from ...optimizers import Optimizer
-from ...training.fit import SLICE
+from ...training.passes import SLICE
 from ...training.scoring import python_loss
 from .describe import Goal
 from .rows import Rows, chunk_rows, dense

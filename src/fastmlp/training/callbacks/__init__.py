@@ -1,0 +1,1 @@
+"""The callbacks of a fit; users find them in `fastmlp.callbacks`."""

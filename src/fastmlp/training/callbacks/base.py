@@ -1,0 +1,85 @@
+"""`Callback`, the hooks of a fit, and `LambdaCallback`, which makes them of functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ...errors import unknown
+from ...model import Model
+
+Logs = dict[str, float]
+
+
+class Callback:
+    """Hooks that `Network.fit` calls; override those you need.
+
+    Epochs and batches count from 0.  `logs` holds the loss and the metrics: of the batch, or of the epoch and
+    of the held-out rows, "val_loss" and so on.  Numbers that `on_epoch_end` adds are recorded in the history;
+    later callbacks can watch them if `on_train_begin` adds their names to ``params["metrics"]``.
+
+    A hook may read the network, evaluate it, save it and set its weights.
+
+    Attributes
+    ----------
+    network : Network
+        The network in training; ``self.network.stop_training = True`` ends it after the epoch.
+    params : dict
+        "epochs", "steps" (batches of an epoch), "batch_size", "metrics", the names in an epoch's logs, and
+        "running", those of them that are means over the batches, each measured before its step.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import Network
+    >>> from fastmlp.callbacks import Callback
+    >>> class Shout(Callback):
+    ...     def on_epoch_end(self, epoch, logs):
+    ...         print("epoch", epoch, sorted(logs))
+    >>> net = Network([1, 1], seed=0)
+    >>> net.compile()
+    >>> _ = net.fit(np.ones((4, 1)), np.ones(4), callbacks=[Shout()])
+    epoch 0 ['loss']
+    """
+
+    network: Model
+    params: dict[str, Any]
+
+    def on_train_begin(self, logs: Logs) -> None:
+        """Before the first epoch."""
+
+    def on_train_end(self, logs: Logs) -> None:
+        """After the last epoch, also if Ctrl-C or an error ended it; `logs` are the last whole epoch's.
+
+        Every callback whose `on_train_begin` returned is called, so that files opened there can be closed
+        here.  Errors raised here after an error of the fit become warnings.
+        """
+
+    def on_epoch_begin(self, epoch: int, logs: Logs) -> None:
+        """Before each epoch; a new learning rate may be set here, by replacing `network.optimizer`."""
+
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
+        """After each epoch and its validation."""
+
+    def on_train_batch_begin(self, batch: int, logs: Logs) -> None:
+        """Before each step; overriding it makes every batch a call into Python."""
+
+    def on_train_batch_end(self, batch: int, logs: Logs) -> None:
+        """After each step, with its loss and metrics; overriding it makes every batch a call into Python."""
+
+
+class LambdaCallback(Callback):
+    """A callback from functions, named like the hooks.
+
+    >>> from fastmlp.callbacks import LambdaCallback
+    >>> callback = LambdaCallback(on_epoch_end=lambda epoch, logs: print(epoch, logs["loss"]))
+    """
+
+    def __init__(self, **hooks: Callable[..., None]) -> None:
+        known = [name for name in vars(Callback) if name.startswith("on_")]
+        for name, function in hooks.items():
+            if name not in known:
+                raise unknown("hook", name, known)
+            if not callable(function):
+                raise TypeError(f"{name} is a {type(function).__name__}, expected a function")
+            setattr(self, name, function)

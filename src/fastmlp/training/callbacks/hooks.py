@@ -1,0 +1,85 @@
+"""`Hooks`: the callbacks of a fit, called together."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from typing import Any
+
+from ...model import Model
+from .base import Callback, Logs
+
+
+class Hooks:
+    """The callbacks of one fit, called in their order.
+
+    Parameters
+    ----------
+    callbacks : Callback, iterable of Callback or None
+
+    Raises
+    ------
+    TypeError
+        If there is anything else among them.
+
+    Examples
+    --------
+    >>> from fastmlp.callbacks import EarlyStopping
+    >>> from fastmlp.training.callbacks.hooks import Hooks
+    >>> Hooks([EarlyStopping()]).hear_batches()
+    False
+    """
+
+    def __init__(self, callbacks: object) -> None:
+        if callbacks is not None and not isinstance(callbacks, (Callback, Iterable)):
+            raise TypeError(f"callbacks is a {type(callbacks).__name__}, expected a list of callbacks")
+        self.callbacks = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or ())
+        for callback in self.callbacks:
+            if not isinstance(callback, Callback):
+                kind = type(callback).__name__
+                raise TypeError(f"callbacks holds a {kind}, expected objects of fastmlp.callbacks")
+        self._begun = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.callbacks)
+
+    def hear_batches(self) -> bool:
+        """Whether one has its own version of a hook that is called for every batch."""
+        return any(
+            hook in vars(callback) or getattr(type(callback), hook) is not getattr(Callback, hook)
+            for callback in self.callbacks
+            for hook in ("on_train_batch_begin", "on_train_batch_end")
+        )
+
+    def begin(self, network: Model, params: dict[str, Any]) -> None:
+        """`on_train_begin` of each, once all know the network and the parameters."""
+        for callback in self.callbacks:
+            callback.network, callback.params = network, params
+        for callback in self.callbacks:
+            callback.on_train_begin({})
+            self._begun += 1
+
+    def call(self, hook: str, *arguments: Any) -> None:
+        """A hook of each."""
+        for callback in self.callbacks:
+            getattr(callback, hook)(*arguments)
+
+    def end(self, logs: Logs, *, failed: bool) -> None:
+        """`on_train_end` of each that has begun, whatever the others raise.
+
+        Their first error is raised; with `failed`, where the fit's own is on its way, they are warned of.
+        """
+        errors: list[tuple[Callback, BaseException]] = []
+        for callback in self.callbacks[: self._begun]:
+            try:
+                callback.on_train_end(logs)
+            except BaseException as error:
+                errors.append((callback, error))
+        for callback, later in errors if failed else errors[1:]:
+            warnings.warn(
+                f"on_train_end of {type(callback).__name__} failed after another error: {later!r}",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        if errors and not failed:
+            raise errors[0][1]

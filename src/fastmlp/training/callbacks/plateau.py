@@ -1,0 +1,87 @@
+"""`ReduceLROnPlateau`: a learning rate that falls when a number stops improving."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ...validation import integer, real
+from .base import Logs
+from .monitor import Monitor
+
+
+class ReduceLROnPlateau(Monitor):
+    """Lowers the learning rate when a number stops improving; the history lists it as "learning_rate".
+
+    The network's optimizer keeps the lower rate after the fit.
+
+    Parameters
+    ----------
+    monitor, min_delta, mode
+        As in `EarlyStopping`.
+    factor : float
+        0 < factor < 1: the new rate is factor times the old one.
+    patience : int
+        Epochs without improvement before the rate falls, at least 1.
+    cooldown : int
+        Epochs after a fall that do not count.
+    min_lr : float
+        The rate never falls below it.
+
+    Examples
+    --------
+    >>> from fastmlp.callbacks import ReduceLROnPlateau
+    >>> reduce = ReduceLROnPlateau("val_loss", factor=0.5, patience=3)
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        *,
+        factor: float = 0.1,
+        patience: int = 10,
+        min_delta: float = 1e-4,
+        mode: str = "auto",
+        cooldown: int = 0,
+        min_lr: float = 0.0,
+    ) -> None:
+        super().__init__(monitor, mode, min_delta)
+        self.factor = real(factor, "factor", above=0.0, below=1.0)
+        self.patience = integer(patience, "patience", 1)
+        self.cooldown = integer(cooldown, "cooldown", 0)
+        self.min_lr = real(min_lr, "min_lr", minimum=0.0)
+        self._wait = self._cooling = 0
+
+    def on_train_begin(self, logs: Logs) -> None:
+        self._check_known()
+        self.best, self._wait, self._cooling = np.inf * self._sign, 0, 0
+        self._rate()
+        if "learning_rate" not in self.params["metrics"]:
+            self.params["metrics"].append("learning_rate")
+
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
+        value = self._value(logs)
+        logs["learning_rate"] = self._rate()
+        if self._cooling > 0:
+            self._cooling -= 1
+        if self._better(value, self.best):
+            self.best, self._wait = value, 0
+        elif self._cooling == 0:
+            self._wait += 1
+            if self._wait >= self.patience:
+                self._lower()
+
+    def _rate(self) -> float:
+        optimizer = self.network.optimizer
+        if optimizer is None or not isinstance(optimizer.learning_rate, float):
+            raise ValueError("learning_rate is a schedule, ReduceLROnPlateau expects a number it can lower")
+        return optimizer.learning_rate
+
+    def _lower(self) -> None:
+        rate = self._rate()
+        if rate > self.min_lr:
+            assert self.network.optimizer is not None
+            lower = max(rate * self.factor, self.min_lr)
+            self.network.optimizer = replace(self.network.optimizer, learning_rate=lower)
+            self._wait, self._cooling = 0, self.cooldown

@@ -1,0 +1,129 @@
+"""Passes over the rows, through the plan's Run or with a loss in Python."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+
+from .. import _kernels, validation
+from .._kernels import Run
+from ..model import Array, Model, Objective
+from .rows import Rows
+from .scoring import python_loss
+
+Sums = Sequence[float]  # of the rows' losses and of correct rows, so far in the epoch
+
+SLICE = 0.05  # seconds of training between two looks at signals and progress
+
+
+class Passes:
+    """Passes over the rows, an epoch each."""
+
+    def __init__(
+        self,
+        net: Model,
+        objective: Objective,
+        rows: Rows,
+        batch_size: int,
+        shuffle: bool,
+        threads: int | None,
+    ) -> None:
+        self.net, self.objective, self.rows = net, objective, rows
+        self.batch_size, self.shuffle = batch_size, shuffle
+        self.batches = -(-len(rows) // batch_size)
+        self.rates = np.empty(0)
+        self._shuffled: Array | None = None
+        self.run = None
+        if not objective.in_python:
+            self.run = Run(
+                net.plan, rows.X, rows.y, rows.weights, batch_size=batch_size, seed=net.seed, shuffle=shuffle,
+                loss=objective.named, threads=threads,
+            )  # fmt: skip
+
+    def one(
+        self,
+        report: Callable[[int, dict[str, float]], None] | None = None,
+        before: Callable[[int], None] | None = None,
+    ) -> Sums:
+        """Sums of the rows' losses and of correct rows in one pass; `report` hears after every slice.
+
+        With `before`, which is called ahead of each batch, a slice is one batch.
+        """
+        assert self.net.optimizer is not None
+        self.rates = self.net.optimizer.learning_rates(self.net.plan.step, self.batches)
+        self._shuffled = None
+        if self.run is not None:
+            self.run.begin(self.rates[None], epoch=self.net.epochs_done)
+        sums: Sums = (0.0, 0.0)
+        done = 0
+        while done < self.batches:
+            first, old = done, sums
+            if before is not None:
+                before(first)
+            single = before is not None
+            done, sums = self._python_batch(first, sums) if self.run is None else self._slice(single)
+            if report is not None:
+                report(done, self._logs(first, done, old, sums))
+        return sums
+
+    def several(self, epochs: int) -> None:
+        """As many of the next epochs as end within a slice of time: the first rows of the run's sums."""
+        assert self.net.optimizer is not None and self.run is not None
+        rates = self.net.optimizer.learning_rates(self.net.plan.step, epochs * self.batches)
+        self.run.begin(rates.reshape(epochs, self.batches), epoch=self.net.epochs_done)
+        self.run.advance(SLICE)
+        if self.run.batch:
+            self.run.advance(batches=self.batches - self.run.batch)
+
+    def _slice(self, single: bool) -> tuple[int, Sums]:
+        """One batch, or as many as fit in a slice of time: the next batch, and the sums so far."""
+        assert self.run is not None
+        self.run.advance(SLICE, 1 if single else None)
+        return self.batches if self.run.finished else self.run.batch, self.run.sums[0, :2].tolist()
+
+    def _logs(self, first: int, done: int, old: Sums, new: Sums) -> dict[str, float]:
+        """What batches `first` to `done` gave."""
+        rows = min(done * self.batch_size, len(self.rows)) - first * self.batch_size
+        logs = {"loss": (new[0] - old[0]) / rows}
+        if self.objective.counts_accuracy:
+            logs["accuracy"] = (new[1] - old[1]) / rows
+        return logs
+
+    def _python_batch(self, first: int, sums: Sums) -> tuple[int, Sums]:
+        """One batch with a loss in Python: predictions out, their gradient in."""
+        batch = self._gathered(first)
+        predictions = self.net.plan.train_forward(batch.X, seed=self.net.seed)
+        value, gradient = python_loss(self.objective.loss, batch.y, predictions, batch.weights)
+        if not (np.isfinite(value) and np.isfinite(gradient).all()):
+            raise FloatingPointError(f"the loss of batch {first} is not finite")
+        self.net.plan.train_backward(gradient, self.rates[first])
+        return first + 1, (sums[0] + value * len(batch), 0.0)
+
+    def _gathered(self, batch: int) -> Rows:
+        """The rows of a batch, in the order that the plan would take them in."""
+        chosen = slice(batch * self.batch_size, (batch + 1) * self.batch_size)
+        if not self.shuffle:
+            return self.rows.part(chosen)
+        if self._shuffled is None:
+            self._shuffled = _kernels.shuffled(self.net.seed, self.net.epochs_done, len(self.rows))
+        return self.rows.part(self._shuffled[chosen])
+
+
+@contextmanager
+def looking(passes: Passes) -> Iterator[None]:
+    """A pass that looks whether X is finite; where it is not, nothing has changed but for the error."""
+    plan, run = passes.net.plan, passes.run
+    assert run is not None
+    weights, state = plan.get_weights(), plan.get_state()
+    run.check_rows = True
+    try:
+        yield
+    except _kernels.NotFiniteInput:
+        plan.set_weights(weights)
+        plan.set_state(state)
+        validation.check_finite(passes.rows.X, "X")
+        raise
+    finally:
+        run.check_rows = False

@@ -1,0 +1,117 @@
+"""Arguments of `Network.fit` and `evaluate` as rows that are ready for the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .. import validation
+from ..model import Array, Model, Objective
+
+FAR = 1 << 20  # bytes of an X that the first epoch itself looks through: memory is slow
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows ready for the plan: X (rows, n_in), y as the loss takes it, weights (rows,) or None."""
+
+    X: Array
+    y: Array
+    weights: Array | None
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    def part(self, rows: slice | Array) -> Rows:
+        return Rows(self.X[rows], self.y[rows], None if self.weights is None else self.weights[rows])
+
+
+def prepare(
+    net: Model,
+    objective: Objective,
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    prefix: str = "",
+    look_later: bool = False,
+) -> Rows:
+    """Arguments as arrays for the plan; errors name them with the prefix; `look_later` as in as_inputs."""
+    inputs = validation.as_inputs(
+        X, net.plan.n_in, net.plan.dtype, argument=prefix + "X", look_later=look_later
+    )
+    rows = len(inputs)
+    n_out, dtype = net.plan.n_out, net.plan.dtype
+    targets = objective.loss.as_targets(y, n_out, dtype, rows, argument=prefix + "y")
+    weights = validation.as_sample_weight(
+        sample_weight, rows, net.plan.dtype, argument=prefix + "sample_weight"
+    )
+    if objective.in_python:
+        refuse_weights(weights)
+    return Rows(inputs, targets, weights)
+
+
+def can_look_later(net: Model, objective: Objective, X: Any) -> bool:
+    """Whether the first epoch may look through X: ready, and more to read than there is to undo."""
+    state = 3 * net.num_parameters * net.plan.dtype.itemsize  # and the optimizer's, at most
+    if not (not objective.in_python and isinstance(X, np.ndarray) and X.nbytes >= max(FAR, 4 * state)):
+        return False
+    return bool(X.dtype == net.plan.dtype and X.flags.c_contiguous and X.flags.aligned)
+
+
+def refuse_weights(weights: object) -> None:
+    """A loss in Python gives one number for all rows, which no weights can be brought into afterwards."""
+    if weights is not None:
+        raise ValueError(
+            "sample_weight or class_weight came with a loss in Python, expected none: "
+            "the function may weigh rows itself"
+        )
+
+
+def with_class_weight(
+    net: Model, objective: Objective, rows: Rows, class_weight: Mapping[int, float] | None
+) -> Rows:
+    """Class weights multiplied into the rows' own."""
+    if class_weight is None:
+        return rows
+    if not isinstance(class_weight, Mapping):
+        kind = type(class_weight).__name__
+        raise TypeError(f"class_weight is a {kind}, expected a mapping of class indices to numbers")
+    if objective.in_python:
+        refuse_weights(class_weight)
+    factors = np.ones(max(net.plan.n_out, 2))
+    for index, factor in class_weight.items():
+        whole = isinstance(index, (int, np.integer)) and not isinstance(index, bool)
+        if not whole or not 0 <= index < len(factors):
+            raise ValueError(f"class_weight has the class {index!r}, expected 0 to {len(factors) - 1}")
+        factors[index] = validation.real(factor, f"class_weight of class {index}", minimum=0.0)
+    weights = factors[objective.loss.classes_of(rows.y)]
+    if rows.weights is not None:
+        weights *= rows.weights
+    argument = "sample_weight times class_weight"
+    checked = validation.as_sample_weight(weights, len(rows), net.plan.dtype, argument=argument)
+    return Rows(rows.X, rows.y, checked)
+
+
+def split(rows: Rows, share: float) -> tuple[Rows, Rows | None]:
+    """The rows, and the last part of them that is held out."""
+    if share == 0:
+        return rows, None
+    kept = int(len(rows) * (1 - share) + 1e-9)  # 10 * (1 - 0.9) is a little less than 1
+    if not 0 < kept < len(rows):
+        raise ValueError(
+            f"validation_split is {share} of {len(rows)} rows, expected rows on both sides of the split"
+        )
+    return rows.part(slice(None, kept)), rows.part(slice(kept, None))
+
+
+def validation_rows(net: Model, objective: Objective, data: tuple[Any, ...]) -> Rows:
+    """`validation_data`, checked."""
+    expected = "expected (X, y) or (X, y, sample_weight)"
+    if not isinstance(data, (tuple, list)):
+        raise TypeError(f"validation_data is a {type(data).__name__}, {expected}")
+    if len(data) not in (2, 3):
+        raise ValueError(f"validation_data has {len(data)} elements, {expected}")
+    return prepare(net, objective, data[0], data[1], data[2] if len(data) == 3 else None, "validation_data ")
