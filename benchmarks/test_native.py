@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 import fastmlp
-from fastmlp.native import NativeNetwork
+from fastmlp.export.native import NativeNetwork
 
 from .test_predict import NETS, make
 

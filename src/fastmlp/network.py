@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from . import initializers, validation
+from .export.native import NativeNetwork
 from .files import format as files
 from .initializers import Initializer
 from .layers import ActivationName, Dense, Layer, chain
 from .layers.lowering import nodes_of
 from .model import Array, Model
-from .native import NativeNetwork
 from .training import fit, scoring, step
 from .training.callbacks.base import Callback
 from .training.callbacks.history import History
@@ -401,7 +401,7 @@ class Network(Model):
         >>> Network([4, Dense(8), BatchNormalization(), Activation("relu"), 2], seed=0).folded()
         Network([4, Dense(8, 'relu'), Dense(2, 'identity')], dtype='float32', seed=0)
         """
-        from . import folding
+        from .export import folding
 
         return folding.folded(self)
 
@@ -451,7 +451,7 @@ class Network(Model):
         >>> native.n_in, native.n_out, native.dtype
         (4, 3, dtype('float32'))
         """
-        from . import native
+        from .export import native
 
         return native.of(self)
 
@@ -499,9 +499,9 @@ class Network(Model):
         >>> "void model_predict(const float *restrict x, float *restrict out)" in text
         True
         """
-        from . import export_c
+        from .export import c
 
-        export_c.export(self, path, name=name, int8=int8, X=X)
+        c.export(self, path, name=name, int8=int8, X=X)
 
 
 def load(path: str | os.PathLike[str]) -> Network:

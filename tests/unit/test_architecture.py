@@ -25,7 +25,7 @@ FLOORS = [
     {"registry", "validation", "config", "thread_limits", "datasets", "functional", "metrics"}
     | {"schedules", "initializers", "losses", "optimizers", "layers"},
     {"model"},
-    {"native", "folding", "files", "export_c"},
+    {"export", "files"},
     {"training", "callbacks"},
     {"network"},
     {"adapters", "keras", "onnx", "sklearn", "torch"} | {"plots", "bench", "cli", "__main__", "__init__"},

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fastmlp import Network, native
+from fastmlp import Network
+from fastmlp.export import native
 from helpers import Fence, assert_same_bits
 from test_headers import needs_cc
 from test_native import inputs, network
@@ -161,7 +162,8 @@ def constants():
 
 CYTHON = """
 import numpy as np, pointers, pytest, run
-from fastmlp import Network, native
+from fastmlp import Network
+from fastmlp.export import native
 state, nanoseconds = run.run(Network([2, 16, 16, 1], activation="tanh", dtype="float64", seed=0), 300)
 assert nanoseconds > 0
 net, wide = [Network([3, 5, 2], dtype=dtype, seed=0) for dtype in ("float32", "float64")]

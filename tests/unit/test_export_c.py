@@ -21,12 +21,12 @@ from fastmlp import (
     Network,
     Rescaling,
     Standardize,
-    export_c,
     registry,
 )
-from fastmlp.export_c.rounding import allowed_difference
-from fastmlp.export_c.steps import steps_of
-from fastmlp.export_c.typed import TypedSource
+from fastmlp.export.c import writer
+from fastmlp.export.c.rounding import allowed_difference
+from fastmlp.export.c.steps import steps_of
+from fastmlp.export.c.typed import TypedSource
 from helpers import FMA_ISAS, assert_same_bits
 
 _FOUND = {name: shutil.which(name) for name in (os.environ.get("CC", "gcc"), "gcc", "clang", "cc")}
@@ -519,6 +519,6 @@ def test_an_unknown_condition_is_an_error():
 
 def test_every_activation_can_be_cut():
     for bits in (32, 64):
-        source = export_c.writer.typed_source(bits, False)
+        source = writer.typed_source(bits, False)
         for name, (_, saved) in ACTIVATIONS.items():
             assert name in source.cut([name if saved == "row" else f"{name}_forward"], "p")

@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 import fastmlp
-from fastmlp import Network, native
+from fastmlp import Network
+from fastmlp.export import native
 from helpers import assert_same_bits
 from test_native import inputs, network
 

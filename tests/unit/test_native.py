@@ -10,7 +10,8 @@ import threading
 import numpy as np
 import pytest
 
-from fastmlp import Activation, BatchNormalization, Dense, LayerNormalization, Network, Rescaling, native
+from fastmlp import Activation, BatchNormalization, Dense, LayerNormalization, Network, Rescaling
+from fastmlp.export import native
 from helpers import Fence, assert_same_bits
 
 NETWORKS = {

@@ -15,8 +15,8 @@ EXPORTED = {
     "csrc/kernels/real.h",
     "csrc/kernels/elementary.h",
     "csrc/kernels/activations.h",
-    "export_c/kernels.h",
-    "export_c/scalar.h",
+    "export/c/kernels.h",
+    "export/c/scalar.h",
 }
 
 

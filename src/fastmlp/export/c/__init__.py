@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from .. import _kernels, config, validation
-from ..files import atomic, paths
-from ..layers import chain
-from ..layers.lowering import input_vectors
-from ..model import Model
+from ... import _kernels, config, validation
+from ...files import atomic, paths
+from ...layers import chain
+from ...layers.lowering import input_vectors
+from ...model import Model
 from . import writer
 from .rounding import allowed_difference
 from .steps import Array, Product, Step, quantized, steps_of, used_weights

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from .layers import (
+from ..layers import (
     Activation,
     ActivationName,
     BatchNormalization,
@@ -20,8 +20,8 @@ from .layers import (
     Standardize,
     short_activation,
 )
-from .layers.lowering import nodes_of
-from .model import Model
+from ..layers.lowering import nodes_of
+from ..model import Model
 
 Array = np.ndarray[Any, Any]
 M = TypeVar("M", bound=Model)

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from . import _kernels
-from .model import Model
+from .. import _kernels
+from ..model import Model
 
 OK, NO_MEMORY, NOT_FINITE = 0, 1, 2  # what the function returns, as fastmlp_native.h has it
 

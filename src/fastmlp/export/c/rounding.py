@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import _kernels, registry
+from ... import _kernels, registry
 from .steps import (
     Activate,
     Array,

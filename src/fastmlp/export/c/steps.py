@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..layers.lowering import input_vectors, nodes_of
-from ..model import Model
+from ...layers.lowering import input_vectors, nodes_of
+from ...model import Model
 
 Array = np.ndarray[Any, Any]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import registry
+from ... import registry
 from . import templates
 from .steps import Activate, Array, BatchNormalize, LayerNormalize, Product, Rescale, Step
 from .typed import TypedSource
@@ -19,10 +19,10 @@ from .typed import TypedSource
 # Each after those that it needs.
 _SOURCES = (
     "csrc/kernels/real.h",
-    "export_c/scalar.h",
+    "export/c/scalar.h",
     "csrc/kernels/elementary.h",
     "csrc/kernels/activations.h",
-    "export_c/kernels.h",
+    "export/c/kernels.h",
 )
 
 
@@ -153,7 +153,7 @@ class Body:
 
 @cache
 def typed_source(bits: int, int8: bool) -> TypedSource:
-    package = files(__package__.rpartition(".")[0])
+    package = files(__package__.split(".")[0])
     texts = [package.joinpath(name).read_text(encoding="utf-8") for name in _SOURCES]
     return TypedSource(texts, {"BITS": bits, "INT8": int8})
 

@@ -1,0 +1,1 @@
+"""Networks for places without this package or without Python: as C files, native addresses, folded."""
