@@ -20,6 +20,7 @@ FMA_ISAS = [isa for isa in RUNNABLE if isa != "baseline"]  # the numeric contrac
 
 # What the registry knows of activations and losses; a new kind is in all of it.
 ELEMENTWISE = [name for name, (_, saved) in registry.ACTIVATIONS.items() if saved != "row"]
+ROWWISE = [name for name in registry.ACTIVATIONS if name not in ELEMENTWISE]
 TRAINABLE = [name for name in ELEMENTWISE if name != "step"]
 PARAMETERS = {name: parameter for name, (parameter, _) in registry.ACTIVATIONS.items()}
 LINKS = registry.LOSSES

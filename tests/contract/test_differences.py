@@ -1,0 +1,25 @@
+"""The comparison with central differences sees planted errors."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from differences import assert_same_gradient
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [lambda g: 0 * g, lambda g: -g, lambda g: np.abs(g), lambda g: g[::-1], lambda g: g * (1 + 1e-5)],
+    ids=["zeros", "sign", "size", "order", "factor"],
+)
+def test_gradient_comparison_sees_planted_errors(planted):
+    right = np.array([1.0, -2.0, 0.5])
+    assert_same_gradient(right, right)
+    with pytest.raises(AssertionError):
+        assert_same_gradient(planted(right), right)
+
+
+def test_gradient_comparison_refuses_nothing_to_compare():
+    with pytest.raises(AssertionError, match="too small"):
+        assert_same_gradient(np.zeros(3), np.zeros(3))
