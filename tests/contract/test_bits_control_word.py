@@ -14,6 +14,7 @@ from bits import compiled, data, network
 from fastmlp import _kernels
 from helpers import HYPER, assert_same_bits, layers_of, make_plan, random_weights, train_epoch
 
+
 @pytest.fixture(scope="module")
 def control(tmp_path_factory):
     """Functions that read and write the control word of this thread."""
