@@ -1,0 +1,101 @@
+"""Activations, their derivatives and their limits as formulas, with the errors that the engine may make."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ulps import EXACT, MP
+
+LAMBDA, LAMBDA_ALPHA = "1.0507009873554804934193349852946", "1.7580993408473768599402175208123"
+PARAMETER = {"leaky_relu": 0.01, "elu": 1.3}
+
+
+def real(m, digits):
+    """A constant in the oracle's arithmetic."""
+    return MP.mpf(digits) if m is EXACT else np.float64(digits)
+
+
+def logistic(m, z):
+    return 1 / (1 + m.exp(-z))
+
+
+def mish_tanh(m, z):
+    w = m.exp(z)
+    return w * (w + 2) / (w * (w + 2) + 2)
+
+
+def gelu_tanh_argument(m, z):
+    return 2 * m.sqrt(2 / (m.pi + 0 * z)) * (z + real(m, "0.044715") * z**3)
+
+
+def gelu_tanh_slope(m, z):
+    return 2 * m.sqrt(2 / (m.pi + 0 * z)) * (1 + 3 * real(m, "0.044715") * z**2)
+
+
+def times_slope(m, v, factor):
+    """factor * the logistic function's derivative at v"""
+    s = logistic(m, v)
+    return factor * s * (1 - s)
+
+
+def mish_derivative(m, z, p):
+    t = mish_tanh(m, z)
+    return t + z * (1 - t) * (1 + t) * logistic(m, z)
+
+
+# Formula of (m, z, p), ulp, and floor in eps |z|.
+FORWARD = {
+    "identity": (lambda m, z, p: z, 0, 0),
+    "step": (lambda m, z, p: m.where(z > 0, 1 + 0 * z, 0 * z), 0, 0),
+    "sigmoid": (lambda m, z, p: logistic(m, z), 2.6, 0),
+    "tanh": (lambda m, z, p: m.tanh(z), 2.1, 0),
+    "relu": (lambda m, z, p: m.where(z > 0, z, 0 * z), 0, 0),
+    "leaky_relu": (lambda m, z, p: m.where(z > 0, z, p * z), 0.51, 0),
+    "elu": (lambda m, z, p: m.where(z > 0, z, p * m.expm1(z)), 2.2, 0),
+    "selu": (lambda m, z, p: m.where(z > 0, real(m, LAMBDA) * z, real(m, LAMBDA_ALPHA) * m.expm1(z)), 2.0, 0),
+    "gelu": (lambda m, z, p: z * m.ncdf(z), 4, 1.4),
+    "gelu_tanh": (lambda m, z, p: z * logistic(m, gelu_tanh_argument(m, z)), 4, 0.4),
+    "silu": (lambda m, z, p: z * logistic(m, z), 2.5, 0),
+    "mish": (lambda m, z, p: z * mish_tanh(m, z), 3.8, 0),
+    "softplus": (lambda m, z, p: m.log1p(m.exp(z)), 2.1, 0),
+    "softsign": (lambda m, z, p: z / (1 + abs(z)), 1.6, 0),
+    "exp": (lambda m, z, p: m.exp(z), 1.15, 0),
+}
+# Formula of (m, u, p), where u is what the registry says, ulp, floor in eps, and the range of u.
+DERIVATIVE = {
+    "identity": (lambda m, a, p: 1 + 0 * a, 0, 0, (-9, 9)),
+    "step": (lambda m, a, p: 0 * a, 0, 0, (0, 1)),
+    "sigmoid": (lambda m, a, p: a * (1 - a), 1.6, 0, (0, 1)),
+    "tanh": (lambda m, a, p: (1 - a) * (1 + a), 1.6, 0, (-1, 1)),
+    "relu": (lambda m, a, p: m.where(a > 0, 1 + 0 * a, 0 * a), 0, 0, (-1, 9)),
+    "leaky_relu": (lambda m, a, p: m.where(a > 0, 1 + 0 * a, p + 0 * a), 0, 0, (-9, 9)),
+    "elu": (lambda m, a, p: m.where(a > 0, 1 + 0 * a, a + p), 0.51, 0, (-1.3, 2)),
+    "selu": (
+        lambda m, a, p: m.where(a > 0, real(m, LAMBDA) + 0 * a, a + real(m, LAMBDA_ALPHA)), 1, 1, (-1.758, 2)
+    ),
+    "gelu": (lambda m, z, p: m.ncdf(z) + z * m.exp(-z * z / 2) / m.sqrt(2 * m.pi + 0 * z), 4, 1.3, (-9, 9)),
+    "gelu_tanh": (
+        lambda m, z, p: logistic(m, gelu_tanh_argument(m, z))
+        + times_slope(m, gelu_tanh_argument(m, z), z * gelu_tanh_slope(m, z)), 4, 0.8, (-9, 9),
+    ),
+    "silu": (lambda m, z, p: logistic(m, z) + times_slope(m, z, z), 4, 0.6, (-50, 30)),
+    "mish": (mish_derivative, 4, 0.7, (-50, 30)),
+    "softplus": (lambda m, z, p: logistic(m, z), 2.6, 0, (-50, 30)),
+    "softsign": (lambda m, a, p: (1 - abs(a)) ** 2, 2.1, 0, (-1, 1)),
+    "exp": (lambda m, a, p: a, 0, 0, (0, 9)),
+}  # fmt: skip
+# At inf, -inf, 1e30, -1e30: the activation, and the derivative where it is computed from z.
+FAR = np.array([np.inf, -np.inf, 1e30, -1e30])
+STEP, SIGN, LINE = [1, 0, 1, 0], [1, -1, 1, -1], [np.inf, 0, 1e30, 0]
+LIMITS = {
+    "identity": FAR, "step": STEP, "sigmoid": STEP, "tanh": SIGN, "relu": LINE,
+    "leaky_relu": [np.inf, -np.inf, 1e30, None], "elu": [np.inf, -1.3, 1e30, -1.3],
+    "selu": [np.inf, -1.7580993408473769, None, -1.7580993408473769],
+    "gelu": LINE, "gelu_tanh": LINE, "silu": LINE, "mish": LINE, "softplus": LINE, "softsign": SIGN,
+    "exp": [np.inf, 0, np.inf, 0],
+}  # fmt: skip
+
+
+def parameter_of(name, dtype):
+    """The parameter as the kernel sees it, a number of the dtype."""
+    return float(np.dtype(dtype).type(PARAMETER.get(name, 0.0)))

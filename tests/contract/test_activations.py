@@ -1,0 +1,107 @@
+"""Activations of every instruction set, in units of the last place."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import pytest
+
+from activation_formulas import DERIVATIVE, FAR, FORWARD, LIMITS, STEP, parameter_of
+from fastmlp import _kernels, registry
+from helpers import ELEMENTWISE, FMA_ISAS
+from ulps import FLUSH, LOG_TINY, POINTS, any_numbers, assert_equal, assert_ulps, exact
+
+
+@functools.cache
+def forward_case(name, dtype):
+    """Arguments and exact values; above -87 (-700) no factor of z underflows."""
+    rng, n, p = np.random.default_rng(8), POINTS[dtype], parameter_of(name, dtype)
+    parts = [rng.uniform(-size, size, n) for size in (0.01, 1, 5, 40)]
+    z = np.concatenate([*parts, rng.uniform(LOG_TINY[dtype] + 1, 80, n), [0]]).astype(dtype)
+    return z, exact(lambda m, v: FORWARD[name][0](m, v, p), z)
+
+
+@functools.cache
+def derivative_case(name, dtype):
+    rng, n, p = np.random.default_rng(9), POINTS[dtype], parameter_of(name, dtype)
+    formula, _, _, (low, high) = DERIVATIVE[name]
+    u = np.concatenate([rng.uniform(low, high, n), np.clip(rng.uniform(-2, 2, n), low, high)]).astype(dtype)
+    return u, exact(lambda m, v: formula(m, v, p), u)
+
+
+@pytest.mark.parametrize("name", FORWARD)
+def test_activation_forward(name, dtype, isa):
+    z, expected = forward_case(name, dtype.name)
+    _, bound, floor = FORWARD[name]
+    slack = 0.3 if isa == "baseline" and bound > 1 else 0
+    floor = floor * float(np.finfo(dtype).eps) * np.abs(z) + np.abs(z) * float(np.finfo(dtype).tiny)
+    got = _kernels.activation_forward(name, z, parameter_of(name, dtype), isa=isa)
+    if name in ("step", "relu"):
+        assert_equal(got, expected.astype(np.float64))
+    else:
+        assert_ulps(got, expected, bound + slack, floor)
+
+
+@pytest.mark.parametrize("name", DERIVATIVE)
+def test_activation_backward(name, dtype, isa):
+    u, expected = derivative_case(name, dtype.name)
+    _, bound, floor, _ = DERIVATIVE[name]
+    slack = 0.3 if isa == "baseline" and bound > 1 else 0
+    got = _kernels.activation_backward(name, np.ones_like(u), u, parameter_of(name, dtype), isa=isa)
+    if name == "step":
+        assert np.all(got == 0)
+    elif bound == 0:
+        assert_equal(got, expected.astype(np.float64))
+    else:
+        floor = floor * float(np.finfo(dtype).eps) + FLUSH[dtype.name] + np.zeros(u.shape)
+        assert_ulps(got, expected, bound + slack, floor)
+
+
+def test_activation_backward_multiplies(dtype, isa, rng):
+    """da * derivative, and a delta too small to matter becomes zero."""
+    a, da = rng.uniform(0.1, 0.9, 37).astype(dtype), rng.normal(size=37).astype(dtype)
+    slope = _kernels.activation_backward("sigmoid", np.ones_like(a), a, isa=isa)
+    assert_equal(_kernels.activation_backward("sigmoid", da, a, isa=isa), da * slope)
+    small = np.full(37, FLUSH[dtype.name], dtype)
+    assert not _kernels.activation_backward("sigmoid", small, a, isa=isa).any()
+    assert _kernels.activation_backward("sigmoid", 64 * small, a, isa=isa).all()
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_activation_limits(name, dtype, isa):
+    far, p = FAR.astype(dtype), parameter_of(name, dtype)
+    got = _kernels.activation_forward(name, far, p, isa=isa)
+    assert not np.isnan(got).any()
+    for value, limit in zip(got, LIMITS[name], strict=True):
+        assert limit is None or value == dtype.type(limit)
+    assert np.isnan(_kernels.activation_forward(name, np.full(3, np.nan, dtype), p, isa=isa)).all()
+
+
+@pytest.mark.parametrize("name", [name for name in LIMITS if registry.ACTIVATIONS[name][1] == "z"])
+def test_derivative_limits(name, dtype, isa):
+    ones = np.ones(4, dtype)
+    assert_equal(_kernels.activation_backward(name, ones, FAR.astype(dtype), isa=isa), np.array(STEP, dtype))
+    nan = np.full(4, np.nan, dtype)
+    assert np.isnan(_kernels.activation_backward(name, ones, nan, isa=isa)).all()
+
+
+def test_gelu_keeps_its_tail(dtype, fma_isa):
+    """5.3 ulp without any floor, down to where exp(-z^2/2) leaves the normal numbers."""
+    rng = np.random.default_rng(10)
+    z = rng.uniform(-12.5 if dtype == np.float32 else -37, 3, POINTS[dtype.name]).astype(dtype)
+    expected = exact(lambda m, v: v * m.ncdf(v), z)
+    assert_ulps(_kernels.activation_forward("gelu", z, isa=fma_isa), expected, 5.3)
+
+
+@pytest.mark.skipif(len(FMA_ISAS) < 2, reason="this machine has only one instruction set with fma")
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_activations_have_the_same_bits_everywhere(name, dtype, rng):
+    x, p = any_numbers(dtype, rng), parameter_of(name, dtype)
+    first, *others = (_kernels.activation_forward(name, x, p, isa=isa) for isa in FMA_ISAS)
+    for other in others:
+        assert_equal(other, first)
+    first, *others = (_kernels.activation_backward(name, np.ones_like(x), x, p, isa=isa) for isa in FMA_ISAS)
+    assert name == "step" or np.any(first != 0)
+    for other in others:
+        assert np.array_equal(other, first, equal_nan=True)
