@@ -28,3 +28,11 @@ def central_difference(f, x, h=1e-5):
         x[i] = kept
         gradient[i] = (values[0] - 8 * values[1] + 8 * values[2] - values[3]) / (12 * h)
     return gradient
+
+
+def assert_is_gradient(gradient, function, z):
+    """The gradient is that of the function at z, its signs too, and it is not zero."""
+    z = z.copy()
+    numeric = central_difference(lambda: function(z), z)
+    assert np.abs(numeric).max() > 1e-3
+    np.testing.assert_allclose(gradient, numeric, rtol=1e-5, atol=1e-8)
