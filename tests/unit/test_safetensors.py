@@ -22,30 +22,16 @@ from fastmlp import (
     Rescaling,
 )
 from fastmlp.files import format as files
-from fastmlp.optimizers import SGD, Adam
-from test_format import BAD_HEADERS, BAD_STATES, HUGE_CLAIMS, bits, network
+from fastmlp.optimizers import SGD
+from model_files import BAD_HEADERS, BAD_STATES, HUGE_CLAIMS, bits, network
 
 safetensors = pytest.importorskip("safetensors")
 
 
-@pytest.fixture(params=["float32", "float64"])
-def dtype(request):
-    return request.param
-
-
 @pytest.fixture
-def data():
-    rng = np.random.default_rng(3)
-    return rng.normal(size=(40, 4)), rng.integers(0, 3, size=40)
-
-
-@pytest.fixture
-def saved(tmp_path, data):
-    net = network("float32")
-    net.compile(Adam(0.01))
-    net.fit(*data, epochs=1)
+def saved(tmp_path, trained):
     path = tmp_path / "net.safetensors"
-    net.save(path, include_optimizer=True)
+    trained.save(path, include_optimizer=True)
     return path
 
 
@@ -164,7 +150,7 @@ def test_both_suffixes_hold_the_same(saved, tmp_path):
 
 SAVE = """
 import sys
-from test_format import network
+from model_files import network
 net = network("float32")
 net.compile("adam")
 net.save(sys.argv[1], include_optimizer=True)
