@@ -9,7 +9,7 @@ address) flags="-fsanitize=address,undefined -fno-sanitize-recover=all" library=
 thread)
     flags="-fsanitize=thread" library=libtsan.so drivers=driver
     # predictions read the weights that another thread's fit is writing: it is allowed, and a race by the letter
-    apart="--deselect tests/unit/test_training.py::test_predict_during_fit_is_safe"
+    apart="--deselect tests/unit/training/test_fit_threads.py::test_predict_during_fit_is_safe"
     ;;
 *) echo "sanitize.sh address|thread [--quick]"; exit 2 ;;
 esac

@@ -9,6 +9,7 @@ import fastmlp
 from fastmlp import Network, NotCompiledError, Rescaling
 from fastmlp.optimizers import SGD, AdamW, RMSprop
 from fastmlp.schedules import CosineDecay, Warmup
+from helpers import RULES
 from model_files import bits, network
 
 # ---- round trips ----
@@ -61,7 +62,7 @@ def test_a_loss_parameter_is_saved(tmp_path, dtype):
     assert other.evaluate(X, y) == net.evaluate(X, y)
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", SGD(0.1, momentum=0.9), "adagrad", "rmsprop", "adam", "adamw"])
+@pytest.mark.parametrize("optimizer", [*RULES.values(), SGD(0.1, momentum=0.9)])
 @pytest.mark.parametrize("one_hot", [False, True])
 def test_a_resumed_training_ends_with_the_same_bits(optimizer, one_hot, tmp_path, dtype, data):
     X, y = data
