@@ -17,14 +17,14 @@ cdef class Run:
     def __init__(self, Plan plan not None, X, y, sample_weight=None, *, ptrdiff_t batch_size, seed, bint shuffle,
                  loss=None, threads=None, bint check_rows=False, bint squares=False):
         cdef c.fm_run *run = &self.c_run
-        cdef Array x = plan.as_rows(X)
+        cdef Array x = as_rows(&plan.c_plan, X)
         self.plan = plan
         self.rows = [x]
         self.epochs = []
-        plan.describe(x, &run.input, &run.rows)
+        describe_rows(&plan.c_plan, x, &run.input, &run.rows)
         if x.ndim != 2 or batch_size < 1:
             raise ValueError("X needs two dimensions and batch_size at least 1")
-        run.target = plan.target(loss, y, sample_weight, run.rows, self.rows)
+        run.target = target_of(&plan.c_plan, plan.loss_or_default(loss), y, sample_weight, run.rows, self.rows)
         run.batch_size = batch_size
         run.seed = index(seed)
         run.threads = threads or 0

@@ -1,0 +1,75 @@
+# Included by _kernels.pyx: names, the registry as the C tables have it; instruction sets; threads.
+
+def activation_names():
+    """name -> (default parameter, what the derivative is computed from: "z", "a", or "row", bounds of the parameter)."""
+    return {c.fm_activations[i].name.decode():
+            (c.fm_activations[i].parameter,
+             "row" if c.fm_activations[i].row else "z" if c.fm_activations[i].from_z else "a",
+             (c.fm_activations[i].least, c.fm_activations[i].most))
+            for i in range(c.FM_ALL_ACTIVATIONS)}
+
+
+def loss_names():
+    """name -> (default parameter, the output activation it is fused with or "any", whether targets are classes,
+    outputs a target)."""
+    return {c.fm_losses[i].name.decode():
+            (c.fm_losses[i].parameter,
+             "any" if c.fm_losses[i].link < 0 else c.fm_activations[c.fm_losses[i].link].name.decode(),
+             bool(c.fm_losses[i].label), c.fm_losses[i].outputs)
+            for i in range(c.FM_LOSSES)}
+
+
+def optimizer_names():
+    """name -> number of state vectors."""
+    return {c.fm_optimizers[i].name.decode(): c.fm_optimizers[i].slots for i in range(c.FM_OPTIMIZERS)}
+
+
+def isas():
+    """The instruction sets: those compiled in, those this machine can run, and the default."""
+    names = [c.fm_isa_name(i).decode() for i in range(c.fm_isa_count())]
+    return {"compiled": names, "runnable": [n for i, n in enumerate(names) if c.fm_isa_runnable(i)],
+            "default": c.fm_isa_name(find_isa(None)).decode()}
+
+
+def set_num_threads(int threads):
+    c.fm_set_num_threads(threads)
+
+
+def get_num_threads():
+    return c.fm_num_threads()
+
+
+def wrong_variable():
+    """The environment's variable that should hold a number of threads and does not, or None."""
+    cdef const char *name = NULL
+    c.fm_environment_threads(&name)
+    return None if name == NULL else name.decode()
+
+
+def cpu_count():
+    return c.fm_cpu_count()
+
+
+cdef int find_isa(isa) except -1:
+    cdef int number = c.fm_isa_default() if isa is None else c.fm_isa_find(str(isa).encode())
+    if number >= 0:
+        return number
+    source = "FASTMLP_ISA" if isa is None else f"isa {isa!r}"
+    names = ", ".join([c.fm_isa_name(i).decode() for i in range(c.fm_isa_count())])
+    if number == c.FM_ISA_UNKNOWN:
+        raise ValueError(f"{source} names no instruction set of this build, expected one of {names}")
+    raise ValueError(f"{source} names an instruction set this machine cannot run; compiled in are {names}")
+
+
+cdef list ACTIVATIONS = list(activation_names())
+cdef list LOSSES = list(loss_names())
+cdef list OPTIMIZERS = list(optimizer_names())
+cdef list KINDS = [c.fm_layer_names[i].decode() for i in range(c.FM_LAYERS)]
+cdef list ELEMENTARY = [c.fm_elementary_names[i].decode() for i in range(c.FM_ELEMENTARY)]
+
+
+cdef int position(list names, name, what) except -1:
+    for i, known in enumerate(names):
+        if known == name:
+            return i
+    raise ValueError(f"{what} {name!r} is unknown, expected one of {', '.join(names)}")

@@ -1,0 +1,75 @@
+# Included by _kernels.pyx: nodes, as which layers cross the door.
+
+# What a node may say beside its kind, and what it says if it does not; units of a layer that is not dense are those before it.
+NODE = {"units": None, "activation": "identity", "parameter": 0.0, "dropout": 0.0, "use_bias": True, "source": -1,
+        "trainable": True, "epsilon": 1e-3, "momentum": 0.99, "learning_rate": {}, "weight_decay": {}}
+
+
+def node_of(layer, n_in):
+    """A layer's node with all that it may say; a dense one may be short: (units, activation, parameter, use_bias, dropout)."""
+    if not isinstance(layer, dict):
+        layer = dict(zip(("units", "activation", "parameter", "use_bias", "dropout"), layer, strict=True), kind="dense")
+    unknown = set(layer) - set(NODE) - {"kind"}
+    if unknown:
+        raise ValueError(f"a node has {sorted(unknown)[0]!r}, expected kind and some of {', '.join(NODE)}")
+    node = {**NODE, **layer}
+    if node["units"] is None:
+        node["units"] = n_in
+    return node
+
+
+cdef int check_derivative(activation, double parameter) except -1:
+    """ValueError unless the derivative is right for the parameter."""
+    cdef int number = position(ACTIVATIONS, activation, "activation")
+    if not c.fm_activations[number].least <= parameter <= c.fm_activations[number].most and c.fm_activations[number].parameter:
+        raise ValueError(f"activation {activation!r} has the parameter {parameter:g}, whose derivative is not known, "
+                         f"expected {c.fm_activations[number].least:g} to {c.fm_activations[number].most:g}")
+    return 0
+
+
+cdef int describe_node(c.fm_plan *plan, int l, dict node, ptrdiff_t width) except -1:
+    """Node l as C has it, checked for all that memory depends on."""
+    cdef c.fm_layer *layer = &plan.layers[l]
+    cdef int i
+    layer.kind = position(KINDS, node["kind"], "kind")
+    layer.n_in, layer.n_out = width, node["units"]
+    layer.activation = position(ACTIVATIONS, node["activation"], "activation")
+    layer.parameter, layer.dropout = node["parameter"], node["dropout"]
+    layer.use_bias, layer.frozen = bool(node["use_bias"]), not node["trainable"]
+    layer.epsilon, layer.momentum, layer.source = node["epsilon"], node["momentum"], node["source"]
+    if layer.kind != c.FM_dense_layer and layer.n_out != width:
+        raise ValueError(f"layer {l}, {node['kind']}, has {layer.n_out} outputs, expected {width} as inputs")
+    if not 0 <= layer.dropout < 1:
+        raise ValueError(f"dropout is {layer.dropout}, expected at least 0 and below 1")
+    if layer.activation >= c.FM_ACTIVATIONS and l != plan.layer_count - 1:
+        raise ValueError(f"activation {node['activation']!r} works on whole rows and is for the output layer alone")
+    if not layer.epsilon >= 1e-30 or not 0 <= layer.momentum <= 1:
+        raise ValueError(f"epsilon is {layer.epsilon} and momentum {layer.momentum}, expected at least 1e-30 and 0 to 1")
+    if layer.kind == c.FM_add_layer:
+        if not 0 <= layer.source < l or plan.layers[layer.source].n_out != layer.n_out:
+            raise ValueError(f"layer {l} adds layer {layer.source}, expected one before it with {layer.n_out} outputs")
+    elif layer.source != -1:
+        raise ValueError(f"layer {l}, {node['kind']}, has a source, expected one of an add alone")
+    for i in range(c.FM_MOST_ARRAYS):
+        layer.learning_rate[i] = layer.weight_decay[i] = 1
+    return 0
+
+
+cdef int take_factors(c.fm_plan *plan, tuple nodes) except -1:
+    """The factors of arrays, whose names are known once the plan is laid out."""
+    cdef c.fm_layer *layer
+    cdef int l, i
+    for l in range(plan.layer_count):
+        layer = &plan.layers[l]
+        names = [layer.arrays[i].name.decode() for i in range(layer.array_count)]
+        for key in ("learning_rate", "weight_decay"):
+            for name, factor in nodes[l][key].items():
+                i = position(names, name, f"{key} of layer {l} for array")
+                if not 0 <= factor < np.inf:
+                    raise ValueError(f"{key} of {name!r} in layer {l} is {factor}, expected a finite factor of at least 0")
+                if key == "learning_rate":
+                    layer.arrays[i].learning_rate = factor
+                else:
+                    layer.arrays[i].weight_decay = factor
+                layer.scaled = layer.scaled or factor != 1
+    return 0

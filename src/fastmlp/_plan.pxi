@@ -1,0 +1,330 @@
+# Included by _kernels.pyx: the Plan.
+
+cdef class Plan:
+    """A compiled description of a network: its layers, parameters and optimizer state.
+
+    `reference.Plan` is its readable twin, with the same methods.  A layer is a node, a dict with its kind and some of the keys
+    of NODE; `layers` has them with all.  A node's `dropout` is of its input, its `source` the number of the layer whose output
+    an "add" takes beside its input, `learning_rate` and `weight_decay` map names of its arrays to factors.
+    """
+    cdef c.fm_plan c_plan
+    cdef readonly tuple layers
+    cdef readonly str isa
+    cdef tuple default_loss # number and parameter of compile's, or None
+    cdef ptrdiff_t forward_rows
+
+    def __cinit__(self, ptrdiff_t n_in, layers, *, dtype="float32", input_shift=None, input_divisor=None, isa=None):
+        cdef c.fm_plan *plan = &self.c_plan
+        cdef int l
+        kind = np.dtype(dtype)
+        if kind != np.float32 and kind != np.float64:
+            raise ValueError(f"dtype is {kind}, expected float32 or float64")
+        number = find_isa(isa)
+        self.isa = c.fm_isa_name(number).decode()
+        nodes = []
+        width = n_in
+        for layer in layers:
+            nodes.append(node_of(layer, width))
+            width = nodes[len(nodes) - 1]["units"]
+        self.layers = tuple(nodes)
+        if n_in < 1 or not nodes or min([node["units"] for node in nodes]) < 1:
+            raise ValueError("a network needs an input width and at least one layer, every width at least 1")
+        plan.type = c.FM_FLOAT32 if kind == np.float32 else c.FM_FLOAT64
+        plan.kernels = c.fm_isa_table(number, plan.type)
+        plan.layer_count = <int>len(nodes)
+        plan.n_in = width = n_in
+        plan.layers = <c.fm_layer *>c.fm_alloc(plan.layer_count * sizeof(c.fm_layer))
+        if plan.layers == NULL:
+            raise MemoryError("fastmlp could not allocate a plan")
+        cells = 0
+        for l in range(plan.layer_count):
+            describe_node(plan, l, nodes[l], width)
+            cells += (<object>plan.layers[l].n_in + 4) * (<object>plan.layers[l].n_out + 16) # Python's: no overflow
+            width = plan.layers[l].n_out
+        plan.n_out = width
+        if cells > 2**48:
+            raise MemoryError(f"a network of {cells} parameters does not fit any memory")
+        for given, name in ((input_shift, "input_shift"), (input_divisor, "input_divisor")):
+            if given is not None:
+                self._set_input(ready(np.asarray(given, kind), numpy_type(plan.type), (n_in,), name), name)
+        check(c.fm_plan_init(plan))
+        take_factors(plan, self.layers)
+
+    def __dealloc__(self):
+        c.fm_plan_clear(&self.c_plan)
+        c.fm_free(self.c_plan.layers)
+        c.fm_free(self.c_plan.shift)
+        c.fm_free(self.c_plan.divisor)
+
+    def _set_input(self, Array values, name):
+        cdef size_t bytes = values.nbytes
+        cdef void *copy = c.fm_alloc(bytes)
+        if copy == NULL:
+            raise MemoryError("fastmlp could not allocate a plan")
+        memcpy(copy, cnp.PyArray_DATA(values), bytes)
+        if name == "input_shift":
+            self.c_plan.shift = copy
+        else:
+            self.c_plan.divisor = copy
+
+    @property
+    def n_in(self):
+        return self.c_plan.n_in
+
+    @property
+    def n_out(self):
+        return self.c_plan.n_out
+
+    @property
+    def dtype(self):
+        return dtype_of(&self.c_plan)
+
+    @property
+    def step(self):
+        """Optimizer steps done since compile."""
+        return self.c_plan.state.step
+
+    @property
+    def loss(self):
+        """The loss of `compile`, a name or None."""
+        return None if self.default_loss is None else LOSSES[self.default_loss[0]]
+
+    @property
+    def num_parameters(self):
+        return sum([np.prod(shape, dtype=int) for shape in shapes_of(&self.c_plan)])
+
+    def changing(self, bint nested=True):
+        """Holds the plan for the calling thread inside a `with`; BusyError if another thread has it.
+
+        A thread that has it may take it again, unless `nested` is false.
+        """
+        return Claim(self, nested)
+
+    def get_weights(self):
+        """Copies of the parameters: [W1, b1, W2, ...]; of a normalisation gamma and beta, "batch" also mean and variance."""
+        return unpacked(&self.c_plan, self.c_plan.state.parameters)
+
+    def set_weights(self, weights):
+        arrays = checked_parameters(&self.c_plan, weights, "weights")
+        with self.changing():
+            pack(&self.c_plan, self.c_plan.state.parameters, arrays)
+
+    def initialize(self, int layer, str kind, double scale, seed):
+        """Random weights of one layer, "uniform" in [-scale, scale) or "normal"; its bias is zero."""
+        cdef bint normal = kind == "normal"
+        cdef uint64_t number = index(seed)
+        if kind not in ("uniform", "normal"):
+            raise ValueError(f"kind is {kind!r}, expected 'uniform' or 'normal'")
+        if not 0 <= layer < self.c_plan.layer_count:
+            raise IndexError(f"layer is {layer}, expected 0 to {self.c_plan.layer_count - 1}")
+        if self.c_plan.layers[layer].kind != c.FM_dense_layer:
+            raise ValueError(f"layer {layer} is of kind {self.layers[layer]['kind']!r}, expected a dense one")
+        cdef int status
+        with self.changing():
+            with nogil:
+                status = c.fm_plan_initialize(&self.c_plan, layer, normal, scale, number)
+            check(status)
+
+    # --- what reads
+
+    def predict(self, X, out=None, threads=None):
+        """Predictions (rows, n_out), or (n_out,) for one row (n_in,)."""
+        cdef c.fm_input rows
+        cdef ptrdiff_t count
+        cdef Array x = as_rows(&self.c_plan, X)
+        describe_rows(&self.c_plan, x, &rows, &count)
+        result = run_predict(&self.c_plan, x, &rows, count, out, threads or 0)
+        if result is None:
+            if out is not None and not out_fits(&self.c_plan, out, x, cnp.PyArray_NDIM(x), count):
+                raise ValueError("out does not fit: expected a writable C-contiguous array of the predictions' shape and "
+                                 f"dtype {self.dtype} that shares no memory with X")
+            refuse_input(x)
+        return result
+
+    def forward(self, X):
+        """Every layer's activations, the link applied, no dropout: [(rows, n_out of layer 1), ...]."""
+        cdef c.fm_input rows
+        cdef ptrdiff_t count
+        cdef int status, l
+        cdef Array x = as_rows(&self.c_plan, X), a
+        describe_rows(&self.c_plan, x, &rows, &count)
+        outs = [np.empty((count, layer["units"]), self.dtype) for layer in self.layers]
+        cdef Array pointers = np.empty(len(outs), np.uintp)
+        for l in range(len(outs)):
+            a = outs[l]
+            (<void **>cnp.PyArray_DATA(pointers))[l] = cnp.PyArray_DATA(a)
+        cdef void **addresses = <void **>cnp.PyArray_DATA(pointers)
+        with nogil:
+            status = c.fm_plan_forward(&self.c_plan, &rows, count, addresses)
+        check(status)
+        return outs if x.ndim == 2 else [layer[0] for layer in outs]
+
+    def gradients(self, X, y, sample_weight=None, *, bint input_gradient=False, loss=None):
+        """(loss, gradients like get_weights, gradient of X or None), without dropout, clipping or penalties.
+
+        `loss` (name, parameter) takes the place of compile's.
+        """
+        cdef list keep = []
+        cdef c.fm_input rows
+        cdef ptrdiff_t count
+        cdef Array x = as_rows(&self.c_plan, X)
+        describe_rows(&self.c_plan, x, &rows, &count)
+        cdef c.fm_target target = target_of(&self.c_plan, self.loss_or_default(loss), y, sample_weight, count, keep)
+        return self.run_gradients(&rows, &target, NULL, count, input_gradient)
+
+    def backward(self, X, output_gradient):
+        """(gradients like get_weights, gradient of X) from the gradient with respect to the prediction."""
+        cdef c.fm_input rows
+        cdef ptrdiff_t count
+        cdef Array x = as_rows(&self.c_plan, X)
+        describe_rows(&self.c_plan, x, &rows, &count)
+        cdef Array d = ready(output_gradient, numpy_type(self.c_plan.type), (count, self.n_out), "output_gradient")
+        return self.run_gradients(&rows, NULL, cnp.PyArray_DATA(d), count, True)[1:]
+
+    cdef tuple loss_or_default(self, loss):
+        """Number and parameter of a loss (name, parameter), or of compile's."""
+        if loss is not None:
+            return fitting_loss(&self.c_plan, loss)
+        if self.default_loss is None:
+            raise RuntimeError("the plan has no loss: compile it with one, or give one")
+        return self.default_loss
+
+    cdef tuple run_gradients(self, const c.fm_input *rows, const c.fm_target *target, const void *output_gradient,
+                             ptrdiff_t count, bint input_gradient):
+        cdef double loss
+        cdef int status
+        cdef Array dx = np.empty((count, self.n_in), self.dtype) if input_gradient else np.empty(0)
+        cdef void *dx_memory = cnp.PyArray_DATA(dx) if input_gradient else NULL
+        cdef size_t size = self.c_plan.size * self.dtype.itemsize
+        self.check_derivatives()
+        cdef void *gradient = c.fm_alloc(size)
+        if gradient == NULL:
+            raise MemoryError("fastmlp could not allocate a gradient")
+        try:
+            with nogil:
+                status = c.fm_plan_gradients(&self.c_plan, rows, target, output_gradient, count, gradient, dx_memory,
+                                             &loss)
+            check(status)
+            return loss, unpacked(&self.c_plan, gradient), dx if input_gradient else None
+        finally:
+            c.fm_free(gradient)
+
+    def evaluate(self, X, y, sample_weight=None, threads=None, *, loss=None):
+        """(sum of the weighted row losses, number of correct rows); `loss` (name, parameter) takes the place of compile's."""
+        cdef list keep = []
+        cdef c.fm_input rows
+        cdef ptrdiff_t count
+        cdef double total, correct
+        cdef int status, most = threads or 0
+        cdef Array x = as_rows(&self.c_plan, X)
+        describe_rows(&self.c_plan, x, &rows, &count)
+        cdef c.fm_target target = target_of(&self.c_plan, self.loss_or_default(loss), y, sample_weight, count, keep)
+        with nogil:
+            status = c.fm_plan_evaluate(&self.c_plan, &rows, &target, count, &total, &correct, most)
+        if status == c.FM_NOT_FINITE:
+            refuse_input(x)
+        check(status)
+        return total, correct
+
+    # --- training
+
+    def compile(self, loss, double loss_parameter, optimizer, hyperparameters):
+        """Chooses an optimizer and zeroes its state, and the loss that calls take which are given none.
+
+        The loss None is one that Python computes.
+        """
+        cdef int rule = position(OPTIMIZERS, optimizer, "optimizer")
+        cdef c.fm_hyper hyper = hyper_of(hyperparameters, self.c_plan.type)
+        for node in self.layers:
+            if node["activation"] == "step":
+                raise ValueError("activation 'step' has derivative 0 everywhere, so a network with it cannot be trained")
+        self.check_derivatives()
+        chosen = None if loss is None else fitting_loss(&self.c_plan, (loss, loss_parameter))
+        with self.changing():
+            check(c.fm_plan_compile(&self.c_plan, rule, &hyper))
+            self.default_loss = chosen
+            self.forward_rows = 0
+
+    cdef int check_derivatives(self) except -1:
+        for node in self.layers:
+            check_derivative(node["activation"], node["parameter"])
+        return 0
+
+    def squares(self):
+        """The sum of the squared weights of all dense layers, biases left out, in float64."""
+        return c.fm_plan_squares(&self.c_plan)
+
+    def train_forward(self, X, *, seed):
+        """Predictions of one batch with dropout on, for a loss in Python; train_backward finishes the step."""
+        cdef c.fm_input rows
+        cdef ptrdiff_t count
+        cdef int status
+        cdef uint64_t key = index(seed)
+        cdef Array x = as_rows(&self.c_plan, X)
+        describe_rows(&self.c_plan, x, &rows, &count)
+        cdef Array out = np.empty((count, self.n_out), self.dtype)
+        cdef void *memory = cnp.PyArray_DATA(out)
+        with self.changing():
+            self.check_compiled()
+            self.forward_rows = 0
+            with nogil:
+                status = c.fm_plan_train_forward(&self.c_plan, &rows, count, key, memory)
+            check(status)
+            self.forward_rows = count
+        return out
+
+    cdef int check_compiled(self) except -1:
+        if self.c_plan.optimizer < 0:
+            raise RuntimeError("the plan has no optimizer: compile it first")
+        return 0
+
+    def train_backward(self, output_gradient, double learning_rate, l2=None):
+        """One optimizer step from the gradient of the loss with respect to train_forward's predictions; `l2` takes the
+        place of the hyperparameter."""
+        cdef int status
+        cdef double penalty
+        cdef ptrdiff_t count
+        cdef Array d
+        cdef const void *memory
+        with self.changing():
+            if self.forward_rows == 0:
+                raise RuntimeError("train_backward needs a train_forward before it")
+            penalty = self.c_plan.hyper.l2 if l2 is None else checked_penalty(l2)
+            count = self.forward_rows
+            d = ready(output_gradient, numpy_type(self.c_plan.type), (count, self.n_out), "output_gradient")
+            memory = cnp.PyArray_DATA(d)
+            self.forward_rows = 0
+            with nogil:
+                status = c.fm_plan_train_backward(&self.c_plan, memory, count, learning_rate, penalty)
+            if status == c.FM_NOT_FINITE:
+                raise FloatingPointError("the step leads to weights that are not finite")
+            check(status)
+
+    def get_state(self):
+        """The optimizer's state: step, powers of beta, and its vectors as arrays like get_weights."""
+        with self.changing():
+            return {"step": self.c_plan.state.step,
+                    "beta_powers": (self.c_plan.state.beta_powers[0], self.c_plan.state.beta_powers[1]),
+                    "slots": [unpacked(&self.c_plan, self.c_plan.state.slots[i]) for i in range(self.slots_in_use())]}
+
+    cdef int slots_in_use(self):
+        cdef int count = 0
+        while count < c.FM_MOST_SLOTS and self.c_plan.state.slots[count] != NULL:
+            count += 1
+        return count
+
+    def set_state(self, state):
+        """Takes what get_state gave; all or nothing."""
+        cdef double first, second
+        cdef int64_t step = index(state["step"])
+        first, second = state["beta_powers"]
+        with self.changing():
+            slots = [checked_parameters(&self.c_plan, arrays, "slots") for arrays in state["slots"]]
+            if len(slots) != self.slots_in_use():
+                raise ValueError(f"slots has {len(slots)} vectors, expected {self.slots_in_use()}")
+            if not 0 <= step < 2**53:
+                raise ValueError(f"step is {step}, expected 0 to 2**53 - 1")
+            for i, arrays in enumerate(slots):
+                pack(&self.c_plan, self.c_plan.state.slots[<int>i], arrays)
+            self.c_plan.state.beta_powers[0], self.c_plan.state.beta_powers[1] = first, second
+            self.c_plan.state.step = step

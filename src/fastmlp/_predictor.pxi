@@ -1,0 +1,53 @@
+# Included by _kernels.pyx: what Network inherits.
+
+cdef class Predictor:
+    """What Network inherits: predictions of ready arrays without a line of Python."""
+    cdef readonly Plan plan
+
+    def __init__(self, Plan plan not None):
+        self.plan = plan
+
+    def predict(self, X, out=None, threads=None):
+        """The network's answer to every row.
+
+        Parameters
+        ----------
+        X : array-like of shape (rows, n_in) or (n_in,)
+            Finite numbers.  Arrays of float32, float64 or uint8 with contiguous rows are read as they lie; the
+            shortest way is an array of the network's dtype.
+        out : ndarray, optional
+            Takes the predictions: of the network's dtype, C-contiguous, writable, apart from X.
+        threads : int, optional
+            At most this many threads; None leaves it to `fastmlp.set_num_threads`.  Short work uses one.
+
+        Returns
+        -------
+        ndarray of shape (rows, n_out), or (n_out,) for one row
+            `out`, where it is given.  A row's bits do not depend on the rows beside it, nor on threads.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If X or out do not fit.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastmlp import Network
+        >>> net = Network([2, 1], initializer="zeros")
+        >>> net.predict(np.array([[1.0, 2.0], [3.0, 4.0]])).shape
+        (2, 1)
+        """
+        cdef c.fm_input rows
+        cdef ptrdiff_t count
+        cdef Plan plan = self.plan
+        if plan is not None and cnp.PyArray_CheckExact(X) and rows_of(X, &plan.c_plan, &rows, &count):
+            if threads is None or (type(threads) is int and 0 < threads < 65536):
+                result = run_predict(&plan.c_plan, X, &rows, count, out, 0 if threads is None else threads)
+                if result is not None:
+                    return result
+        return self._predict(X, out, threads)
+
+    def __call__(self, X):
+        """The same as predict(X)."""
+        return self.predict(X)

@@ -1,0 +1,46 @@
+# Included by _kernels.pyx: vectors of parameters as lists of arrays, [W1, b1, W2, ...].
+
+cdef tuple shape_of(const c.fm_array *array):
+    if array.is_matrix:
+        return array.rows, array.columns
+    return (array.columns,)
+
+
+cdef list shapes_of(const c.fm_plan *plan):
+    shapes = []
+    for l in range(plan.layer_count):
+        for i in range(plan.layers[l].array_count):
+            shapes.append(shape_of(&plan.layers[l].arrays[i]))
+    return shapes
+
+
+cdef list unpacked(const c.fm_plan *plan, const void *vector):
+    cdef Array array
+    cdef const c.fm_array *found
+    arrays = []
+    for l in range(plan.layer_count):
+        for i in range(plan.layers[l].array_count):
+            found = &plan.layers[l].arrays[i]
+            array = np.empty(shape_of(found), dtype_of(plan))
+            c.fm_plan_unpack(plan, vector, found, cnp.PyArray_DATA(array))
+            arrays.append(array)
+    return arrays
+
+
+cdef list checked_parameters(const c.fm_plan *plan, arrays, str name):
+    """Arrays shaped like the parameters and of their dtype, all checked before any is used."""
+    shapes = shapes_of(plan)
+    arrays = list(arrays)
+    if len(arrays) != len(shapes):
+        raise ValueError(f"{name} has {len(arrays)} arrays, expected {len(shapes)}")
+    return [ready(np.asarray(a, dtype_of(plan)), numpy_type(plan.type), shape, name)
+            for a, shape in zip(arrays, shapes)]
+
+
+cdef void pack(const c.fm_plan *plan, void *vector, list arrays):
+    cdef Array array
+    each = iter(arrays)
+    for l in range(plan.layer_count):
+        for i in range(plan.layers[l].array_count):
+            array = next(each)
+            c.fm_plan_pack(plan, vector, &plan.layers[l].arrays[i], cnp.PyArray_DATA(array))
