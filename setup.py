@@ -1,7 +1,9 @@
 """How the compiled module is built: one flag list per instruction set.  Metadata stands in pyproject.toml."""
 
+import json
 import os
 import re
+import runpy
 import shutil
 import sys
 import sysconfig
@@ -47,6 +49,9 @@ DIRECTIVES = {
     "freethreading_compatible": True,
 }
 
+# What `Network.export_c` takes its functions from, in the package's folder.
+EXPORTED = "export/c/functions.json"
+
 INSTALL_HINT = """\
 fastmlp is built from C and found {problem}.  Install a C compiler and Python's headers:
   Debian, Ubuntu   apt-get install gcc python3-dev
@@ -82,8 +87,24 @@ def with_includes(source: str) -> set[str]:
     return found
 
 
+def write_exported(path: Path) -> None:
+    """Cut the functions of exported C out of the engine's headers."""
+    package = Path("src/fastmlp")
+    variants = runpy.run_path(str(package / "export/c/sources/cut.py"))["variants"](package)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(variants, indent=1) + "\n", encoding="utf-8")
+
+
 class BuildKernels(build_ext):
-    """Compiles each C file with its own flags, several at a time, unless its object is newer."""
+    """Compiles each C file with its own flags, several at a time, unless its object is newer.
+
+    Beside the compiled module it makes the texts that exported C is put together of.
+    """
+
+    def run(self) -> None:
+        super().run()
+        package = Path(self.get_ext_fullpath("fastmlp._kernels")).parent
+        write_exported(package / EXPORTED)
 
     def finalize_options(self) -> None:
         super().finalize_options()

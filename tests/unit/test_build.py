@@ -5,6 +5,7 @@ import os
 import platform
 import re
 import runpy
+import shlex
 import shutil
 import subprocess
 import sys
@@ -76,65 +77,77 @@ def test_the_callers_flags_cannot_widen_a_file_or_loosen_its_arithmetic(build, c
     assert OWN[file] <= set(got) and not WIDER[file] & set(got)
 
 
-RECORDER = """#!{python}
-import json, os, sys
-with open({log!r}, "a") as log:
-    log.write(json.dumps(sys.argv[1:]) + "\\n")
-if "-o" in sys.argv:
-    open(sys.argv[sys.argv.index("-o") + 1], "w").close()
+RECORDER = """#!/bin/sh
+line=$(printf '%s\\037' "$@")
+printf '%s\\n' "$line" >> {log}
+while [ $# -gt 0 ]; do [ "$1" = -o ] && : > "$2"; shift; done
+true
 """
 
 
-@pytest.mark.skipif(os.name != "posix", reason="needs a script as the compiler")
-def test_every_file_is_compiled_with_our_flags_last(build, tmp_path):
-    """A compiler that only writes down what it is told."""
+@pytest.fixture
+def tree(tmp_path):
+    """A copy of what setup.py builds from, with a compiler that only writes down what it is told.
+
+    The compiled module is a stub that includes a file, since Cython takes long over the real one.  The call
+    that builds takes more options and environment and returns the compiler's commands.
+    """
+    ignored = shutil.ignore_patterns("*.so", "*.json", "__pycache__")
+    shutil.copytree(ROOT / "src", tmp_path / "src", ignore=ignored)
+    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy2(ROOT / name, tmp_path)
+    package = tmp_path / "src" / "fastmlp"
+    (package / "_kernels.pyx").write_text('include "_functions.pxi"\n')
+    (package / "_functions.pxi").write_text("one = 1\n")
     compiler, log = tmp_path / "recorder", tmp_path / "log"
-    compiler.write_text(RECORDER.format(python=sys.executable, log=str(log)))
+    compiler.write_text(RECORDER.format(log=shlex.quote(str(log))))
     compiler.chmod(0o755)
+
+    def built(*options, **environment):
+        log.write_text("")
+        command = [sys.executable, "setup.py", "build_ext", "--build-temp=objects", *options]
+        environment = {**os.environ, "CC": str(compiler), "FASTMLP_WERROR": "0", **environment}
+        result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert result.returncode == 0, result.stderr
+        return [line.split("\037")[:-1] for line in log.read_text().split("\n")[:-1]]
+
+    return built
+
+
+def compiled(commands):
+    """The commands that compile, by the file's name."""
+    return {Path(words[words.index("-c") + 1]).name: words for words in commands if "-c" in words}
+
+
+needs_a_script = pytest.mark.skipif(os.name != "posix", reason="needs a script as the compiler")
+
+
+@needs_a_script
+def test_every_file_is_compiled_with_our_flags_last(build, tree):
     callers = ["-Ofast", "-ffast-math", "-march=native", "-ffp-contract=fast"]
-    environment = {**os.environ, "CC": str(compiler), "CFLAGS": " ".join(callers), "FASTMLP_WERROR": "0"}
-    command = [
-        sys.executable,
-        "setup.py",
-        "build_ext",
-        f"--build-temp={tmp_path / 't'}",
-        f"--build-lib={tmp_path / 'l'}",
-    ]
-    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
-    commands = [json.loads(line) for line in log.read_text().splitlines()]
-    compiled = {Path(words[words.index("-c") + 1]).name: words for words in commands if "-c" in words}
-    assert set(compiled) == {path.name for path in (ROOT / "src/fastmlp/csrc").rglob("*.c")} | {"_kernels.c"}
-    for name, words in compiled.items():
+    commands = tree("--build-lib=built", CFLAGS=" ".join(callers))
+    files = compiled(commands)
+    assert set(files) == {path.name for path in (ROOT / "src/fastmlp/csrc").rglob("*.c")} | {"_kernels.c"}
+    for name, words in files.items():
         assert set(callers) <= set(words)  # they are respected where they do no harm
         ours = [*build["FLAGS"], *build["target_flags"](name, sysconfig.get_platform())]
         last = max(len(words) - 1 - words[::-1].index(flag) for flag in callers)
         assert [word for word in words[last + 1 :] if word in ours] == ours, name
         assert words[-1] == "-g0"
     [linked] = [words for words in commands if "-shared" in words or "-bundle" in words]
-    assert len([word for word in linked if word.endswith(".o")]) == len(compiled)
+    assert len([word for word in linked if word.endswith(".o")]) == len(files)
     assert not build["PROCESS_WIDE"] & set(linked)  # they would switch denormals off in the whole process
 
 
-def tree(folder):
-    """A copy of what setup.py builds from: the call that builds it returns the names of what it compiled."""
-    shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("*.so", "__pycache__"))
-    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy2(ROOT / name, folder)
-    compiler, log = folder / "recorder", folder / "log"
-    compiler.write_text(RECORDER.format(python=sys.executable, log=str(log)))
-    compiler.chmod(0o755)
-    environment = {**os.environ, "CC": str(compiler), "FASTMLP_WERROR": "0"}
-    command = [sys.executable, "setup.py", "build_ext", "--inplace", "--build-temp=objects"]
-
-    def compiled():
-        log.write_text("")
-        result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-        assert result.returncode == 0, result.stderr
-        commands = [json.loads(line) for line in log.read_text().splitlines()]
-        return {Path(words[words.index("-c") + 1]).name for words in commands if "-c" in words}
-
-    return compiled
+@needs_a_script
+@pytest.mark.parametrize(("option", "place"), [("--build-lib=built", "built"), ("--inplace", "src")])
+def test_the_functions_of_exported_c_are_cut_beside_the_module(tree, tmp_path, option, place):
+    assert tree(option)
+    [module] = [path for path in (tmp_path / place / "fastmlp").iterdir() if path.suffix in (".so", ".pyd")]
+    made = module.parent / "export" / "c" / "functions.json"
+    assert list(tmp_path.rglob("functions.json")) == [made]
+    exponential = json.loads(made.read_text("utf-8"))["float64_int8"]["vexp"]
+    assert exponential["text"].startswith("static inline double @_exp(double x)")
 
 
 def touch(path, root):
@@ -149,24 +162,26 @@ def touch(path, root):
     os.utime(path, (now, now))
 
 
-@pytest.mark.skipif(os.name != "posix", reason="needs a script as the compiler")
-def test_a_file_is_compiled_again_when_something_in_it_changed(tmp_path):
-    compiled = tree(tmp_path)
+@needs_a_script
+def test_a_file_is_compiled_again_when_something_in_it_changed(tree, tmp_path):
+    def rebuilt():
+        return set(compiled(tree("--inplace")))
+
     package = tmp_path / "src" / "fastmlp"
     kernels = {path.name for path in (package / "csrc" / "kernels").glob("isa_*.c")}
-    assert kernels < compiled()
-    assert compiled() == set()
+    assert kernels < rebuilt()
+    assert rebuilt() == set()
     touch(package / "network.py", tmp_path)
-    assert compiled() == set()
+    assert rebuilt() == set()
     touch(package / "csrc" / "kernels" / "vec.h", tmp_path)  # included by what the kernels include
-    assert compiled() == kernels
+    assert rebuilt() == kernels
     touch(package / "csrc" / "pool.c", tmp_path)
-    assert compiled() == {"pool.c"}
-    (package / "_functions.pxi").write_text((package / "_functions.pxi").read_text() + "\n")
+    assert rebuilt() == {"pool.c"}
+    (package / "_functions.pxi").write_text("one = 2\n")
     touch(package / "_functions.pxi", tmp_path)
-    assert compiled() == {"_kernels.c"}
+    assert rebuilt() == {"_kernels.c"}
     (tmp_path / "setup.py").write_text((tmp_path / "setup.py").read_text() + "\n")  # flags, maybe
-    assert kernels < compiled()
+    assert kernels < rebuilt()
 
 
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc, which lists what a file includes")

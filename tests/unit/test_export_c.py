@@ -23,10 +23,8 @@ from fastmlp import (
     Standardize,
     registry,
 )
-from fastmlp.export.c import writer
 from fastmlp.export.c.rounding import allowed_difference
 from fastmlp.export.c.steps import steps_of
-from fastmlp.export.c.typed import TypedSource
 from helpers import FMA_ISAS, assert_same_bits
 
 _FOUND = {name: shutil.which(name) for name in (os.environ.get("CC", "gcc"), "gcc", "clang", "cc")}
@@ -478,47 +476,3 @@ def test_a_name_may_be_another_than_the_files(tmp_path):
     text = (tmp_path / "my-net.c").read_text()
     assert "void Net2_predict(" in text and "#ifdef NET2_TEST" in text
     run(COMPILERS[0], *STRICT, "-fsyntax-only", tmp_path / "my-net.c")
-
-
-# Cutting C out of typed sources
-
-
-def test_cut_follows_needs_and_writes_macros_out():
-    text = """
-#define TWICE(x, n) ((x) * n)
-/* above */
-static const real table[] = {RC(1.0), RC(2.0)};
-#if BITS == 32
-INLINE vec vone(vec x) { return x + table[0]; }
-#else
-INLINE vec vone(vec x) { return x - table[1]; }
-#endif
-INLINE vec unused(vec x) { return x; }
-
-INLINE vec two(vec x)
-{
-    /* vec in a comment stays */
-    return TWICE(vone(x + vset1(3)), (int)(sizeof(table) / sizeof(*table)));
-}
-"""
-    source = TypedSource([text], {"BITS": 64})
-    assert source.cut(["two"], "p") == (
-        "/* above */\nstatic const double p_table[] = {1.0, 2.0};\n"
-        "static inline double p_one(double x) { return x - p_table[1]; }\n\n"
-        "static inline double p_two(double x)\n{\n    /* vec in a comment stays */\n"
-        "    return ((p_one(x + 3.0)) * 2);\n}\n"
-    )
-    assert source.table_bytes(["two"]) == 16 and source.table_bytes(["unused"]) == 0
-    assert "x + p_table[0]" in TypedSource([text], {"BITS": 32}).cut(["vone"], "p")
-
-
-def test_an_unknown_condition_is_an_error():
-    with pytest.raises(AssertionError, match="not of the type"):
-        TypedSource(["#if defined(__AVX2__)\n#endif\n"], {"BITS": 32})
-
-
-def test_every_activation_can_be_cut():
-    for bits in (32, 64):
-        source = writer.typed_source(bits, False)
-        for name, (_, saved) in ACTIVATIONS.items():
-            assert name in source.cut([name if saved == "row" else f"{name}_forward"], "p")

@@ -23,9 +23,10 @@ from ...files import atomic, paths
 from ...layers import chain
 from ...layers.lowering import input_vectors
 from ...model import Model
-from . import writer
+from . import functions, writer
+from .body import Body
 from .rounding import allowed_difference
-from .steps import Array, Product, Step, quantized, steps_of, used_weights
+from .steps import Array, Step, products, quantized, steps_of, used_weights
 
 TEST_ROWS = 3
 MEASURED_ROWS = 1000  # that int8's error is measured on, where none are given
@@ -72,13 +73,15 @@ def _text(net: Model, name: str, int8: bool, rows: Array, given: bool) -> str:
         float_steps = steps_of(net)
     steps = quantized(float_steps) if int8 else float_steps
     X = rows[:TEST_ROWS]
-    body = writer.Body(name, net.plan.n_in, net.plan.n_out, net.dtype)
+    body = Body(name, net.plan.n_in, net.plan.n_out, net.dtype)
     body.add(steps)
     allowed = allowed_difference(steps, X)
-    functions = writer.functions_text(body, int8)
+    texts = functions.texts(net.dtype.name, int8)
     error = _int8_error(net, float_steps, steps, rows, given) if int8 else None
-    head = writer.header(body, _summary(net), config.__version__, allowed, int8, error)
-    parts = [head, writer.preface(body), "\n".join(body.constants), functions, writer.predict_text(body)]
+    tables = functions.table_bytes(texts, body.functions)
+    head = writer.header(body, _summary(net), config.__version__, tables, allowed, error)
+    kernels = functions.cut(texts, body.functions, name)
+    parts = [head, writer.preface(body), "\n".join(body.constants), kernels, writer.predict_text(body)]
     test = writer.test_text(body, X, _plan_of(net, steps).predict(X), allowed, fused=_fused(net.dtype))
     return "\n".join(parts) + test
 
@@ -93,8 +96,8 @@ def _plan_of(net: Model, steps: list[Step]) -> _kernels.Plan:
     plan = _kernels.Plan(
         net.plan.n_in, net.plan.layers, dtype=net.dtype.name, input_shift=shift, input_divisor=divisor
     )
-    products = (step for step in steps if isinstance(step, Product))
-    plan.set_weights([used_weights(next(products)) if w.ndim == 2 else w for w in net.get_weights()])
+    matrices = iter(products(steps))
+    plan.set_weights([used_weights(next(matrices)) if w.ndim == 2 else w for w in net.get_weights()])
     return plan
 
 

@@ -8,7 +8,7 @@ worst case would.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,26 +35,17 @@ def allowed_difference(steps: Sequence[Step], X: Array) -> float:
     x, variance = X.astype(np.float64), np.zeros(X.shape)
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         for step in steps:
-            if isinstance(step, Rescale):
-                x, variance = _rescale(step, x, X.dtype)
-            elif isinstance(step, Product):
-                x, variance = _product(step, x, variance, u)
-            elif isinstance(step, BatchNormalize):
-                x, variance = _batch_normalize(step, x, variance, u)
-            elif isinstance(step, LayerNormalize):
-                x, variance = _layer_normalize(step, x, variance, u)
-            else:
-                x, variance = _activate(step, x, variance, u)
+            x, variance = _CARRIED[type(step)](step, x, variance, u)
         bound = DEVIATIONS * np.sqrt(variance)
     return float(bound.max())
 
 
-def _rescale(step: Rescale, x: Array, dtype: np.dtype[Any]) -> tuple[Array, Array]:
-    """Both computations do the same."""
-    x = x.astype(dtype)
-    x = x if step.shift is None else x - step.shift
-    x = x if step.divisor is None else x / step.divisor
-    return x.astype(np.float64), np.zeros(x.shape)
+def _rescale(step: Rescale, x: Array, variance: Array, u: float) -> tuple[Array, Array]:
+    """Both computations do the same, in the steps' dtype."""
+    for operation, vector in ((np.subtract, step.shift), (np.divide, step.divisor)):
+        if vector is not None:
+            x = operation(x.astype(vector.dtype), vector)
+    return x.astype(np.float64), variance
 
 
 def _product(step: Product, x: Array, variance: Array, u: float) -> tuple[Array, Array]:
@@ -106,3 +97,12 @@ def _activate(step: Activate, z: Array, variance: Array, u: float) -> tuple[Arra
     spread = np.maximum(np.abs(ends[0] - a), np.abs(ends[1] - a)) / DEVIATIONS
     size = np.abs(a) + (np.abs(z) if step.name.startswith("gelu") else 0)  # whose error has a floor of |z|
     return a, spread**2 + (u * ACTIVATION_ERROR * size) ** 2
+
+
+_CARRIED: dict[type[Step], Callable[[Any, Array, Array, float], tuple[Array, Array]]] = {
+    Rescale: _rescale,
+    Product: _product,
+    Activate: _activate,
+    BatchNormalize: _batch_normalize,
+    LayerNormalize: _layer_normalize,
+}

@@ -68,6 +68,11 @@ class LayerNormalize:
 Step = Rescale | Product | Activate | BatchNormalize | LayerNormalize
 
 
+def products(steps: Sequence[Step]) -> list[Product]:
+    """Those with a matrix."""
+    return [step for step in steps if isinstance(step, Product)]
+
+
 def steps_of(net: Model) -> list[Step]:
     """The steps of a network's prediction."""
     n_in, dtype = net.plan.n_in, net.dtype

@@ -1,8 +1,8 @@
 """C99 text for one type, cut out of typed sources: the engine's own headers, so that no formula stands twice.
 
 A typed source says ``real``, ``vec`` and ``RC(0.5)`` (see csrc/kernels/real.h) and is compiled by the engine
-for vectors.  Here the same text becomes plain C for one lane: conditions on the type are decided,
-macros written out, and only the functions and tables that something needs are kept.
+for vectors.  Here the same text becomes plain C for one lane: conditions on the type are decided and macros
+written out.  setup.py runs this when the package is built; `export.c.functions` reads what comes of it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 _COMMENT = re.compile(r"/\*.*?\*/", re.S)
 _DEFINE = re.compile(r"#define (\w+)(?:\(([^)]*)\))?[ \t]*((?:\\\n|[^\n])*)\n")
@@ -21,6 +23,28 @@ _WORD = re.compile(r"\b[A-Za-z_]\w*\b")
 _DIALECT = {"real", "RC", "CAT2_", "CAT2", "CAT3_", "CAT3"}
 
 
+PREFIX = "@"  # in place of an exported file's, before every name
+
+# Each after those that it needs, in the package's folder.
+_SOURCES = (
+    "csrc/kernels/real.h",
+    "export/c/sources/scalar.h",
+    "csrc/kernels/elementary.h",
+    "csrc/kernels/activations.h",
+    "export/c/sources/kernels.h",
+)
+
+
+def variants(package: Path) -> dict[str, dict[str, Any]]:
+    """What `TypedSource.functions` gives for each dtype, with weights of that dtype and with int8."""
+    texts = [package.joinpath(name).read_text(encoding="utf-8") for name in _SOURCES]
+    return {
+        f"float{bits}{'_int8' * int8}": TypedSource(texts, {"BITS": bits, "INT8": int8}).functions()
+        for bits in (32, 64)
+        for int8 in (False, True)
+    }
+
+
 @dataclass(frozen=True)
 class _Item:
     """A function or a table: its text with every macro written out, and the comment above it."""
@@ -29,10 +53,6 @@ class _Item:
     comment: str
     needs: frozenset[str]
     length: int  # of a table; 0 for functions
-
-    @property
-    def short(self) -> bool:
-        return not self.comment and self.text.count("\n") == 1
 
 
 class TypedSource:
@@ -48,8 +68,8 @@ class TypedSource:
     Examples
     --------
     >>> text = "#define ONE vset1(1)\\nINLINE vec next(vec x) { return x + ONE; }\\n"
-    >>> print(TypedSource([text], {"BITS": 32}).cut({"next"}, "my"), end="")
-    static inline float my_next(float x) { return x + 1.0f; }
+    >>> TypedSource([text], {"BITS": 32}).functions()["next"]["text"]
+    'static inline float @_next(float x) { return x + 1.0f; }\\n'
     """
 
     def __init__(self, texts: Sequence[str], conditions: Mapping[str, int]) -> None:
@@ -57,31 +77,24 @@ class TypedSource:
         self._macros: dict[str, tuple[list[str] | None, str]] = {"BITS": (None, str(conditions["BITS"]))}
         self._items: dict[str, _Item] = {}
         for text in texts:
+            if PREFIX in text:
+                raise AssertionError(f"a source has the character {PREFIX}, which stands for a prefix")
             self._read(_decided(text, conditions))
 
-    def cut(self, names: Iterable[str], prefix: str) -> str:
-        """The named functions and all they need, in the order of the sources, every name with the prefix."""
-        wanted = self._closure(names)
-        chosen = [item for name, item in self._items.items() if name in wanted]
-        result = ""
-        for before, item in zip([None, *chosen], chosen, strict=False):
-            together = before is None or (before.text.count("\n") == 1 and item.short)
-            result += ("" if together else "\n") + self._renamed(item.comment + item.text, prefix)
-        return result
+    def functions(self) -> dict[str, dict[str, Any]]:
+        """Each function and table by name, in the order of the sources.
 
-    def table_bytes(self, names: Iterable[str]) -> int:
-        """The size of the tables among what `cut` gives."""
-        return sum(self._items[name].length for name in self._closure(names)) * (8 if self._double else 4)
-
-    def _closure(self, names: Iterable[str]) -> set[str]:
-        wanted: set[str] = set()
-        waiting = list(names)
-        while waiting:
-            name = waiting.pop()
-            if name not in wanted:
-                wanted.add(name)
-                waiting += self._items[name].needs
-        return wanted
+        Of each its text, the comment above it, what else it needs, and the bytes of a table.
+        """
+        return {
+            name: {
+                "comment": item.comment,
+                "text": self._renamed(item.text),
+                "needs": sorted(item.needs),
+                "table_bytes": item.length * (8 if self._double else 4),
+            }
+            for name, item in self._items.items()
+        }
 
     # ---- reading ----
 
@@ -124,15 +137,15 @@ class TypedSource:
 
     # ---- writing ----
 
-    def _renamed(self, text: str, prefix: str) -> str:
+    def _renamed(self, text: str) -> str:
         """C99 for one lane; comments stay as they are."""
         result, at = "", 0
         for match in _COMMENT.finditer(text):
-            result += self._plain(text[at : match.start()], prefix) + match[0]
+            result += self._plain(text[at : match.start()]) + match[0]
             at = match.end()
-        return result + self._plain(text[at:], prefix)
+        return result + self._plain(text[at:])
 
-    def _plain(self, code: str, prefix: str) -> str:
+    def _plain(self, code: str) -> str:
         size, real = (64, "double") if self._double else (32, "float")
         suffix = "" if self._double else "f"
         code = re.sub(r"RC\(([^()]*)\)", rf"\g<1>{suffix}", _without_vset1(code, suffix))
@@ -144,7 +157,7 @@ class TypedSource:
         def word(match: re.Match[str]) -> str:
             name = match[0]
             if name in self._items:
-                return f"{prefix}_{name[1:] if name.startswith('v') else name}"  # v is for vector
+                return f"{PREFIX}_{name[1:] if name.startswith('v') else name}"  # v is for vector
             return words.get(name, name)
 
         return re.sub(r"\bUNROLL ", "", _WORD.sub(word, code))

@@ -1,0 +1,138 @@
+"""The forward pass of an exported file: constants and statements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ... import registry
+from .numbers import c_array, c_number
+from .steps import Activate, Array, BatchNormalize, LayerNormalize, Product, Rescale, Step, products
+
+
+@dataclass
+class Body:
+    """The constants and statements of a forward pass, as steps are added."""
+
+    name: str
+    n_in: int
+    n_out: int
+    dtype: np.dtype[Any]
+    constants: list[str] = field(default_factory=list)
+    constant_bytes: int = 0
+    statements: list[str] = field(default_factory=list)
+    functions: set[str] = field(default_factory=set)
+    buffers: dict[str, int] = field(default_factory=dict)
+    kernel_bytes: int = 0  # the most that a kernel has on the stack
+    products: int = 0
+    normalizations: int = 0
+    at: str = "x"  # where the row is,
+    width: int = 0  # and how wide
+    _products_left: int = 0  # the last one's result is the first in `out`
+
+    def __post_init__(self) -> None:
+        self.width = self.n_in
+
+    @property
+    def real(self) -> str:
+        return "float" if self.dtype == np.float32 else "double"
+
+    @property
+    def ram_bytes(self) -> int:
+        """Arrays on the stack."""
+        return sum(self.buffers.values()) * self.dtype.itemsize + self.kernel_bytes
+
+    def constant(self, name: str, array: Array, comment: str = "") -> str:
+        """Adds an array of constants; its name in C."""
+        name = f"{self.name}_{name}"
+        self.constants.append(comment + c_array(name, array))
+        self.constant_bytes += array.nbytes
+        return name
+
+    def add(self, steps: Sequence[Step]) -> None:
+        self._products_left = len(products(steps))
+        for step in steps:
+            _STATEMENTS[type(step)](self, step)
+
+    def _target(self, width: int) -> str:
+        """Another array than the one the row is in."""
+        target = "b" if self.at == "a" else "a"
+        self.buffers[target] = max(self.buffers.get(target, 0), width)
+        return target
+
+    def _each(self, target: str, value: str) -> None:
+        self.statements.append(f"for (size_t j = 0; j < {self.width}; j++) {target}[j] = {value};")
+
+    def _rescale(self, step: Rescale) -> None:
+        target = self._target(self.width)
+        value = f"{self.at}[j]"
+        if step.shift is not None:
+            value += f" - {self._scalar_or_array('shift', step.shift)}"
+        if step.divisor is not None:
+            value = f"({value})" if step.shift is not None else value
+            value += f" / {self._scalar_or_array('divisor', step.divisor)}"
+        self._each(target, value)
+        self.at = target
+
+    def _scalar_or_array(self, name: str, array: Array) -> str:
+        if (array == array[0]).all():
+            return c_number(array[0])
+        return self.constant(name, array) + "[j]"
+
+    def _product(self, step: Product) -> None:
+        k, n = step.W.shape
+        i = self.products
+        self.products += 1
+        self._products_left -= 1
+        comment = f"/* ({k}, {n}): a row for each input */\n"
+        weights = self.constant(f"W{i}", step.W, comment)
+        if step.scale is not None:
+            weights += ", " + self.constant(f"scale{i}", step.scale)
+        b = "NULL" if step.b is None else self.constant(f"b{i}", step.b)
+        target = self._target(n) if self._products_left else "out"
+        kernel = {1: "dense", 2: "dense_in_2", 4: "dense_in_4"}[step.segments]
+        self.kernel_bytes = max(self.kernel_bytes, {1: 0, 2: 128, 4: 192}[step.segments])
+        self.functions.add(kernel)
+        self.statements.append(f"{self.name}_{kernel}({target}, {self.at}, {weights}, {b}, {k}, {n});")
+        self.at, self.width = target, n
+
+    def _batch_normalize(self, step: BatchNormalize) -> None:
+        arrays = {"mean": step.mean, "inverse": step.inverse, "gamma": step.gamma, "beta": step.beta}
+        self._normalize("batch_norm", arrays, "")
+
+    def _layer_normalize(self, step: LayerNormalize) -> None:
+        epsilon = c_number(self.dtype.type(step.epsilon))
+        self._normalize("layer_norm", {"gamma": step.gamma, "beta": step.beta}, f", {epsilon}")
+        self.kernel_bytes = max(self.kernel_bytes, 128)
+
+    def _normalize(self, kernel: str, arrays: Mapping[str, Array], more: str) -> None:
+        i = self.normalizations
+        self.normalizations += 1
+        names = ", ".join(self.constant(f"{name}{i}", array) for name, array in arrays.items())
+        target = self._target(self.width) if self.at == "x" else self.at
+        self.functions.add(kernel)
+        call = f"{self.name}_{kernel}({target}, {self.at}, {names}{more}, {self.width});"
+        self.statements.append(call)
+        self.at = target
+
+    def _activate(self, step: Activate) -> None:
+        if registry.ACTIVATIONS[step.name][1] == "row":
+            self.functions.add(step.name)
+            self.kernel_bytes = max(self.kernel_bytes, 64)
+            self.statements.append(f"{self.name}_{step.name}({self.at}, {self.width});")
+            return
+        self.functions.add(f"{step.name}_forward")
+        parameter = c_number(self.dtype.type(step.parameter))
+        self._each(self.at, f"{self.name}_{step.name}_forward({self.at}[j], {parameter})")
+
+
+_STATEMENTS: dict[type[Step], Callable[[Body, Any], None]] = {
+    Rescale: Body._rescale,
+    Product: Body._product,
+    Activate: Body._activate,
+    BatchNormalize: Body._batch_normalize,
+    LayerNormalize: Body._layer_normalize,
+}
