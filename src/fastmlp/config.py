@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import _kernels
-from .validation import MOST_THREADS, integer
+from .validation import MOST_THREADS, as_function, integer
 
 __version__ = "0.1.0"
 
@@ -105,6 +105,6 @@ def show_config(print_fn: Callable[[str], Any] = print) -> None:
         "instruction set chosen": isas["default"],
         "threads": str(get_num_threads()),
     }
-    width = max(map(len, lines))
+    width, print_fn = max(map(len, lines)), as_function(print_fn, "print_fn")
     for name, value in lines.items():
         print_fn(f"{name:<{width}}  {value}")

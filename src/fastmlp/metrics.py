@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .errors import unknown
+from .validation import as_list
 
 Array = np.ndarray[Any, Any]
 Metric = str | Callable[[Array, Array], float]
@@ -45,9 +46,7 @@ METRICS: Mapping[str, Callable[[Array, Array], float]] = {"accuracy": _accuracy,
 
 def check_metrics(metrics: Iterable[Metric]) -> list[Metric]:
     """The metrics as a list; ValueError for a name that is not known or comes twice."""
-    if isinstance(metrics, str) or not isinstance(metrics, Iterable):
-        raise TypeError(f"metrics is {metrics!r}, expected a list of names and functions")
-    checked = list(metrics)
+    checked = as_list(metrics, "metrics", "a list of names and functions")
     names = ["loss"]
     for metric in checked:
         if not callable(metric) and (not isinstance(metric, str) or metric not in METRICS):
@@ -68,6 +67,6 @@ def value_of(metric: Metric, y_true: Array, y_pred: Array) -> float:
     value = (METRICS[metric] if isinstance(metric, str) else metric)(y_true, y_pred)
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         kind = type(value).__name__
         raise TypeError(f"metric {name_of(metric)!r} returned a {kind}, expected a number") from None

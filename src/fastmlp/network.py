@@ -121,6 +121,7 @@ class Network(Model):
         ----------------------------------------
         Total                              79510
         """
+        print_fn = validation.as_function(print_fn, "print_fn")
         for line in chain.table(self.plan.n_in, self.layers):
             print_fn(line)
 
@@ -365,6 +366,7 @@ class Network(Model):
                [-4.]]), array([-2.]))])
         """
         objective = self.objective_for(y)
+        input_gradient = validation.boolean(input_gradient, "input_gradient")
         inputs = validation.as_inputs(X, self.plan.n_in, self.plan.dtype)
         targets = objective.loss.as_targets(y, self.plan.n_out, self.plan.dtype, len(inputs))
         weights = validation.as_sample_weight(sample_weight, len(inputs), self.plan.dtype)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import operator
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
 from typing import Any
 
@@ -23,6 +23,7 @@ Array = np.ndarray[Any, Any]
 DTYPES = ("float32", "float64")
 MAX_UNITS = 2**31 - 1
 MOST_THREADS = 2**16
+MOST_EPOCHS = 2**32 - 1  # an epoch has 32 bits in the counter of random numbers
 _KINDS = {
     "c": "complex numbers",
     "U": "strings",
@@ -124,6 +125,25 @@ def as_seed(seed: object) -> int:
 def as_threads(threads: object) -> int | None:
     """None (the engine chooses) or a count from 1 to MOST_THREADS."""
     return None if threads is None else integer(threads, "threads", 1, MOST_THREADS)
+
+
+def as_list(value: object, argument: str, expected: str) -> list[Any]:
+    """The items of a list, or of anything else that holds items; text, bytes and mappings are one thing."""
+    if not isinstance(value, (str, bytes, bytearray, memoryview, Mapping)):
+        try:
+            items = iter(value)  # type: ignore[call-overload]
+        except TypeError:  # an array of no dimension too, though it has __iter__
+            pass
+        else:
+            return list(items)
+    raise TypeError(f"{argument} is a {type(value).__name__}, expected {expected}")
+
+
+def as_function(value: object, argument: str) -> Callable[..., Any]:
+    """Anything that can be called."""
+    if callable(value):
+        return value
+    raise TypeError(f"{argument} is {shown(value)}, expected a function")
 
 
 # ---- arrays ----
@@ -322,12 +342,11 @@ def as_weights(
     weights: object, names: Sequence[str], shapes: Sequence[tuple[int, ...]], dtype: np.dtype[Any]
 ) -> list[Array]:
     """A network's flat list of weights: count, shapes and finiteness checked before anything is written."""
-    if isinstance(weights, (str, bytes)) or not isinstance(weights, (Sequence, np.ndarray)):
-        raise TypeError(f"weights is a {type(weights).__name__}, expected a list of arrays")
-    if len(weights) != len(shapes):
-        raise ValueError(f"weights has {len(weights)} arrays, expected {len(shapes)}: {', '.join(names)}")
+    items = as_list(weights, "weights", "a list of arrays")
+    if len(items) != len(shapes):
+        raise ValueError(f"weights has {len(items)} arrays, expected {len(shapes)}: {', '.join(names)}")
     result = []
-    for item, name, shape in zip(weights, names, shapes, strict=True):
+    for item, name, shape in zip(items, names, shapes, strict=True):
         array = numeric(item, name)
         if array.shape != shape:
             raise ValueError(f"{name} has shape {array.shape}, expected {shape}")

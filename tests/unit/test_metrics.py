@@ -69,8 +69,8 @@ def test_names():
 @pytest.mark.parametrize(
     ("metrics", "error", "message"),
     [
-        ("accuracy", TypeError, "^metrics is 'accuracy', expected a list of names and functions$"),
-        (5, TypeError, "^metrics is 5, expected a list"),
+        ("accuracy", TypeError, "^metrics is a str, expected a list of names and functions$"),
+        (5, TypeError, "^metrics is a int, expected a list"),
         (["acc"], ValueError, "^unknown metric 'acc', expected one of accuracy, mae, mse$"),
         ([5], ValueError, "^unknown metric 5, expected one of"),
         ([["accuracy"]], ValueError, r"^unknown metric \['accuracy'\], expected one of"),

@@ -257,4 +257,4 @@ def _restore_training(net: Model, saved: Mapping[str, Any], slots: list[dict[str
                 raise ModelFileError(f"holds {array.min():g} in {argument}, expected numbers of 0 or more")
     arrays = [list(slot.values()) for slot in slots]
     net.plan.set_state({"step": step, "beta_powers": tuple(powers), "slots": arrays})
-    net.epochs_done = validation.integer(saved["epochs"], "epochs", 0, 2**32 - 1)
+    net.epochs_done = validation.integer(saved["epochs"], "epochs", 0, validation.MOST_EPOCHS)

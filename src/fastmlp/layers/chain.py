@@ -7,8 +7,6 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from .. import initializers, registry, validation
 from ..errors import listed, unknown
 from ..initializers import Initializer
@@ -38,20 +36,18 @@ def resolve(
 
     Raises TypeError or ValueError where the layers do not make a network.
     """
-    if isinstance(layers, (str, bytes)) or not isinstance(layers, (Sequence, np.ndarray)):
-        raise TypeError(
-            f"layers is a {type(layers).__name__}, expected a list: the input's width, then layers"
-        )
-    if len(layers) < 2:
+    items = validation.as_list(layers, "layers", "a list: the input's width, then layers")
+    if len(items) < 2:
         raise ValueError(
-            f"layers has {len(layers)} elements, expected the input's width and at least one layer"
+            f"layers has {len(items)} elements, expected the input's width and at least one layer"
         )
-    if isinstance(layers[0], Layer):
-        raise TypeError(f"layers begins with {layers[0]!r}, expected the input's width")
-    n_in = validation.integer(layers[0], "layers[0], the input's width,", 1, validation.MAX_UNITS)
-    found = _expanded([_layer(layer, f"layers[{i}]") for i, layer in enumerate(layers[1:], 1)])
+    if isinstance(items[0], Layer):
+        raise TypeError(f"layers begins with {items[0]!r}, expected the input's width")
+    n_in = validation.integer(items[0], "layers[0], the input's width,", 1, validation.MAX_UNITS)
+    found = _expanded([_layer(layer, f"layers[{i}]") for i, layer in enumerate(items[1:], 1)])
     _check_order(found)
-    filled = _filled(found, activation, output, initializers.resolve(initializer or initializers.DEFAULT))
+    chosen = initializers.DEFAULT if initializer is None else initializer
+    filled = _filled(found, activation, output, initializers.resolve(chosen))
     check(filled, n_in)
     return n_in, filled
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .. import validation
+from ..errors import shown
 from ..layers.lowering import input_vectors
 from ..metrics import name_of
 from ..model import Model, Objective
@@ -28,9 +29,18 @@ BATCHES_AHEAD = 4096  # whose learning rates are made at a time
 
 
 def _check_verbose(verbose: object) -> bool | int | str:
-    if verbose == "auto" or (isinstance(verbose, (bool, int)) and 0 <= verbose <= 2):
-        return verbose
-    raise ValueError(f"verbose is {verbose!r}, expected 'auto', 0, 1 or 2")
+    known = isinstance(verbose, str) and verbose == "auto"
+    if known or (isinstance(verbose, (bool, int)) and 0 <= verbose <= 2):
+        return verbose  # type: ignore[return-value]
+    raise ValueError(f"verbose is {shown(verbose)}, expected 'auto', 0, 1 or 2")
+
+
+def _check_left(net: Model, epochs: int) -> None:
+    """ValueError where the epochs' numbers would go beyond the last there is."""
+    left = validation.MOST_EPOCHS - net.epochs_done
+    if epochs > left:
+        done = f"{net.epochs_done} have been done"
+        raise ValueError(f"epochs is {shown(epochs)}, expected at most {left}, as {done}")
 
 
 def _check_weighed(held_out: Rows | None) -> None:
@@ -223,6 +233,7 @@ def fit(
     shuffle, threads = validation.boolean(shuffle, "shuffle"), validation.as_threads(threads)
     verbose, checked = _check_verbose(verbose), Hooks(callbacks)
     with net.changing(nested=False):
+        _check_left(net, epochs)
         objective = net.objective_for(y)
         alone = share == 0 and validation_data is None and not checked  # nobody else sees the rows
         look_later = alone and can_look_later(net, objective, X)

@@ -77,7 +77,7 @@ def trained(loss="sparse_categorical_crossentropy", y=Y0):
         ({"validation_data": (X0, Y0, Y0 - 1)}, ValueError, "validation_data sample_weight contains -1"),
         ({"callbacks": 5}, TypeError, "callbacks is a int"),
         ({"callbacks": [5]}, TypeError, "callbacks holds a int"),
-        ({"callbacks": "stop"}, TypeError, "callbacks holds a str"),
+        ({"callbacks": "stop"}, TypeError, "callbacks is a str"),
         ({"callbacks": [Callback]}, TypeError, "callbacks holds a type"),
         ({"sample_weight": np.ones(5)}, ValueError, "sample_weight has shape (5,)"),
         ({"sample_weight": np.ones((ROWS, 2))}, ValueError, "sample_weight has shape (23, 2)"),

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
 from typing import Any
 
 from ...model import Model
+from ...validation import as_list
 from .base import Callback, Logs
 
 
@@ -31,9 +31,9 @@ class Hooks:
     """
 
     def __init__(self, callbacks: object) -> None:
-        if callbacks is not None and not isinstance(callbacks, (Callback, Iterable)):
-            raise TypeError(f"callbacks is a {type(callbacks).__name__}, expected a list of callbacks")
-        self.callbacks = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or ())
+        if callbacks is None or isinstance(callbacks, Callback):
+            callbacks = () if callbacks is None else (callbacks,)
+        self.callbacks = as_list(callbacks, "callbacks", "a list of callbacks")
         for callback in self.callbacks:
             if not isinstance(callback, Callback):
                 kind = type(callback).__name__
