@@ -51,7 +51,7 @@ def cpu_count():
 
 
 cdef int find_isa(isa) except -1:
-    cdef int number = c.fm_isa_default() if isa is None else c.fm_isa_find(str(isa).encode())
+    cdef int number = c.fm_isa_default() if isa is None else c.fm_isa_find(str(isa).encode("ascii", "backslashreplace"))
     if number >= 0:
         return number
     source = "FASTMLP_ISA" if isa is None else f"isa {isa!r}"

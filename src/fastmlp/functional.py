@@ -29,6 +29,7 @@ from .losses import LOSSES, Loss
 from .optimizers import OPTIMIZERS
 
 Array = np.ndarray[Any, Any]
+MOST_ROWS = 2**32  # of one order: its draws are 32-bit words
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 _FORMULAS = {
@@ -202,7 +203,10 @@ def philox(counter: Any, key: tuple[int, int]) -> Array:
         )
     if array.size and (int(array.min()) < 0 or int(array.max()) >= 2**32):
         raise ValueError("counter has numbers outside 0 to 4294967295, expected 32-bit words")
-    low, high = (validation.integer(word, "key", 0, 2**32 - 1) for word in key)
+    words = validation.as_list(key, "key", "two words")
+    if len(words) != 2:
+        raise ValueError(f"key has {len(words)} words, expected 2")
+    low, high = (validation.integer(word, "key", 0, 2**32 - 1) for word in words)
     return _kernels.philox(np.ascontiguousarray(array, np.uint32), (low, high))
 
 
@@ -229,7 +233,7 @@ def shuffled(seed: int, epoch: int, n: int) -> Array:
     [0, 1, 2]
     """
     checked = validation.integer(seed, "seed", 0, 2**64 - 1), validation.integer(epoch, "epoch", 0, 2**32 - 1)
-    return _kernels.shuffled(*checked, validation.integer(n, "n", 0))
+    return _kernels.shuffled(*checked, validation.integer(n, "n", 0, MOST_ROWS))
 
 
 # ---- made from the registry ----
@@ -445,10 +449,11 @@ def _optimizer_update(name: str) -> Callable[..., tuple[Array, list[Array]]]:
     ) -> tuple[Array, list[Array]]:
         optimizer = kind(**hyperparameters)
         count = registry.OPTIMIZERS[optimizer.rule]
-        if slots is not None and len(slots) != count:
-            raise ValueError(f"slots has {len(slots)} arrays, expected {count}")
+        given = [w] * count if slots is None else validation.as_list(slots, "slots", "a list of arrays")
+        if len(given) != count:
+            raise ValueError(f"slots has {len(given)} arrays, expected {count}")
         names = ("w", "g", *(f"slots[{i}]" for i in range(count)))
-        new, gradient, *state = _reals(w, g, *(slots if slots is not None else [w] * count), names=names)
+        new, gradient, *state = _reals(w, g, *given, names=names)
         for array, argument in zip((gradient, *state), names[1:], strict=True):
             _same_shape(new, array, ("w", argument))
         new = new.copy()

@@ -151,7 +151,10 @@ def test_shuffled_is_the_documented_permutation():
         (lambda: functional.philox([0.0] * 4, (0, 0)), ValueError, "dtype float64"),
         (lambda: functional.philox([-1, 0, 0, 0], (0, 0)), ValueError, "32-bit words"),
         (lambda: functional.philox([0] * 4, (2**32, 0)), ValueError, "key is 4294967296"),
+        (lambda: functional.philox([0] * 4, (0,)), ValueError, "key has 1 words, expected 2"),
+        (lambda: functional.philox([0] * 4, 5), TypeError, "key is a int, expected two words"),
         (lambda: functional.shuffled(-1, 0, 3), ValueError, "seed is -1"),
+        (lambda: functional.shuffled(0, 0, 2**62), ValueError, "n is 4611686018427387904"),
         (lambda: functional.shuffled(0, 0, -3), ValueError, "n is -3"),
     ],
 )

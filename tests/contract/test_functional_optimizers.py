@@ -8,6 +8,7 @@ import pytest
 from fastmlp import functional, registry
 from fastmlp.optimizers import OPTIMIZERS
 from functional_cases import DTYPES, tolerance
+from helpers import assert_same_bits
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
@@ -15,6 +16,15 @@ from functional_cases import DTYPES, tolerance
 def test_steps_out_of_range_are_refused(name, step):
     with pytest.raises(ValueError, match="step is .*expected an integer from 0 to 9007199254740991"):
         getattr(functional, f"{name}_update")([1.0], [1.0], step=step)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_the_last_step_is_made_at_once(name):
+    """Its betas' powers are 0, or too small to change a difference from 1, long before."""
+    update = getattr(functional, f"{name}_update")
+    (w, slots), (other, others) = (update([1.0, -2.0], [0.5, 3.0], step=n) for n in (10**6, 2**53 - 1))
+    assert_same_bits([w, *slots], [other, *others], zeros=True)
+    assert w[0] < 1 and w[1] < -2
 
 
 def expected_update(name, w, g, slots, h, rate, step):
@@ -93,6 +103,7 @@ def test_optimizers_follow_their_formula(name, own, extra, dtype, rng):
             r"g has shape \(2,\), expected \(1,\)",
         ),
         (lambda: functional.adam_update([1.0], [1.0], [[0.0]]), ValueError, "slots has 1 arrays, expected 2"),
+        (lambda: functional.adam_update([1.0], [1.0], 5), TypeError, "slots is a int, expected a list"),
         (lambda: functional.sgd_update([1.0], [1.0], beta_1=0.5), TypeError, "beta_1"),
         (lambda: functional.sgd_update([1.0], [1.0], learning_rate=-1), ValueError, "learning_rate is -1"),
         (lambda: functional.sgd_update([1.0], [1.0], step=-1), ValueError, "step is -1"),

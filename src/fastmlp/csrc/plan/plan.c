@@ -277,8 +277,11 @@ void fm_optimizer_update(const fm_kernels *k, int type, int optimizer, const fm_
                          const void *g, void *const *slots, ptrdiff_t count)
 {
     const unsigned word = fm_fp_begin();
-    double powers[2] = {1, 1};
-    for (int64_t t = 0; t < step; t++) powers[0] *= hyper->beta_1, powers[1] *= hyper->beta_2;
+    double powers[2] = {1, 1}, before[2] = {0, 0};
+    for (int64_t t = 0; t < step && memcmp(powers, before, sizeof powers); t++) { // small powers stop at a denormal or 0
+        memcpy(before, powers, sizeof powers);
+        powers[0] *= hyper->beta_1, powers[1] *= hyper->beta_2;
+    }
     typed_plan(type)->optimizer_update(k, optimizer, hyper, powers, w, g, slots, count);
     fm_fp_end(word);
 }
