@@ -54,7 +54,7 @@ def _optimizers():
 RULES = _optimizers()
 OPTIMIZERS = list(_kernels.optimizer_names())
 HYPER = {name: optimizer.hyperparameters() for name, optimizer in RULES.items()}
-RATES = {name: 10 * optimizer.learning_rate for name, optimizer in RULES.items()}
+RATES = {name: min(10 * optimizer.learning_rate, 0.5) for name, optimizer in RULES.items()}
 
 
 def lanes(dtype):

@@ -13,23 +13,25 @@ cdef Array row_numbers(order, ptrdiff_t epochs, ptrdiff_t rows):
     return array
 
 
-cdef double checked_penalty(double l2) except -1:
-    if not 0 <= l2 < np.inf:
-        raise ValueError(f"l2 is {l2}, expected finite numbers of at least 0")
-    return l2
+cdef double of_step(double value, str name, double below=np.inf) except -1:
+    """A setting of one step, checked."""
+    if not 0 <= value < below:
+        least = "finite numbers of at least 0" if below == np.inf else f"numbers of 0 to less than {below:g}"
+        raise ValueError(f"{name} is {value}, expected {least}")
+    return value
 
 
-cdef const double *penalties(l2, shape, list keep) except? NULL:
-    """The data of l2, an array of float64 that `keep` holds alive; NULL for None."""
+cdef const double *of_steps(values, str name, shape, list keep, double below=np.inf) except? NULL:
+    """The data of settings of steps, an array of float64 that `keep` holds alive; NULL for None."""
     cdef ptrdiff_t i
-    if l2 is None:
+    if values is None:
         return NULL
-    cdef Array array = own(ready(l2, cnp.NPY_FLOAT64, shape, "l2"))
-    cdef const double *values = <const double *>cnp.PyArray_DATA(array)
+    cdef Array array = own(ready(values, cnp.NPY_FLOAT64, shape, name))
+    cdef const double *data = <const double *>cnp.PyArray_DATA(array)
     for i in range(cnp.PyArray_SIZE(array)):
-        checked_penalty(values[i])
+        of_step(data[i], name, below)
     keep.append(array)
-    return values
+    return data
 
 
 cdef Array plain(x, dtype=None):

@@ -21,13 +21,13 @@ cdef extern from "fastmlp.h" nogil:
     int fm_environment_threads(const char **wrong) noexcept
 
     enum:
-        FM_ACTIVATIONS, FM_ALL_ACTIVATIONS, FM_LOSSES, FM_OPTIMIZERS, FM_LAYERS, FM_ELEMENTARY
+        FM_ACTIVATIONS, FM_ALL_ACTIVATIONS, FM_LOSSES, FM_OPTIMIZERS, FM_HYPERPARAMETERS, FM_LAYERS, FM_ELEMENTARY
     enum:
         FM_FLOAT32, FM_FLOAT64, FM_UINT8
     enum:
         FM_OK, FM_NO_MEMORY, FM_NOT_FINITE, FM_BAD_INPUT, FM_INTERRUPTED
     enum:
-        FM_NOTHING, FM_MOMENTUM, FM_CORRECTION, FM_MOST_SLOTS
+        FM_MOMENTUM, FM_MOST_SLOTS
     enum:
         FM_dense_layer, FM_add_layer, FM_MOST_ARRAYS
 
@@ -62,9 +62,12 @@ cdef extern from "fastmlp.h" nogil:
         const void *rows
         const void *weights
     ctypedef struct fm_hyper:
-        double learning_rate, momentum, rho, beta_1, beta_2, epsilon, l1, l2, weight_decay
-        double clipvalue, global_clipnorm
-        int nesterov
+        double learning_rate, l2, weight_decay, momentum, epsilon
+    ctypedef struct fm_hyperparameter_info:
+        const char *name
+        size_t offset
+        double fallback
+    const fm_hyperparameter_info fm_hyperparameters[]
     ctypedef struct fm_array:
         const char *name
         ptrdiff_t offset, rows, columns
@@ -109,6 +112,8 @@ cdef extern from "fastmlp.h" nogil:
         ptrdiff_t drawn
         const double *learning_rates
         const double *l2
+        const double *weight_decay
+        const double *dropout
         double *sums
         int squares
         ptrdiff_t epoch, batch
@@ -130,9 +135,9 @@ cdef extern from "fastmlp.h" nogil:
     int fm_plan_compile(fm_plan *, int optimizer, const fm_hyper *) noexcept
     double fm_plan_squares(const fm_plan *) noexcept
     int fm_plan_advance(fm_plan *, fm_run *, ptrdiff_t batches, double seconds, int *by_step) noexcept
-    int fm_plan_train_forward(fm_plan *, const fm_input *, ptrdiff_t rows, uint64_t seed, void *out) noexcept
+    int fm_plan_train_forward(fm_plan *, const fm_input *, ptrdiff_t rows, uint64_t seed, double dropout, void *out) noexcept
     int fm_plan_train_backward(fm_plan *, const void *output_gradient, ptrdiff_t rows, double learning_rate,
-                               double l2) noexcept
+                               double l2, double weight_decay) noexcept
     int fm_plan_gradients(const fm_plan *, const fm_input *, const fm_target *, const void *output_gradient,
                           ptrdiff_t rows, void *gradient, void *input_gradient, double *loss) noexcept
 

@@ -52,9 +52,13 @@ class Plan:
         self, loss: str | None, loss_parameter: float, optimizer: str, hyperparameters: Mapping[str, Any]
     ) -> None: ...
     def squares(self) -> float: ...
-    def train_forward(self, X: ArrayLike, *, seed: int) -> _Array: ...
+    def train_forward(self, X: ArrayLike, *, seed: int, dropout: float = 1.0) -> _Array: ...
     def train_backward(
-        self, output_gradient: ArrayLike, learning_rate: float, l2: float | None = None
+        self,
+        output_gradient: ArrayLike,
+        learning_rate: float,
+        l2: float | None = None,
+        weight_decay: float | None = None,
     ) -> None: ...
     def gradients(
         self,
@@ -104,6 +108,16 @@ class Run:
         epoch: int = 0,
         order: _Array | None = None,
         l2: _Array | None = None,
+        weight_decay: _Array | None = None,
+        dropout: _Array | None = None,
+    ) -> None: ...
+    def change(
+        self,
+        learning_rates: _Array,
+        *,
+        l2: _Array | None = None,
+        weight_decay: _Array | None = None,
+        dropout: _Array | None = None,
     ) -> None: ...
     def advance(self, seconds: float = ..., batches: int | None = None) -> None: ...
     @property

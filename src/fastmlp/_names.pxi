@@ -64,6 +64,7 @@ cdef int find_isa(isa) except -1:
 cdef list ACTIVATIONS = list(activation_names())
 cdef list LOSSES = list(loss_names())
 cdef list OPTIMIZERS = list(optimizer_names())
+cdef list HYPERPARAMETERS = [c.fm_hyperparameters[i].name.decode() for i in range(c.FM_HYPERPARAMETERS)]
 cdef list KINDS = [c.fm_layer_names[i].decode() for i in range(c.FM_LAYERS)]
 cdef list ELEMENTARY = [c.fm_elementary_names[i].decode() for i in range(c.FM_ELEMENTARY)]
 

@@ -254,13 +254,20 @@ cdef class Plan:
         """The sum of the squared weights of all dense layers, biases left out, in float64."""
         return c.fm_plan_squares(&self.c_plan)
 
-    def train_forward(self, X, *, seed):
-        """Predictions of one batch with dropout on, for a loss in Python; train_backward finishes the step."""
+    cdef double highest_dropout(self):
+        """What a factor of the dropout rates has to stay below."""
+        highest = max(node["dropout"] for node in self.layers)
+        return 1 / highest if highest > 0 else np.inf
+
+    def train_forward(self, X, *, seed, double dropout=1.0):
+        """Predictions of one batch with dropout on, its rates times `dropout`, for a loss in Python; train_backward finishes
+        the step."""
         cdef c.fm_input rows
         cdef ptrdiff_t count
         cdef int status
         cdef uint64_t key = index(seed)
         cdef Array x = as_rows(&self.c_plan, X)
+        of_step(dropout, "dropout", self.highest_dropout())
         describe_rows(&self.c_plan, x, &rows, &count)
         cdef Array out = np.empty((count, self.n_out), self.dtype)
         cdef void *memory = cnp.PyArray_DATA(out)
@@ -268,7 +275,7 @@ cdef class Plan:
             self.check_compiled()
             self.forward_rows = 0
             with nogil:
-                status = c.fm_plan_train_forward(&self.c_plan, &rows, count, key, memory)
+                status = c.fm_plan_train_forward(&self.c_plan, &rows, count, key, dropout, memory)
             check(status)
             self.forward_rows = count
         return out
@@ -278,24 +285,25 @@ cdef class Plan:
             raise RuntimeError("the plan has no optimizer: compile it first")
         return 0
 
-    def train_backward(self, output_gradient, double learning_rate, l2=None):
-        """One optimizer step from the gradient of the loss with respect to train_forward's predictions; `l2` takes the
-        place of the hyperparameter."""
+    def train_backward(self, output_gradient, double learning_rate, l2=None, weight_decay=None):
+        """One optimizer step from the gradient of the loss with respect to train_forward's predictions; `l2` and `weight_decay`
+        take the places of the hyperparameters."""
         cdef int status
-        cdef double penalty
+        cdef double penalty, decay
         cdef ptrdiff_t count
         cdef Array d
         cdef const void *memory
         with self.changing():
             if self.forward_rows == 0:
                 raise RuntimeError("train_backward needs a train_forward before it")
-            penalty = self.c_plan.hyper.l2 if l2 is None else checked_penalty(l2)
+            penalty = self.c_plan.hyper.l2 if l2 is None else of_step(l2, "l2")
+            decay = self.c_plan.hyper.weight_decay if weight_decay is None else of_step(weight_decay, "weight_decay")
             count = self.forward_rows
             d = ready(output_gradient, numpy_type(self.c_plan.type), (count, self.n_out), "output_gradient")
             memory = cnp.PyArray_DATA(d)
             self.forward_rows = 0
             with nogil:
-                status = c.fm_plan_train_backward(&self.c_plan, memory, count, learning_rate, penalty)
+                status = c.fm_plan_train_backward(&self.c_plan, memory, count, learning_rate, penalty, decay)
             if status == c.FM_NOT_FINITE:
                 raise FloatingPointError("the step leads to weights that are not finite")
             check(status)

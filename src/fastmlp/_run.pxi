@@ -11,7 +11,7 @@ cdef class Run:
     cdef readonly Plan plan
     cdef c.fm_run c_run
     cdef ptrdiff_t count # rows of X
-    cdef list rows, epochs # what c_run points to
+    cdef list rows, epochs, steps # what c_run points to
     cdef readonly Array sums
 
     def __init__(self, Plan plan not None, X, y, sample_weight=None, *, ptrdiff_t batch_size, seed, bint shuffle,
@@ -40,27 +40,24 @@ cdef class Run:
             self.rows.append(room)
             run.order = <int64_t *>cnp.PyArray_DATA(<Array>room)
 
-    def begin(self, learning_rates, *, epoch=0, order=None, l2=None):
+    def begin(self, learning_rates, *, epoch=0, order=None, l2=None, weight_decay=None, dropout=None):
         """Sets the cursor before the first of as many epochs as learning_rates (epochs, batches) has rows.
 
         Shuffling numbers them from `epoch` on; an `order` (epochs, any number), int64 row numbers of X, takes its place, and
-        each epoch is of those rows.  `l2`, like the learning rates, takes the place of the hyperparameter.
+        each epoch is of those rows.  `l2` and `weight_decay`, like the learning rates, take the places of the hyperparameters,
+        and `dropout` has factors of the layers' rates.
         """
         cdef c.fm_run *run = &self.c_run
-        cdef list keep = []
         cdef uint32_t number = index(epoch)
         cdef Array given = None if order is None else row_numbers(order, len(learning_rates), self.count)
         cdef ptrdiff_t rows = self.count if given is None else cnp.PyArray_DIM(given, 1)
         shape = len(learning_rates), (rows + run.batch_size - 1) // run.batch_size
         if not shape[0] or not rows:
             raise ValueError("there is nothing to train, expected a row of learning_rates and of order for each epoch")
-        cdef Array rates = own(ready(learning_rates, cnp.NPY_FLOAT64, shape, "learning_rates"))
-        cdef const double *of_steps = penalties(l2, shape, keep)
+        self.set_steps(learning_rates, shape, l2, weight_decay, dropout)
         cdef Array sums = np.full((shape[0], 3), np.nan)
         self.sums = sums
-        self.epochs = [rates, given, sums, *keep]
-        run.learning_rates = <const double *>cnp.PyArray_DATA(rates)
-        run.l2 = of_steps
+        self.epochs = [given, sums]
         run.orders = NULL
         if given is not None:
             run.orders = <const int64_t *>cnp.PyArray_DATA(given)
@@ -70,6 +67,22 @@ cdef class Run:
         run.number = number
         run.drawn = -1
         run.epoch = run.batch = 0
+
+    def change(self, learning_rates, *, l2=None, weight_decay=None, dropout=None):
+        """What `begin` was given for its steps, anew: those from the cursor on are made so."""
+        self.set_steps(learning_rates, (self.c_run.epochs, self.batches), l2, weight_decay, dropout)
+
+    cdef int set_steps(self, learning_rates, shape, l2, weight_decay, dropout) except -1:
+        cdef c.fm_run *run = &self.c_run
+        cdef Array rates = own(ready(learning_rates, cnp.NPY_FLOAT64, shape, "learning_rates"))
+        cdef list keep = [rates]
+        cdef const double *penalties = of_steps(l2, "l2", shape, keep)
+        cdef const double *decays = of_steps(weight_decay, "weight_decay", shape, keep)
+        cdef const double *factors = of_steps(dropout, "dropout", shape, keep, self.plan.highest_dropout())
+        run.learning_rates = <const double *>cnp.PyArray_DATA(rates)
+        run.l2, run.weight_decay, run.dropout = penalties, decays, factors
+        self.steps = keep
+        return 0
 
     @property
     def batches(self):

@@ -460,7 +460,7 @@ def _optimizer_update(name: str) -> Callable[..., tuple[Array, list[Array]]]:
         state = [array.copy() if slots is not None else np.zeros_like(new) for array in state]
         step = validation.integer(step, "step", 0, schedules.MAX_STEPS - 1)
         rate = float(optimizer.learning_rates(step, 1)[0])
-        described = optimizer.hyperparameters()
+        described = optimizer.hyperparameters(step)
         _kernels.optimizer_update(optimizer.rule, new, gradient, state, described, rate, step)
         return new, state
 

@@ -1,10 +1,14 @@
-"""Optimizers as descriptions: frozen dataclasses of hyperparameters; the arithmetic is the engine's.
+"""Optimizers as descriptions: dataclasses of hyperparameters; the arithmetic is the engine's.
 
 Per element, with the gradient g of a weight w (PyTorch's formulas)::
 
     g = clip(g);  g += l1 * sign(w) + l2 * w;  w *= 1 - learning_rate * weight_decay
 
-and then the optimizer's own step.  `l1`, `l2` and `weight_decay` act on weights, not on biases.
+and then the optimizer's own step.  `l1`, `l2` and `weight_decay` act on weights, not on biases; PyTorch's
+``weight_decay`` is `l2` here, but of AdamW and with ``decoupled_weight_decay=True`` it is `weight_decay`.
+
+A description does not change, but for its `learning_rate`, which may be set at any time; `Network.compile`
+takes a copy, ``net.optimizer``.
 
 >>> from fastmlp import Network
 >>> from fastmlp.optimizers import SGD
@@ -26,8 +30,22 @@ from .schedules import Schedule
 
 Array = np.ndarray[Any, Any]
 
-# The smallest epsilon that float32 holds with room to spare; padding divides 0 by it.
-_MIN_EPSILON = 1e-30
+# What hyperparameters may be.  float32 holds 1e-30 with room to spare; padding divides 0 by it.
+_FACTOR = {"minimum": 0.0, "below": 1.0}
+_RANGES: dict[str, dict[str, float]] = {
+    "l1": {"minimum": 0.0},
+    "l2": {"minimum": 0.0},
+    "momentum": _FACTOR,
+    "rho": _FACTOR,
+    "beta_1": _FACTOR,
+    "beta_2": _FACTOR,
+    "epsilon": {"minimum": 1e-30},
+    "momentum_decay": {"minimum": 0.0},
+    "eta_minus": {"above": 0.0, "below": 1.0},
+    "eta_plus": {"above": 1.0},
+    "step_min": {"minimum": 1e-30},
+    "step_max": {"minimum": 1e-30},
+}
 
 
 def filled(value: float, count: int) -> Array:
@@ -41,7 +59,7 @@ def filled(value: float, count: int) -> Array:
     return array
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(repr=False, unsafe_hash=True)
 class Optimizer:
     """Base of all optimizers: what they have in common.
 
@@ -49,7 +67,7 @@ class Optimizer:
     ----------
     l1, l2 : float
         Penalties added to the gradient: l1 * sign(w) + l2 * w; 0 or more.
-    weight_decay : float
+    weight_decay : float or Schedule
         Decoupled decay, w *= 1 - learning_rate * weight_decay; 0 or more.
     clipvalue : float, optional
         Bound of every gradient element, above 0.
@@ -58,29 +76,37 @@ class Optimizer:
     """
 
     name: ClassVar[str] = ""
-    squares: ClassVar[tuple[int, ...]] = ()  # which of its slots hold sums or averages of squares
+    squares: ClassVar[tuple[int, ...]] = ()  # which of its slots hold squares or sizes, 0 or more
+    all_rows: ClassVar[bool] = False  # whether a batch has to have all rows
     learning_rate: float | Schedule = 0.01
     l1: float = field(default=0.0, kw_only=True)
     l2: float = field(default=0.0, kw_only=True)
-    weight_decay: float = field(default=0.0, kw_only=True)
+    weight_decay: float | Schedule = field(default=0.0, kw_only=True)
     clipvalue: float | None = field(default=None, kw_only=True)
     global_clipnorm: float | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         if not self.name:
             raise TypeError("Optimizer is a base class, expected one of its subclasses such as SGD or Adam")
-        if not isinstance(self.learning_rate, Schedule):
-            self._set("learning_rate", validation.real(self.learning_rate, "learning_rate", minimum=0.0))
-        for name in ("l1", "l2", "weight_decay"):
-            self._set(name, validation.real(getattr(self, name), name, minimum=0.0))
+        self._set("weight_decay", schedules.as_schedule(self.weight_decay, "weight_decay"))
+        for item in dataclasses.fields(self):
+            if item.name in _RANGES:
+                value = validation.real(getattr(self, item.name), item.name, **_RANGES[item.name])
+                self._set(item.name, value)
+            elif isinstance(item.default, bool):
+                self._set(item.name, validation.boolean(getattr(self, item.name), item.name))
         for name in ("clipvalue", "global_clipnorm"):
             if getattr(self, name) is not None:
                 self._set(name, validation.real(getattr(self, name), name, above=0.0))
-        for name in ("momentum", "rho", "beta_1", "beta_2"):
-            if hasattr(self, name):
-                self._set(name, validation.real(getattr(self, name), name, minimum=0.0, below=1.0))
-        if hasattr(self, "epsilon"):
-            self._set("epsilon", validation.real(self.epsilon, "epsilon", minimum=_MIN_EPSILON))
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name == "learning_rate":
+            value = schedules.as_schedule(value, name)
+        elif name in vars(self):
+            raise dataclasses.FrozenInstanceError(
+                f"cannot assign to field {name!r}: of an optimizer only learning_rate may be set"
+            )
+        self._set(name, value)
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
@@ -98,13 +124,14 @@ class Optimizer:
         """The engine's name of the step."""
         return self.name
 
-    def hyperparameters(self) -> dict[str, Any]:
-        """What the engine's rule takes beside the learning rate."""
+    def hyperparameters(self, step: int = 0) -> dict[str, Any]:
+        """What the engine's rule takes beside the learning rate; the weight decay is that of the step."""
+        decay = self.weight_decay
         return {
             item.name: getattr(self, item.name)
             for item in dataclasses.fields(self)[1:]
             if item.metadata.get("of_rule", True)
-        }
+        } | {"weight_decay": decay(step) if isinstance(decay, Schedule) else decay}
 
     def learning_rates(self, first_step: int, count: int) -> Array:
         """Learning rates of `count` steps from `first_step` on, float64 of shape (count,).
@@ -116,8 +143,28 @@ class Optimizer:
             return self.learning_rate.values(first_step, count)
         return filled(self.learning_rate, count)
 
+    def weight_decays(self, first_step: int, count: int) -> Array | None:
+        """Weight decays of these steps likewise; None where all are `hyperparameters`'.
 
-@dataclass(frozen=True, repr=False)
+        >>> SGD(0.5, weight_decay=0.1).weight_decays(10, 2)
+        """
+        if isinstance(self.weight_decay, Schedule):
+            return self.weight_decay.values(first_step, count)
+        return None
+
+    def check_batches(self, batch_size: int, rows: int) -> None:
+        """ValueError if the optimizer needs all rows in a batch, and they are not.
+
+        >>> SGD().check_batches(32, 100)
+        """
+        if self.all_rows and batch_size < rows:
+            raise ValueError(
+                f"batch_size is {batch_size} of {rows} rows, expected all of them with "
+                f"{type(self).__name__}: it goes by the signs of gradients, which batches turn at random"
+            )
+
+
+@dataclass(repr=False, unsafe_hash=True)
 class SGD(Optimizer):
     """Gradient descent, with momentum if asked: v = momentum * v + g; w -= learning_rate * v.
 
@@ -146,12 +193,11 @@ class SGD(Optimizer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._set("nesterov", validation.boolean(self.nesterov, "nesterov"))
         if self.nesterov and self.momentum == 0:
             raise ValueError("nesterov is True with momentum 0, expected a momentum above 0")
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(repr=False, unsafe_hash=True)
 class Adagrad(Optimizer):
     """s += g * g; w -= learning_rate * g / (sqrt(s) + epsilon)  (Duchi et al., JMLR 2011).
 
@@ -177,9 +223,11 @@ class Adagrad(Optimizer):
     epsilon: float = 1e-10
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(repr=False, unsafe_hash=True)
 class RMSprop(Optimizer):
     """s = rho * s + (1 - rho) * g * g; w -= learning_rate * g / (sqrt(s) + epsilon)  (Hinton, lecture 6e).
+
+    Centered, m = rho * m + (1 - rho) * g, and s - m * m takes the place of s (Graves, arXiv:1308.0850).
 
     Parameters
     ----------
@@ -189,6 +237,8 @@ class RMSprop(Optimizer):
         0 <= rho < 1.
     epsilon : float
         At least 1e-30.
+    centered : bool
+        Whether to divide by the gradient's deviation, not by the root of its mean square.
     **common
         See `Optimizer`.
 
@@ -204,9 +254,46 @@ class RMSprop(Optimizer):
     learning_rate: float | Schedule = 0.001
     rho: float = 0.9
     epsilon: float = 1e-8
+    centered: bool = field(default=False, metadata={"of_rule": False})
+
+    @property
+    def rule(self) -> str:
+        """The engine's name of the step."""
+        return "centered_rmsprop" if self.centered else self.name
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(repr=False, unsafe_hash=True)
+class Adadelta(Optimizer):
+    """s = rho * s + (1 - rho) * g * g; d = sqrt(u + epsilon) / sqrt(s + epsilon) * g;
+
+    u = rho * u + (1 - rho) * d * d; w -= learning_rate * d  (Zeiler, arXiv:1212.5701).
+
+    Parameters
+    ----------
+    learning_rate : float or Schedule
+        0 or more.
+    rho : float
+        0 <= rho < 1.
+    epsilon : float
+        At least 1e-30.
+    **common
+        See `Optimizer`.
+
+    Examples
+    --------
+    >>> from fastmlp.optimizers import Adadelta
+    >>> Adadelta(rho=0.95)
+    Adadelta(1.0, rho=0.95)
+    """
+
+    name: ClassVar[str] = "adadelta"
+    squares: ClassVar[tuple[int, ...]] = (0, 1)
+    learning_rate: float | Schedule = 1.0
+    rho: float = 0.9
+    epsilon: float = 1e-6
+
+
+@dataclass(repr=False, unsafe_hash=True)
 class Adam(Optimizer):
     """m = beta_1 * m + (1 - beta_1) * g; v = beta_2 * v + (1 - beta_2) * g * g; and at step t = 1, 2, ...
 
@@ -242,17 +329,13 @@ class Adam(Optimizer):
     epsilon: float = 1e-8
     amsgrad: bool = field(default=False, metadata={"of_rule": False})
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._set("amsgrad", validation.boolean(self.amsgrad, "amsgrad"))
-
     @property
     def rule(self) -> str:
         """The engine's name of the step; AdamW's is Adam's."""
         return "amsgrad" if self.amsgrad else self.name
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(repr=False, unsafe_hash=True)
 class AdamW(Adam):
     """`Adam` with decoupled weight decay, 0.01 unless given (Loshchilov and Hutter, arXiv:1711.05101).
 
@@ -264,10 +347,202 @@ class AdamW(Adam):
     """
 
     name: ClassVar[str] = "adamw"
-    weight_decay: float = field(default=0.01, kw_only=True)
+    weight_decay: float | Schedule = field(default=0.01, kw_only=True)
 
 
-OPTIMIZERS: dict[str, type[Optimizer]] = {cls.name: cls for cls in (SGD, Adagrad, RMSprop, Adam, AdamW)}
+@dataclass(repr=False, unsafe_hash=True)
+class Adamax(Optimizer):
+    """m as in `Adam`; u = max(beta_2 * u, abs(g) + epsilon); and at step t = 1, 2, ...
+
+    w -= learning_rate / (1 - beta_1**t) * m / u  (Kingma and Ba, arXiv:1412.6980, section 7.1).
+
+    Parameters
+    ----------
+    learning_rate : float or Schedule
+        0 or more.
+    beta_1, beta_2 : float
+        0 <= beta < 1.
+    epsilon : float
+        At least 1e-30.
+    **common
+        See `Optimizer`.
+
+    Examples
+    --------
+    >>> from fastmlp.optimizers import Adamax
+    >>> Adamax()
+    Adamax(0.002)
+    """
+
+    name: ClassVar[str] = "adamax"
+    squares: ClassVar[tuple[int, ...]] = (1,)
+    learning_rate: float | Schedule = 0.002
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-8
+
+
+@dataclass(repr=False, unsafe_hash=True)
+class NAdam(Optimizer):
+    """m and v as in `Adam`; mu_t = beta_1 * (1 - 0.96**(t * momentum_decay) / 2); p = mu_1 * ... * mu_t; and
+
+    n = mu_(t+1) / (1 - p * mu_(t+1)) * m + (1 - mu_t) / (1 - p) * g;
+    w -= learning_rate * n / (sqrt(v) / sqrt(1 - beta_2**t) + epsilon)  (Dozat, ICLR workshop 2016).
+
+    Parameters
+    ----------
+    learning_rate : float or Schedule
+        0 or more.
+    beta_1, beta_2 : float
+        0 <= beta < 1.
+    epsilon : float
+        At least 1e-30.
+    momentum_decay : float
+        0 or more; 1 in the paper and in Keras.
+    **common
+        See `Optimizer`.
+
+    Examples
+    --------
+    >>> from fastmlp.optimizers import NAdam
+    >>> NAdam(1e-3)
+    NAdam(0.001)
+    """
+
+    name: ClassVar[str] = "nadam"
+    squares: ClassVar[tuple[int, ...]] = (1,)
+    learning_rate: float | Schedule = 0.002
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-8
+    momentum_decay: float = 0.004
+
+
+@dataclass(repr=False, unsafe_hash=True)
+class RAdam(Optimizer):
+    """m and v as in `Adam`; r = 2 / (1 - beta_2) - 1; r_t = r - 2 * t * beta_2**t / (1 - beta_2**t);
+
+    where r_t > 5, c = sqrt((r_t - 4) * (r_t - 2) * r / ((r - 4) * (r - 2) * r_t)) and
+    w -= learning_rate / (1 - beta_1**t) * c * sqrt(1 - beta_2**t) * m / (sqrt(v) + epsilon);
+    before, w -= learning_rate / (1 - beta_1**t) * m  (Liu et al., arXiv:1908.03265).
+
+    Parameters
+    ----------
+    learning_rate : float or Schedule
+        0 or more.
+    beta_1, beta_2 : float
+        0 <= beta < 1.
+    epsilon : float
+        At least 1e-30.
+    **common
+        See `Optimizer`.
+
+    Examples
+    --------
+    >>> from fastmlp.optimizers import RAdam
+    >>> RAdam(beta_2=0.99)
+    RAdam(0.001, beta_2=0.99)
+    """
+
+    name: ClassVar[str] = "radam"
+    squares: ClassVar[tuple[int, ...]] = (1,)
+    learning_rate: float | Schedule = 0.001
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-8
+
+
+@dataclass(repr=False, unsafe_hash=True)
+class Lion(Optimizer):
+    """w -= learning_rate * sign(beta_1 * m + (1 - beta_1) * g); m = beta_2 * m + (1 - beta_2) * g
+
+    (Chen et al., arXiv:2302.06675).  Every weight moves by the learning rate, so that wants to be three to
+    ten times smaller than Adam's, and the weight decay as much larger.
+
+    Parameters
+    ----------
+    learning_rate : float or Schedule
+        0 or more.
+    beta_1, beta_2 : float
+        0 <= beta < 1.
+    **common
+        See `Optimizer`.
+
+    Examples
+    --------
+    >>> from fastmlp.optimizers import Lion
+    >>> Lion(weight_decay=0.1)
+    Lion(0.0001, weight_decay=0.1)
+    """
+
+    name: ClassVar[str] = "lion"
+    learning_rate: float | Schedule = 0.0001
+    beta_1: float = 0.9
+    beta_2: float = 0.99
+
+
+@dataclass(repr=False, unsafe_hash=True)
+class Rprop(Optimizer):
+    """Each weight's step of its own, times eta_plus while its gradient keeps the sign, else times eta_minus.
+
+    The step stays from step_min to step_max, and goes against the gradient's sign; where that has turned, the
+    weight rests once (Riedmiller and Braun, ICNN 1993).  Signs of gradients mean something on all rows alone,
+    so `Network.fit` expects ``batch_size=None``.
+
+    Parameters
+    ----------
+    learning_rate : float or Schedule
+        The first step of each weight, 0 or more; later ones do not depend on it, but 0 moves nothing.
+    eta_minus : float
+        Above 0, below 1.
+    eta_plus : float
+        Above 1.
+    step_min, step_max : float
+        At least 1e-30, the first at most the second.
+    **common
+        See `Optimizer`.
+
+    Examples
+    --------
+    >>> from fastmlp.optimizers import Rprop
+    >>> Rprop(0.001, step_max=1.0)
+    Rprop(0.001, step_max=1.0)
+    """
+
+    name: ClassVar[str] = "rprop"
+    squares: ClassVar[tuple[int, ...]] = (1,)
+    all_rows: ClassVar[bool] = True
+    learning_rate: float | Schedule = 0.01
+    eta_minus: float = 0.5
+    eta_plus: float = 1.2
+    step_min: float = 1e-6
+    step_max: float = 50.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.step_min > self.step_max:
+            raise ValueError(f"step_min is {self.step_min}, expected at most step_max, {self.step_max}")
+
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {
+    cls.name: cls for cls in (SGD, Adagrad, RMSprop, Adadelta, Adam, AdamW, Adamax, NAdam, RAdam, Lion, Rprop)
+}
+
+
+def _plain(name: str) -> str:
+    """A name as it is compared: "RMSprop" and "rms_prop" are one."""
+    return "".join(filter(str.isalnum, name.lower()))
+
+
+def named(name: str) -> type[Optimizer]:
+    """The class of a name, in whatever case; ValueError if there is none.
+
+    >>> named("RMSProp").__name__
+    'RMSprop'
+    """
+    if _plain(name) not in OPTIMIZERS:
+        raise unknown("optimizer", name, OPTIMIZERS)
+    return OPTIMIZERS[_plain(name)]
 
 
 def resolve(optimizer: object) -> Optimizer:
@@ -279,16 +554,22 @@ def resolve(optimizer: object) -> Optimizer:
     if isinstance(optimizer, Optimizer):
         return optimizer
     if isinstance(optimizer, str):
-        if optimizer not in OPTIMIZERS:
-            raise unknown("optimizer", optimizer, OPTIMIZERS)
-        return OPTIMIZERS[optimizer]()
+        return named(optimizer)()
+    if isinstance(optimizer, type) and issubclass(optimizer, Optimizer):
+        name = optimizer.__name__
+        raise TypeError(f"optimizer is the class {name}, expected an object of it, {name}()")
     raise TypeError(f"optimizer is {optimizer!r}, expected a name or an object of fastmlp.optimizers")
 
 
+_SCHEDULED = ("learning_rate", "weight_decay")  # what may be a schedule
+
+
 def to_config(optimizer: Optimizer) -> dict[str, Any]:
-    """A dict that JSON can hold."""
-    rest = {item.name: getattr(optimizer, item.name) for item in dataclasses.fields(optimizer)[1:]}
-    return {"type": optimizer.name, "learning_rate": schedules.to_config(optimizer.learning_rate), **rest}
+    """A dict that JSON can hold; ValueError if a schedule cannot be saved."""
+    values = {item.name: getattr(optimizer, item.name) for item in dataclasses.fields(optimizer)}
+    for name in _SCHEDULED:
+        values[name] = schedules.to_config(values[name], name)
+    return {"type": optimizer.name, **values}
 
 
 def from_config(config: dict[str, Any]) -> Optimizer:
@@ -297,5 +578,7 @@ def from_config(config: dict[str, Any]) -> Optimizer:
     name = fields.pop("type")
     if name not in OPTIMIZERS:
         raise unknown("optimizer", name, OPTIMIZERS)
-    fields["learning_rate"] = schedules.from_config(fields["learning_rate"])
+    for item in _SCHEDULED:
+        if item in fields:
+            fields[item] = schedules.from_config(fields[item], item)
     return OPTIMIZERS[name](**fields)

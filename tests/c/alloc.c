@@ -74,8 +74,8 @@ static int train_other_rows(work *w) { return train_batches(w, 1, BATCH / 2, NUL
 static int train_epochs(work *w) { return train_batches(w, EPOCHS, BATCH, w->order); }
 static int train_halves(work *w)
 {
-    const int status = fm_plan_train_forward(&w->plan, &w->input, BATCH + 1, 7, w->out);
-    return status ? status : fm_plan_train_backward(&w->plan, w->d_out, BATCH + 1, 0.01, 0);
+    const int status = fm_plan_train_forward(&w->plan, &w->input, BATCH + 1, 7, 1, w->out);
+    return status ? status : fm_plan_train_backward(&w->plan, w->d_out, BATCH + 1, 0.01, 0, 0);
 }
 static int predict_row(work *w) { return fm_plan_predict(&w->plan, &w->input, 1, w->out, 1); }
 static int predict(work *w) { return fm_plan_predict(&w->plan, &w->input, ROWS, w->out, w->threads); }

@@ -50,6 +50,7 @@ static void run(const fm_kernels *kernels, int type, int optimizer)
     const int all = optimizer == FM_adagrad_optimizer || optimizer == FM_sgd_optimizer; /* penalties and clipping too */
     const fm_hyper hyper = {
         .momentum = 0.9, .nesterov = 1, .rho = 0.9, .beta_1 = 0.9, .beta_2 = 0.999, .epsilon = 1e-8,
+        .momentum_decay = 0.004, .eta_minus = 0.5, .eta_plus = 1.2, .step_min = 1e-6, .step_max = 50,
         .l1 = all ? 1e-4 : 0, .l2 = all ? 1e-3 : 0, .weight_decay = optimizer == FM_adamw_optimizer ? 0.01 : 0,
         .clipvalue = all ? 0.05 : INFINITY, .global_clipnorm = optimizer == FM_rmsprop_optimizer ? 0.5 : INFINITY};
     fm_plan plan;

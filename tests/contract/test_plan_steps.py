@@ -10,6 +10,7 @@ from helpers import (
     LOSSES,
     OPTIMIZERS,
     RATES,
+    RULES,
     TRAINABLE,
     assert_close,
     assert_same_bits,
@@ -47,7 +48,7 @@ def test_fifty_steps_are_the_twins(isa, optimizer, hidden):
     assert_close(plan.get_weights(), twin.get_weights(), 1e-10)
     assert sums[0] == pytest.approx(sums[1], rel=1e-10)
     for slot, twins in zip(plan.get_state()["slots"], twin.get_state()["slots"], strict=True):
-        assert_close(slot, twins, 1e-10)
+        assert_close(np.concatenate([*map(np.ravel, slot)]), np.concatenate([*map(np.ravel, twins)]), 1e-10)
     assert plan.get_state()["beta_powers"] == twin.get_state()["beta_powers"]
 
 
@@ -84,7 +85,9 @@ def test_penalties_and_clipping_are_the_twins(isa, optimizer, penalty):
     for one in (plan, twin, plain):
         train(one, X, y, RATES[optimizer] / 2, epochs=5, batch_size=8)
     assert_close(plan.get_weights(), twin.get_weights(), 1e-10)
-    assert np.any(plan.get_weights()[0] != plain.get_weights()[0]), "the penalty did nothing"
+    by_signs = RULES[optimizer].all_rows and set(penalty) <= {"clipvalue", "global_clipnorm"}
+    moved = np.any(plan.get_weights()[0] != plain.get_weights()[0])
+    assert moved != by_signs, "the penalty did nothing, or clipping changed signs"
 
 
 def test_penalties_leave_biases_alone(isa, dtype):

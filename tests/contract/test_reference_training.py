@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from fastmlp import reference
-from helpers import run_of
+from helpers import HYPER, run_of
 from twins import ADAM, classifier, data, epoch, network
+
+MOVING = {"momentum": 0.9, **ADAM}
 
 
 def test_an_epoch_is_its_batches_in_shuffled_order():
@@ -36,7 +38,7 @@ def test_an_epoch_is_its_batches_in_shuffled_order():
 @pytest.mark.parametrize("optimizer", list(reference.OPTIMIZERS))
 def test_an_epoch_in_slices_is_the_whole_epoch(optimizer):
     X, y = data()
-    h = {"momentum": 0.9, "nesterov": True, "rho": 0.9, **ADAM}
+    h = {**HYPER[optimizer], **MOVING, "nesterov": True}
     whole, sliced = classifier(optimizer, h, dropout=0.3), classifier(optimizer, h, dropout=0.3)
     loss, correct = epoch(whole, X, y)
     run = run_of(sliced, X, y, batch_size=4, seed=1)
@@ -52,16 +54,17 @@ def test_an_epoch_in_slices_is_the_whole_epoch(optimizer):
 @pytest.mark.parametrize("optimizer", list(reference.OPTIMIZERS))
 def test_training_goes_on_from_a_saved_state(optimizer):
     X, y = data()
-    h = {"momentum": 0.9, "nesterov": False, "rho": 0.9, **ADAM}
+    h = {**HYPER[optimizer], **MOVING}
     first = classifier(optimizer, h)
-    epoch(first, X, y)
+    for number in range(4):
+        epoch(first, X, y, epoch=number)
     second = classifier(optimizer, h, seed=99)
     second.set_weights(first.get_weights())
     second.set_state(first.get_state())
     fresh = classifier(optimizer, h)
     fresh.set_weights(first.get_weights())
     for made in (first, second, fresh):
-        epoch(made, X, y, epoch=1)
+        epoch(made, X, y, epoch=4)
     for a, b in zip(first.get_weights(), second.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
     assert any((a != b).any() for a, b in zip(first.get_weights(), fresh.get_weights(), strict=True))

@@ -216,11 +216,11 @@ def test_bad_initializers(value):
 
 # ---- optimizers ----
 
-ALL = [SGD(), Adagrad(), RMSprop(), Adam(), AdamW()]
+ALL = [kind() for kind in optimizers.OPTIMIZERS.values()]
 
 
 def test_learning_rate_comes_first():
-    assert [kind(0.5).learning_rate for kind in (SGD, Adagrad, RMSprop, Adam, AdamW)] == [0.5] * 5
+    assert [kind(0.5).learning_rate for kind in optimizers.OPTIMIZERS.values()] == [0.5] * len(ALL)
     assert SGD(0.1, 0.9, True) == SGD(learning_rate=0.1, momentum=0.9, nesterov=True)
     assert Adam(0.1, 0.8, 0.9, 1e-7) == Adam(0.1, beta_1=0.8, beta_2=0.9, epsilon=1e-7)
 
@@ -233,7 +233,22 @@ def test_defaults_are_the_documented_ones():
     assert RMSprop().hyperparameters() == {**common, "rho": 0.9, "epsilon": 1e-8}
     assert Adam().hyperparameters() == {**common, **adam}
     assert AdamW().hyperparameters() == {**common, **adam, "weight_decay": 0.01}
-    assert [item.learning_rate for item in ALL] == [0.01, 0.01, 0.001, 0.001, 0.001]
+    assert optimizers.Adadelta().hyperparameters() == {**common, "rho": 0.9, "epsilon": 1e-6}
+    assert optimizers.Adamax().hyperparameters() == {**common, **adam}
+    assert optimizers.NAdam().hyperparameters() == {**common, **adam, "momentum_decay": 4e-3}
+    assert optimizers.RAdam().hyperparameters() == {**common, **adam}
+    assert optimizers.Lion().hyperparameters() == {**common, "beta_1": 0.9, "beta_2": 0.99}
+    sizes = {"eta_minus": 0.5, "eta_plus": 1.2, "step_min": 1e-6, "step_max": 50.0}
+    assert optimizers.Rprop().hyperparameters() == {**common, **sizes}
+    assert [item.learning_rate for item in ALL] == [
+        *(0.01, 0.01, 0.001, 1.0, 0.001, 0.001, 0.002, 0.002, 0.001, 0.0001, 0.01)
+    ]
+
+
+@pytest.mark.parametrize("kind", optimizers.OPTIMIZERS.values())
+def test_names_are_taken_as_people_type_them(kind):
+    for name in (kind.name, kind.__name__, kind.__name__.upper(), f" {kind.name[:3]}_{kind.name[3:]}"):
+        assert optimizers.resolve(name) == kind()
 
 
 @pytest.mark.parametrize("optimizer", ALL)
@@ -245,7 +260,7 @@ def test_every_optimizer_takes_the_common_hyperparameters(optimizer):
     assert [values[name] for name in ("l1", "l2", "weight_decay", "clipvalue", "global_clipnorm")] == [
         *(0.1, 0.2, 0.3, 1.0, 2.0)
     ]
-    assert eval(repr(changed)) == changed
+    assert eval(repr(changed), vars(optimizers)) == changed
     assert optimizers.from_config(optimizers.to_config(changed)) == changed
 
 
@@ -259,13 +274,24 @@ def test_every_optimizer_takes_the_common_hyperparameters(optimizer):
         (lambda: SGD(0.1, nesterov=True), ValueError, "nesterov is True with momentum 0"),
         (lambda: Adam(beta_1=1.0), ValueError, "beta_1 is 1"),
         (lambda: Adam(epsilon=0.0), ValueError, "epsilon is 0, expected a finite number at least 1e-30"),
+        (lambda: optimizers.NAdam(momentum_decay=-1), ValueError, "momentum_decay is -1"),
+        (lambda: optimizers.Rprop(eta_minus=1.0), ValueError, "eta_minus is 1"),
+        (lambda: optimizers.Rprop(eta_plus=1.0), ValueError, "eta_plus is 1"),
+        (lambda: optimizers.Rprop(step_min=0), ValueError, "step_min is 0"),
+        (
+            lambda: optimizers.Rprop(step_min=2, step_max=1),
+            ValueError,
+            "step_min is 2.0, expected at most step_max",
+        ),
+        (lambda: RMSprop(centered=1), TypeError, "centered is 1"),
+        (lambda: optimizers.resolve("nadan"), ValueError, "did you mean 'nadam'"),
         (lambda: RMSprop(rho=-0.5), ValueError, "rho is -0.5"),
         (lambda: Adam(l1=-1.0), ValueError, "l1 is -1"),
         (lambda: Adam(clipvalue=0.0), ValueError, "clipvalue is 0, expected a finite number above 0"),
         (lambda: Adam(global_clipnorm=math.inf), ValueError, "global_clipnorm is inf"),
         (lambda: optimizers.Optimizer(), TypeError, "base class"),
         (lambda: optimizers.resolve("adan"), ValueError, "unknown optimizer 'adan', expected one of sgd"),
-        (lambda: optimizers.resolve(SGD), TypeError, "optimizer is <class"),
+        (lambda: optimizers.resolve(SGD), TypeError, "optimizer is the class SGD, expected an object of it"),
     ],
 )
 def test_bad_optimizers(make, error, message):
@@ -357,7 +383,7 @@ def test_squares_are_the_slots_that_are_never_negative(optimizer):
     net = Network([3, 40], seed=0)
     net.compile(optimizer)
     rng = np.random.default_rng(0)
-    net.fit(rng.normal(size=(64, 3)), rng.normal(size=(64, 40)), epochs=3)
+    net.fit(rng.normal(size=(64, 3)), rng.normal(size=(64, 40)), epochs=3, batch_size=None)
     slots = net.plan.get_state()["slots"]
     assert slots and all(any(array.any() for array in slot) for slot in slots)
     found = tuple(k for k, slot in enumerate(slots) if min(array.min() for array in slot) >= 0)

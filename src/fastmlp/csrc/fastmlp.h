@@ -57,7 +57,7 @@ enum {
     FM_ELEMENTARY
 };
 
-enum { FM_NOTHING, FM_MOMENTUM, FM_CORRECTION }; /* what an optimizer needs: optimizers.def */
+enum { FM_NOTHING, FM_MOMENTUM, FM_CORRECTION, FM_RECTIFICATION, FM_NESTEROV }; /* what an optimizer needs: optimizers.def */
 enum { FM_MOST_SLOTS = 3 };
 #define FM_HUGE 1e30 /* as a bound of a parameter: both types hold it, and its product with a number of usual size */
 
@@ -97,12 +97,20 @@ typedef struct {
     double kept;
 } fm_dropout;
 
-/* Hyperparameters, in the words of docs/design.md. */
+/* Hyperparameters; a clip is infinite for none, and a switch 0 or 1. */
 typedef struct {
-    double learning_rate, momentum, rho, beta_1, beta_2, epsilon, l1, l2, weight_decay;
-    double clipvalue, global_clipnorm; /* infinite for none */
-    int nesterov;
+#define HYPERPARAMETER(name, fallback) double name;
+#include "hyperparameters.def"
+#undef HYPERPARAMETER
 } fm_hyper;
+typedef struct { const char *name; size_t offset; double fallback; } fm_hyperparameter_info;
+extern const fm_hyperparameter_info fm_hyperparameters[];
+enum {
+#define HYPERPARAMETER(name, fallback) FM_##name##_hyperparameter,
+#include "hyperparameters.def"
+    FM_HYPERPARAMETERS
+#undef HYPERPARAMETER
+};
 
 /* One canonical array of a layer, (rows, columns) or with is_matrix 0 (columns,), and its place in a vector. */
 typedef struct {
@@ -137,7 +145,7 @@ typedef struct {
 typedef struct {
     void *parameters, *slots[FM_MOST_SLOTS]; /* slots that the optimizer does not use are NULL */
     int64_t step;              /* optimizer steps done */
-    double beta_powers[2];     /* beta^step */
+    double beta_powers[2];     /* beta^step; of nadam the product of all its mu, and beta_2^step */
 } fm_state;
 
 typedef struct {
@@ -204,7 +212,8 @@ typedef struct {
     uint32_t number;               /* of the first epoch, for what is drawn */
     ptrdiff_t drawn;               /* the epoch whose order was drawn last; begins as -1 */
     const double *learning_rates;  /* (epochs, batches) */
-    const double *l2;              /* likewise; NULL: the hyperparameter */
+    const double *l2, *weight_decay; /* likewise; NULL: the hyperparameter */
+    const double *dropout;         /* likewise, factors of each layer's rate; NULL: 1 */
     double *sums;                  /* out, (epochs, 3): loss and correct rows, and with `squares` fm_plan_squares after it */
     int squares;
     ptrdiff_t epoch, batch;        /* the cursor: epochs done, and batches of the next one */
@@ -219,8 +228,9 @@ int fm_plan_advance(fm_plan *, fm_run *, ptrdiff_t batches, double seconds, int 
 
 /* One batch in two halves, for a loss from outside: predictions out, their gradient in.  Where the second fails, all but the
    buffers is as before. */
-int fm_plan_train_forward(fm_plan *, const fm_input *, ptrdiff_t rows, uint64_t seed, void *out);
-int fm_plan_train_backward(fm_plan *, const void *output_gradient, ptrdiff_t rows, double learning_rate, double l2);
+int fm_plan_train_forward(fm_plan *, const fm_input *, ptrdiff_t rows, uint64_t seed, double dropout, void *out);
+int fm_plan_train_backward(fm_plan *, const void *output_gradient, ptrdiff_t rows, double learning_rate, double l2,
+                           double weight_decay);
 /* gradient: a vector laid out like the parameters; input_gradient: (rows, n_in) or NULL.  Starts from a target, or from
    the gradient with respect to the prediction. */
 int fm_plan_gradients(const fm_plan *, const fm_input *, const fm_target *, const void *output_gradient,

@@ -17,7 +17,7 @@ import numpy as np
 from .functions import ACTIVATIONS, Array, activation_backward, activation_forward
 from .layers import KINDS, ArrayKind, node_of
 from .losses import LINKS, LOSSES, loss_gradient
-from .optimizers import OPTIMIZERS, apply, flush, global_norm_scale
+from .optimizers import BEFORE_THE_FIRST, OPTIMIZERS, Moment, apply, flush, following, global_norm_scale
 from .random import dropout_mask, normal_weights, uniform_weights
 
 
@@ -120,8 +120,7 @@ class Plan:
         self._optimizer = ""
         self._hyperparameters: Mapping[str, Any] = {}
         self._slots: list[list[Array]] = []  # one list like get_weights() for each slot
-        self.step = 0
-        self._beta_powers = (1.0, 1.0)
+        self._moment = BEFORE_THE_FIRST  # of the last step
         self._last: list[_Trace] | None = None
 
     def _check(self) -> None:
@@ -205,15 +204,17 @@ class Plan:
             x = x / self._divisor
         return x
 
-    def _forward(self, X: Any, dropout_seed: int | None = None) -> list[_Trace]:
-        """The forward pass, with dropout if there is a seed for it."""
+    def _forward(self, X: Any, dropout_seed: int | None = None, dropout: float = 1.0) -> list[_Trace]:
+        """The forward pass, with dropout if there is a seed for it, at the nodes' rates times `dropout`."""
         a = self._input(X)
         traces: list[_Trace] = []
         training = dropout_seed is not None
         for number, node in enumerate(self.layers):
             x, mask = a, None
             if dropout_seed is not None and node["dropout"] > 0:
-                mask = dropout_mask(dropout_seed, number, self.step, a.shape, node["dropout"], self.dtype)
+                mask = dropout_mask(
+                    dropout_seed, number, self.step, a.shape, dropout * node["dropout"], self.dtype
+                )
                 x = a * mask
             other = traces[node["source"]].a if node["source"] >= 0 else None
             z, *taken = KINDS[node["kind"]].forward(x, self._arrays[number], node, other, training)
@@ -375,7 +376,7 @@ class Plan:
         rule = OPTIMIZERS[optimizer]
         count = 0 if rule.by_momentum and not hyperparameters.get("momentum") else rule.slots
         self._slots = [[np.zeros_like(array) for array in self._parameters()] for _ in range(count)]
-        self.step, self._beta_powers = 0, (1.0, 1.0)
+        self._moment = BEFORE_THE_FIRST
         self._last = None
 
     def squares(self) -> float:
@@ -388,11 +389,13 @@ class Plan:
         pairs = zip(self.layers, self._kinds, strict=True)
         return [(node, name, kind) for node, kinds in pairs for name, kind in kinds.items()]
 
-    def _update(self, gradients: Sequence[Array], learning_rate: float, l2: float | None) -> None:
+    def _update(
+        self, gradients: Sequence[Array], learning_rate: float, l2: float | None, weight_decay: float | None
+    ) -> None:
         """One optimizer step on all parameters."""
-        h = self._hyperparameters if l2 is None else {**self._hyperparameters, "l2": l2}
-        power_1, power_2 = self._beta_powers
-        powers = (power_1 * h.get("beta_1", 0.0), power_2 * h.get("beta_2", 0.0))
+        given = {"l2": l2, "weight_decay": weight_decay}
+        h = {**self._hyperparameters, **{name: value for name, value in given.items() if value is not None}}
+        now = following(self._optimizer, h, self._moment)
         flat = self._flat_kinds()
         moved = [node["trainable"] and kind.moves for node, _, kind in flat]
         of_moved = [gradient for gradient, moves in zip(gradients, moved, strict=True) if moves]
@@ -405,10 +408,10 @@ class Plan:
             own = {**h, "l2": h.get("l2", 0.0) * decay, "weight_decay": h.get("weight_decay", 0.0) * decay}
             slots = [slot[i] for slot in self._slots]
             apply(
-                self._optimizer, array, scale * gradient, slots, own, learning_rate * rate, powers,
+                self._optimizer, array, scale * gradient, slots, own, learning_rate * rate, now,
                 is_weight=kind.decays,
             )  # fmt: skip
-        self.step, self._beta_powers = self.step + 1, powers
+        self._moment = now
 
     def _move_statistics(self, traces: Sequence[_Trace]) -> None:
         """moving = momentum * moving + (1 - momentum) * batch"""
@@ -417,23 +420,33 @@ class Plan:
                 for moving, batch in zip(arrays[2:], trace.taken, strict=True):
                     moving[...] = node["momentum"] * moving + (1 - node["momentum"]) * batch[0]
 
-    def train_forward(self, X: Any, *, seed: int) -> Array:
-        """The predictions of a batch with dropout on, kept for `train_backward`."""
+    @property
+    def step(self) -> int:
+        return self._moment.t
+
+    def train_forward(self, X: Any, *, seed: int, dropout: float = 1.0) -> Array:
+        """The predictions of a batch, dropout on at its rates times `dropout`, kept for `train_backward`."""
         if not self._optimizer:
             raise RuntimeError("the plan has no optimizer, compile it first.")
-        self._last = self._forward(X, dropout_seed=seed)
+        self._last = self._forward(X, dropout_seed=seed, dropout=dropout)
         return self._last[-1].a.copy()
 
-    def train_backward(self, output_gradient: Any, learning_rate: float, l2: float | None = None) -> None:
+    def train_backward(
+        self,
+        output_gradient: Any,
+        learning_rate: float,
+        l2: float | None = None,
+        weight_decay: float | None = None,
+    ) -> None:
         """One optimizer step from the gradient of a loss with respect to `train_forward`'s predictions.
 
-        `l2` takes the place of the hyperparameter.
+        `l2` and `weight_decay` take the places of the hyperparameters.
         """
         if self._last is None:
             raise RuntimeError("train_backward needs a train_forward before it.")
         traces, self._last = self._last, None
         dz = self._from_outside(traces[-1], output_gradient)
-        self._update(self._backward(traces, dz, training=True)[0], learning_rate, l2)
+        self._update(self._backward(traces, dz, training=True)[0], learning_rate, l2, weight_decay)
         self._move_statistics(traces)
 
     @contextmanager
@@ -445,7 +458,7 @@ class Plan:
         """The optimizer's memory: step, beta_powers, and slots, each a list like `get_weights`'."""
         return {
             "step": self.step,
-            "beta_powers": self._beta_powers,
+            "beta_powers": (self._moment.power_1, self._moment.power_2),
             "slots": [[array.copy() for array in slot] for slot in self._slots],
         }
 
@@ -455,9 +468,8 @@ class Plan:
             raise ValueError(f"state must have {len(self._slots)} slots, got {len(state['slots'])}.")
         own = [array for slot in self._slots for array in slot]
         _copy_all(own, [array for slot in state["slots"] for array in slot], "state")
-        self.step = int(state["step"])
         power_1, power_2 = state["beta_powers"]
-        self._beta_powers = (float(power_1), float(power_2))
+        self._moment = Moment(int(state["step"]), float(power_1), float(power_2))
 
 
 def total(values: Array) -> float:

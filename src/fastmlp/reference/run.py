@@ -86,18 +86,40 @@ class Run:
         self.sums = np.empty((0, 3))
 
     def begin(
-        self, learning_rates: Array, *, epoch: int = 0, order: Array | None = None, l2: Array | None = None
+        self,
+        learning_rates: Array,
+        *,
+        epoch: int = 0,
+        order: Array | None = None,
+        l2: Array | None = None,
+        weight_decay: Array | None = None,
+        dropout: Array | None = None,
     ) -> None:
         """Sets the cursor before the first of as many epochs as learning_rates (epochs, batches) has rows.
 
         Shuffling numbers them from `epoch` on; an `order` (epochs, any number) of row numbers takes its
-        place, and each epoch is of those rows.  `l2`, like the learning rates, takes the place of the
-        hyperparameter.
+        place, and each epoch is of those rows.  `l2` and `weight_decay`, like the learning rates, take the
+        places of the hyperparameters, and `dropout` has factors of the layers' rates.
         """
         self.batches = math.ceil(len(self._rows[0] if order is None else order[0]) / self._batch_size)
-        self._rates, self._number, self._orders, self._l2 = learning_rates, epoch, order, l2
+        self._number, self._orders = epoch, order
+        self.change(learning_rates, l2=l2, weight_decay=weight_decay, dropout=dropout)
         self.sums = np.full((len(learning_rates), 3), np.nan)
         self.epoch = self.batch = 0
+
+    def change(
+        self,
+        learning_rates: Array,
+        *,
+        l2: Array | None = None,
+        weight_decay: Array | None = None,
+        dropout: Array | None = None,
+    ) -> None:
+        """What `begin` was given for its steps, anew: those from the cursor on are made so."""
+        self._rates, self._l2, self._decay, self._dropout = learning_rates, l2, weight_decay, dropout
+
+    def _of_step(self, values: Array | None) -> float | None:
+        return None if values is None else float(values[self.epoch, self.batch])
 
     @property
     def finished(self) -> bool:
@@ -148,14 +170,16 @@ class Run:
         plan, before = self.plan, (self.plan.get_weights(), self.plan.get_state())
         if self.check_rows and not np.isfinite(X[chosen]).all():
             raise ValueError("X contains NaN or infinity, expected finite values")
-        traces = plan._forward(X[chosen], dropout_seed=self._seed)
+        factor = self._of_step(self._dropout)
+        dropout = 1.0 if factor is None else factor
+        traces = plan._forward(X[chosen], dropout_seed=self._seed, dropout=dropout)
         weight = None if weights is None else weights[chosen]
         row_losses, dz, correct = plan._loss(self._loss, traces[-1], y[chosen], weight)
         if not np.isfinite(total(row_losses)):
             raise FloatingPointError(f"the loss of batch {self.batch} is not finite")
         rate = float(self._rates[self.epoch, self.batch])
-        l2 = None if self._l2 is None else float(self._l2[self.epoch, self.batch])
-        plan._update(plan._backward(traces, dz, training=True)[0], rate, l2)
+        l2, decay = self._of_step(self._l2), self._of_step(self._decay)
+        plan._update(plan._backward(traces, dz, training=True)[0], rate, l2, decay)
         plan._move_statistics(traces)
         if not _finite(plan):
             plan.set_weights(before[0])

@@ -244,6 +244,8 @@ def fit(
             held_out = validation_rows(net, objective, validation_data)
         _check_weighed(held_out)
         size = len(rows) if size is None else min(size, len(rows))
+        assert net.optimizer is not None
+        net.optimizer.check_batches(size, len(rows))
         call = _Fit(
             net=net,
             objective=objective,

@@ -38,11 +38,24 @@ def test_every_optimizer_and_loss_follows_the_twin(rng, data, optimizer, loss):
     net = network(loss, optimizer)
     X, y = data[0], targets(rng, loss, ROWS, net.plan.n_out, np.float64)
     net.compile(optimizer, loss, metrics=[])
-    weights, (losses, _) = by_hand(net, X, y, 3, 6, True)
-    history = net.fit(X, y, epochs=3, batch_size=6).history
+    batch_size = ROWS if optimizer.all_rows else 6
+    weights, (losses, _) = by_hand(net, X, y, 3, batch_size, True)
+    history = net.fit(X, y, epochs=3, batch_size=batch_size).history
     assert_close(net.get_weights(), weights, 1e-10)
     assert_close(history["loss"], losses, 1e-10)
     assert list(history) == ["loss"]
+
+
+def test_rprop_needs_all_rows(data):
+    """Signs of gradients of other rows turn at random, and its steps would shrink to nothing."""
+    net = network(optimizer="Rprop", dtype="float32")
+    before = net.get_weights()
+    with pytest.raises(ValueError, match="batch_size is 22 of 23 rows, expected all of them with Rprop: it"):
+        net.fit(*data, batch_size=22)
+    for one, other in zip(net.get_weights(), before, strict=True):
+        assert (one == other).all()
+    history = net.fit(*data, epochs=40, batch_size=None).history
+    assert history["loss"][-1] < 0.5 * history["loss"][0]
 
 
 def test_each_epoch_has_its_own_order(data):

@@ -21,9 +21,10 @@ from helpers import (
 @pytest.mark.parametrize("copied", ["not at all", "file", "pickle", "deepcopy"])
 def test_a_resumed_run_ends_with_the_bits_of_one(tmp_path, data, dtype, optimizer, copied):
     X, y = data
+    batch_size = ROWS if optimizer.all_rows else 8
     whole, first = network(optimizer=optimizer, dtype=dtype), network(optimizer=optimizer, dtype=dtype)
-    whole.fit(X, y, epochs=5, batch_size=8)
-    first.fit(X, y, epochs=2, batch_size=8)
+    whole.fit(X, y, epochs=5, batch_size=batch_size)
+    first.fit(X, y, epochs=2, batch_size=batch_size)
     assert any(np.any(a != b) for a, b in zip(first.get_weights(), whole.get_weights(), strict=True))
     if copied == "file":
         first.save(tmp_path / "net.npz", include_optimizer=True)
@@ -33,10 +34,10 @@ def test_a_resumed_run_ends_with_the_bits_of_one(tmp_path, data, dtype, optimize
     else:
         second = copy.deepcopy(first) if copied == "deepcopy" else first
     if second is not first:
-        first.fit(X, y, epochs=9)  # a copy shares nothing with its origin
-    second.fit(X, y, epochs=3, batch_size=8)
+        first.fit(X, y, epochs=9, batch_size=None)  # a copy shares nothing with its origin
+    second.fit(X, y, epochs=3, batch_size=batch_size)
     assert_same_bits(second.get_weights(), whole.get_weights())
-    assert second.plan.step == whole.plan.step == 15
+    assert second.plan.step == whole.plan.step == 5 * -(-ROWS // batch_size)
     for one, other in zip(second.plan.get_state()["slots"], whole.plan.get_state()["slots"], strict=True):
         assert_same_bits(one, other)
 

@@ -15,6 +15,7 @@ extern const fm_kernels KERNEL_TABLE; /* a dense layer looks its activation up *
 #include "elementary.h"
 #include "activations.h"
 #include "elementwise.h"
+#include "updates.h"
 #include "tile.h"
 #include "transpose.h"
 #include "gemm.h"

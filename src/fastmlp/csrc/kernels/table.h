@@ -15,13 +15,16 @@ static inline ptrdiff_t padded(ptrdiff_t columns) { return count_panels(columns)
    their cache sets, and a row of W crosses them all. */
 static inline ptrdiff_t w_panel(ptrdiff_t n_in) { return (n_in | 1) * L; }
 
-/* One optimizer step's constants. */
+/* One optimizer step's constants: the hyperparameters, learning_rate and epsilon as the rule takes them, and what follows. */
 typedef struct {
-    real learning_rate, momentum, rho, one_minus_rho, beta_1, one_minus_beta_1, beta_2, one_minus_beta_2, epsilon;
+#define HYPERPARAMETER(name, fallback) real name;
+#include "hyperparameters.def"
+#undef HYPERPARAMETER
+    real one_minus_rho, one_minus_beta_1, one_minus_beta_2;
     real root_correction;         /* 1 / sqrt(1 - beta_2^t) */
-    real l1, l2, decay;           /* decay: 1 - learning_rate * weight_decay */
-    real clipvalue, gradient_scale;
-    int nesterov;
+    real moment_share;            /* of nadam: the factor of the average beside the gradient's */
+    real decay;                   /* 1 - learning_rate * weight_decay */
+    real gradient_scale;
     int before;                   /* of the following */
 } step_constants;
 

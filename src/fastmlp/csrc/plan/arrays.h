@@ -66,13 +66,13 @@ static int loss_rows(const fm_kernels *k, int loss, double parameter, const void
     return lines ? FM_OK : FM_NO_MEMORY;
 }
 
-static void optimizer_update(const fm_kernels *k, int optimizer, const fm_hyper *hyper, const double powers[2], void *w,
-                             const void *g, void *const *slots, ptrdiff_t count)
+static void optimizer_update(const fm_kernels *k, int optimizer, const fm_hyper *hyper, const fm_state *state, void *w,
+                             const void *g, ptrdiff_t count)
 {
-    step_constants step = next_step(optimizer, hyper, powers, hyper->learning_rate);
+    step_constants step = next_step(optimizer, hyper, state);
     step.gradient_scale = norm_scale(k, hyper, g, count);
     real *vectors[FM_MOST_SLOTS];
-    for (int i = 0; i < FM_MOST_SLOTS; i++) vectors[i] = slots[i];
+    for (int i = 0; i < FM_MOST_SLOTS; i++) vectors[i] = state->slots[i];
     k->optimizers[optimizer](w, g, vectors, count, 1, &step);
 }
 

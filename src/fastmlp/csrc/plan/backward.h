@@ -5,8 +5,9 @@ static void drop(const fm_plan *plan, const training_stage *s, int l, ptrdiff_t 
     const fm_layer *layer = &plan->layers[l];
     const stage_layer *b = &s->layers[l];
     const real *from = l ? s->layers[l - 1].a : s->input;
+    const double rate = layer->dropout * s->dropout;
     const fm_dropout dropout = {.columns = layer->n_in, .seed = seed, .layer = (uint32_t)l, .step = (uint32_t)plan->state.step,
-                                .threshold = (uint32_t)(layer->dropout * 4294967296.0), .kept = 1 / (1 - layer->dropout)};
+                                .threshold = (uint32_t)(rate * 4294967296.0), .kept = 1 / (1 - rate)};
     plan->kernels->drop(b->factor, s->panel, &dropout, first, rows);
     for (ptrdiff_t p = 0; p < count_panels(layer->n_in); p++) {
         const ptrdiff_t at = p * s->panel + first * L;

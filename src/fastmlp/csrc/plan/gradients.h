@@ -1,11 +1,12 @@
 /* Passes that move no weights, or whose loss comes from outside: gradients, activations, the two halves of a step. */
 
-static int train_forward(fm_plan *plan, const fm_input *input, ptrdiff_t rows, uint64_t seed, void *out)
+static int train_forward(fm_plan *plan, const fm_input *input, ptrdiff_t rows, uint64_t seed, double dropout,
+                         void *out)
 {
     training_stage *s;
     const int status = stage_for(&s, plan, 0, rows, 1);
     if (status != FM_OK) return status;
-    s->training = 1, s->skip_link = 0;
+    s->training = 1, s->skip_link = 0, s->dropout = dropout;
     step_work w = {.plan = plan, .stage = s, .workers = 1, .input = input, .rows = rows, .seed = seed};
     const unsigned word = fm_fp_begin();
     const int interrupted = run_rows(&w);
@@ -24,7 +25,7 @@ static void take_output_gradient(const fm_plan *plan, const training_stage *s, c
 }
 
 static int train_backward(fm_plan *plan, const void *output_gradient, ptrdiff_t rows, double learning_rate,
-                          double l2)
+                          double l2, double weight_decay)
 {
     training_stage *s = plan->stage;
     step_work w = {.plan = plan, .stage = s, .workers = 1, .rows = rows, .backward = 1};
@@ -32,7 +33,7 @@ static int train_backward(fm_plan *plan, const void *output_gradient, ptrdiff_t 
     int status = fm_plan_keep(plan) ? FM_INTERRUPTED : FM_OK;
     if (status == FM_OK) {
         take_output_gradient(plan, s, output_gradient, rows);
-        if (run_rows(&w) || update(plan, &w, learning_rate, l2))
+        if (run_rows(&w) || update(plan, &w, learning_rate, l2, weight_decay))
             status = FM_INTERRUPTED;
         else if (!state_is_finite(plan))
             status = FM_NOT_FINITE;

@@ -14,6 +14,7 @@
 #include "forward.h"
 #include "backward.h"
 #include "lines.h"
+#include "constants.h"
 #include "step.h"
 #include "train.h"
 #include "run.h"

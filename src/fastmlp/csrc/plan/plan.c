@@ -40,6 +40,12 @@ const fm_optimizer_info fm_optimizers[] = {
 #undef OPTIMIZER
 };
 
+const fm_hyperparameter_info fm_hyperparameters[] = {
+#define HYPERPARAMETER(name, fallback) {#name, offsetof(fm_hyper, name), fallback},
+#include "hyperparameters.def"
+#undef HYPERPARAMETER
+};
+
 const char *const fm_elementary_names[] = {
 #define ELEMENTARY(name) #name,
 #include "elementary.def"
@@ -228,15 +234,16 @@ int fm_plan_advance(fm_plan *plan, fm_run *run, ptrdiff_t batches, double second
     return typed_plan(plan->type)->advance(plan, run, batches, seconds, by_step);
 }
 
-int fm_plan_train_forward(fm_plan *plan, const fm_input *input, ptrdiff_t rows, uint64_t seed, void *out)
+int fm_plan_train_forward(fm_plan *plan, const fm_input *input, ptrdiff_t rows, uint64_t seed, double dropout,
+                          void *out)
 {
-    return typed_plan(plan->type)->train_forward(plan, input, rows, seed, out);
+    return typed_plan(plan->type)->train_forward(plan, input, rows, seed, dropout, out);
 }
 
 int fm_plan_train_backward(fm_plan *plan, const void *output_gradient, ptrdiff_t rows, double learning_rate,
-                           double l2)
+                           double l2, double weight_decay)
 {
-    return typed_plan(plan->type)->train_backward(plan, output_gradient, rows, learning_rate, l2);
+    return typed_plan(plan->type)->train_backward(plan, output_gradient, rows, learning_rate, l2, weight_decay);
 }
 
 int fm_plan_gradients(const fm_plan *plan, const fm_input *input, const fm_target *target, const void *output_gradient,
@@ -277,11 +284,14 @@ void fm_optimizer_update(const fm_kernels *k, int type, int optimizer, const fm_
                          const void *g, void *const *slots, ptrdiff_t count)
 {
     const unsigned word = fm_fp_begin();
-    double powers[2] = {1, 1}, before[2] = {0, 0};
-    for (int64_t t = 0; t < step && memcmp(powers, before, sizeof powers); t++) { // small powers stop at a denormal or 0
-        memcpy(before, powers, sizeof powers);
-        powers[0] *= hyper->beta_1, powers[1] *= hyper->beta_2;
+    fm_state state = {.beta_powers = {1, 1}};
+    double before[2] = {0, 0};
+    for (int i = 0; i < FM_MOST_SLOTS; i++) state.slots[i] = slots[i];
+    while (state.step < step && memcmp(state.beta_powers, before, sizeof before)) { /* they end at 0 or at the least number */
+        memcpy(before, state.beta_powers, sizeof before);
+        fm_count_step(&state, optimizer, hyper);
     }
-    typed_plan(type)->optimizer_update(k, optimizer, hyper, powers, w, g, slots, count);
+    state.step = step;
+    typed_plan(type)->optimizer_update(k, optimizer, hyper, &state, w, g, count);
     fm_fp_end(word);
 }

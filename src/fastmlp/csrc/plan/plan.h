@@ -27,8 +27,9 @@ typedef struct {
     int (*evaluate)(const fm_plan *, const fm_input *, const fm_target *, ptrdiff_t rows, double *loss, double *correct,
                     int threads);
     int (*advance)(fm_plan *, fm_run *, ptrdiff_t batches, double seconds, int *by_step);
-    int (*train_forward)(fm_plan *, const fm_input *, ptrdiff_t rows, uint64_t seed, void *out);
-    int (*train_backward)(fm_plan *, const void *output_gradient, ptrdiff_t rows, double learning_rate, double l2);
+    int (*train_forward)(fm_plan *, const fm_input *, ptrdiff_t rows, uint64_t seed, double dropout, void *out);
+    int (*train_backward)(fm_plan *, const void *output_gradient, ptrdiff_t rows, double learning_rate, double l2,
+                          double weight_decay);
     int (*gradients)(const fm_plan *, const fm_input *, const fm_target *, const void *output_gradient, ptrdiff_t rows,
                      void *gradient, void *input_gradient, double *loss);
     int (*activation_forward)(const fm_kernels *, int activation, void *a, const void *z, ptrdiff_t rows, ptrdiff_t n,
@@ -37,8 +38,8 @@ typedef struct {
                                ptrdiff_t rows, ptrdiff_t n, double parameter);
     int (*loss_rows)(const fm_kernels *, int loss, double parameter, const void *p, const fm_target *, ptrdiff_t rows,
                      ptrdiff_t n, void *values, void *d, double *correct);
-    void (*optimizer_update)(const fm_kernels *, int optimizer, const fm_hyper *, const double powers[2], void *w,
-                             const void *g, void *const *slots, ptrdiff_t count);
+    void (*optimizer_update)(const fm_kernels *, int optimizer, const fm_hyper *, const fm_state *, void *w, const void *g,
+                             ptrdiff_t count);
     void (*elementary)(const fm_kernels *, int function, void *out, const void *in, ptrdiff_t count);
     int (*all_finite)(const fm_kernels *, const void *values, ptrdiff_t count);
 } fm_typed_plan;
@@ -48,6 +49,11 @@ extern const fm_typed_plan fm_typed_plan_f32, fm_typed_plan_f64;
 /* A copy of the state, and back to it: what was the state then is the copy.  fm_plan_keep returns whether it was interrupted. */
 int fm_plan_keep(fm_plan *);
 void fm_plan_restore(fm_plan *);
+
+/* Counts a step of the optimizer: the number of steps done, and the powers of beta. */
+void fm_count_step(fm_state *, int optimizer, const fm_hyper *);
+/* What nadam has in place of beta_1 at step t: mu_t = beta_1 (1 - 0.96^(t momentum_decay) / 2). */
+double fm_nadam_momentum(const fm_hyper *, int64_t t);
 
 /* Threads for `rows` rows through the network `passes` times: as many as are allowed while each has enough multiply-adds
    to outweigh waking it. */

@@ -44,11 +44,14 @@ static int train_batch(fm_plan *plan, step_work *w, fm_run *run)
     w->first = run->batch * run->batch_size;
     w->rows = run->rows - w->first < run->batch_size ? run->rows - w->first : run->batch_size;
     w->next_rows = rows_to_prefetch(w, run);
+    w->stage->dropout = run->dropout ? run->dropout[at] : 1;
     if (run_rows(w)) return FM_INTERRUPTED;
     if (w->bad_rows) return FM_BAD_INPUT;
     sum_rows(w->stage, w->rows, &loss, &correct);
     if (!isfinite(loss)) return FM_NOT_FINITE;
-    if (update(plan, w, run->learning_rates[at], run->l2 ? run->l2[at] : plan->hyper.l2)) return FM_INTERRUPTED;
+    if (update(plan, w, run->learning_rates[at], run->l2 ? run->l2[at] : plan->hyper.l2,
+               run->weight_decay ? run->weight_decay[at] : plan->hyper.weight_decay))
+        return FM_INTERRUPTED;
     sums[0] = loss, sums[1] = correct;
     return FM_OK;
 }

@@ -30,6 +30,7 @@ typedef struct {
     double pace[WAYS];       /* seconds a batch took lately, each way */
     ptrdiff_t batches;       /* so far, whole ones */
     int fused;               /* made for a loss that is fused with its link */
+    double dropout;          /* factor of the rates of this step */
     int training;            /* dropout is on, and batch normalisation takes the batch's statistics */
     int skip_link;           /* the output layer stops at its logits, for a fused loss */
 } training_stage;

@@ -42,30 +42,6 @@ static gradient_sink updating_sink(const fm_plan *plan, const step_constants *st
     return sink;
 }
 
-/* The constants of the next optimizer step. */
-static step_constants next_step(int optimizer, const fm_hyper *h, const double beta_powers[2], double learning_rate)
-{
-    const double power_1 = beta_powers[0] * h->beta_1, power_2 = beta_powers[1] * h->beta_2;
-    const int corrected = fm_optimizers[optimizer].needs == FM_CORRECTION;
-    const int without_rest = h->l1 == 0 && h->weight_decay == 0 && isinf(h->clipvalue) && isinf(h->global_clipnorm);
-    return (step_constants){
-        .learning_rate = (real)(corrected ? learning_rate / (1 - power_1) : learning_rate), .momentum = (real)h->momentum,
-        .rho = (real)h->rho, .one_minus_rho = (real)(1 - h->rho), .beta_1 = (real)h->beta_1,
-        .one_minus_beta_1 = (real)(1 - h->beta_1), .beta_2 = (real)h->beta_2,
-        .one_minus_beta_2 = (real)(1 - h->beta_2), .epsilon = (real)h->epsilon,
-        .root_correction = (real)(1 / sqrt(1 - power_2)), .l1 = (real)h->l1, .l2 = (real)h->l2,
-        .decay = (real)(1 - learning_rate * h->weight_decay), .clipvalue = (real)h->clipvalue, .gradient_scale = 1,
-        .nesterov = h->nesterov,
-        .before = !without_rest ? PREPARED : h->l2 != 0 ? L2_ALONE : PLAIN};
-}
-
-static void count_step(fm_plan *plan)
-{
-    plan->state.step++;
-    plan->state.beta_powers[0] *= plan->hyper.beta_1;
-    plan->state.beta_powers[1] *= plan->hyper.beta_2;
-}
-
 /* Shares that a layer's weights are divided in: some for each worker, so that none waits long for another, and so many that
    each takes some hundredths of a second at most. */
 static ptrdiff_t weight_shares(const step_work *w)

@@ -28,16 +28,16 @@ static int clipped_update(step_work *w, const gradient_sink *updating, step_cons
 }
 
 /* One step of the optimizer from the rows' deltas; returns whether it was interrupted, which leaves some weights moved. */
-static int update(fm_plan *plan, step_work *w, double learning_rate, double l2)
+static int update(fm_plan *plan, step_work *w, double learning_rate, double l2, double weight_decay)
 {
     fm_hyper hyper = plan->hyper;
-    hyper.l2 = l2;
-    step_constants step = next_step(plan->optimizer, &hyper, plan->state.beta_powers, learning_rate);
+    hyper.learning_rate = learning_rate, hyper.l2 = l2, hyper.weight_decay = weight_decay;
+    step_constants step = next_step(plan->optimizer, &hyper, &plan->state);
     const gradient_sink sink = updating_sink(plan, &step);
     w->sink = &sink;
     if (isinf(plan->hyper.global_clipnorm) ? run_weights(w) : clipped_update(w, &sink, &step)) return 1;
     for (int l = 0; l < plan->layer_count; l++)
         if (kind_of(&plan->layers[l])->after_step) kind_of(&plan->layers[l])->after_step(plan, w->stage, l);
-    count_step(plan);
+    fm_count_step(&plan->state, plan->optimizer, &plan->hyper);
     return 0;
 }
