@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fastmlp.keras import from_keras
-from fastmlp.optimizers import SGD, Adam
+from fastmlp.optimizers import SGD, Adadelta, Adam, Lion, NAdam
 from keras_models import assert_predict_the_same, filled, keras, layers
 
 
@@ -25,6 +25,12 @@ CONSTANT_RATES = [
     (keras.optimizers.SGD(0.1, global_clipnorm=0.5), SGD(0.1, global_clipnorm=0.5)),
     # Without the epsilon, which Keras adds before the root is corrected.
     (keras.optimizers.Adam(0.01, 0.8, 0.95, 1e-30), Adam(0.01, beta_1=0.8, beta_2=0.95, epsilon=1e-30)),
+    (keras.optimizers.Adadelta(2.0, 0.9, 1e-4), Adadelta(2.0, rho=0.9, epsilon=1e-4)),
+    (
+        keras.optimizers.Nadam(0.01, 0.8, 0.95, 1e-5),
+        NAdam(0.01, beta_1=0.8, beta_2=0.95, epsilon=1e-5, momentum_decay=1.0),
+    ),
+    (keras.optimizers.Lion(0.01, 0.8, 0.95), Lion(0.01, beta_1=0.8, beta_2=0.95)),
 ]
 
 
@@ -93,9 +99,9 @@ class Own(keras.optimizers.SGD):
 Own.__name__ = "SGD"
 
 NOT_OURS = [
-    ("rmsprop", "mse", None, "RMSprop, expected SGD or Adam of keras"),
-    ("adamw", "mse", None, ".AdamW, expected SGD or Adam"),
-    (Own(0.1), "mse", None, "test_keras_training.SGD, expected SGD or Adam of keras.optimizers"),
+    ("rmsprop", "mse", None, "RMSprop, expected one of keras.optimizers: SGD, Adam"),
+    ("adamw", "mse", None, ".AdamW, expected one of keras"),
+    (Own(0.1), "mse", None, "test_keras_training.SGD, expected one of keras.optimizers"),
     (keras.optimizers.Adam(amsgrad=True), "mse", None, "optimizer has amsgrad=True, expected False"),
     (keras.optimizers.Adam(clipnorm=1.0), "mse", None, "optimizer has clipnorm=1.0, expected None"),
     (keras.optimizers.Adam(weight_decay=0.1), "mse", None, "optimizer has weight_decay=0.1, expected None"),

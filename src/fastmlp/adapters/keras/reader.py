@@ -25,9 +25,10 @@ def from_keras(model: Any, *, seed: int | np.random.Generator | None = None) -> 
     LayerNormalization and Flatten, Rescaling or Normalization first, and Sequential or functional models of
     these, one after another.
 
-    The network is compiled if the model is and both of these have an equal: the optimizer (SGD, Adam, at a
-    constant rate; Keras adds Adam's epsilon before the correction of the bias, here it is after) and the loss
-    (mse, mae, huber, the cross-entropies of probabilities, poisson).  The optimizer's moments begin anew.
+    The network is compiled if the model is and both of these have an equal: the optimizer (SGD, Adam,
+    Adadelta, Nadam, Lion, at a constant rate; Keras adds Adam's epsilon before the correction of the bias,
+    here it is after) and the loss (mse, mae, huber, the cross-entropies of probabilities, poisson).
+    The optimizer's moments begin anew.
     Regularizers of weights and activities, constraints, frozen or shared weights, LoRA and normalisations
     without gamma or beta are not trained so here: a compiled model with one of them gives the weights alone,
     and a UserWarning says why.

@@ -38,6 +38,14 @@ _LOSS_OPTIONS: dict[str, Any] = {
     "reduction": "sum_over_batch_size",
     "axis": -1,
 }
+# Optimizers of keras.optimizers with our formula: ours, its hyperparameters there, and what is fixed there.
+_OPTIMIZERS: dict[str, tuple[type[optimizers.Optimizer], tuple[str, ...], dict[str, float]]] = {
+    "SGD": (optimizers.SGD, ("momentum", "nesterov"), {}),
+    "Adam": (optimizers.Adam, ("beta_1", "beta_2", "epsilon"), {}),
+    "Adadelta": (optimizers.Adadelta, ("rho", "epsilon"), {}),
+    "Nadam": (optimizers.NAdam, ("beta_1", "beta_2", "epsilon"), {"momentum_decay": 1.0}),
+    "Lion": (optimizers.Lion, ("beta_1", "beta_2"), {}),
+}
 _OPTIMIZER_OPTIONS: dict[str, Any] = {
     "weight_decay": None,
     "clipnorm": None,
@@ -120,14 +128,15 @@ def _loss(keras: Any, loss: Any) -> losses.Loss:
 
 
 def _optimizer(keras: Any, optimizer: Any, dtype: np.dtype[Any]) -> optimizers.Optimizer:
-    """SGD or Adam at a constant rate; the others of Keras have epsilon elsewhere or decay biases too."""
+    """One of `_OPTIMIZERS` at a constant rate; others of Keras have epsilon elsewhere or decay biases too."""
     cls = type(optimizer)
     name = cls.__name__
     # With PyTorch's backend Keras makes a subclass of the same name.
-    own = name in ("SGD", "Adam") and isinstance(optimizer, getattr(keras.optimizers, name))
+    own = name in _OPTIMIZERS and isinstance(optimizer, getattr(keras.optimizers, name))
     if not own or not cls.__module__.startswith("keras."):
         raise ValueError(
-            f"its optimizer is {cls.__module__}.{name}, expected SGD or Adam of keras.optimizers"
+            f"its optimizer is {cls.__module__}.{name}, "
+            f"expected one of keras.optimizers: {listed(_OPTIMIZERS)}"
         )
     config = optimizer.get_config()
     if isinstance(config["learning_rate"], dict):
@@ -136,10 +145,8 @@ def _optimizer(keras: Any, optimizer: Any, dtype: np.dtype[Any]) -> optimizers.O
     rate = float(config["learning_rate"])
     if dtype == np.float32:
         rate = float(str(np.float32(rate)))  # 0.001, not the float32 beside it: the same step
-    clipping = {name: config[name] for name in ("clipvalue", "global_clipnorm")}
-    if name == "SGD":
-        momentum = config["momentum"]
-        nesterov = config["nesterov"] and momentum > 0
-        return optimizers.SGD(rate, momentum=momentum, nesterov=nesterov, **clipping)
-    names = ("beta_1", "beta_2", "epsilon")
-    return optimizers.Adam(rate, **{name: config[name] for name in names}, **clipping)
+    ours, names, fixed = _OPTIMIZERS[name]
+    given = {item: config[item] for item in (*names, "clipvalue", "global_clipnorm")}
+    if not given.get("momentum"):
+        given.pop("nesterov", None)
+    return ours(rate, **given, **fixed)
