@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -17,6 +18,7 @@ from .layers import Layer, chain, lowering
 from .losses import Function, Loss, PythonLoss
 from .metrics import Metric, check_metrics
 from .optimizers import Optimizer
+from .schedules import Constant, Schedule, as_schedule
 
 Array = np.ndarray[Any, Any]
 M = TypeVar("M", bound="Model")
@@ -30,6 +32,7 @@ class Compiled:
     optimizer: Optimizer
     loss: Loss | None  # None: what fits the targets
     metrics: tuple[Metric, ...]
+    dropout_schedule: Schedule | None = None
 
 
 @dataclass(frozen=True)
@@ -132,6 +135,37 @@ class Model(Predictor):
         self._compiled = dataclasses.replace(self._compiled, optimizer=optimizer)
 
     @property
+    def learning_rate(self) -> float:
+        """That of the next step; a number, a `Schedule` or a function of the step may be set at any time."""
+        if self._compiled is None:
+            raise NotCompiledError(NOT_COMPILED)
+        rate = self._compiled.optimizer.learning_rate
+        return rate(self.plan.step) if isinstance(rate, Schedule) else rate
+
+    @learning_rate.setter
+    def learning_rate(self, learning_rate: Any) -> None:
+        if self._compiled is None:
+            raise NotCompiledError(NOT_COMPILED)
+        self.optimizer = dataclasses.replace(self._compiled.optimizer, learning_rate=learning_rate)
+
+    @property
+    def dropout_schedule(self) -> Schedule | None:
+        """As given to `compile`."""
+        return None if self._compiled is None else self._compiled.dropout_schedule
+
+    def of_steps(self, first_step: int, shape: tuple[int, int]) -> dict[str, Array | None]:
+        """What a `Run` is given for the steps of (epochs, batches) from `first_step` on."""
+        compiled = self._compiled
+        assert compiled is not None
+        count, factors = shape[0] * shape[1], compiled.dropout_schedule
+        values = {
+            "learning_rates": compiled.optimizer.learning_rates(first_step, count),
+            "weight_decay": compiled.optimizer.weight_decays(first_step, count),
+            "dropout": None if factors is None else factors.values(first_step, count),
+        }
+        return {name: None if value is None else value.reshape(shape) for name, value in values.items()}
+
+    @property
     def loss(self) -> Any:
         """The name of the loss given to `compile`, or the function; None where compile was to choose."""
         loss = None if self._compiled is None else self._compiled.loss
@@ -171,6 +205,8 @@ class Model(Predictor):
         optimizer: str | Optimizer = "adam",
         loss: LossLike | None = None,
         metrics: Iterable[Metric] | None = None,
+        *,
+        dropout_schedule: Any = None,
     ) -> None:
         """Choose how to train; the optimizer's state and the count of epochs begin anew, the weights stay.
 
@@ -185,6 +221,8 @@ class Model(Predictor):
             form ``loss(y_true, y_pred) -> (mean value, gradient with respect to y_pred)``.
         metrics : iterable of str or callable, optional
             None is ["accuracy"] for cross-entropy losses and nothing for others.
+        dropout_schedule : Schedule, float or callable, optional
+            What the rate of every `Dropout` is multiplied by in each step, 0 to less than 1 / rate.
 
         Raises
         ------
@@ -197,7 +235,9 @@ class Model(Predictor):
         >>> net = Network([4, 8, 3], output="softmax", seed=0)
         >>> net.compile("adam", metrics=["accuracy"])
         """
-        chosen = optimizers.resolve(optimizer)
+        chosen = copy.copy(optimizers.resolve(optimizer))
+        dropout = None if dropout_schedule is None else as_schedule(dropout_schedule, "dropout_schedule")
+        factors = Constant(dropout) if isinstance(dropout, float) else dropout
         output = self.plan.layers[-1]["activation"]
         for node in self.plan.layers:
             registry.check_trainable(node["activation"], node["parameter"])
@@ -206,7 +246,7 @@ class Model(Predictor):
         loss.check_fits(output)
         if metrics is None:
             metrics = ["accuracy"] if loss.classes else []
-        compiled = Compiled(chosen, given, tuple(check_metrics(metrics)))
+        compiled = Compiled(chosen, given, tuple(check_metrics(metrics)), factors)
         with self.changing(nested=False):
             self.plan.compile(loss.name or None, loss.parameter, chosen.rule, chosen.hyperparameters())
             self._compiled = compiled

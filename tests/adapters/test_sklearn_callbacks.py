@@ -9,7 +9,7 @@ from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 
 from estimators import EPS, data, pair
-from fastmlp import optimizers
+from fastmlp import optimizers, schedules
 from fastmlp.callbacks import Callback, EarlyStopping, LambdaCallback, ReduceLROnPlateau
 from fastmlp.sklearn import MLPClassifier, MLPRegressor
 from helpers import assert_same_bits
@@ -92,6 +92,57 @@ def test_callbacks_steer():
         MLPClassifier(solver="lbfgs", callbacks=[]).fit(X, y)
     with pytest.raises(TypeError, match="callbacks holds a str"):
         MLPClassifier(callbacks=["stop"]).fit(X, y)
+
+
+def test_a_rate_that_a_callback_sets_holds_from_the_next_step():
+    X, y = data("classes")
+    options = {
+        "solver": "sgd",
+        "momentum": 0,
+        "random_state": 0,
+        "max_iter": 1,
+        "batch_size": 30,
+        "shuffle": False,
+    }
+
+    def stop(callback):
+        def set_rate(batch, logs):
+            if batch == 1:
+                callback().network.optimizer.learning_rate = 0.0
+
+        return set_rate
+
+    begin = LambdaCallback(on_train_batch_begin=stop(lambda: begin))
+    end = LambdaCallback(on_train_batch_end=stop(lambda: end))
+    for callback, steps in ((begin, 1), (end, 2)):
+        given = optimizers.SGD(0.1)
+        got = MLPClassifier(optimizer=given, callbacks=callback, **options).fit(X, y)
+        scheduled = optimizers.SGD(schedules.FunctionOfStep(lambda step, n=steps: 0.1 if step < n else 0))
+        assert_same_bits(got.coefs_, MLPClassifier(optimizer=scheduled, **options).fit(X, y).coefs_)
+        assert given.learning_rate == 0.1
+
+
+def test_rules_that_a_switch_chooses_and_scheduled_decay():
+    X, y = data("classes")
+    options = {"random_state": 0, "max_iter": 5, "batch_size": 30}
+
+    def fitted(optimizer):
+        return MLPClassifier(optimizer=optimizer, **options).fit(X, y)
+
+    plain, amsgrad = (
+        fitted(optimizers.Adam(0.1, beta_2=0.5)),
+        fitted(optimizers.Adam(0.1, beta_2=0.5, amsgrad=True)),
+    )
+    assert np.abs(plain.coefs_[0] - amsgrad.coefs_[0]).max() > 1e-3
+    constant, scheduled, none = (
+        fitted(optimizers.AdamW(0.01, weight_decay=decay)) for decay in (0.5, schedules.Constant(0.5), 0.0)
+    )
+    assert_same_bits(scheduled.coefs_, constant.coefs_)
+    falling = fitted(optimizers.AdamW(0.01, weight_decay=schedules.StepDecay(0.5, 1e-9, every=2)))
+    assert 1e-4 < np.abs(falling.coefs_[0] - none.coefs_[0]).max()
+    assert 1e-4 < np.abs(falling.coefs_[0] - constant.coefs_[0]).max()
+    with pytest.raises(ValueError, match="batch_size is 30 of .* rows, expected all of them with Rprop"):
+        fitted(optimizers.Rprop())
 
 
 # What is said

@@ -156,12 +156,14 @@ def _compile_config(net: Model) -> dict[str, Any] | None:
     for what, item in [("loss", net.loss), *(("metric", metric) for metric in net.metrics)]:
         if callable(item):
             raise ValueError(f"{what} is a Python function, which cannot be saved with the optimizer")
+    factors = net.dropout_schedule
     return {
         "optimizer": optimizers.to_config(net.optimizer),
         "loss": net.loss,
         "loss_parameter": net.loss_parameter,
         "compiled_loss": net.plan.loss,
         "metrics": list(net.metrics),
+        "dropout_schedule": None if factors is None else schedules.to_config(factors, "dropout_schedule"),
     }
 
 
@@ -231,7 +233,9 @@ def _refuse_constant(name: str) -> float:
 
 def _restore_compile(net: Model, saved: Mapping[str, Any]) -> None:
     optimizer = optimizers.from_config(saved["optimizer"])
-    net.compile(optimizer, _saved_loss(saved), saved["metrics"])
+    factors = saved.get("dropout_schedule")
+    dropout_schedule = None if factors is None else schedules.from_config(factors, "dropout_schedule")
+    net.compile(optimizer, _saved_loss(saved), saved["metrics"], dropout_schedule=dropout_schedule)
     losses.resolve(saved["compiled_loss"]).check_fits(net.plan.layers[-1]["activation"])
 
 

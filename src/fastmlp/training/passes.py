@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
@@ -33,8 +34,10 @@ class Passes:
         self.net, self.objective, self.rows = net, objective, rows
         self.batch_size, self.shuffle = batch_size, shuffle
         self.batches = -(-len(rows) // batch_size)
-        self.rates = np.empty(0)
         self._shuffled: Array | None = None
+        self._first_step = 0
+        self._said: tuple[Any, ...] | None = None  # what the optimizer was when _settings were made
+        self._settings: dict[str, Any] = {}
         self.run = None
         if not objective.in_python:
             self.run = Run(
@@ -51,28 +54,39 @@ class Passes:
 
         With `before`, which is called ahead of each batch, a slice is one batch.
         """
-        assert self.net.optimizer is not None
-        self.rates = self.net.optimizer.learning_rates(self.net.plan.step, self.batches)
-        self._shuffled = None
+        self._first_step, self._said, self._shuffled = self.net.plan.step, None, None
+        self._look_at_optimizer()
         if self.run is not None:
-            self.run.begin(self.rates[None], epoch=self.net.epochs_done)
+            self.run.begin(**self._settings, epoch=self.net.epochs_done)
         sums: Sums = (0.0, 0.0)
         done = 0
         while done < self.batches:
             first, old = done, sums
             if before is not None:
                 before(first)
+            if self._look_at_optimizer() and self.run is not None:
+                self.run.change(**self._settings)
             single = before is not None
             done, sums = self._python_batch(first, sums) if self.run is None else self._slice(single)
             if report is not None:
                 report(done, self._logs(first, done, old, sums))
         return sums
 
+    def _look_at_optimizer(self) -> bool:
+        """Takes what the epoch's steps are made with, if a callback has changed it since; whether it has."""
+        optimizer = self.net.optimizer
+        assert optimizer is not None
+        said = optimizer.learning_rate, optimizer.weight_decay
+        if said == self._said:
+            return False
+        self._said, self._settings = said, self.net.of_steps(self._first_step, (1, self.batches))
+        return True
+
     def several(self, epochs: int) -> None:
         """As many of the next epochs as end within a slice of time: the first rows of the run's sums."""
-        assert self.net.optimizer is not None and self.run is not None
-        rates = self.net.optimizer.learning_rates(self.net.plan.step, epochs * self.batches)
-        self.run.begin(rates.reshape(epochs, self.batches), epoch=self.net.epochs_done)
+        assert self.run is not None
+        settings: dict[str, Any] = self.net.of_steps(self.net.plan.step, (epochs, self.batches))
+        self.run.begin(**settings, epoch=self.net.epochs_done)
         self.run.advance(SLICE)
         if self.run.batch:
             self.run.advance(batches=self.batches - self.run.batch)
@@ -94,11 +108,16 @@ class Passes:
     def _python_batch(self, first: int, sums: Sums) -> tuple[int, Sums]:
         """One batch with a loss in Python: predictions out, their gradient in."""
         batch = self._gathered(first)
-        predictions = self.net.plan.train_forward(batch.X, seed=self.net.seed)
+        of_step: dict[str, Any] = {
+            name: v if v is None else float(v[0, first]) for name, v in self._settings.items()
+        }
+        dropout = 1.0 if of_step["dropout"] is None else of_step["dropout"]
+        predictions = self.net.plan.train_forward(batch.X, seed=self.net.seed, dropout=dropout)
         value, gradient = python_loss(self.objective.loss, batch.y, predictions, batch.weights)
         if not (np.isfinite(value) and np.isfinite(gradient).all()):
             raise FloatingPointError(f"the loss of batch {first} is not finite")
-        self.net.plan.train_backward(gradient, self.rates[first])
+        rate, decay = of_step["learning_rates"], of_step["weight_decay"]
+        self.net.plan.train_backward(gradient, rate, weight_decay=decay)
         return first + 1, (sums[0] + value * len(batch), 0.0)
 
     def _gathered(self, batch: int) -> Rows:

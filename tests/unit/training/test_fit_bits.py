@@ -9,7 +9,7 @@ import pytest
 import fastmlp
 from fastmlp import Dropout, Network, optimizers
 from fastmlp.training import passes
-from fits import ALL_OPTIMIZERS, N_IN, N_OUT, network
+from fits import ALL_OPTIMIZERS, N_IN, N_OUT, ROWS, network
 from helpers import (
     FMA_ISAS,
     assert_same_bits,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,31 +102,33 @@ class Watchers:
 
     def epoch_begins(self, epoch: int) -> None:
         self.net.optimizer = described(self.trainer.solver)
-        known = self.net.optimizer
-        self.hooks.call("on_epoch_begin", epoch, {})
-        self._rate_after(known)
+        with self._rate_watched():
+            self.hooks.call("on_epoch_begin", epoch, {})
 
     def epoch_ends(self, epoch: int, logs: dict[str, float]) -> bool:
         """Whether a callback wants the fit to end."""
-        known = self.net.optimizer
-        self.hooks.call("on_epoch_end", epoch, logs)
-        self._rate_after(known)
+        with self._rate_watched():
+            self.hooks.call("on_epoch_end", epoch, logs)
         return self.net.stop_training
 
     def train_ends(self, logs: dict[str, float], *, failed: bool) -> None:
         self.hooks.end(logs, failed=failed)
 
     def batch_begins(self, batch: int) -> None:
-        known = self.net.optimizer
-        self.hooks.call("on_train_batch_begin", batch, {})
-        self._rate_after(known)
+        with self._rate_watched():
+            self.hooks.call("on_train_batch_begin", batch, {})
 
     def batch_ends(self, batch: int, loss: float) -> None:
-        self.hooks.call("on_train_batch_end", batch, {"loss": loss})
+        with self._rate_watched():
+            self.hooks.call("on_train_batch_end", batch, {"loss": loss})
 
-    def _rate_after(self, known: Any) -> None:
-        """Take over the learning rate, if a callback has put another optimizer in the network."""
-        if self.net.optimizer is not known and self.net.optimizer is not None:
+    @contextmanager
+    def _rate_watched(self) -> Iterator[None]:
+        """Takes over the learning rate, if a callback sets it or puts another optimizer in the network."""
+        assert self.net.optimizer is not None
+        known, rate = self.net.optimizer, self.net.optimizer.learning_rate
+        yield
+        if self.net.optimizer is not known or known.learning_rate != rate:
             self.trainer.take(self.net.optimizer)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -42,7 +43,7 @@ class Solver:
     @property
     def name(self) -> str:
         """The engine's name of the rule."""
-        return self.optimizer.name
+        return self.optimizer.rule
 
     def hyperparameters(self) -> dict[str, Any]:
         """For the engine."""
@@ -63,10 +64,9 @@ class Solver:
         return filled(self.learning_rate, count)
 
     def take(self, optimizer: Optimizer, plan: Any) -> None:
-        """Go on with the learning rate of a description that a callback has put in the network."""
-        if optimizer is not self.optimizer:
-            self.optimizer = optimizer
-            self.set_rate(self._first_rate(), plan)
+        """Go on with the learning rate of a description that a callback has put in the network or changed."""
+        self.optimizer = copy(optimizer)
+        self.set_rate(self._first_rate(), plan)
 
     def set_rate(self, learning_rate: float, plan: Any) -> None:
         """A new learning rate from the next step on."""
@@ -179,9 +179,7 @@ def solver_of(model: Any) -> Solver:
 
 
 def described(solver: Solver) -> Optimizer:
-    """The description with the present learning rate, for callbacks to read."""
+    """A description of its own with the present learning rate, for callbacks to read."""
     if isinstance(solver.optimizer.learning_rate, Schedule):
-        return solver.optimizer
-    if solver.optimizer.learning_rate != solver.learning_rate:
-        return replace(solver.optimizer, learning_rate=solver.learning_rate)
-    return solver.optimizer
+        return copy(solver.optimizer)
+    return replace(solver.optimizer, learning_rate=solver.learning_rate)

@@ -7,6 +7,7 @@ the engine's is (sum of weight * row's gradient) / rows + l2 * W.  So a row's we
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -116,7 +117,8 @@ class Trainer:
         orders = [order for order in (self._shuffled(rows) for _ in range(epochs)) if order is not None]
         rates = self.solver.rates(self.net.plan.step, l2.size).reshape(l2.shape)
         run = self._engine_run(rows.X, rows.y, self._cut(rows, None).row_weights, squares=True)
-        run.begin(rates, order=np.stack(orders) if orders else None, l2=l2)
+        decays = self._decays(l2.shape)
+        run.begin(rates, order=np.stack(orders) if orders else None, l2=l2, weight_decay=decays)
         return _Block(run, self.net.plan.squares())
 
     def _engine_run(self, X: Array, y: Array, weights: Array | None, *, squares: bool = False) -> Run:
@@ -184,6 +186,7 @@ class Trainer:
         if self._same is not None:
             return self._same
         count, factor, dtype = len(rows), self.goal.factor, self.net.dtype
+        self.solver.optimizer.check_batches(self.batch_size, count)
         starts = np.arange(0, count, self.batch_size)
         sizes = np.minimum(self.batch_size, count - starts)
         if rows.weights is None:
@@ -236,7 +239,10 @@ class Trainer:
         value, gradient = python_loss(self.goal.loss, rows.y[taken], predictions, of_rows)
         if not (np.isfinite(value) and np.isfinite(gradient).all()):
             raise FloatingPointError("the loss is not finite")
-        plan.train_backward(gradient, float(rates[0]), float(l2[0]))
+        decays = self._decays((1,))
+        plan.train_backward(
+            gradient, float(rates[0]), float(l2[0]), None if decays is None else float(decays[0])
+        )
         return value * len(X)
 
     def _train(
@@ -253,10 +259,16 @@ class Trainer:
         else:
             order = taken
         run = self._engine_run(X, y, weights)
-        run.begin(rates[None], l2=l2[None], order=None if order is None else order[None])
+        decays = self._decays((1, len(rates)))
+        run.begin(rates[None], l2=l2[None], weight_decay=decays, order=None if order is None else order[None])
         while not run.finished:
             run.advance(SLICE)
         return float(run.sums[0, 0])
+
+    def _decays(self, shape: tuple[int, ...]) -> Array | None:
+        """Weight decays of the next steps, where they are scheduled."""
+        decays = self.solver.optimizer.weight_decays(self.net.plan.step, math.prod(shape))
+        return None if decays is None else decays.reshape(shape)
 
     def _compile(self) -> None:
         """Compile the plan, with the state that the solver has kept, unless this fit has done so."""
