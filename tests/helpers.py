@@ -223,9 +223,10 @@ def layers_of(widths, activations, output, dropout=0.0, use_bias=True):
 
 def normalization(kind, activation="identity", dropout=0.0, epsilon=1e-3, momentum=0.9):
     """Plan's description of a layer that normalises its input, "batch" or "layer"."""
+    moving = {"momentum": momentum} if kind == "batch" else {}
     return {
-        "kind": f"{kind}_normalization", "activation": activation, "dropout": dropout,
-        "epsilon": epsilon, "momentum": momentum,
+        "kind": f"{kind}_normalization", "activation": activation, "dropout": dropout, "epsilon": epsilon,
+        **moving,
     }  # fmt: skip
 
 

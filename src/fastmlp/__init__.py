@@ -21,18 +21,7 @@ from .config import (
     warn_of_environment,
 )
 from .errors import BusyError, ModelFileError, NotCompiledError
-from .layers import (
-    Activation,
-    Add,
-    BatchNormalization,
-    Dense,
-    Dropout,
-    LayerNormalization,
-    Rescaling,
-    Residual,
-    Scale,
-    Standardize,
-)
+from .layers import *
 from .network import Network, load
 from .thread_limits import watch
 from .training.callbacks.history import History
@@ -41,21 +30,11 @@ if TYPE_CHECKING:
     from . import datasets, functional, plots, reference
 
 __all__ = [
-    "Activation",
-    "Add",
-    "BatchNormalization",
     "BusyError",
-    "Dense",
-    "Dropout",
     "History",
-    "LayerNormalization",
     "ModelFileError",
     "Network",
     "NotCompiledError",
-    "Rescaling",
-    "Residual",
-    "Scale",
-    "Standardize",
     "__version__",
     "callbacks",
     "datasets",
@@ -73,6 +52,7 @@ __all__ = [
     "set_num_threads",
     "show_config",
 ]
+__all__ += layers.PUBLIC
 
 warn_of_environment()
 watch()

@@ -29,7 +29,7 @@ cdef extern from "fastmlp.h" nogil:
     enum:
         FM_MOMENTUM, FM_MOST_SLOTS
     enum:
-        FM_dense_layer, FM_add_layer, FM_MOST_ARRAYS
+        FM_OWN_WIDTH, FM_TWO_INPUTS, FM_MOST_ARRAYS, FM_MOST_SETTINGS
 
     ctypedef struct fm_activation_info:
         const char *name
@@ -43,11 +43,18 @@ cdef extern from "fastmlp.h" nogil:
     ctypedef struct fm_optimizer_info:
         const char *name
         int slots, needs
+    ctypedef struct fm_setting:
+        const char *name
+        double start, least, most
+    ctypedef struct fm_layer_info:
+        const char *name
+        int traits
+        fm_setting settings[4]
     const fm_activation_info fm_activations[]
     const fm_loss_info fm_losses[]
     const fm_optimizer_info fm_optimizers[]
+    const fm_layer_info fm_layers[]
     const char *const fm_elementary_names[]
-    const char *const fm_layer_names[]
 
     ctypedef struct fm_input:
         const void *data
@@ -79,7 +86,7 @@ cdef extern from "fastmlp.h" nogil:
         int source, activation
         double parameter, dropout
         int use_bias, frozen
-        double epsilon, momentum
+        double settings[4]
         double learning_rate[4]
         double weight_decay[4]
         fm_array arrays[4]
@@ -127,7 +134,7 @@ cdef extern from "fastmlp.h" nogil:
     int fm_plan_claim(fm_plan *) noexcept
     int fm_plan_claimed(const fm_plan *) noexcept
     void fm_plan_release(fm_plan *) noexcept
-    int fm_plan_initialize(fm_plan *, int layer, int normal, double scale, uint64_t seed) noexcept
+    int fm_plan_initialize(fm_plan *, int layer, int array, int normal, double scale, uint64_t seed) noexcept
     int fm_plan_predict(const fm_plan *, const fm_input *, ptrdiff_t rows, void *out, int threads) noexcept
     int fm_plan_forward(const fm_plan *, const fm_input *, ptrdiff_t rows, void *const *outs) noexcept
     int fm_plan_evaluate(const fm_plan *, const fm_input *, const fm_target *, ptrdiff_t rows, double *loss,

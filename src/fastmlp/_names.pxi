@@ -24,6 +24,19 @@ def optimizer_names():
     return {c.fm_optimizers[i].name.decode(): c.fm_optimizers[i].slots for i in range(c.FM_OPTIMIZERS)}
 
 
+def layer_kinds():
+    """name -> (whether its width is its own, whether it has two inputs, {setting: (default, least, most)})."""
+    found = {}
+    for i in range(c.FM_LAYERS):
+        traits, settings = c.fm_layers[i].traits, {}
+        for j in range(c.FM_MOST_SETTINGS):
+            if c.fm_layers[i].settings[j].name != NULL:
+                setting = c.fm_layers[i].settings[j]
+                settings[setting.name.decode()] = (setting.start, setting.least, setting.most)
+        found[c.fm_layers[i].name.decode()] = (bool(traits & c.FM_OWN_WIDTH), bool(traits & c.FM_TWO_INPUTS), settings)
+    return found
+
+
 def isas():
     """The instruction sets: those compiled in, those this machine can run, and the default."""
     names = [c.fm_isa_name(i).decode() for i in range(c.fm_isa_count())]
@@ -65,7 +78,8 @@ cdef list ACTIVATIONS = list(activation_names())
 cdef list LOSSES = list(loss_names())
 cdef list OPTIMIZERS = list(optimizer_names())
 cdef list HYPERPARAMETERS = [c.fm_hyperparameters[i].name.decode() for i in range(c.FM_HYPERPARAMETERS)]
-cdef list KINDS = [c.fm_layer_names[i].decode() for i in range(c.FM_LAYERS)]
+cdef dict LAYER_KINDS = layer_kinds()
+cdef list KINDS = list(LAYER_KINDS)
 cdef list ELEMENTARY = [c.fm_elementary_names[i].decode() for i in range(c.FM_ELEMENTARY)]
 
 

@@ -1,18 +1,21 @@
 # Included by _kernels.pyx: nodes, as which layers cross the door.
 
-# What a node may say beside its kind, and what it says if it does not; units of a layer that is not dense are those before it.
+# What a node may say beside its kind and that kind's own settings, and what it says if it does not; units of a layer whose kind
+# has no width of its own are those before it.
 NODE = {"units": None, "activation": "identity", "parameter": 0.0, "dropout": 0.0, "use_bias": True, "source": -1,
-        "trainable": True, "epsilon": 1e-3, "momentum": 0.99, "learning_rate": {}, "weight_decay": {}}
+        "trainable": True, "learning_rate": {}, "weight_decay": {}}
 
 
 def node_of(layer, n_in):
     """A layer's node with all that it may say; a dense one may be short: (units, activation, parameter, use_bias, dropout)."""
     if not isinstance(layer, dict):
         layer = dict(zip(("units", "activation", "parameter", "use_bias", "dropout"), layer, strict=True), kind="dense")
-    unknown = set(layer) - set(NODE) - {"kind"}
+    kind = KINDS[position(KINDS, layer["kind"], "kind")]
+    known = {"kind": kind, **NODE, **{name: start for name, (start, _, _) in LAYER_KINDS[kind][2].items()}}
+    unknown = set(layer) - set(known)
     if unknown:
-        raise ValueError(f"a node has {sorted(unknown)[0]!r}, expected kind and some of {', '.join(NODE)}")
-    node = {**NODE, **layer}
+        raise ValueError(f"a node of kind {kind!r} has {sorted(unknown)[0]!r}, expected some of {', '.join(known)}")
+    node = {**known, **layer}
     if node["units"] is None:
         node["units"] = n_in
     return node
@@ -36,20 +39,23 @@ cdef int describe_node(c.fm_plan *plan, int l, dict node, ptrdiff_t width) excep
     layer.activation = position(ACTIVATIONS, node["activation"], "activation")
     layer.parameter, layer.dropout = node["parameter"], node["dropout"]
     layer.use_bias, layer.frozen = bool(node["use_bias"]), not node["trainable"]
-    layer.epsilon, layer.momentum, layer.source = node["epsilon"], node["momentum"], node["source"]
-    if layer.kind != c.FM_dense_layer and layer.n_out != width:
+    layer.source = node["source"]
+    own_width, two_inputs, settings = LAYER_KINDS[node["kind"]]
+    if not own_width and layer.n_out != width:
         raise ValueError(f"layer {l}, {node['kind']}, has {layer.n_out} outputs, expected {width} as inputs")
     if not 0 <= layer.dropout < 1:
         raise ValueError(f"dropout is {layer.dropout}, expected at least 0 and below 1")
     if layer.activation >= c.FM_ACTIVATIONS and l != plan.layer_count - 1:
         raise ValueError(f"activation {node['activation']!r} works on whole rows and is for the output layer alone")
-    if not layer.epsilon >= 1e-30 or not 0 <= layer.momentum <= 1:
-        raise ValueError(f"epsilon is {layer.epsilon} and momentum {layer.momentum}, expected at least 1e-30 and 0 to 1")
-    if layer.kind == c.FM_add_layer:
+    for i, (name, (_, least, most)) in enumerate(settings.items()):
+        layer.settings[i] = node[name]
+        if not least <= layer.settings[i] <= most:
+            raise ValueError(f"{name} of layer {l} is {layer.settings[i]}, expected {least:g} to {most:g}")
+    if two_inputs:
         if not 0 <= layer.source < l or plan.layers[layer.source].n_out != layer.n_out:
             raise ValueError(f"layer {l} adds layer {layer.source}, expected one before it with {layer.n_out} outputs")
     elif layer.source != -1:
-        raise ValueError(f"layer {l}, {node['kind']}, has a source, expected one of an add alone")
+        raise ValueError(f"layer {l}, {node['kind']}, has a source, expected one of a kind with two inputs alone")
     for i in range(c.FM_MOST_ARRAYS):
         layer.learning_rate[i] = layer.weight_decay[i] = 1
     return 0

@@ -109,20 +109,20 @@ cdef class Plan:
         with self.changing():
             pack(&self.c_plan, self.c_plan.state.parameters, arrays)
 
-    def initialize(self, int layer, str kind, double scale, seed):
-        """Random weights of one layer, "uniform" in [-scale, scale) or "normal"; its bias is zero."""
+    def initialize(self, int layer, str kind, double scale, seed, int array=0):
+        """Random numbers for one array of a layer, "uniform" in [-scale, scale) or "normal"."""
         cdef bint normal = kind == "normal"
         cdef uint64_t number = index(seed)
         if kind not in ("uniform", "normal"):
             raise ValueError(f"kind is {kind!r}, expected 'uniform' or 'normal'")
         if not 0 <= layer < self.c_plan.layer_count:
             raise IndexError(f"layer is {layer}, expected 0 to {self.c_plan.layer_count - 1}")
-        if self.c_plan.layers[layer].kind != c.FM_dense_layer:
-            raise ValueError(f"layer {layer} is of kind {self.layers[layer]['kind']!r}, expected a dense one")
+        if not 0 <= array < self.c_plan.layers[layer].array_count:
+            raise IndexError(f"array is {array}, expected one of the {self.c_plan.layers[layer].array_count} of layer {layer}")
         cdef int status
         with self.changing():
             with nogil:
-                status = c.fm_plan_initialize(&self.c_plan, layer, normal, scale, number)
+                status = c.fm_plan_initialize(&self.c_plan, layer, array, normal, scale, number)
             check(status)
 
     # --- what reads

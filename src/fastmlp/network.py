@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from . import initializers, validation
+from . import validation
 from .export.native import NativeNetwork
 from .files import format as files
 from .initializers import Initializer
-from .layers import ActivationName, Dense, Layer, chain
+from .layers import ActivationName, Layer, chain
 from .layers.lowering import nodes_of
 from .model import Array, Model
 from .training import fit, scoring, step
@@ -85,20 +84,13 @@ class Network(Model):
         n_in, resolved = chain.resolve(layers, activation, output, initializer)
         self._build(n_in, resolved, validation.as_dtype(dtype), validation.as_seed(seed), isa)
         for i, node in enumerate(nodes_of(n_in, self.layers)):
-            layer = node.layer
-            if isinstance(layer, Dense):
-                assert layer.initializer is not None
-                kind, scale = initializers.distribution(layer.initializer, node.n_in, layer.units)
+            names = list(node.shapes)
+            for name, (kind, scale) in node.layer.starts(node.n_in).items():
                 if scale > 0:
-                    self.plan.initialize(i, kind, scale, self.seed)
+                    self.plan.initialize(i, kind, scale, self.seed, names.index(name))
 
     def __repr__(self) -> str:
-        words = []
-        for layer in self.layers:
-            if isinstance(layer, Dense) and layer.initializer == initializers.DEFAULT:
-                layer = dataclasses.replace(layer, initializer=None)
-            words.append(repr(layer))
-        inside = ", ".join([str(self.plan.n_in), *words])
+        inside = ", ".join([str(self.plan.n_in), *(repr(layer.shown()) for layer in self.layers)])
         return f"{type(self).__name__}([{inside}], dtype={self.dtype.name!r}, seed={self.seed})"
 
     def summary(self, print_fn: Callable[[str], Any] = print) -> None:

@@ -25,6 +25,8 @@ LOSS_OUTPUTS = {name: outputs for name, (_, _, _, outputs) in _LOSSES.items()}
 LOSS_PARAMETERS = {name: parameter for name, (parameter, _, _, _) in _LOSSES.items() if parameter}
 # name -> number of state vectors
 OPTIMIZERS: dict[str, int] = _kernels.optimizer_names()
+# kinds of layers, by the names of their files
+LAYER_KINDS = tuple(_kernels.layer_kinds())
 
 
 def name_and_parameter(value: object, argument: str, others: str = "") -> tuple[str, float | None]:

@@ -82,7 +82,9 @@ static inline void describe(fm_plan *plan, fm_layer *layers, const fm_kernels *k
         layers[l].n_out = specs[l].n_out;
         layers[l].activation = specs[l].activation;
         layers[l].use_bias = 1;
-        layers[l].kind = specs[l].kind, layers[l].source = -1, layers[l].epsilon = 1e-3, layers[l].momentum = 0.9;
+        layers[l].kind = specs[l].kind, layers[l].source = -1;
+        for (int i = 0; i < FM_MOST_SETTINGS; i++) layers[l].settings[i] = fm_layers[specs[l].kind].settings[i].start;
+        if (specs[l].kind == FM_batch_normalization_layer) layers[l].settings[1] = 0.9; /* the momentum: steps are few */
         layers[l].dropout = specs[l].dropout;
         for (int i = 0; i < FM_MOST_ARRAYS; i++) layers[l].learning_rate[i] = layers[l].weight_decay[i] = 1;
     }
@@ -97,7 +99,7 @@ static inline void describe(fm_plan *plan, fm_layer *layers, const fm_kernels *k
 static inline void draw_weights(fm_plan *plan)
 {
     for (int l = 0; l < plan->layer_count; l++)
-        if (plan->layers[l].kind == FM_dense_layer) fm_plan_initialize(plan, l, l & 1, 0.3, 99);
+        if (plan->layers[l].kind == FM_dense_layer) fm_plan_initialize(plan, l, 0, l & 1, 0.3, 99);
 }
 
 #endif

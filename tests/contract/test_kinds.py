@@ -14,8 +14,8 @@ LOSS = "sparse_categorical_crossentropy"
 
 
 def nodes_of(kind, width=13):
-    """A network around one layer of a kind, which has an activation and a source where it adds."""
-    source = {"source": 0} if kind == "add" else {}
+    """A network around one layer of a kind, with an activation and, where it takes two inputs, a source."""
+    source = {"source": 0} if reference.KINDS[kind].two_inputs else {}
     return [
         {"kind": "dense", "units": width, "activation": "tanh"},
         {"kind": "dense", "units": width, "activation": "tanh"},

@@ -361,6 +361,7 @@ def test_bad_descriptions(make, error, message):
         (normalization("layer", epsilon=0.0), "epsilon"),
         (normalization("layer", epsilon=float("nan")), "epsilon"),
         (normalization("batch", momentum=1.1), "momentum"),
+        ({**normalization("layer"), "momentum": 0.5}, "'layer_normalization' has 'momentum'"),
         ({**normalization("batch"), "rate": 0.1}, "'rate'"),
     ],
 )

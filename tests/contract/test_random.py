@@ -82,10 +82,10 @@ def initialized(shape, layer, kind, scale, seed, dtype, isa):
     plan.set_weights([np.full_like(w, 5) for w in plan.get_weights()])
     plan.initialize(layer, kind, scale, seed)
     weights = plan.get_weights()
-    assert_same_bits(weights[2 * layer + 1], np.zeros(widths[-1], dtype), zeros=True)
-    for other in weights[: 2 * layer]:
+    drawn = weights.pop(2 * layer)
+    for other in weights:
         assert np.all(other == 5)
-    return weights[2 * layer]
+    return drawn
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -140,6 +140,17 @@ def test_layers_and_seeds_draw_apart(isa):
     assert len(np.unique(np.concatenate(drawn))) == 6 * 9
 
 
+def test_each_array_of_a_layer_draws_its_own(isa, dtype):
+    plan = _kernels.Plan(3, [(21, "tanh", 0.0, True, 0.0)], dtype=dtype.name, isa=isa)
+    plan.initialize(0, "uniform", 0.5, 7, 1)
+    W, b = plan.get_weights()
+    assert_same_bits(b, reference.uniform_weights(7, 0, (21,), 0.5, 1).astype(dtype))
+    assert not W.any() and len(np.unique(b)) == 21
+    plan.initialize(0, "uniform", 0.5, 7)
+    assert_same_bits(plan.get_weights()[1], b)
+    assert not np.isin(plan.get_weights()[0], b).any()
+
+
 def test_initialize_refuses_what_it_cannot_do(isa):
     plan = _kernels.Plan(2, [(2, "tanh", 0.0, True, 0.0)], isa=isa)
     plan.initialize(0, "normal", 1.0, 0)
@@ -151,6 +162,8 @@ def test_initialize_refuses_what_it_cannot_do(isa):
         (0, "normal", 1.0, -1),
         (0, "normal", 1.0, 2**64),
         (0, "normal", "wide", 0),
+        (0, "normal", 1.0, 0, 2),
+        (0, "normal", 1.0, 0, -1),
     ):
         with pytest.raises((ValueError, IndexError, OverflowError, TypeError)):
             plan.initialize(*arguments)

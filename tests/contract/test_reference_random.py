@@ -97,14 +97,17 @@ def test_weights_are_distributed_as_named():
     assert (np.abs(normal) < 4).mean() == pytest.approx(0.9545, abs=0.01)
 
 
-def test_initialize_fills_one_layer():
+def test_initialize_fills_one_array():
     made = network("tanh", "identity")
     before = made.get_weights()
     made.initialize(1, "uniform", 0.25, 6)
     after = made.get_weights()
     np.testing.assert_array_equal(after[0], before[0])
     np.testing.assert_array_equal(after[2], reference.uniform_weights(6, 1, (6, 3), 0.25))
-    np.testing.assert_array_equal(after[3], np.zeros(3))
+    np.testing.assert_array_equal(after[3], before[3])
+    made.initialize(1, "normal", 0.25, 6, 1)
+    np.testing.assert_array_equal(made.get_weights()[3], reference.normal_weights(6, 1, (3,), 0.25, 1))
+    np.testing.assert_array_equal(made.get_weights()[2], after[2])
     narrow = Plan(4, [(3, "identity", 0.0, True, 0.0)])
     narrow.initialize(0, "normal", 1.0, 6)
     expected = reference.normal_weights(6, 0, (4, 3), 1.0).astype(np.float32)

@@ -44,7 +44,7 @@ enum {
 };
 
 enum {
-#define LAYER(kind) FM_##kind##_layer,
+#define LAYER(kind, traits, kernels, settings) FM_##kind##_layer,
 #include "layers.def"
 #undef LAYER
     FM_LAYERS
@@ -59,16 +59,21 @@ enum {
 
 enum { FM_NOTHING, FM_MOMENTUM, FM_CORRECTION, FM_RECTIFICATION, FM_NESTEROV }; /* what an optimizer needs: optimizers.def */
 enum { FM_MOST_SLOTS = 3 };
+enum { FM_OWN_WIDTH = 1, FM_TWO_INPUTS = 2 };      /* traits of a kind of layer: layers.def */
+enum { FM_MOST_SETTINGS = 4 };
 #define FM_HUGE 1e30 /* as a bound of a parameter: both types hold it, and its product with a number of usual size */
 
 /* What the registry knows of each name, in the order of the numbers above. */
 typedef struct { const char *name; int from_z, row; double parameter, least, most; } fm_activation_info;
 typedef struct { const char *name; int link, label; double parameter; int outputs; } fm_loss_info; /* link -1: any */
 typedef struct { const char *name; int slots, needs; } fm_optimizer_info;
+typedef struct { const char *name; double start, least, most; } fm_setting;
+typedef struct { const char *name; int traits; fm_setting settings[FM_MOST_SETTINGS]; } fm_layer_info; /* name NULL: no more */
 extern const fm_activation_info fm_activations[];
 extern const fm_loss_info fm_losses[];
 extern const fm_optimizer_info fm_optimizers[];
-extern const char *const fm_elementary_names[], *const fm_layer_names[];
+extern const fm_layer_info fm_layers[];
+extern const char *const fm_elementary_names[];
 
 enum { FM_FLOAT32, FM_FLOAT64, FM_UINT8 };
 
@@ -126,14 +131,14 @@ enum { FM_MOST_ARRAYS = 4 };
 
 typedef struct {
     int kind;                  /* of layers.def */
-    ptrdiff_t n_in, n_out;     /* but for a dense layer the same */
-    int source;                /* of an add: the layer whose output it adds to its input; else -1 */
+    ptrdiff_t n_in, n_out;     /* but for FM_OWN_WIDTH the same */
+    int source;                /* with FM_TWO_INPUTS the layer whose output is the second one; else -1 */
     int activation;
     double parameter;
     double dropout;            /* of this layer's input */
     int use_bias;              /* of a dense layer */
     int frozen;                /* training leaves its arrays alone */
-    double epsilon, momentum;  /* of a normalisation: added to the variance; of the moving statistics */
+    double settings[FM_MOST_SETTINGS]; /* the kind's own numbers, in the order of layers.def */
     double learning_rate[FM_MOST_ARRAYS], weight_decay[FM_MOST_ARRAYS]; /* factors of each array */
     fm_array arrays[FM_MOST_ARRAYS]; /* in order; made with the plan */
     int array_count;
@@ -182,7 +187,7 @@ void fm_plan_clear(fm_plan *);
 void fm_plan_pack(const fm_plan *, void *vector, const fm_array *, const void *values);
 void fm_plan_unpack(const fm_plan *, const void *vector, const fm_array *, void *values);
 /* Weights uniform in [-scale, scale) or normal with that deviation; the bias zero. */
-int fm_plan_initialize(fm_plan *, int layer, int normal, double scale, uint64_t seed);
+int fm_plan_initialize(fm_plan *, int layer, int array, int normal, double scale, uint64_t seed);
 
 /* The sum of the squared weights of all dense layers, biases left out. */
 double fm_plan_squares(const fm_plan *);

@@ -54,17 +54,17 @@ static double unit_interval(const uint32_t words[2])
     return ((words[0] >> 5) * 67108864.0 + (words[1] >> 6)) * 0x1p-53;
 }
 
-double fm_uniform(uint64_t seed, uint32_t layer, uint64_t element)
+double fm_uniform(uint64_t seed, uint32_t layer, uint32_t array, uint64_t element)
 {
     uint32_t words[4];
-    draw(words, seed, element / 2, 0, FM_WEIGHTS | layer << 8);
+    draw(words, seed, element / 2, array, FM_WEIGHTS | layer << 8);
     return unit_interval(words + 2 * (element % 2));
 }
 
-double fm_normal(uint64_t seed, uint32_t layer, uint64_t element)
+double fm_normal(uint64_t seed, uint32_t layer, uint32_t array, uint64_t element)
 {
     uint32_t words[4];
-    draw(words, seed, element, 0, FM_WEIGHTS | layer << 8);
+    draw(words, seed, element, array, FM_WEIGHTS | layer << 8);
     const double u1 = unit_interval(words), u2 = unit_interval(words + 2);
     return __builtin_sqrt(-2 * fm_logarithm(1 - u1)) * fm_cosine(6.283185307179586 * u2);
 }

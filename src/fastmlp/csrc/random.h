@@ -24,8 +24,8 @@ int fm_shuffle(int64_t *order, ptrdiff_t n, uint64_t seed, uint32_t epoch);
 
 /* The element'th number of a layer's weights: uniform in [0, 1), or normal with mean 0 and deviation 1 (Box and Muller:
    sqrt(-2 log(1 - u1)) cos(2 pi u2)). */
-double fm_uniform(uint64_t seed, uint32_t layer, uint64_t element);
-double fm_normal(uint64_t seed, uint32_t layer, uint64_t element);
+double fm_uniform(uint64_t seed, uint32_t layer, uint32_t array, uint64_t element);
+double fm_normal(uint64_t seed, uint32_t layer, uint32_t array, uint64_t element);
 
 double fm_logarithm(double x); /* of a normal x > 0; within 1 ulp */
 double fm_cosine(double x);    /* |x| <= 2 pi; within 1 ulp */

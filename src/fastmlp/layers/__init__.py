@@ -1,38 +1,42 @@
-"""Layers as descriptions: frozen dataclasses with sizes and names, checked when they are made, no arithmetic.
+"""Layers of a network: frozen descriptions, checked when they are made; a file a kind, no arithmetic.
 
-A network is the width of its input and then layers; a width alone stands for a `Dense` layer:
+A network is the width of its input and then layers; a width alone stands for a dense layer.
 
->>> from fastmlp import Dense, Dropout, Network, Rescaling
->>> net = Network([784, Rescaling(1 / 255), Dense(100, "relu"), Dropout(0.2), Dense(10, "softmax")], seed=0)
+>>> from fastmlp import Dense, Network
+>>> net = Network([784, Dense(100, "relu"), Dense(10, "softmax")])
 >>> net.layer_sizes
 (784, 100, 10)
 
-A kind of layer is a file here, a line in `chain.LAYERS`, and its arithmetic in csrc/plan/layers and
-`fastmlp.reference.layers`.
+A kind of layer that the engine has, `layers.def` says which, is in the file of its name here; files that
+`_LOWERED` names have those that become parts of others.  What a file has in its ``__all__`` is public here
+and in `fastmlp`.
 """
 
 from __future__ import annotations
 
-from .activation import Activation, Dropout
-from .base import ActivationName, Layer, short_activation
-from .dense import Dense
-from .input import Rescaling, Standardize
-from .normalization import BatchNormalization, LayerNormalization
-from .scale import Scale
-from .skip import Add, Residual
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "Activation",
-    "ActivationName",
-    "Add",
-    "BatchNormalization",
-    "Dense",
-    "Dropout",
-    "Layer",
-    "LayerNormalization",
-    "Rescaling",
-    "Residual",
-    "Scale",
-    "Standardize",
-    "short_activation",
-]
+from .. import registry
+from .base import ActivationName as ActivationName
+from .base import Layer as Layer
+from .base import short_activation as short_activation
+
+if TYPE_CHECKING:  # names that type checkers know
+    from .activation import *
+    from .add import *
+    from .batch_normalization import *
+    from .dense import *
+    from .input import *
+    from .layer_normalization import *
+    from .scale import *
+
+_LOWERED = ("activation", "input")
+
+PUBLIC: list[str] = []
+for _name in (*registry.LAYER_KINDS, *_LOWERED):
+    _file = import_module(f".{_name}", __name__)
+    PUBLIC += _file.__all__
+    globals().update({name: getattr(_file, name) for name in _file.__all__})
+if not TYPE_CHECKING:
+    __all__ = PUBLIC

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from .. import validation
 from .base import ActivationName, Layer, activation_words, named, set_field, short_repr
 
+__all__ = ["Activation", "Dropout"]
+
 
 @dataclass(frozen=True)
 class Activation(Layer):

@@ -15,8 +15,13 @@ ActivationName = str | tuple[str, float]
 Factors = float | Mapping[str, float]
 
 
+LAYERS: dict[str, type[Any]] = {}  # every kind, by its name
+
+
 class Layer:
     """Base of all layers: frozen dataclasses, checked when they are made, no arithmetic.
+
+    A subclass is in the registry `LAYERS`, unless it says ``abstract=True``, as do bases.
 
     Attributes
     ----------
@@ -26,11 +31,19 @@ class Layer:
         Whether an `Activation` may stand directly after it.
     leads : bool
         Whether it belongs directly after the input's width.
+    composite : bool
+        Whether it stands for other layers: see `expanded`.
     """
 
     kind: ClassVar[str] = ""
     takes_activation: ClassVar[bool] = False
     leads: ClassVar[bool] = False
+    composite: ClassVar[bool] = False
+
+    def __init_subclass__(cls, abstract: bool = False) -> None:
+        super().__init_subclass__()
+        if not abstract:
+            LAYERS.setdefault(cls.__name__, cls)
 
     def width(self, n_in: int) -> int:
         """Numbers of a row that come out."""
@@ -43,6 +56,22 @@ class Layer:
     def spec(self, n_in: int) -> dict[str, Any]:
         """What a Plan is told of it, beside its kind: see `reference.layers.NODE`."""
         return {}
+
+    def starts(self, n_in: int) -> dict[str, tuple[str, float]]:
+        """How arrays are drawn, "uniform" or "normal" and the scale, by name; others as their kind says."""
+        return {}
+
+    def shown(self) -> Layer:
+        """What `repr` of a network shows: without choices that are the network's default."""
+        return self
+
+    def second_input(self) -> int | None:
+        """The place of a layer whose output it reads beside the one before it."""
+        return None
+
+    def expanded(self, place: int) -> Sequence[Any]:
+        """The layers, or widths, that a composite one stands for; `place` layers stand before it."""
+        raise NotImplementedError
 
     def words(self) -> str:
         """Its name in the table of `Network.summary`: "dense, relu"."""
@@ -63,7 +92,7 @@ def trained_field(default: Any) -> Any:
     return dataclasses.field(default=default, kw_only=True, metadata={"optional": True})
 
 
-class Trained(Layer):
+class Trained(Layer, abstract=True):
     """A layer with arrays: `trainable`, and factors of the optimizer's learning rate and weight decay."""
 
     trainable: bool
@@ -88,9 +117,12 @@ class Trained(Layer):
 
     def _array_names(self) -> tuple[str, ...]:
         """Those that gradients move."""
-        raise NotImplementedError
+        return tuple(self.arrays(1))
 
-    def training(self, n_in: int) -> dict[str, Any]:
+    def spec(self, n_in: int) -> dict[str, Any]:
+        return self._training(n_in)
+
+    def _training(self, n_in: int) -> dict[str, Any]:
         """The part of `spec` that says how it is trained."""
         found: dict[str, Any] = {"trainable": self.trainable}
         for name in ("learning_rate", "weight_decay"):

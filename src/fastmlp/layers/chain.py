@@ -11,22 +11,9 @@ from .. import initializers, registry, validation
 from ..errors import listed, unknown
 from ..initializers import Initializer
 from .activation import Activation, Dropout
-from .base import ActivationName, Layer, named
+from .base import LAYERS, ActivationName, Layer, named
 from .dense import Dense
-from .input import Rescaling, Standardize
 from .lowering import Node, nodes_of
-from .normalization import BatchNormalization, LayerNormalization
-from .scale import Scale
-from .skip import Add, Residual
-
-# By name, as files have them; Residual becomes other layers.
-LAYERS: dict[str, type[Any]] = {
-    cls.__name__: cls
-    for cls in (
-        Dense, Dropout, Rescaling, Standardize, BatchNormalization, LayerNormalization, Activation, Scale,
-        Add,
-    )
-}  # fmt: skip
 
 
 def resolve(
@@ -58,28 +45,21 @@ def _layer(value: object, argument: str) -> Layer:
     try:
         return Dense(validation.integer(value, argument, 1, validation.MAX_UNITS))
     except TypeError:
-        known = listed([*LAYERS, Residual.__name__])
-        raise TypeError(f"{argument} is {value!r}, expected a width or one of {known}") from None
+        raise TypeError(f"{argument} is {value!r}, expected a width or one of {listed(LAYERS)}") from None
 
 
 def _expanded(layers: Sequence[Layer], before: int = 0) -> list[Layer]:
-    """With each Residual written out; `before` layers stand before these."""
+    """With each composite layer written out; `before` layers stand before these."""
     found: list[Layer] = []
     for layer in layers:
-        if not isinstance(layer, Residual):
+        if not layer.composite:
             found.append(layer)
             continue
         place = before + len(found)
-        inside = [_layer(item, f"layers[{i}] of a Residual") for i, item in enumerate(layer.layers)]
+        name = type(layer).__name__
+        inside = [_layer(item, f"layers[{i}] of a {name}") for i, item in enumerate(layer.expanded(place))]
         found += _expanded(inside, place)
-        found.append(_added(place, layer))
     return found
-
-
-def _added(place: int, layer: Residual) -> Add:
-    if place < 1:
-        raise ValueError(f"layers[1] is {layer!r}, expected a layer before it, whose output it adds")
-    return Add(place)
 
 
 def _check_order(layers: Sequence[Layer]) -> None:
@@ -181,7 +161,8 @@ def from_config(config: dict[str, Any]) -> Layer:
     """The layer of a dict made by `Layer.to_config`."""
     fields = dict(config)
     name = fields.pop("type")
-    if name not in LAYERS:
-        raise unknown("layer", name, LAYERS)
+    known = [key for key, cls in LAYERS.items() if not cls.composite]
+    if name not in known:
+        raise unknown("layer", name, known)
     layer: Layer = LAYERS[name](**fields)
     return layer

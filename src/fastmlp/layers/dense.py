@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, ClassVar
 
 from .. import initializers, registry, validation
@@ -17,6 +17,8 @@ from .base import (
     short_repr,
     trained_field,
 )
+
+__all__ = ["Dense"]
 
 
 @dataclass(frozen=True)
@@ -81,13 +83,17 @@ class Dense(Trained):
         bias = {"b": (self.units,)} if self.use_bias else {}
         return {"W": (n_in, self.units), **bias}
 
-    def _array_names(self) -> tuple[str, ...]:
-        return ("W", "b") if self.use_bias else ("W",)
-
     def spec(self, n_in: int) -> dict[str, Any]:
         name, parameter = registry.resolve_activation(self.activation)
         own = {"units": self.units, "activation": name, "parameter": parameter, "use_bias": self.use_bias}
-        return {**own, **self.training(n_in)}
+        return {**own, **super().spec(n_in)}
+
+    def starts(self, n_in: int) -> dict[str, tuple[str, float]]:
+        assert self.initializer is not None
+        return {"W": initializers.distribution(self.initializer, n_in, self.units)}
+
+    def shown(self) -> Dense:
+        return replace(self, initializer=None) if self.initializer == initializers.DEFAULT else self
 
     def words(self) -> str:
         assert self.activation is not None

@@ -10,8 +10,10 @@ import numpy as np
 from .. import validation
 from .base import Array, Layer, set_field, short_repr
 
+__all__ = ["Rescaling", "Standardize"]
 
-class Preprocessing(Layer):
+
+class Preprocessing(Layer, abstract=True):
     """A layer that stands directly after the input's width: (x - shift) / divisor."""
 
     leads: ClassVar[bool] = True

@@ -16,7 +16,6 @@ from .. import registry
 from .activation import Activation, Dropout
 from .base import Array, Layer
 from .input import Preprocessing
-from .skip import Add
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class Node:
     n_in: int
     activation: tuple[str, float]
     dropout: float  # of its input
-    source: int = -1  # the number of the node that an Add adds
+    source: int = -1  # the number of the node whose output is its second input
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -64,20 +63,23 @@ def nodes_of(n_in: int, layers: Sequence[Layer]) -> list[Node]:
         elif layer.kind:
             own = layer.spec(width)
             activation = own.get("activation", "identity"), own.get("parameter", 0.0)
-            source = _source(layer, place, owner, found, width) if isinstance(layer, Add) else -1
+            source = _source(layer, place, owner, found, width)
             found.append(Node(layer, width, activation, rate, source))
             owner[place] = len(found) - 1
             rate, width = 0.0, layer.width(width)
     return found
 
 
-def _source(layer: Add, place: int, owner: dict[int, int], found: Sequence[Node], width: int) -> int:
-    if layer.from_layer not in owner:
+def _source(layer: Layer, place: int, owner: dict[int, int], found: Sequence[Node], width: int) -> int:
+    second = layer.second_input()
+    if second is None:
+        return -1
+    if second not in owner:
         known = ", ".join(map(str, owner)) or "none"
         raise ValueError(
             f"layers[{place}] is {layer!r}, expected the place of an earlier layer's output, one of {known}"
         )
-    source = owner[layer.from_layer]
+    source = owner[second]
     node = found[source]
     if node.layer.width(node.n_in) != width:
         came = node.layer.width(node.n_in)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from .base import Factors, Trained, short_repr, trained_field
+
+__all__ = ["Scale"]
 
 
 @dataclass(frozen=True)
@@ -49,9 +51,3 @@ class Scale(Trained):
 
     def arrays(self, n_in: int) -> dict[str, tuple[int, ...]]:
         return {"s": (n_in,)}
-
-    def _array_names(self) -> tuple[str, ...]:
-        return ("s",)
-
-    def spec(self, n_in: int) -> dict[str, Any]:
-        return self.training(n_in)

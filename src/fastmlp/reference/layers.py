@@ -18,11 +18,11 @@ from .optimizers import flush
 Node = Mapping[str, Any]
 Arrays = Sequence[Array]
 
-# What a node may say beside its kind, and what it says if it does not; units of a layer that is not dense are
-# those before it.
+# What a node may say beside its kind and that kind's own settings, and what it says if it does not; units of
+# a layer whose kind has no width of its own are those before it.
 NODE: dict[str, Any] = {
     "units": None, "activation": "identity", "parameter": 0.0, "dropout": 0.0, "use_bias": True, "source": -1,
-    "trainable": True, "epsilon": 1e-3, "momentum": 0.99, "learning_rate": {}, "weight_decay": {},
+    "trainable": True, "learning_rate": {}, "weight_decay": {},
 }  # fmt: skip
 
 
@@ -35,10 +35,14 @@ def node_of(layer: Any, n_in: int) -> dict[str, Any]:
     if not isinstance(layer, dict):
         keys = ("units", "activation", "parameter", "use_bias", "dropout")
         layer = dict(zip(keys, layer, strict=True), kind="dense")
-    unknown = set(layer) - set(NODE) - {"kind"}
+    if layer["kind"] not in KINDS:
+        raise ValueError(f"kind {layer['kind']!r} is unknown, expected one of {', '.join(KINDS)}.")
+    settings = {name: setting.default for name, setting in KINDS[layer["kind"]].settings.items()}
+    known = {"kind": layer["kind"], **NODE, **settings}
+    unknown = set(layer) - set(known)
     if unknown:
-        raise ValueError(f"a node has {min(unknown)!r}, expected kind and some of {', '.join(NODE)}.")
-    node = {**NODE, **layer}
+        raise ValueError(f"a node has {min(unknown)!r}, expected some of {', '.join(known)}.")
+    node = {**known, **layer}
     return {**node, "units": n_in} if node["units"] is None else node
 
 
@@ -49,6 +53,14 @@ class ArrayKind(NamedTuple):
     start: float = 0.0  # what its elements begin as
     decays: bool = False  # whether penalties act on it
     moves: bool = True  # whether its gradient moves it
+
+
+class Setting(NamedTuple):
+    """One of a kind's own numbers."""
+
+    default: float
+    least: float
+    most: float
 
 
 class LayerKind(NamedTuple):
@@ -63,11 +75,23 @@ class LayerKind(NamedTuple):
         taken are the statistics of a normalisation, mean and variance.
     backward : callable
         ``dx, *gradients = backward(dz, x, arrays, node, taken, training)``, a gradient for each array.
+    after_step : callable, optional
+        ``after_step(arrays, node, taken)`` after each training step.
+    own_width : bool
+        Whether the width of the output need not be that of the input.
+    two_inputs : bool
+        Whether the node has a source.
+    settings : mapping
+        The kind's own numbers, a `Setting` by name.
     """
 
     arrays: Callable[[Node, int], dict[str, ArrayKind]]
     forward: Callable[[Array, Arrays, Node, Any, bool], list[Array]]
     backward: Callable[[Array, Array, Arrays, Node, Arrays, bool], list[Array]]
+    after_step: Callable[[Arrays, Node, Arrays], None] | None = None
+    own_width: bool = False
+    two_inputs: bool = False
+    settings: Mapping[str, Setting] = {}
 
 
 # Dense: z = x @ W + b
@@ -131,6 +155,14 @@ def _batch_backward(
     return _normalization_backward(dz, x, arrays, node, taken, 0 if of_batch else None)
 
 
+def _move_statistics(arrays: Arrays, node: Node, taken: Arrays) -> None:
+    """moving = momentum * moving + (1 - momentum) * batch"""
+    if not node["trainable"]:
+        return
+    for moving, batch in zip(arrays[2:], taken, strict=True):
+        moving[...] = node["momentum"] * moving + (1 - node["momentum"]) * batch[0]
+
+
 def _layer_backward(
     dz: Array, x: Array, arrays: Arrays, node: Node, taken: Arrays, training: bool
 ) -> list[Array]:
@@ -167,10 +199,16 @@ def _add_backward(
     return [dz]
 
 
+_EPSILON = Setting(1e-3, 1e-30, np.inf)  # of a variance
 KINDS: dict[str, LayerKind] = {
-    "dense": LayerKind(_dense_arrays, _dense, _dense_backward),
-    "batch_normalization": LayerKind(_batch_arrays, _batch, _batch_backward),
-    "layer_normalization": LayerKind(_gamma_and_beta, _layer, _layer_backward),
+    "dense": LayerKind(_dense_arrays, _dense, _dense_backward, own_width=True),
+    "batch_normalization": LayerKind(
+        _batch_arrays, _batch, _batch_backward, _move_statistics,
+        settings={"epsilon": _EPSILON, "momentum": Setting(0.99, 0.0, 1.0)},
+    ),
+    "layer_normalization": LayerKind(
+        _gamma_and_beta, _layer, _layer_backward, settings={"epsilon": _EPSILON}
+    ),
     "scale": LayerKind(_scale_arrays, _scale, _scale_backward),
-    "add": LayerKind(lambda node, n_in: {}, _add, _add_backward),
-}
+    "add": LayerKind(lambda node, n_in: {}, _add, _add_backward, two_inputs=True),
+}  # fmt: skip

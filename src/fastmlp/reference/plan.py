@@ -41,8 +41,8 @@ class Plan:
     layers : sequence of dict
         Nodes: each layer's kind, one of `layers.KINDS`, and some of the keys of `layers.NODE`: its units
         (n_in of what is not dense), activation and the activation's parameter, the rate in [0, 1) at which
-        training drops units of the layer's *input*, use_bias, trainable, epsilon and momentum of a
-        normalisation, the number of an add's source, and factors of the learning rate and of penalties by
+        training drops units of the layer's *input*, use_bias, trainable, the number of
+        an add's source, the kind's own settings, and factors of the learning rate and of penalties by
         name of an array.  A dense one may be the tuple (units, activation, parameter, use_bias, dropout).
     dtype : {"float32", "float64"}
     input_shift, input_divisor : array_like of shape (n_in,), optional
@@ -104,7 +104,6 @@ class Plan:
         self._kinds: list[dict[str, ArrayKind]] = []
         for layer in layers:
             nodes.append(node_of(layer, width))
-            _known("kind", nodes[-1]["kind"], KINDS)
             self._kinds.append(KINDS[nodes[-1]["kind"]].arrays(nodes[-1], width))
             width = nodes[-1]["units"]
         self.layers: tuple[dict[str, Any], ...] = tuple(nodes)
@@ -141,17 +140,20 @@ class Plan:
         _known("activation", node["activation"], ACTIVATIONS)
         if ACTIVATIONS[node["activation"]].saved == "row" and number < len(self.layers) - 1:
             raise ValueError(f"{where} is not the last, so it cannot have {node['activation']!r}.")
-        if node["kind"] != "dense" and node["units"] != n_in:
-            raise ValueError(f"{where} is no dense layer, so it must have as many outputs as inputs.")
+        kind = KINDS[node["kind"]]
+        if not kind.own_width and node["units"] != n_in:
+            raise ValueError(f"{where}, {node['kind']}, must have as many outputs as inputs.")
         if not 0 <= node["dropout"] < 1:
             raise ValueError(f"{where} must have a dropout rate in [0, 1), got {node['dropout']}.")
-        adds = node["kind"] == "add"
-        if adds and not (
+        for name, (_, least, most) in kind.settings.items():
+            if not least <= node[name] <= most:
+                raise ValueError(f"{name} of {where} must be {least:g} to {most:g}, got {node[name]}.")
+        if kind.two_inputs and not (
             0 <= node["source"] < number and self.layers[node["source"]]["units"] == node["units"]
         ):
             raise ValueError(f"{where} adds layer {node['source']}, which must come before and be as wide.")
-        if not adds and node["source"] != -1:
-            raise ValueError(f"{where} has a source, which only an add has.")
+        if not kind.two_inputs and node["source"] != -1:
+            raise ValueError(f"{where} has a source, which only a kind with two inputs has.")
         for key in ("learning_rate", "weight_decay"):
             for name in node[key]:
                 _known(f"{key} of {where} for array", name, self._kinds[number])
@@ -182,14 +184,12 @@ class Plan:
         """Takes the values of a list like `get_weights`'; ValueError, and no change, if shapes differ."""
         _copy_all(self._parameters(), weights, "weights")
 
-    def initialize(self, layer: int, kind: str, scale: float, seed: int) -> None:
-        """Draws a layer's weights, "uniform" in [-scale, scale) or "normal" of that deviation; zeroes b."""
+    def initialize(self, layer: int, kind: str, scale: float, seed: int, array: int = 0) -> None:
+        """Draws one array of a layer, "uniform" in [-scale, scale) or "normal" of that deviation."""
         draw = {"uniform": uniform_weights, "normal": normal_weights}
         _known("kind", kind, draw)
-        w, *bias = self._arrays[layer]
-        w[...] = draw[kind](seed, layer, w.shape, scale)
-        for b in bias:
-            b[...] = 0
+        w = self._arrays[layer][array]
+        w[...] = draw[kind](seed, layer, w.shape, scale, array)
 
     # Forward
 
@@ -413,12 +413,11 @@ class Plan:
             )  # fmt: skip
         self._moment = now
 
-    def _move_statistics(self, traces: Sequence[_Trace]) -> None:
-        """moving = momentum * moving + (1 - momentum) * batch"""
+    def _after_step(self, traces: Sequence[_Trace]) -> None:
+        """What kinds move beside their arrays' gradients."""
         for node, arrays, trace in zip(self.layers, self._arrays, traces, strict=True):
-            if node["kind"] == "batch_normalization" and node["trainable"]:
-                for moving, batch in zip(arrays[2:], trace.taken, strict=True):
-                    moving[...] = node["momentum"] * moving + (1 - node["momentum"]) * batch[0]
+            if after_step := KINDS[node["kind"]].after_step:
+                after_step(arrays, node, trace.taken)
 
     @property
     def step(self) -> int:
@@ -447,7 +446,7 @@ class Plan:
         traces, self._last = self._last, None
         dz = self._from_outside(traces[-1], output_gradient)
         self._update(self._backward(traces, dz, training=True)[0], learning_rate, l2, weight_decay)
-        self._move_statistics(traces)
+        self._after_step(traces)
 
     @contextmanager
     def changing(self, nested: bool = True) -> Iterator[None]:

@@ -8,6 +8,8 @@ purpose, with the layer's number above it.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -80,22 +82,22 @@ def shuffled(seed: int, epoch: int, n: int) -> NDArray[np.int64]:
     return np.array(order, dtype=np.int64)
 
 
-def uniform_weights(seed: int, layer: int, shape: tuple[int, int], scale: float) -> Array:
-    """float64 weights of the given shape, uniform in [-scale, scale); two words each.
+def uniform_weights(seed: int, layer: int, shape: tuple[int, ...], scale: float, array: int = 0) -> Array:
+    """float64 numbers for one array of a layer, uniform in [-scale, scale); two words each.
 
     >>> w = uniform_weights(seed=0, layer=0, shape=(100, 100), scale=0.5)
     >>> bool(w.min() >= -0.5), bool(w.max() < 0.5)
     (True, True)
     """
-    count = shape[0] * shape[1]
+    count = math.prod(shape)
     c0 = np.arange((count + 1) // 2)  # each counter has the words of two weights
-    words = _words(seed, c0, c0 >> 32, 0, WEIGHTS | layer << 8).reshape(-1, 2)[:count]
+    words = _words(seed, c0, c0 >> 32, array, WEIGHTS | layer << 8).reshape(-1, 2)[:count]
     low, high = -scale, scale
     return (low + (high - low) * _uniform(words[:, 0], words[:, 1])).reshape(shape)
 
 
-def normal_weights(seed: int, layer: int, shape: tuple[int, int], scale: float) -> Array:
-    """float64 weights of the given shape, normal with mean 0 and deviation `scale`; four words each.
+def normal_weights(seed: int, layer: int, shape: tuple[int, ...], scale: float, array: int = 0) -> Array:
+    """float64 numbers for one array of a layer, normal with mean 0 and deviation `scale`; four words each.
 
     Box and Muller 1958: a radius sqrt(-2 log(u1)) and an angle 2 pi u2 make a normal number.
 
@@ -103,8 +105,8 @@ def normal_weights(seed: int, layer: int, shape: tuple[int, int], scale: float) 
     >>> f"{w.std():.4f}"
     '0.0010'
     """
-    c0 = np.arange(shape[0] * shape[1])
-    words = _words(seed, c0, c0 >> 32, 0, WEIGHTS | layer << 8)
+    c0 = np.arange(math.prod(shape))
+    words = _words(seed, c0, c0 >> 32, array, WEIGHTS | layer << 8)
     u1, u2 = _uniform(words[:, 0], words[:, 1]), _uniform(words[:, 2], words[:, 3])
     z = np.sqrt(-2 * np.log(1 - u1)) * cosine(2 * np.pi * u2)  # 1 - u1 is never 0
     return (scale * z).reshape(shape)

@@ -180,7 +180,7 @@ class Run:
         rate = float(self._rates[self.epoch, self.batch])
         l2, decay = self._of_step(self._l2), self._of_step(self._decay)
         plan._update(plan._backward(traces, dz, training=True)[0], rate, l2, decay)
-        plan._move_statistics(traces)
+        plan._after_step(traces)
         if not _finite(plan):
             plan.set_weights(before[0])
             plan.set_state(before[1])

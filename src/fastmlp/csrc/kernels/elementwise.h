@@ -54,6 +54,11 @@ INLINE void map_backward(real *dz, const real *da, const real *saved, ptrdiff_t 
 #include "elementary.def"
 #undef ELEMENTARY
 
+static void add(real *out, const real *a, const real *b, ptrdiff_t count)
+{
+    for (ptrdiff_t i = 0; i < count; i += VW) vstore(out + i, vload(a + i) + vload(b + i));
+}
+
 static void multiply(real *out, const real *in, const real *factor, ptrdiff_t count)
 {
     for (ptrdiff_t i = 0; i < count; i += VW) vstore(out + i, vload(in + i) * vload(factor + i));

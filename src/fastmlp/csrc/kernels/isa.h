@@ -21,9 +21,12 @@ extern const fm_kernels KERNEL_TABLE; /* a dense layer looks its activation up *
 #include "gemm.h"
 #include "weight_gradient.h"
 #include "rowwise.h"
-#include "normalization.h"
-#include "scale.h"
+#include "columns.h"
 #include "losses.h"
+
+#define KERNELS /* of each kind of layer */
+#include "layers.def"
+#undef KERNELS
 
 #define ACTIVATION(name, saved, parameter, least, most) {name##_map, name##_map_backward},
 #define ROW_ACTIVATION(name)
@@ -37,13 +40,11 @@ const fm_kernels KERNEL_TABLE = {
     .input_gradient = input_gradient,
     .weight_gradient_units = weight_gradient_units,
     .weight_gradient = weight_gradient,
-    .norm_forward = norm_forward,
-    .norm_backward = norm_backward,
-    .norm_statistics = norm_statistics,
-    .norm_gradient = norm_gradient,
-    .scale_forward = scale_forward,
-    .scale_backward = scale_backward,
-    .scale_gradient = scale_gradient,
+    .layers = {
+#define LAYER(kind, traits, kernels, settings) kernels,
+#include "layers.def"
+#undef LAYER
+    },
     .add = add,
     .activations = {
 #include "activations.def"

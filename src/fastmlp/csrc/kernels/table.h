@@ -95,26 +95,35 @@ typedef struct {
     ptrdiff_t next_rows;          /* 0 for none */
 } weight_gradient_args;
 
-/* Rows of a normalisation layer; matrices (m, n) in panels. */
+enum { MOST_OWN = 4 };
+
+/* Rows of a layer; matrices in panels, (m, k) going in and (m, n) coming out. */
 typedef struct {
-    int by_row;                   /* layer normalisation: statistics of each row, else of each column */
-    ptrdiff_t batch;              /* rows that the columns' statistics are of; 0 where they are fixed */
     const real *x;
     ptrdiff_t x_panel;
     real *z;
     ptrdiff_t z_panel;
-    const real *d;                /* the gradient with respect to z, padding zero */
+    const real *d;                /* with respect to z; padding zero */
     ptrdiff_t d_panel;
     real *dx;                     /* padding zero */
     ptrdiff_t dx_panel;
-    const real *gamma, *beta;     /* (n,) padded */
-    real *mean;                   /* (n,) padded; by row (m,) */
-    real *variance;               /* by column: (n,) padded */
-    real *inverse;                /* by row: (m,), 1 / deviation; NULL: neither it nor the mean is kept */
-    const real *d_gamma, *d_beta; /* (n,) padded, over the whole batch; by column alone */
-    ptrdiff_t m, n;
-    real epsilon;
-} norm_args;
+    const real *arrays[FM_MOST_ARRAYS]; /* as the parameters hold them */
+    real *own[MOST_OWN];          /* the kind's own buffers; NULL in prediction */
+    const double *settings;       /* the kind's own numbers */
+    ptrdiff_t batch;              /* rows of the whole batch */
+    ptrdiff_t m, k, n;
+} layer_args;
+
+/* A panel of the gradient of each array, as of a vector with one element a column. */
+typedef real layer_sums[FM_MOST_ARRAYS][L];
+
+/* What a kind of layer computes with vectors; NULL where its layer_kind does not ask. */
+typedef struct {
+    void (*forward)(const layer_args *);                     /* z */
+    void (*backward)(const layer_args *);                    /* dx */
+    void (*statistics)(const layer_args *, ptrdiff_t panel); /* of columns of the batch */
+    void (*sums)(const layer_args *, ptrdiff_t panel, layer_sums);
+} layer_kernels;
 
 /* A loss of at most L rows, in lines: output j of row r at p[j * L + r], and so in d; target j at y[j * L + r]. */
 typedef struct {
@@ -137,14 +146,7 @@ struct fm_kernels {
     void (*input_gradient)(const input_gradient_args *);
     ptrdiff_t (*weight_gradient_units)(const weight_gradient_args *);
     void (*weight_gradient)(const weight_gradient_args *, ptrdiff_t first, ptrdiff_t last);
-    void (*norm_forward)(const norm_args *);
-    void (*norm_backward)(const norm_args *);
-    void (*norm_statistics)(const norm_args *, ptrdiff_t panel); /* of columns */
-    void (*norm_gradient)(const norm_args *, ptrdiff_t panel, real *d_gamma, real *d_beta); /* (L,) each */
-    /* Of these norm_args the matrices and gamma count: z = x * gamma. */
-    void (*scale_forward)(const norm_args *);
-    void (*scale_backward)(const norm_args *);
-    void (*scale_gradient)(const norm_args *, ptrdiff_t panel, real *d_gamma); /* (L,) */
+    const layer_kernels *layers[FM_LAYERS];
     void (*add)(real *out, const real *a, const real *b, ptrdiff_t count); /* a multiple of L; out may be an input */
     /* Elementwise, any alignment; out may be an input. */
     struct {

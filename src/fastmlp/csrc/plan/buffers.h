@@ -71,7 +71,7 @@ static void stage_lay_out(training_stage *s, const fm_plan *plan, stage_arena *a
             b.d_lines = TAKE(real, lines * layer->n_out);
         }
         if (layer->kept >= 0) b.beside = TAKE(real, count_panels(layer->n_out) * panel);
-        if (kind_of(layer)->buffers) kind_of(layer)->buffers(&b, layer, arena, rows);
+        if (kind_of(layer)->buffers) kind_of(layer)->buffers(b.own, layer, arena, rows);
         if (arena->base) s->layers[l] = b;
     }
     s->targets = TAKE(real, padded(rows) * plan->n_out);

@@ -1,4 +1,4 @@
-/* What each kind of layer does: a file a kind in layers/, a line in layers.def. */
+/* What the plan asks of a kind of layer, and of its kernels: see layers.def. */
 
 /* Hands out parts of one allocation; with base 0 it only measures. */
 typedef struct { char *base; size_t used; } stage_arena;
@@ -31,7 +31,10 @@ typedef struct { ptrdiff_t share, shares, first, last; } gradient_part;
 typedef struct {
     int (*arrays)(const fm_layer *, fm_array *); /* describes them but for their places; returns how many */
     int takes_rows;            /* inputs that are not in panels */
-    void (*buffers)(stage_layer *, const fm_layer *, stage_arena *, ptrdiff_t rows); /* or NULL: none of its own */
+    int goes_by_lines;         /* whether lines.h knows it */
+    void (*buffers)(real **own, const fm_layer *, stage_arena *, ptrdiff_t rows); /* or NULL: none of its own */
+    /* What its kernels are told beside what all are, of rows from `first` on; or NULL.  A stage there is in training alone. */
+    void (*args)(layer_args *, const fm_plan *, int l, const training_stage *, ptrdiff_t first);
     void (*forward)(const fm_plan *, int l, const layer_pass *);
     /* Where a layer needs all rows of a batch before one can go on, what it does with a panel of columns before; or NULL. */
     void (*forward_columns)(const step_work *, int l, ptrdiff_t panel);
@@ -73,15 +76,76 @@ static void activate(const fm_plan *plan, int l, const layer_pass *pass)
                                                              pass->rows * L, (real)layer->parameter);
 }
 
-#include "layers/dense.h"
-#include "layers/normalization.h"
-#include "layers/batch_normalization.h"
-#include "layers/layer_normalization.h"
-#include "layers/scale.h"
-#include "layers/add.h"
+/* Kinds whose layer_kernels do all of it, and whose arrays have an element a column: KERNEL_LAYER stands for the rest. */
+
+static const layer_kernels *kernels_of(const fm_plan *plan, int l) { return plan->kernels->layers[plan->layers[l].kind]; }
+
+static layer_args args_of(const fm_plan *plan, int l, ptrdiff_t rows)
+{
+    const fm_layer *layer = &plan->layers[l];
+    layer_args g = {.m = rows, .k = layer->n_in, .n = layer->n_out, .settings = layer->settings};
+    for (int i = 0; i < layer->array_count; i++) g.arrays[i] = array_of(plan, l, i);
+    return g;
+}
+
+static void add_own(layer_args *g, const fm_plan *plan, int l, const training_stage *s, ptrdiff_t first)
+{
+    if (s) memcpy(g->own, s->layers[l].own, sizeof g->own);
+    if (kind_of(&plan->layers[l])->args) kind_of(&plan->layers[l])->args(g, plan, l, s, first);
+}
+
+/* Rows of the batch from `first` on, gradients included. */
+static layer_args args_of_stage(const step_work *w, int l, ptrdiff_t first, ptrdiff_t rows)
+{
+    const training_stage *s = w->stage;
+    layer_args g = args_of(w->plan, l, rows);
+    g.x = stage_input(s, l) + first * L, g.d = s->layers[l].d + first * L;
+    g.x_panel = g.d_panel = g.dx_panel = s->panel;
+    g.batch = w->rows;
+    add_own(&g, w->plan, l, s, first);
+    return g;
+}
+
+static void forward_by_kernel(const fm_plan *plan, int l, const layer_pass *pass)
+{
+    layer_args g = args_of(plan, l, pass->rows);
+    g.x = pass->x, g.x_panel = pass->x_panel, g.z = pass->z, g.z_panel = pass->panel;
+    add_own(&g, plan, l, pass->stage, pass->first);
+    kernels_of(plan, l)->forward(&g);
+    activate(plan, l, pass);
+}
+
+static void backward_by_kernel(const step_work *w, int l, ptrdiff_t first, ptrdiff_t rows, real *dx, real *turned)
+{
+    layer_args g = args_of_stage(w, l, first, rows);
+    (void)turned;
+    g.dx = dx;
+    kernels_of(w->plan, l)->backward(&g);
+}
+
+/* All of it is the first share's, over all rows at once. */
+static void gradient_by_kernel(const step_work *w, const gradient_sink *sink, int l, gradient_part part)
+{
+    const fm_layer *layer = &w->plan->layers[l];
+    const layer_args g = args_of_stage(w, l, 0, w->rows);
+    layer_sums sums __attribute__((aligned(64)));
+    if (part.share || part.last < w->rows) return;
+    for (ptrdiff_t p = 0; p < count_panels(g.n); p++) {
+        kernels_of(w->plan, l)->sums(&g, p, sums);
+        for (int i = 0; i < layer->array_count; i++)
+            if (layer->arrays[i].moves)
+                sink->take(sink, sums[i], layer->arrays[i].offset + p * L, L, layer->arrays[i].decays);
+    }
+}
+
+#define KERNEL_LAYER .forward = forward_by_kernel, .backward = backward_by_kernel, .gradient = gradient_by_kernel
+
+#define PLAN /* of each kind */
+#include "layers.def"
+#undef PLAN
 
 static const layer_kind *const layer_kinds[FM_LAYERS] = {
-#define LAYER(kind) &kind##_kind,
+#define LAYER(kind, traits, kernels, settings) &kind##_kind,
 #include "layers.def"
 #undef LAYER
 };

@@ -15,20 +15,19 @@ static void unpack(const fm_plan *plan, const void *vector, const fm_array *arra
 }
 
 /* Values are computed in float64 and rounded, so that both types start from the same weights. */
-static int initialize(fm_plan *plan, int l, int normal, double scale, uint64_t seed)
+static int initialize(fm_plan *plan, int l, int i, int normal, double scale, uint64_t seed)
 {
-    const fm_layer *layer = &plan->layers[l];
-    real *w = array_of(plan, l, 0);
-    for (ptrdiff_t i = 0; i < layer->n_in; i++) {
-        for (ptrdiff_t j = 0; j < layer->n_out; j++) {
-            const uint64_t element = (uint64_t)i * (uint64_t)layer->n_out + (uint64_t)j;
-            const double value = normal ? scale * fm_normal(seed, (uint32_t)l, element)
-                                        : -scale + (scale - -scale) * fm_uniform(seed, (uint32_t)l, element);
-            w[j / L * w_panel(layer->n_in) + i * L + j % L] = (real)value;
+    const fm_array *array = &plan->layers[l].arrays[i];
+    real *w = array_of(plan, l, i);
+    for (ptrdiff_t r = 0; r < array->rows; r++) {
+        for (ptrdiff_t j = 0; j < array->columns; j++) {
+            const uint64_t element = (uint64_t)r * (uint64_t)array->columns + (uint64_t)j;
+            const double value = normal ? scale * fm_normal(seed, (uint32_t)l, (uint32_t)i, element)
+                                        : -scale + (scale - -scale) * fm_uniform(seed, (uint32_t)l, (uint32_t)i, element);
+            w[j / L * (array->is_matrix ? w_panel(array->rows) : L) + r * L + j % L] = (real)value;
         }
         if (fm_interrupted()) return FM_INTERRUPTED;
     }
-    if (layer->use_bias) memset(array_of(plan, l, 1), 0, (size_t)padded(layer->n_out) * sizeof(real));
     return FM_OK;
 }
 
@@ -37,7 +36,7 @@ static int is_narrow(const fm_plan *plan)
 {
     int narrow = plan->n_in <= L && plan->layers[plan->layer_count - 1].activation != FM_log_softmax;
     for (int l = 0; l < plan->layer_count; l++)
-        narrow &= plan->layers[l].n_out <= L / 2 && plan->layers[l].kind == FM_dense_layer;
+        narrow &= plan->layers[l].n_out <= L / 2 && kind_of(&plan->layers[l])->goes_by_lines;
     return narrow;
 }
 
@@ -92,7 +91,8 @@ static double squares(const fm_plan *plan)
 static void initialize_arrays(fm_plan *plan)
 {
     for (int l = 0; l < plan->layer_count; l++)
-        for (int i = 0; i < plan->layers[l].array_count; i++)
-            for (ptrdiff_t j = 0; plan->layers[l].arrays[i].start != 0 && j < plan->layers[l].n_out; j++)
-                array_of(plan, l, i)[j] = (real)plan->layers[l].arrays[i].start;
+        for (int i = 0; i < plan->layers[l].array_count; i++) {
+            const fm_array *array = &plan->layers[l].arrays[i];
+            for (ptrdiff_t j = 0; array->start != 0 && j < array->columns; j++) array_of(plan, l, i)[j] = (real)array->start;
+        }
 }

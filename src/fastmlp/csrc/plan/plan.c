@@ -52,10 +52,16 @@ const char *const fm_elementary_names[] = {
 #undef ELEMENTARY
 };
 
-const char *const fm_layer_names[] = {
-#define LAYER(kind) #kind,
+const fm_layer_info fm_layers[] = {
+#define OWN_WIDTH FM_OWN_WIDTH
+#define TWO_INPUTS FM_TWO_INPUTS
+#define SETTING(name, start, least, most) {#name, start, least, most},
+#define LAYER(kind, traits, kernels, settings) {#kind, traits, {settings}},
 #include "layers.def"
 #undef LAYER
+#undef SETTING
+#undef OWN_WIDTH
+#undef TWO_INPUTS
 };
 
 static size_t real_size(const fm_plan *plan) { return plan->type == FM_FLOAT32 ? sizeof(float) : sizeof(double); }
@@ -160,10 +166,10 @@ void fm_plan_unpack(const fm_plan *plan, const void *vector, const fm_array *arr
     typed_plan(plan->type)->unpack(plan, vector, array, values);
 }
 
-int fm_plan_initialize(fm_plan *plan, int layer, int normal, double scale, uint64_t seed)
+int fm_plan_initialize(fm_plan *plan, int layer, int array, int normal, double scale, uint64_t seed)
 {
     const unsigned word = fm_fp_begin();
-    const int status = typed_plan(plan->type)->initialize(plan, layer, normal, scale, seed);
+    const int status = typed_plan(plan->type)->initialize(plan, layer, array, normal, scale, seed);
     fm_fp_end(word);
     return status;
 }

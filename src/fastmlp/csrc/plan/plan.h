@@ -18,7 +18,7 @@ enum { ALONE, SHARED, RELAYED, WAYS };
 typedef struct {
     ptrdiff_t (*lay_out)(fm_plan *); /* offsets of all arrays; returns the size of the parameter vector */
     void (*initialize_arrays)(fm_plan *); /* to what they begin as */
-    int (*initialize)(fm_plan *, int layer, int normal, double scale, uint64_t seed);
+    int (*initialize)(fm_plan *, int layer, int array, int normal, double scale, uint64_t seed);
     void (*pack)(const fm_plan *, void *vector, const fm_array *, const void *values);
     void (*unpack)(const fm_plan *, const void *vector, const fm_array *, void *values);
     double (*squares)(const fm_plan *);

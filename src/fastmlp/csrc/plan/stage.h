@@ -8,8 +8,7 @@ typedef struct {
     real *d;       /* the gradient with respect to z */
     real *beside;  /* the gradient with respect to a that comes by an add, where one has this layer as its source */
     real *z_lines, *a_lines, *d_lines;          /* z, a and d of a network that trains in lines */
-    real *mean, *inverse;                       /* (rows,), of layer normalisation; */
-    real *variance, *d_gamma, *d_beta;          /* (n_out,), with a mean, of batch normalisation */
+    real *own[MOST_OWN]; /* of its kind */
 } stage_layer;
 
 typedef struct {

@@ -1,5 +1,8 @@
 /* A skip connection: z = x + the output of an earlier layer, its source, before dropout. */
+#if defined LAYER
+LAYER(add, TWO_INPUTS, NULL, )
 
+#elif defined PLAN
 static int add_arrays(const fm_layer *layer, fm_array *arrays) { return (void)layer, (void)arrays, 0; }
 
 static void add_rows(const fm_plan *plan, int l, const layer_pass *pass)
@@ -10,11 +13,11 @@ static void add_rows(const fm_plan *plan, int l, const layer_pass *pass)
     activate(plan, l, pass);
 }
 
-/* Whether an add above has the same source, and so has put its gradient there before. */
+/* Whether a layer above has the same source, and so has put its gradient there before. */
 static int source_has_gradient(const fm_plan *plan, int l)
 {
     for (int above = l + 1; above < plan->layer_count; above++)
-        if (plan->layers[above].kind == FM_add_layer && plan->layers[above].source == plan->layers[l].source) return 1;
+        if (plan->layers[above].source == plan->layers[l].source) return 1;
     return 0;
 }
 
@@ -37,3 +40,4 @@ static void add_backward(const step_work *w, int l, ptrdiff_t first, ptrdiff_t r
 }
 
 static const layer_kind add_kind = {.arrays = add_arrays, .forward = add_rows, .backward = add_backward};
+#endif

@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 from .. import validation
 from .base import Layer, set_field, short_repr
 
+__all__ = ["Add", "Residual"]
+
 
 @dataclass(frozen=True)
 class Add(Layer):
@@ -37,6 +39,9 @@ class Add(Layer):
     def __repr__(self) -> str:
         return short_repr(self, ("from_layer",))
 
+    def second_input(self) -> int:
+        return self.from_layer
+
     def words(self) -> str:
         return f"add, {self.from_layer}"
 
@@ -63,9 +68,16 @@ class Residual(Layer):
 
     layers: Sequence[Any]
 
+    composite: ClassVar[bool] = True
+
     def __post_init__(self) -> None:
         if isinstance(self.layers, (str, bytes)) or not isinstance(self.layers, Sequence):
             raise TypeError(f"layers is a {type(self.layers).__name__}, expected a list of layers")
         if not self.layers:
             raise ValueError("layers is empty, expected one layer or more")
         set_field(self, "layers", tuple(self.layers))
+
+    def expanded(self, place: int) -> list[Any]:
+        if place < 1:
+            raise ValueError(f"layers[1] is {self!r}, expected a layer before it, whose output it adds")
+        return [*self.layers, Add(place)]

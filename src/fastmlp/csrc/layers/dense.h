@@ -1,5 +1,8 @@
 /* A fully connected layer: z = x.W + b. */
+#if defined LAYER
+LAYER(dense, OWN_WIDTH, NULL, )
 
+#elif defined PLAN
 static int dense_arrays(const fm_layer *layer, fm_array *arrays)
 {
     arrays[0] = (fm_array){.name = "W", .rows = layer->n_in, .columns = layer->n_out, .is_matrix = 1, .decays = 1, .moves = 1};
@@ -88,5 +91,7 @@ static void dense_gradient(const step_work *w, const gradient_sink *sink, int l,
 }
 
 static const layer_kind dense_kind = {
-    .arrays = dense_arrays, .takes_rows = 1, .forward = dense_rows, .backward = dense_backward, .gradient = dense_gradient,
+    .arrays = dense_arrays, .takes_rows = 1, .goes_by_lines = 1, .forward = dense_rows,
+    .backward = dense_backward, .gradient = dense_gradient,
 };
+#endif
