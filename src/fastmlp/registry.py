@@ -25,8 +25,10 @@ LOSS_OUTPUTS = {name: outputs for name, (_, _, _, outputs) in _LOSSES.items()}
 LOSS_PARAMETERS = {name: parameter for name, (parameter, _, _, _) in _LOSSES.items() if parameter}
 # name -> number of state vectors
 OPTIMIZERS: dict[str, int] = _kernels.optimizer_names()
-# kinds of layers, by the names of their files
-LAYER_KINDS = tuple(_kernels.layer_kinds())
+# kind of a layer, the name of its file -> its own numbers: {name: (default, least, most)}
+LAYER_KINDS: dict[str, dict[str, tuple[float, float, float]]] = {
+    name: settings for name, (_, _, settings) in _kernels.layer_kinds().items()
+}
 
 
 def name_and_parameter(value: object, argument: str, others: str = "") -> tuple[str, float | None]:

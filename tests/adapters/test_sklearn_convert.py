@@ -179,7 +179,7 @@ def test_what_cannot_be_is_said():
         from_sklearn(LogisticRegression())
     with pytest.raises(NotFittedError):
         from_sklearn(neural.MLPClassifier())
-    with pytest.raises(ValueError, match="normalisation"):
+    with pytest.raises(ValueError, match="LayerNormalization"):
         to_sklearn(Network([3, LayerNormalization(), 2], seed=0))
     with pytest.raises(ValueError, match="output activation is 'tanh'"):
         to_sklearn(Network([3, 2], output="tanh"))

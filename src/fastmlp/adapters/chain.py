@@ -20,22 +20,13 @@ from typing import Any
 import numpy as np
 
 from .. import registry
-from ..layers import (
-    Activation,
-    BatchNormalization,
-    Dense,
-    Dropout,
-    Layer,
-    LayerNormalization,
-    Rescaling,
-    Standardize,
-)
+from ..export.folding import foldable
+from ..layers import Activation, ActivationName, Dropout, Layer
 from ..network import Network
 
 Array = np.ndarray[Any, Any]
 
 _HOMOGENEOUS = ("relu", "leaky_relu")
-_NORMALIZATIONS = (BatchNormalization, LayerNormalization)
 
 
 @dataclass(frozen=True)
@@ -73,14 +64,7 @@ def network(
     layers = [part.layer for part in parts]
     net = Network([width, *layers], dtype=dtype, seed=seed)
     net.set_weights([array for part in parts for array in part.arrays])
-    return net.folded() if fold and any(isinstance(layer, BatchNormalization) for layer in layers) else net
-
-
-def check_written(net: Network, kinds: Sequence[str], package: str) -> None:
-    """Raises ValueError for a layer that a package's files or modules do not have."""
-    for layer in net.layers:
-        if layer.kind and layer.kind not in kinds:
-            raise ValueError(f"net has the layer {layer!r}, which has no equivalent in {package}")
+    return net.folded() if fold and foldable(net) else net
 
 
 def settled(
@@ -104,20 +88,23 @@ def settled(
     _check_ends(parts)
     result: list[Part] = []
     for part in parts:
-        if isinstance(part.layer, Activation):
-            _append_activation(result, part, identity and (lambda path, n=width: identity(path, n)))
-        elif isinstance(part.layer, Dropout) and result and isinstance(result[-1].layer, Dropout):
-            kept = (1 - result[-1].layer.rate) * (1 - part.layer.rate)
-            result[-1] = replace(result[-1], layer=Dropout(1 - kept))
+        activation, rate = part.layer.applies(), part.layer.drops()
+        before = result[-1].layer.drops() if result else None
+        if activation is not None:
+            _append_activation(
+                result, part, activation, identity and (lambda path, n=width: identity(path, n))
+            )
+        elif rate is not None and before is not None:
+            result[-1] = replace(result[-1], layer=Dropout(1 - (1 - before) * (1 - rate)))
         else:
             result.append(part)
-        width = part.layer.units if isinstance(part.layer, Dense) else width
+        width = part.layer.width(width)
     return first, result
 
 
 def input_width(parts: Sequence[Part], whole: str, n_in: int | None) -> int:
     """The width of the input, once every part fits the one before."""
-    if not any(isinstance(part.layer, Dense) for part in parts):
+    if not any(has_matrix(part) for part in parts):
         raise ValueError(f"{whole} has no dense layer, expected one or more")
     first = width = n_in
     before = "the input"
@@ -128,17 +115,18 @@ def input_width(parts: Sequence[Part], whole: str, n_in: int | None) -> int:
         if width not in (None, needed):
             raise ValueError(f"{part.path}: it takes {needed} inputs, expected the {width} of {before}")
         first = needed if first is None else first
-        width, before = needed, part.path
-        if isinstance(part.layer, Dense):
-            width = part.layer.units
+        width, before = part.layer.width(needed), part.path
     assert first is not None
     return first
 
 
+def has_matrix(part: Part) -> bool:
+    """Whether it is a dense layer, as far as its arrays say: another has at most an element a column."""
+    return bool(part.arrays) and part.arrays[0].ndim == 2
+
+
 def _needed_width(part: Part) -> int | None:
-    if isinstance(part.layer, (Dense, *_NORMALIZATIONS)):
-        return len(part.arrays[0])
-    return len(part.layer.mean) if isinstance(part.layer, Standardize) else None
+    return len(part.arrays[0]) if part.arrays else part.layer.input_width()
 
 
 def _does_nothing(layer: Layer) -> bool:
@@ -148,27 +136,25 @@ def _does_nothing(layer: Layer) -> bool:
 def _check_ends(parts: Sequence[Part]) -> None:
     """Raises ValueError for what belongs to the beginning or the end of the chain and stands elsewhere."""
     for i, part in enumerate(parts):
-        if isinstance(part.layer, (Rescaling, Standardize)) and i:
+        if part.layer.leads and i:
             came = f"{part.path}: it is {type(part.layer).__name__} after {parts[i - 1].path}"
             raise ValueError(f"{came}, expected it directly after the input")
-        name = _activation_name(part.layer)
+        activation = part.layer.applies()
+        name = "" if activation is None else registry.resolve_activation(activation)[0]
         if name and registry.ACTIVATIONS[name][1] == "row" and i < len(parts) - 1:
             raise ValueError(f"{part.path}: it is {name} before other layers, expected it at the end")
-    if isinstance(parts[-1].layer, Dropout):
+    if parts[-1].layer.drops() is not None:
         raise ValueError(f"{parts[-1].path}: it is Dropout at the end, expected a layer after it")
 
 
-def _activation_name(layer: Layer) -> str:
-    return registry.resolve_activation(layer.activation)[0] if isinstance(layer, Activation) else ""
-
-
-def _append_activation(result: list[Part], part: Part, identity: Callable[[str], Part] | None) -> None:
+def _append_activation(
+    result: list[Part], part: Part, activation: ActivationName, identity: Callable[[str], Part] | None
+) -> None:
     """Gives an activation to the layer it belongs to."""
-    assert isinstance(part.layer, Activation)
-    name = _activation_name(part.layer)
-    dropout = [result.pop()] if result and isinstance(result[-1].layer, Dropout) else []
+    name, _ = registry.resolve_activation(activation)
+    dropout = [result.pop()] if result and result[-1].layer.drops() is not None else []
     last = result[-1].layer if result else None
-    free = (isinstance(last, Dense) and last.activation == "identity") or isinstance(last, _NORMALIZATIONS)
+    free = last is not None and last.takes_activation
     if free and dropout and name not in _HOMOGENEOUS:
         if identity is None:
             raise ValueError(f"{dropout[0].path}: it is Dropout before {name!r}, expected it after that")
@@ -178,9 +164,10 @@ def _append_activation(result: list[Part], part: Part, identity: Callable[[str],
             came = f"the activation {name!r} after {repr(last) if result else 'the input'}"
             raise ValueError(f"{part.path}: it is {came}, expected it after a dense layer or a normalisation")
         result += [*dropout, identity(part.path)]
-        dropout, last = [], result[-1].layer
-    if isinstance(last, Dense):
-        result[-1] = replace(result[-1], layer=replace(last, activation=part.layer.activation))
-    else:
+        dropout = []
+    own = result[-1].layer.activated(activation)
+    if own is None:
         result.append(part)
+    else:
+        result[-1] = replace(result[-1], layer=own)
     result += dropout

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -15,11 +15,10 @@ from ..layers import (
     Dropout,
     Layer,
     LayerNormalization,
-    Rescaling,
     Scale,
-    Standardize,
     short_activation,
 )
+from ..layers.base import entry
 from ..layers.lowering import nodes_of
 from ..model import Model
 
@@ -28,89 +27,104 @@ M = TypeVar("M", bound=Model)
 
 
 class _Step(NamedTuple):
-    """A layer with parameters, in float64, and the dropout rate of its input."""
+    """A layer with parameters, in float64, its activation, and the dropout rate of its input."""
 
-    layer: Dense | BatchNormalization | LayerNormalization | Scale
+    layer: Layer
     activation: ActivationName
     dropout: float
     arrays: tuple[Array, ...]
 
 
+def foldable(net: Model) -> bool:
+    """Whether it has a layer that `folded` puts into those beside it."""
+    return any(_ROLES.get(type(layer), _STAYS).affine for layer in net.layers)
+
+
 def folded(net: M) -> M:
     """See `Network.folded`."""
     steps = _steps(net)
-    while (at := next((i for i, step in enumerate(steps) if _is_batch(step)), None)) is not None:
+    while (at := next((i for i, step in enumerate(steps) if _role(step).affine), None)) is not None:
         steps = _without(steps, at)
     return _assembled(net, steps)
 
 
-def _is_batch(step: _Step) -> bool:
-    return isinstance(step.layer, BatchNormalization)
-
-
 def _steps(net: Model) -> list[_Step]:
-    plan = net.plan
-    arrays = iter(plan.get_weights())
+    arrays = iter(net.plan.get_weights())
     found = []
-    for node in nodes_of(plan.n_in, net.layers):
-        if not isinstance(node.layer, (Dense, BatchNormalization, LayerNormalization, Scale)):
-            raise ValueError(f"the network has {node.layer!r}, expected a chain of layers to be folded")
+    for node in nodes_of(net.plan.n_in, net.layers):
         own = tuple(next(arrays).astype(np.float64) for _ in node.shapes)
         found.append(_Step(node.layer, short_activation(*node.activation), node.dropout, own))
+        _role(found[-1])
     return found
 
 
 def _without(steps: Sequence[_Step], at: int) -> list[_Step]:
-    """The steps without the batch normalisation that stands at `at`: x * scale + offset goes elsewhere."""
+    """The steps without the one at `at`: its x * scale + offset goes elsewhere."""
     step = steps[at]
+    affine = _role(step).affine
+    assert affine is not None
+    scale, offset = affine(step.layer, step.arrays)
     before = steps[at - 1] if at else None
     after = steps[at + 1] if at + 1 < len(steps) else None
-    scale, offset = _affine(step)
-    if before is not None and isinstance(before.layer, Dense) and before.activation == "identity":
+    if before and _role(before).linear and before.activation == "identity":
         W, *b = before.arrays
         bias = (b[0] if b else 0.0) * scale + offset
-        return [*steps[: at - 1], _dense(before, step.activation, W * scale, bias), *steps[at + 1 :]]
-    if after is not None and isinstance(after.layer, Dense) and step.activation == "identity":
+        return [*steps[: at - 1], _with(before, step.activation, W * scale, bias), *steps[at + 1 :]]
+    if after and _role(after).linear and step.activation == "identity":
         W, *b = after.arrays
         bias = (b[0] if b else 0.0) + offset @ W
-        return [*steps[:at], _dense(after, after.activation, scale[:, None] * W, bias), *steps[at + 2 :]]
+        return [*steps[:at], _with(after, after.activation, scale[:, None] * W, bias), *steps[at + 2 :]]
     alone = step._replace(layer=Dense(len(scale)))  # nothing beside it is linear
-    return [*steps[:at], _dense(alone, step.activation, np.diag(scale), offset), *steps[at + 1 :]]
+    return [*steps[:at], _with(alone, step.activation, np.diag(scale), offset), *steps[at + 1 :]]
 
 
-def _affine(step: _Step) -> tuple[Array, Array]:
-    """gamma / deviation and beta - mean * gamma / deviation, (n,) each."""
-    assert isinstance(step.layer, BatchNormalization)
-    gamma, beta, mean, variance = step.arrays
-    scale = gamma / np.sqrt(variance + step.layer.epsilon)
-    return scale, beta - mean * scale
-
-
-def _dense(step: _Step, activation: ActivationName, W: Array, b: Array) -> _Step:
-    assert isinstance(step.layer, Dense)
-    layer = Dense(step.layer.units, activation, initializer=step.layer.initializer)
-    return _Step(layer, activation, step.dropout, (W, b))
+def _with(step: _Step, activation: ActivationName, W: Array, b: Array) -> _Step:
+    """The step of a linear layer, which has a bias, with other weights."""
+    linear = _role(step).linear
+    assert linear is not None
+    return _Step(linear(step.layer), activation, step.dropout, (W, b))
 
 
 def _assembled(net: M, steps: Sequence[_Step]) -> M:
-    layers: list[Layer] = [layer for layer in net.layers if isinstance(layer, (Rescaling, Standardize))]
+    layers: list[Layer] = [layer for layer in net.layers if layer.leads]
     for step in steps:
         if step.dropout:
             layers.append(Dropout(step.dropout))
-        if isinstance(step.layer, Dense):
-            layers.append(
-                Dense(
-                    step.layer.units,
-                    step.activation,
-                    use_bias=step.layer.use_bias,
-                    initializer=step.layer.initializer,
-                )
-            )
-        else:
-            layers.append(step.layer)
-            if step.activation != "identity":
-                layers.append(Activation(step.activation))
+        own = step.layer.activated(step.activation)
+        layers.append(own or step.layer)
+        if own is None and step.activation != "identity":
+            layers.append(Activation(step.activation))
     kind: Any = type(net)  # Network, whose constructor this is
     result: M = kind([net.plan.n_in, *layers], dtype=net.dtype, seed=net.seed, isa=net._isa)
     result.set_weights([array for step in steps for array in step.arrays])
     return result
+
+
+# ---- what becomes of each kind ----
+
+
+class _Role(NamedTuple):
+    """Of a kind that is x * scale + offset, those, (n,) each; of x @ W + b, the layer with a bias."""
+
+    affine: Callable[[Any, tuple[Array, ...]], tuple[Array, Array]] | None = None
+    linear: Callable[[Any], Layer] | None = None
+
+
+def _batch_normalization(layer: BatchNormalization, arrays: tuple[Array, ...]) -> tuple[Array, Array]:
+    """gamma / deviation and beta - mean * gamma / deviation"""
+    gamma, beta, mean, variance = arrays
+    scale = gamma / np.sqrt(variance + layer.epsilon)
+    return scale, beta - mean * scale
+
+
+_STAYS = _Role()
+_ROLES: dict[type[Layer], _Role] = {
+    BatchNormalization: _Role(affine=_batch_normalization),
+    Dense: _Role(linear=lambda layer: Dense(layer.units, initializer=layer.initializer)),
+    LayerNormalization: _STAYS,
+    Scale: _STAYS,
+}
+
+
+def _role(step: _Step) -> _Role:
+    return entry(_ROLES, step.layer, "a folded network")

@@ -33,6 +33,9 @@ class Activation(Layer):
     def __repr__(self) -> str:
         return short_repr(self, ("activation",))
 
+    def applies(self) -> ActivationName:
+        return self.activation
+
     def words(self) -> str:
         return f"activation, {activation_words(self.activation)}"
 
@@ -62,6 +65,9 @@ class Dropout(Layer):
 
     def __repr__(self) -> str:
         return short_repr(self, ("rate",))
+
+    def drops(self) -> float:
+        return self.rate
 
     def words(self) -> str:
         return f"dropout, {self.rate:g}"

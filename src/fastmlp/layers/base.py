@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from .. import registry, validation
 Array = np.ndarray[Any, Any]
 ActivationName = str | tuple[str, float]
 Factors = float | Mapping[str, float]
-
+T = TypeVar("T")
 
 LAYERS: dict[str, type[Any]] = {}  # every kind, by its name
 
@@ -65,6 +65,26 @@ class Layer:
         """What `repr` of a network shows: without choices that are the network's default."""
         return self
 
+    def drops(self) -> float | None:
+        """The rate at which training drops what the next layer takes in."""
+        return None
+
+    def applies(self) -> ActivationName | None:
+        """The activation that it gives to the layer before it."""
+        return None
+
+    def activated(self, activation: ActivationName) -> Layer | None:
+        """It with an activation of its own; None for those that have theirs in an `Activation` after them."""
+        return None
+
+    def shift_and_divisor(self, n_in: int) -> tuple[Array, Array] | None:
+        """What it makes of the network's input, (x - shift) / divisor, float64 arrays (n_in,)."""
+        return None
+
+    def input_width(self) -> int | None:
+        """The only width of its input that fits numbers which it holds."""
+        return None
+
     def second_input(self) -> int | None:
         """The place of a layer whose output it reads beside the one before it."""
         return None
@@ -85,6 +105,14 @@ class Layer:
             if not field.metadata.get("optional") or value != field.default:
                 config[field.name] = dict(value) if isinstance(value, Mapping) else value
         return config
+
+
+def entry(table: Mapping[type[Layer], T], layer: Layer, package: str) -> T:
+    """What a table has for a layer's class; ValueError, which names the package of the table, for none."""
+    for cls in type(layer).__mro__:
+        if cls in table:
+            return table[cls]
+    raise ValueError(f"net has the layer {layer!r}, which has no equivalent in {package}")
 
 
 def trained_field(default: Any) -> Any:

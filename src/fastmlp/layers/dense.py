@@ -92,6 +92,9 @@ class Dense(Trained):
         assert self.initializer is not None
         return {"W": initializers.distribution(self.initializer, n_in, self.units)}
 
+    def activated(self, activation: ActivationName) -> Dense:
+        return replace(self, activation=activation)
+
     def shown(self) -> Dense:
         return replace(self, initializer=None) if self.initializer == initializers.DEFAULT else self
 

@@ -13,18 +13,8 @@ from .base import Array, Layer, set_field, short_repr
 __all__ = ["Rescaling", "Standardize"]
 
 
-class Preprocessing(Layer, abstract=True):
-    """A layer that stands directly after the input's width: (x - shift) / divisor."""
-
-    leads: ClassVar[bool] = True
-
-    def shift_and_divisor(self, n_in: int) -> tuple[Array, Array]:
-        """float64 arrays (n_in,)."""
-        raise NotImplementedError
-
-
 @dataclass(frozen=True)
-class Rescaling(Preprocessing):
+class Rescaling(Layer):
     """x * scale + offset of every input; stands directly after the input's width and is saved with the model.
 
     Where 1 / scale is a whole number (within 1e-9) the engine divides by it: ``Rescaling(1 / 255)`` of uint8
@@ -46,6 +36,8 @@ class Rescaling(Preprocessing):
     scale: float
     offset: float = 0.0
 
+    leads: ClassVar[bool] = True
+
     def __post_init__(self) -> None:
         set_field(self, "scale", validation.real(self.scale, "scale"))
         set_field(self, "offset", validation.real(self.offset, "offset"))
@@ -65,7 +57,7 @@ class Rescaling(Preprocessing):
 
 
 @dataclass(frozen=True)
-class Standardize(Preprocessing):
+class Standardize(Layer):
     """(x - mean) / std of each input; it stands directly after the input's width and is saved with the model.
 
     Parameters
@@ -85,6 +77,8 @@ class Standardize(Preprocessing):
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
+
+    leads: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         for name in ("mean", "std"):
@@ -114,6 +108,9 @@ class Standardize(Preprocessing):
         # A constant column's mean may be a rounding away from it, and its deviation that rounding.
         std[(array == array[0]).all(axis=0)] = 1.0
         return cls(tuple(mean.tolist()), tuple(std.tolist()))
+
+    def input_width(self) -> int:
+        return len(self.mean)
 
     def shift_and_divisor(self, n_in: int) -> tuple[Array, Array]:
         """float64 arrays (n_in,): the mean and the deviation."""

@@ -13,9 +13,7 @@ from typing import Any
 import numpy as np
 
 from .. import registry
-from .activation import Activation, Dropout
 from .base import Array, Layer
-from .input import Preprocessing
 
 
 @dataclass(frozen=True)
@@ -53,11 +51,11 @@ def nodes_of(n_in: int, layers: Sequence[Layer]) -> list[Node]:
     owner: dict[int, int] = {}  # the node that ends with the layer of a place
     rate, width = 0.0, n_in
     for place, layer in enumerate(layers, 1):
-        if isinstance(layer, Dropout):
-            rate = 1 - (1 - rate) * (1 - layer.rate)
-        elif isinstance(layer, Activation):
-            last = found[-1]
-            found[-1] = replace(last, activation=registry.resolve_activation(layer.activation))
+        dropped, applied = layer.drops(), layer.applies()
+        if dropped is not None:
+            rate = 1 - (1 - rate) * (1 - dropped)
+        elif applied is not None:
+            found[-1] = replace(found[-1], activation=registry.resolve_activation(applied))
             owner = {at: node for at, node in owner.items() if node != len(found) - 1}
             owner[place] = len(found) - 1
         elif layer.kind:
@@ -92,8 +90,8 @@ def input_vectors(
 ) -> tuple[Array | None, Array | None]:
     """The input's shift and divisor, float64 (n_in,), None where they do nothing."""
     for layer in layers:
-        if isinstance(layer, Preprocessing):
-            shift, divisor = layer.shift_and_divisor(n_in)
+        if found := layer.shift_and_divisor(n_in):
+            shift, divisor = found
             _check_held(shift, divisor, dtype, type(layer).__name__)
             return shift if shift.any() else None, divisor if (divisor != 1).any() else None
     return None, None

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ... import layers as ours
 from ... import registry
+from ...layers.base import entry
 from ...network import Network
-from ..chain import check_written
 from . import activations
 from ._module import keras_module
 
@@ -36,7 +37,7 @@ def to_keras(net: Network) -> Any:
     Raises
     ------
     ValueError
-        If an activation has no equal in Keras, as "step", or Keras' backend does not hold float64.
+        If a layer or an activation has no equal in Keras, as "step", or Keras' backend does not hold float64.
     TypeError
         If `net` is not a Network.
     ImportError
@@ -54,13 +55,12 @@ def to_keras(net: Network) -> Any:
     if not isinstance(net, Network):
         raise TypeError(f"net is a {type(net).__name__}, expected a Network")
     dtype = net.dtype.name
-    check_written(net, ("dense", "batch_normalization", "layer_normalization"), "Keras")
     state = net.state_dict()
     elements = [keras.Input((net.layer_sizes[0],), dtype=dtype)]
     filled: list[tuple[Any, list[Array]]] = []
     for layer in net.layers:
-        made = _made(keras, layer, net.dtype)
-        if isinstance(layer, (ours.Dense, ours.BatchNormalization, ours.LayerNormalization)):
+        made = entry(_MAKERS, layer, "Keras")(keras, layer, net.dtype)
+        if layer.arrays(1):
             prefix = f"layers.{len(filled)}."
             filled.append((made[0], [array for name, array in state.items() if name.startswith(prefix)]))
         elements += made
@@ -71,28 +71,52 @@ def to_keras(net: Network) -> Any:
     return model
 
 
-def _made(keras: Any, layer: ours.Layer, dtype: np.dtype[Any]) -> list[Any]:
-    """The layers of Keras that one of ours is; the one with weights comes first."""
-    make, name = keras.layers, dtype.name
-    if isinstance(layer, ours.Dense):
-        kind, parameter = registry.resolve_activation(layer.activation)
-        own = activations.to_keras(keras, kind, parameter)
-        dense = make.Dense(layer.units, own, use_bias=layer.use_bias, dtype=name)
-        return [dense] if own is not None else [dense, activations.to_layer(keras, kind, parameter, name)]
-    if isinstance(layer, ours.Activation):
-        return [activations.to_layer(keras, *registry.resolve_activation(layer.activation), name)]
-    if isinstance(layer, ours.Dropout):
-        return [make.Dropout(layer.rate, dtype=name)]
-    if isinstance(layer, ours.BatchNormalization):
-        return [make.BatchNormalization(momentum=layer.momentum, epsilon=layer.epsilon, dtype=name)]
-    if isinstance(layer, ours.LayerNormalization):
-        return [make.LayerNormalization(epsilon=layer.epsilon, dtype=name)]
-    if isinstance(layer, ours.Rescaling):
-        return [make.Rescaling(layer.scale, layer.offset, dtype=name)]
-    assert isinstance(layer, ours.Standardize)
+# ---- the layers of Keras that one of ours is; the one with weights comes first ----
+
+
+def _dense(keras: Any, layer: ours.Dense, dtype: np.dtype[Any]) -> list[Any]:
+    kind, parameter = registry.resolve_activation(layer.activation)
+    own = activations.to_keras(keras, kind, parameter)
+    dense = keras.layers.Dense(layer.units, own, use_bias=layer.use_bias, dtype=dtype.name)
+    return [dense] if own is not None else [dense, activations.to_layer(keras, kind, parameter, dtype.name)]
+
+
+def _activation(keras: Any, layer: ours.Activation, dtype: np.dtype[Any]) -> list[Any]:
+    return [activations.to_layer(keras, *registry.resolve_activation(layer.activation), dtype.name)]
+
+
+def _dropout(keras: Any, layer: ours.Dropout, dtype: np.dtype[Any]) -> list[Any]:
+    return [keras.layers.Dropout(layer.rate, dtype=dtype.name)]
+
+
+def _batch_normalization(keras: Any, layer: ours.BatchNormalization, dtype: np.dtype[Any]) -> list[Any]:
+    make = keras.layers.BatchNormalization
+    return [make(momentum=layer.momentum, epsilon=layer.epsilon, dtype=dtype.name)]
+
+
+def _layer_normalization(keras: Any, layer: ours.LayerNormalization, dtype: np.dtype[Any]) -> list[Any]:
+    return [keras.layers.LayerNormalization(epsilon=layer.epsilon, dtype=dtype.name)]
+
+
+def _rescaling(keras: Any, layer: ours.Rescaling, dtype: np.dtype[Any]) -> list[Any]:
+    return [keras.layers.Rescaling(layer.scale, layer.offset, dtype=dtype.name)]
+
+
+def _standardize(keras: Any, layer: ours.Standardize, dtype: np.dtype[Any]) -> list[Any]:
     # The root of a square, both rounded to the dtype, is the number again, so Keras divides by our deviation.
     mean, std = np.array(layer.mean).astype(dtype), np.array(layer.std).astype(dtype)
-    return [make.Normalization(mean=mean, variance=std * std, dtype=name)]
+    return [keras.layers.Normalization(mean=mean, variance=std * std, dtype=dtype.name)]
+
+
+_MAKERS: dict[type[ours.Layer], Callable[[Any, Any, np.dtype[Any]], list[Any]]] = {
+    ours.Activation: _activation,
+    ours.BatchNormalization: _batch_normalization,
+    ours.Dense: _dense,
+    ours.Dropout: _dropout,
+    ours.LayerNormalization: _layer_normalization,
+    ours.Rescaling: _rescaling,
+    ours.Standardize: _standardize,
+}
 
 
 def _check_held(keras: Any, model: Any, dtype: np.dtype[Any]) -> None:

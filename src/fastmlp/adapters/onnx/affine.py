@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 
 from ...errors import ModelFileError
-from ...layers import BatchNormalization, Dense, Dropout, Layer, LayerNormalization, Rescaling, Standardize
-from ..chain import Part
+from ...layers import BatchNormalization, Dense, Layer, LayerNormalization, Rescaling, Standardize
+from ..chain import Part, has_matrix
 from .steps import Affine, Step
 
 Array = np.ndarray[Any, Any]
 
-_NORMALIZATIONS = (BatchNormalization, LayerNormalization)
 _WIDEST_IDENTITY = 1024  # of a dense layer for what no layer can take
 
 
@@ -30,28 +29,28 @@ def folded(steps: Sequence[Step], n_in: int, use: Callable[[int], None]) -> list
     for step in steps:
         _check_width(step, width)
         if isinstance(step, Affine):
-            if not waiting and result and isinstance(result[-1].layer, (Dense, *_NORMALIZATIONS)):
+            if not waiting and result and type(result[-1].layer) in _AFTER:
                 result[-1] = _after(result[-1], [step])
             else:
                 waiting.append(step)
             continue
-        if waiting and isinstance(step.layer, Dropout):
+        if waiting and step.layer.drops() is not None:
             dropped.append(step)
             continue
-        if isinstance(step.layer, _NORMALIZATIONS):
+        if step.arrays and not has_matrix(step):
             use(8 * width * len(step.arrays))
             step = replace(step, arrays=tuple(np.broadcast_to(array, width) for array in step.arrays))
         if waiting:
             rescaling = None if result else _rescaling(waiting, width)
             if rescaling is not None:
                 result.append(Part(waiting[0].path, rescaling))
-            elif isinstance(step.layer, Dense):
+            elif has_matrix(step):
                 step = _before(step, waiting)
             else:
                 result.append(_after(identity(waiting[0].path, width, use), waiting))
         result += [*dropped, step]
         waiting, dropped = [], []
-        width = step.layer.units if isinstance(step.layer, Dense) else width
+        width = step.layer.width(width)
     return [*result, _after(identity(waiting[0].path, width, use), waiting)] if waiting else result
 
 
@@ -65,7 +64,7 @@ def identity(path: str, width: int, use: Callable[[int], None]) -> Part:
 
 
 def _check_width(step: Step, width: int) -> None:
-    if isinstance(step, Part) and isinstance(step.layer, Dense):
+    if isinstance(step, Part) and has_matrix(step):
         shape = step.arrays[0].shape
         if shape[0] != width:
             raise ModelFileError(f"{step.path}: its weights have shape {shape}, expected ({width}, n_out)")
@@ -108,23 +107,42 @@ def _rescaling(steps: Sequence[Affine], n_in: int) -> Layer | None:
 
 
 def _after(part: Part, steps: Sequence[Affine]) -> Part:
-    """The layer with affine steps after it: W' = W s and b' = b s + o, or so gamma and beta."""
-    scale, offset = _scale_and_offset(steps)
-    if isinstance(part.layer, Dense):
-        W, *b = part.arrays
-        W = W if (scale == 1).all() else W * scale
-        bias = (b[0].astype(np.float64) if b else np.zeros(part.layer.units)) * scale + offset
-        return replace(part, layer=replace(part.layer, use_bias=True), arrays=(W, bias))
+    """The layer with affine steps after it."""
+    return _AFTER[type(part.layer)](part, *_scale_and_offset(steps))
+
+
+def _after_dense(part: Part, scale: Array, offset: Array) -> Part:
+    """W' = W s and b' = b s + o"""
+    W, *b = part.arrays
+    W = W if (scale == 1).all() else W * scale
+    bias = (b[0].astype(np.float64) if b else np.zeros(W.shape[1])) * scale + offset
+    return _with(part, W, bias)
+
+
+def _after_normalization(part: Part, scale: Array, offset: Array) -> Part:
+    """gamma and beta likewise"""
     gamma, beta, *statistics = part.arrays
     return replace(part, arrays=(gamma * scale, beta * scale + offset, *statistics))
 
 
+_AFTER: dict[type[Layer], Callable[[Part, Array, Array], Part]] = {
+    BatchNormalization: _after_normalization,
+    Dense: _after_dense,
+    LayerNormalization: _after_normalization,
+}
+
+
 def _before(part: Part, steps: Sequence[Affine]) -> Part:
     """The dense layer with affine steps before it: W' = s W and b' = b + o W."""
-    assert isinstance(part.layer, Dense)
     (scale, offset), (W, *b) = _scale_and_offset(steps), part.arrays
     scaled = W if (scale == 1).all() else W * np.broadcast_to(scale, len(W))[:, None]
     if (offset != 0).any():
         start = b[0].astype(np.float64) if b else 0.0
         b = [start + np.broadcast_to(offset, len(W)) @ W.astype(np.float64)]
-    return replace(part, layer=replace(part.layer, use_bias=bool(b)), arrays=(scaled, *b))
+    return _with(part, scaled, *b)
+
+
+def _with(part: Part, W: Array, *b: Array) -> Part:
+    """A dense layer's part with other arrays."""
+    layer: Any = part.layer
+    return replace(part, layer=replace(layer, use_bias=bool(b)), arrays=(W, *b))

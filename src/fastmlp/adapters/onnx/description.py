@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ... import validation
-from ...layers import BatchNormalization, Dense, Layer, LayerNormalization, Rescaling, Standardize, chain
-from ...layers.lowering import nodes_of
+from ...layers import Layer, chain
+from ...layers.lowering import input_vectors, nodes_of
 from ...network import Network
 
 KEY = "fastmlp"
@@ -41,16 +41,19 @@ def restored(model: Any, found: Sequence[Layer], n_in: int, dtype: np.dtype[Any]
     return list(found), _SEED
 
 
+# What of a node says how it is trained, which a graph does not have.
+_OF_TRAINING = frozenset({"dropout", "trainable", "learning_rate", "weight_decay", "momentum"})
+
+
 def _computing(layers: Sequence[Layer], n_in: int, dtype: np.dtype[Any]) -> list[Any]:
     """What of the layers a graph has, numbers as its float32 attributes and its constants hold them."""
-    result: list[Any] = []
-    for layer in layers:
-        if isinstance(layer, Dense):
-            result.append((layer.units, layer.use_bias))
-        elif isinstance(layer, (BatchNormalization, LayerNormalization)):
-            result.append((type(layer), np.float32(layer.epsilon)))
-        elif isinstance(layer, (Rescaling, Standardize)):
-            pair = layer.shift_and_divisor(n_in)
-            result.append([array.astype(dtype).tolist() for array in pair])
-    names = [node.activation for node in nodes_of(n_in, layers)]
-    return [*result, *((name, np.float32(parameter)) for name, parameter in names)]
+    result: list[Any] = [
+        None if vector is None else vector.astype(dtype).tolist()
+        for vector in input_vectors(n_in, layers, dtype)
+    ]
+    for node in nodes_of(n_in, layers):
+        told = {key: value for key, value in node.spec().items() if key not in _OF_TRAINING}
+        result.append(
+            {key: np.float32(value) if isinstance(value, float) else value for key, value in told.items()}
+        )
+    return result

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from ... import registry
 from ...errors import ModelFileError
-from ...layers import Activation, BatchNormalization, Dense, LayerNormalization
+from ...layers import Activation
 from ...network import Network
 from .. import chain
 from .._optional import require
@@ -136,7 +137,7 @@ def _network(model: Any, reader: Reader, output: str | None) -> Network:
 
 def _first_dense(steps: Sequence[Step]) -> chain.Part:
     """The first dense layer; all must have weights of its dtype."""
-    dense = [step for step in steps if isinstance(step, chain.Part) and isinstance(step.layer, Dense)]
+    dense = [step for step in steps if isinstance(step, chain.Part) and chain.has_matrix(step)]
     if not dense:
         raise ModelFileError("has no Gemm and no MatMul, expected at least one layer")
     first = dense[0].arrays[0].dtype
@@ -149,11 +150,10 @@ def _first_dense(steps: Sequence[Step]) -> chain.Part:
 
 def _shortened(part: chain.Part) -> chain.Part:
     """FLOAT attributes as a person would write them, where that is the same number to a float32 network."""
-    layer = part.layer
-    if isinstance(layer, BatchNormalization):
-        layer = replace(layer, momentum=shortest(layer.momentum), epsilon=shortest(layer.epsilon))
-    elif isinstance(layer, LayerNormalization):
-        layer = replace(layer, epsilon=shortest(layer.epsilon))
-    elif isinstance(layer, Activation) and not isinstance(layer.activation, str):
-        layer = Activation((layer.activation[0], shortest(layer.activation[1])))
+    layer: Any = part.layer
+    for name in registry.LAYER_KINDS.get(layer.kind, ()):
+        layer = replace(layer, **{name: shortest(getattr(layer, name))})
+    activation = layer.applies()
+    if activation is not None and not isinstance(activation, str):
+        layer = Activation((activation[0], shortest(activation[1])))
     return replace(part, layer=layer)

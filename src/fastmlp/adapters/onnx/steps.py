@@ -49,7 +49,7 @@ def steps(graph: Graph, use: Callable[[int], None]) -> list[Step]:
         use(sum(array.nbytes for step in found if isinstance(step, Part) for array in step.arrays))
         at += count
         start = blocks[at - 1][-1].output
-    while result and isinstance(result[-1], Part) and isinstance(result[-1].layer, Dropout):
+    while result and isinstance(result[-1], Part) and result[-1].layer.drops() is not None:
         result.pop()  # a file is for prediction, where it does nothing
     return result
 

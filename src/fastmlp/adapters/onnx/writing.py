@@ -23,9 +23,9 @@ from ...layers import (
     Rescaling,
     Standardize,
 )
+from ...layers.base import entry
 from ...network import Network
 from .._optional import require
-from ..chain import check_written
 from . import description, forms
 
 Array = np.ndarray[Any, Any]
@@ -138,45 +138,45 @@ class _Writer:
 
     def written(self, weights: dict[str, Array]) -> tuple[list[Any], list[Any]]:
         """All nodes and constants."""
-        check_written(self._net, ("dense", "batch_normalization", "layer_normalization"), "ONNX")
-        tensor, count = INPUT, 0
+        tensor, width, count = INPUT, self._net.layer_sizes[0], 0
         for layer in self._net.layers:
-            if isinstance(layer, (Rescaling, Standardize)):
-                self._prefix = "input"
-                tensor = self._rescaling(tensor, *layer.shift_and_divisor(self._net.layer_sizes[0]))
-            elif isinstance(layer, Activation):
-                tensor = self._activation(tensor, layer.activation)
-            elif not isinstance(layer, Dropout):
-                self._prefix = f"layers.{count}"
-                own = f"{self._prefix}."
-                arrays = {name: array for name, array in weights.items() if name.startswith(own)}
-                for name, array in arrays.items():
-                    self._constant(name, array)
-                tensor = self._layer(tensor, layer, list(arrays))
-                count += 1
+            shapes = layer.arrays(width)
+            self._prefix = f"layers.{count}" if layer.kind else "input" if layer.leads else self._prefix
+            names = [f"{self._prefix}.{name}" for name in shapes]
+            for name in names:
+                self._constant(name, weights[name])
+            tensor = entry(_LAYERS, layer, "ONNX")(self, tensor, layer, names)
+            count += bool(shapes)
+            width = layer.width(width)
         self._end(tensor)
         return self._nodes, self._constants
 
-    def _layer(self, tensor: str, layer: Layer, names: list[str]) -> str:
-        """A layer with parameters, which go by their names."""
-        if isinstance(layer, Dense):
-            return self._activation(self._node("Gemm", [tensor, *names]), layer.activation)
-        # An attribute is float32, and so is not the epsilon of a float64 network.
-        single = self._net.dtype == np.float32
-        if isinstance(layer, BatchNormalization):
-            if single and self._opset >= 14:  # before, programs differ on whether this is training
-                attributes = {"epsilon": layer.epsilon, "momentum": layer.momentum}
-                return self._node("BatchNormalization", [tensor, *names], **attributes)
-            gamma, beta, mean, variance = names
-            epsilon = self._constant(f"{self._prefix}.epsilon", np.array(layer.epsilon))
-            deviation = self._node("Sqrt", [self._node("Add", [variance, epsilon])])
-            tensor = self._node("Div", [self._node("Sub", [tensor, mean]), deviation])
-            return self._node("Add", [self._node("Mul", [tensor, gamma]), beta])
-        assert isinstance(layer, LayerNormalization)
-        if single and self._opset >= 17:
+    def _dense(self, tensor: str, layer: Dense, names: list[str]) -> str:
+        return self._activation(self._node("Gemm", [tensor, *names]), layer.activation)
+
+    @property
+    def _single(self) -> bool:
+        """An attribute is float32, and so is not the epsilon of a float64 network."""
+        return self._net.dtype == np.float32
+
+    def _batch_normalization(self, tensor: str, layer: BatchNormalization, names: list[str]) -> str:
+        if self._single and self._opset >= 14:  # before, programs differ on whether this is training
+            attributes = {"epsilon": layer.epsilon, "momentum": layer.momentum}
+            return self._node("BatchNormalization", [tensor, *names], **attributes)
+        gamma, beta, mean, variance = names
+        epsilon = self._constant(f"{self._prefix}.epsilon", np.array(layer.epsilon))
+        deviation = self._node("Sqrt", [self._node("Add", [variance, epsilon])])
+        tensor = self._node("Div", [self._node("Sub", [tensor, mean]), deviation])
+        return self._node("Add", [self._node("Mul", [tensor, gamma]), beta])
+
+    def _layer_normalization(self, tensor: str, layer: LayerNormalization, names: list[str]) -> str:
+        if self._single and self._opset >= 17:
             return self._node("LayerNormalization", [tensor, *names], axis=-1, epsilon=layer.epsilon)
         tensor = self._node("Mul", [self._expression(forms.NORMALIZED, layer.epsilon, tensor), names[0]])
         return self._node("Add", [tensor, names[1]])
+
+    def _preprocessing(self, tensor: str, layer: Rescaling | Standardize, names: list[str]) -> str:
+        return self._rescaling(tensor, *layer.shift_and_divisor(self._net.layer_sizes[0]))
 
     def _rescaling(self, tensor: str, shift: Array, divisor: Array) -> str:
         """(x - shift) / divisor, which are the engine's two operations; numbers alone where all are equal."""
@@ -247,6 +247,16 @@ class _Writer:
         assert self._nodes and self._nodes[-1].output[0] == tensor
         self._nodes[-1].output[0] = OUTPUT
 
+
+_LAYERS: dict[type[Layer], Callable[[_Writer, str, Any, list[str]], str]] = {
+    Activation: lambda writer, tensor, layer, names: writer._activation(tensor, layer.activation),
+    BatchNormalization: _Writer._batch_normalization,
+    Dense: _Writer._dense,
+    Dropout: lambda writer, tensor, layer, names: tensor,
+    LayerNormalization: _Writer._layer_normalization,
+    Rescaling: _Writer._preprocessing,
+    Standardize: _Writer._preprocessing,
+}
 
 _OPERATORS = {
     ast.Add: "Add", ast.Sub: "Sub", ast.Mult: "Mul", ast.Div: "Div", ast.USub: "Neg",

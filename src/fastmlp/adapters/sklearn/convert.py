@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from ...layers import Rescaling, Standardize, short_activation
+from ...layers import Dense, Layer, Standardize, short_activation
+from ...layers.base import entry
+from ...layers.lowering import nodes_of
 from ...network import Network
 from .._optional import require
 from .describe import THEIR_LOSSES, WORDS, Shape, engine_activation, per_layer
@@ -132,10 +135,7 @@ def to_sklearn(net: Network, *, classes: Any = None, estimator: Any = None) -> A
     (1,)
     """
     net = net.folded()
-    if any(node["kind"] != "dense" for node in net.plan.layers):
-        raise ValueError(
-            f"{net!r} has a normalisation that no dense layer can take, expected dense layers alone"
-        )
+    coefficients = _coefficients(net)
     *hidden, last = (_word(node["activation"], node["parameter"]) for node in net.plan.layers)
     classifies = last in ("softmax", "logistic")
     if estimator is None:
@@ -149,7 +149,7 @@ def to_sklearn(net: Network, *, classes: Any = None, estimator: Any = None) -> A
         raise ValueError(f"the output activation is {last!r}, expected softmax, sigmoid, identity or exp")
     if model.loss != THEIR_LOSSES[last]:
         model.set_params(loss=THEIR_LOSSES[last])
-    _set_fitted(model, net, str(last))
+    _set_fitted(model, net, coefficients, str(last))
     if classifies:
         _set_classes(model, classes, str(last), net.plan.n_out)
     return model
@@ -171,14 +171,29 @@ def _activation(words: list[Any], ours: bool) -> Any:
     return words[0] if words and same else words or "relu"
 
 
-def _set_fitted(model: Any, net: Network, output: str) -> None:
+def _dense(layer: Dense, arrays: list[Array]) -> tuple[Array, Array]:
+    W, *b = arrays
+    return W, b[0] if b else np.zeros(W.shape[1], W.dtype)
+
+
+_LAYERS: dict[type[Layer], Callable[[Any, list[Array]], tuple[Array, Array]]] = {Dense: _dense}
+
+
+def _coefficients(net: Network) -> list[tuple[Array, Array]]:
+    """A matrix and a vector for each layer."""
+    arrays = iter(net.get_weights())
+    return [
+        entry(_LAYERS, node.layer, "scikit-learn")(node.layer, [next(arrays) for _ in node.shapes])
+        for node in nodes_of(net.plan.n_in, net.layers)
+    ]
+
+
+def _set_fitted(model: Any, net: Network, coefficients: list[tuple[Array, Array]], output: str) -> None:
     """The attributes of a fitted estimator but its classes."""
-    weights = [W.copy() for W in net.weights]
-    pairs = zip(weights, net.biases, strict=True)
-    filled = [np.zeros(W.shape[1], W.dtype) if b is None else b.copy() for W, b in pairs]
+    weights, filled = (list(arrays) for arrays in zip(*coefficients, strict=True))
     for layer in net.layers:
-        if isinstance(layer, (Rescaling, Standardize)):
-            shift, divisor = layer.shift_and_divisor(net.layer_sizes[0])
+        if found := layer.shift_and_divisor(net.layer_sizes[0]):
+            shift, divisor = found
             first = weights[0] / divisor[:, None]
             filled[0] = (filled[0] - shift @ first).astype(net.dtype)
             weights[0] = first.astype(net.dtype)

@@ -12,7 +12,7 @@ import numpy as np
 from ...errors import ModelFileError, listed
 from ...layers import Activation, BatchNormalization, Dense, LayerNormalization
 from .._optional import require
-from ..chain import Part, network
+from ..chain import Part, has_matrix, network
 
 if TYPE_CHECKING:
     from ...network import Network
@@ -256,7 +256,7 @@ def _dtype(parts: Sequence[Part]) -> str:
 
 def _with_activations(parts: Sequence[Part], activation: Any, output: Any) -> Iterator[Part]:
     """The parts, each Linear with its activation at its place."""
-    dense = [i for i, part in enumerate(parts) if isinstance(part.layer, Dense)]
+    dense = [i for i, part in enumerate(parts) if has_matrix(part)]
     if activation is None and len(dense) > 1:
         raise ValueError(
             f"activation is None, expected that of the {len(dense) - 1} hidden layers, which a state dict "
@@ -280,7 +280,7 @@ def _with_activations(parts: Sequence[Part], activation: Any, output: Any) -> It
 
 def _follows(parts: Sequence[Part], i: int) -> bool:
     """Whether a normalisation comes after Linear i without room for an activation between them."""
-    if i + 1 >= len(parts) or isinstance(parts[i + 1].layer, Dense):
+    if i + 1 >= len(parts) or has_matrix(parts[i + 1]):
         return False
     (*before, first), (*after, second) = _key(parts[i].path), _key(parts[i + 1].path)
     siblings = before == after and len(first) == len(second) > 1 and first[::2] == second[::2]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,10 +13,12 @@ from ...layers import (
     BatchNormalization,
     Dense,
     Dropout,
+    Layer,
     LayerNormalization,
     Rescaling,
     Standardize,
 )
+from ...layers.base import entry
 from ...network import Network
 from .._optional import require
 from . import modules
@@ -43,6 +45,8 @@ def to_torch(net: Network) -> Any:
 
     Raises
     ------
+    ValueError
+        If a layer has no equivalent in PyTorch.
     TypeError
         If `net` is not a Network.
     ImportError
@@ -73,44 +77,63 @@ def to_torch(net: Network) -> Any:
 
 def _modules(torch: Any, net: Network) -> Iterator[Any]:
     """The modules in order; each takes its arrays from `Network.get_weights`."""
-    arrays, width, dtype = iter(net.get_weights()), net.layer_sizes[0], getattr(torch, net.dtype.name)
+    given = _Given(torch, getattr(torch, net.dtype.name), iter(net.get_weights()))
+    width = net.layer_sizes[0]
     for layer in net.layers:
-        if isinstance(layer, Dense):
-            yield _linear(torch, layer, width, dtype, arrays)
-            yield from _activation(torch, layer.activation)
-            width = layer.units
-        elif isinstance(layer, Activation):
-            yield from _activation(torch, layer.activation)
-        elif isinstance(layer, Dropout):
-            yield torch.nn.Dropout(layer.rate)
-        elif isinstance(layer, BatchNormalization):
-            momentum = round(1 - layer.momentum, 15)
-            module = torch.nn.BatchNorm1d(width, eps=layer.epsilon, momentum=momentum, dtype=dtype)
-            for name in ("weight", "bias", "running_mean", "running_var"):
-                getattr(module, name).copy_(torch.from_numpy(next(arrays)))
-            yield module
-        elif isinstance(layer, LayerNormalization):
-            module = torch.nn.LayerNorm(width, eps=layer.epsilon, dtype=dtype)
-            for name in ("weight", "bias"):
-                getattr(module, name).copy_(torch.from_numpy(next(arrays)))
-            yield module
-        elif isinstance(layer, Rescaling):
-            yield modules.Rescaling(layer.scale, layer.offset)
-        elif isinstance(layer, Standardize):
-            yield modules.Standardize(*(torch.tensor(item, dtype=dtype) for item in (layer.mean, layer.std)))
-        else:
-            raise TypeError(f"net has the layer {layer!r}, which has no equivalent in PyTorch")
+        yield from entry(_MAKERS, layer, "PyTorch")(given, layer, width)
+        width = layer.width(width)
 
 
-def _linear(torch: Any, layer: Dense, width: int, dtype: Any, arrays: Iterator[Array]) -> Any:
+class _Given(NamedTuple):
+    """What modules are made with; the arrays are those of the layers that are to come."""
+
+    torch: Any
+    dtype: Any
+    arrays: Iterator[Array]
+
+    def fill(self, module: Any, *names: str) -> Any:
+        """The module, with the next arrays as these of its own."""
+        for name in names:
+            getattr(module, name).copy_(self.torch.from_numpy(next(self.arrays)))
+        return module
+
+
+def _dense(given: _Given, layer: Dense, width: int) -> Iterator[Any]:
     """A Linear whose initial weights are not drawn."""
+    torch = given.torch
     module = torch.nn.utils.skip_init(
-        torch.nn.Linear, width, layer.units, bias=layer.use_bias, dtype=dtype, device="cpu"
+        torch.nn.Linear, width, layer.units, bias=layer.use_bias, dtype=given.dtype, device="cpu"
     )
-    module.weight.copy_(torch.from_numpy(next(arrays).T))
-    if layer.use_bias:
-        module.bias.copy_(torch.from_numpy(next(arrays)))
-    return module
+    module.weight.copy_(torch.from_numpy(next(given.arrays).T))
+    yield given.fill(module, "bias") if layer.use_bias else module
+    yield from _activation(torch, layer.activation)
+
+
+def _batch_normalization(given: _Given, layer: BatchNormalization, width: int) -> Iterator[Any]:
+    momentum = round(1 - layer.momentum, 15)
+    module = given.torch.nn.BatchNorm1d(width, eps=layer.epsilon, momentum=momentum, dtype=given.dtype)
+    yield given.fill(module, "weight", "bias", "running_mean", "running_var")
+
+
+def _layer_normalization(given: _Given, layer: LayerNormalization, width: int) -> Iterator[Any]:
+    module = given.torch.nn.LayerNorm(width, eps=layer.epsilon, dtype=given.dtype)
+    yield given.fill(module, "weight", "bias")
+
+
+def _standardize(given: _Given, layer: Standardize, width: int) -> Iterator[Any]:
+    numbers = (given.torch.tensor(item, dtype=given.dtype) for item in (layer.mean, layer.std))
+    yield modules.Standardize(*numbers)
+
+
+_MAKERS: dict[type[Layer], Callable[[_Given, Any, int], Iterable[Any]]] = {
+    Activation: lambda given, layer, width: _activation(given.torch, layer.activation),
+    BatchNormalization: _batch_normalization,
+    Dense: _dense,
+    Dropout: lambda given, layer, width: [given.torch.nn.Dropout(layer.rate)],
+    LayerNormalization: _layer_normalization,
+    Rescaling: lambda given, layer, width: [modules.Rescaling(layer.scale, layer.offset)],
+    Standardize: _standardize,
+}
 
 
 def _activation(torch: Any, activation: Any) -> Iterator[Any]:

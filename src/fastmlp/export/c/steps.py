@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from ...layers import BatchNormalization, Dense, Layer, LayerNormalization, Scale
+from ...layers.base import entry
 from ...layers.lowering import input_vectors, nodes_of
 from ...model import Model
 
@@ -82,9 +84,8 @@ def steps_of(net: Model) -> list[Step]:
         steps.append(Rescale(_of_type(shift, dtype), _of_type(divisor, dtype)))
     arrays = iter(net.get_weights())
     for node in nodes_of(n_in, net.layers):
-        if node.layer.kind not in _STEPS:
-            raise ValueError(f"the network has {node.layer!r}, expected layers in a chain for export_c")
-        steps.append(_STEPS[node.layer.kind](node.layer, [next(arrays) for _ in node.shapes]))
+        step = entry(_STEPS, node.layer, "exported C")
+        steps.append(step(node.layer, [next(arrays) for _ in node.shapes]))
         name, parameter = node.activation
         if name != "identity":
             steps.append(Activate(name, float(dtype.type(parameter))))
@@ -109,11 +110,11 @@ def _scale(layer: Any, arrays: list[Array]) -> Step:
     return BatchNormalize(np.zeros_like(s), np.ones_like(s), s, np.zeros_like(s))
 
 
-_STEPS = {
-    "dense": _dense,
-    "layer_normalization": _layer_normalization,
-    "batch_normalization": _batch_normalization,
-    "scale": _scale,
+_STEPS: dict[type[Layer], Callable[[Any, list[Array]], Step]] = {
+    BatchNormalization: _batch_normalization,
+    Dense: _dense,
+    LayerNormalization: _layer_normalization,
+    Scale: _scale,
 }
 
 

@@ -1,0 +1,94 @@
+"""Every kind of layer in every other form of a network: it predicts the same there, or is refused by name."""
+
+from __future__ import annotations
+
+import ctypes
+import dataclasses
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from fastmlp import Network, Scale, keras, onnx, sklearn, torch
+from fastmlp.layers import Layer
+from fastmlp.layers.base import LAYERS
+from helpers import assert_close
+
+WIDTH = 4
+VALUES = {"int": 1, "float": 0.5, "ActivationName": "tanh", "tuple[float, ...]": (0.5,) * WIDTH}
+
+
+@dataclass(frozen=True)
+class Stranger(Layer, abstract=True):
+    """A layer that no table has an entry for."""
+
+    kind: ClassVar[str] = "scale"
+    arrays = Scale.arrays
+
+
+KINDS = [*(cls for cls in LAYERS.values() if not cls.composite), Stranger]
+
+
+def network(cls):
+    """A network around one layer of a class, with numbers that are none of its defaults."""
+    required = [field for field in dataclasses.fields(cls) if field.default is dataclasses.MISSING]
+    layer = cls(*(VALUES[field.type] for field in required))
+    before = [] if layer.leads else [WIDTH]
+    net = Network([WIDTH, *before, layer, 3], activation="tanh", dtype="float64", seed=1)
+    rng = np.random.default_rng(2)
+    net.set_weights([rng.uniform(0.5, 1.5, array.shape) for array in net.get_weights()])
+    return net, layer
+
+
+def of_folded(net, X, folder):
+    return net.folded().predict(X)
+
+
+def of_exported_c(net, X, folder):
+    net.export_c(folder / "net.c")
+    compiler = shutil.which("gcc") or shutil.which("clang") or pytest.skip("needs a C compiler")
+    command = [compiler, "-O1", "-shared", "-fPIC", "net.c", "-o", "net.so", "-lm"]
+    subprocess.run(command, cwd=folder, check=True)
+    out = np.empty((len(X), net.plan.n_out))
+    pointers = (ctypes.c_void_p(array.ctypes.data) for array in (X, out))
+    ctypes.CDLL(str(folder / "net.so")).net_predict_rows(*pointers, ctypes.c_size_t(len(X)))
+    return out
+
+
+def of_torch(net, X, folder):
+    library = pytest.importorskip("torch")
+    return torch.to_torch(net)(library.from_numpy(X)).detach().numpy()
+
+
+def of_keras(net, X, folder):
+    pytest.importorskip("keras")
+    return keras.to_keras(net).predict(X, verbose=0)
+
+
+def of_onnx(net, X, folder):
+    pytest.importorskip("onnx")
+    return onnx.from_model(onnx.to_model(net)).predict(X)
+
+
+def of_sklearn(net, X, folder):
+    pytest.importorskip("sklearn")
+    return sklearn.to_sklearn(net).predict(X)
+
+
+@pytest.mark.parametrize("form", [of_folded, of_exported_c, of_torch, of_keras, of_onnx, of_sklearn])
+@pytest.mark.parametrize("cls", KINDS)
+def test_it_is_translated_or_refused_by_name(cls, form, rng, tmp_path):
+    net, layer = network(cls)
+    X = rng.normal(size=(7, WIDTH))
+    sentence = re.escape(f"net has the layer {layer!r}, which has no equivalent in ") + r"[^.,;]*"
+    try:
+        found = np.asarray(form(net, X, tmp_path), net.dtype)
+    except ValueError as error:
+        assert re.fullmatch(sentence, str(error))
+    else:
+        assert cls is not Stranger
+        assert_close(found, net.predict(X), 1e-5 if form is of_keras else 1e-12)
