@@ -3,8 +3,6 @@
 LAYER(add, TWO_INPUTS, NULL, )
 
 #elif defined PLAN
-static int add_arrays(const fm_layer *layer, fm_array *arrays) { return (void)layer, (void)arrays, 0; }
-
 static void add_rows(const fm_plan *plan, int l, const layer_pass *pass)
 {
     for (ptrdiff_t p = 0; p < count_panels(plan->layers[l].n_out); p++)
@@ -39,5 +37,5 @@ static void add_backward(const step_work *w, int l, ptrdiff_t first, ptrdiff_t r
     }
 }
 
-static const layer_kind add_kind = {.arrays = add_arrays, .forward = add_rows, .backward = add_backward};
+static const layer_kind add_kind = {.arrays = no_arrays, .forward = add_rows, .backward = add_backward};
 #endif

@@ -66,6 +66,9 @@ static const real *stage_input(const training_stage *s, int l)
     return l ? s->layers[l - 1].a : s->input;
 }
 
+/* Of a kind without arrays. */
+static int no_arrays(const fm_layer *layer, fm_array *arrays) { return (void)layer, (void)arrays, 0; }
+
 /* The activation of rows whose z is there. */
 static void activate(const fm_plan *plan, int l, const layer_pass *pass)
 {
