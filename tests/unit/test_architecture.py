@@ -15,6 +15,7 @@ import pytest
 
 import fastmlp
 from fastmlp import _kernels, reference
+from fastmlp.layers.base import LAYERS
 
 PACKAGE = Path(fastmlp.__file__).parent
 CSRC = Path(__file__).parents[2] / "src" / "fastmlp" / "csrc"
@@ -106,6 +107,29 @@ def test_imports_point_down():
         edges
     )  # the walk does find them
     assert [edge for edge in edges if upward(*edge)] == []
+
+
+def asked_classes(source):
+    """The names of classes that a source asks about with isinstance."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "isinstance":
+            for part in ast.walk(node.args[1]):
+                if isinstance(part, (ast.Name, ast.Attribute)):
+                    yield part.id if isinstance(part, ast.Name) else part.attr
+
+
+def test_no_code_but_that_of_layers_asks_what_class_a_layer_is():
+    """Tables from classes to functions answer that."""
+    found = set(asked_classes("isinstance(a, Dense) or isinstance(b, (ours.Scale, int))"))
+    assert {"Dense", "Scale", "int"} <= found
+    asked = {
+        (path.name, name)
+        for path in PACKAGE.rglob("*.py")
+        if path.parent.name != "layers"
+        for name in asked_classes(path.read_text(encoding="utf-8"))
+    }
+    assert ("fit.py", "str") in asked  # the walk does find them
+    assert not {(file, name) for file, name in asked if name in LAYERS}
 
 
 def test_reference_imports_numpy_only():
