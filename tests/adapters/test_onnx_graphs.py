@@ -127,7 +127,7 @@ def test_no_factor_beside_a_dropout_is_lost():
         ([("Transpose", ["x"], "h"), ("MatMul", ["h", "W"], "y")], "node 0 (Transpose), takes 'x'"),
         ([("Cast", ["x"], "h", "", {"to": 10}), ("MatMul", ["h", "W"], "y")], "node 0 (Cast)"),
         ([("Gemm", ["x", "W"], "y", "", {"transA": 1})], "expected transA 0"),
-        ([("Gemm", ["x", "W"], "y", "", {"alpha": 2})], "its attribute 'alpha' has type 2, expected 1"),
+        ([("Gemm", ["x", "W"], "y", "", {"alpha": 2})], "its attribute 'alpha' has type int, expected float"),
         ([("MatMul", ["x", "W"], "h"), ("Div", ["B", "h"], "y")], "it divides a constant by a tensor"),
         ([("MatMul", ["x", "W"], "h"), ("Sigmoid", ["h"], "s"), ("Log", ["s"], "y")], "node 2 (Log)"),
         ([("MatMul", ["x", "W"], "h"), ("Add", ["h"], "y")], "node 1 (Add), takes 'h'"),

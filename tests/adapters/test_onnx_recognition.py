@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -217,6 +219,39 @@ def test_a_constant_cannot_be_made_large(make):
     with pytest.raises(ModelFileError, match=r"node 1 \(\w+\)") as caught:
         read(lambda g, x: g.Mul(x, make(g)))
     assert len(str(caught.value)) < 500 and "\n" not in str(caught.value)
+
+
+def peak_of_refusing(compose):
+    model = Composed(opset=17).model(compose)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ModelFileError, match="meet there|no activation"):
+            fastmlp.onnx.from_model(model)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_columns_side_by_side_do_not_grow_without_end():
+    def compose(g, x):
+        for _ in range(4):
+            x = g.Concat(*[x] * 30, axis=1)
+        return x
+
+    assert peak_of_refusing(compose) < 50 * 2**20
+
+
+def test_rows_and_columns_do_not_make_tables():
+    """The largest of each row as a column plus those of all as a row, a hundred times beside a relu."""
+
+    def compose(g, x):
+        column, row = g.ReduceMax(x, axes=[1]), g.ReduceMax(x, axes=[1], keepdims=0)
+        table = g.Add(column, row)
+        for _ in range(100):
+            table = g.Add(table, column)
+        return g.Add(g.Relu(x), g.Mul(0.0, g.ReduceMax(table, axes=[1])))
+
+    assert peak_of_refusing(compose) < 50 * 2**20
 
 
 def test_many_nodes_of_many_constants_are_not_tried_for_ever():

@@ -6,52 +6,71 @@ What is folded is computed in float64 and rounded once; weights that nothing is 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ...errors import ModelFileError
-from ...layers import BatchNormalization, Dense, Layer, LayerNormalization, Rescaling, Standardize
+from ...layers import Dense, Layer, Rescaling, Standardize
 from ..chain import Part, has_matrix
-from .steps import Affine, Step
 
 Array = np.ndarray[Any, Any]
+Values = Array | np.float64
 
 _WIDEST_IDENTITY = 1024  # of a dense layer for what no layer can take
+
+
+@dataclass
+class Affine:
+    """x * scale + offset, which is (x - shift) / divisor: float64, (n,) or () each."""
+
+    path: str
+    scale: Values = np.float64(1)
+    offset: Values = np.float64(0)
+    shift: Values = np.float64(0)
+    divisor: Values = np.float64(1)
+
+    def then(self, after: Affine) -> Affine:
+        """Both, one after the other."""
+        scale, offset = self.scale * after.scale, self.offset * after.scale + after.offset
+        shift, divisor = self.shift + after.shift * self.divisor, self.divisor * after.divisor
+        return Affine(self.path, scale, offset, shift, divisor)
+
+
+Step = Part | Affine
 
 
 def folded(steps: Sequence[Step], n_in: int, use: Callable[[int], None]) -> list[Part]:
     """The steps without affine ones, the arrays of normalisations (n,); `use` is told of bytes."""
     width, result = n_in, list[Part]()
-    waiting: list[Affine] = []
+    waiting: Affine | None = None
     dropped: list[Part] = []  # between what waits and the layer that it waits for
     for step in steps:
         _check_width(step, width)
         if isinstance(step, Affine):
-            if not waiting and result and type(result[-1].layer) in _AFTER:
-                result[-1] = _after(result[-1], [step])
+            if waiting is None and result and result[-1].layer.kind:
+                result[-1] = _after(result[-1], step)
             else:
-                waiting.append(step)
+                waiting = step if waiting is None else waiting.then(step)
             continue
-        if waiting and step.layer.drops() is not None:
+        if waiting is not None and step.layer.drops() is not None:
             dropped.append(step)
             continue
         if step.arrays and not has_matrix(step):
             use(8 * width * len(step.arrays))
             step = replace(step, arrays=tuple(np.broadcast_to(array, width) for array in step.arrays))
-        if waiting:
+        if waiting is not None:
             rescaling = None if result else _rescaling(waiting, width)
             if rescaling is not None:
-                result.append(Part(waiting[0].path, rescaling))
+                result.append(Part(waiting.path, rescaling))
             elif has_matrix(step):
                 step = _before(step, waiting)
             else:
-                result.append(_after(identity(waiting[0].path, width, use), waiting))
+                result.append(_after(identity(waiting.path, width, use), waiting))
         result += [*dropped, step]
-        waiting, dropped = [], []
-        width = step.layer.width(width)
-    return [*result, _after(identity(waiting[0].path, width, use), waiting)] if waiting else result
+        waiting, dropped, width = None, [], step.layer.width(width)
+    return [*result, _after(identity(waiting.path, width, use), waiting)] if waiting is not None else result
 
 
 def identity(path: str, width: int, use: Callable[[int], None]) -> Part:
@@ -69,76 +88,40 @@ def _check_width(step: Step, width: int) -> None:
         if shape[0] != width:
             raise ModelFileError(f"{step.path}: its weights have shape {shape}, expected ({width}, n_out)")
         return
-    for array in step.arrays if isinstance(step, Part) else (step.value,):
+    for array in step.arrays if isinstance(step, Part) else (step.scale, step.offset):
         if array.shape not in ((), (width,)):
             raise ModelFileError(f"{step.path}: a constant has shape {array.shape}, expected ({width},)")
 
 
-def _scale_and_offset(steps: Sequence[Affine]) -> tuple[Array, Array]:
-    """float64 arrays, (n,) or (): the steps are x * scale + offset."""
-    scale, offset = np.array(1.0), np.array(0.0)
-    for step in steps:
-        if step.operation == "+":
-            offset = offset + step.value
-        else:
-            factor = step.value if step.operation == "*" else 1 / step.value
-            scale, offset = scale * factor, offset * factor
-    return scale, offset
-
-
-def _rescaling(steps: Sequence[Affine], n_in: int) -> Layer | None:
-    """The steps as (x - shift) / divisor, in a layer directly after the input; None if none can."""
-    shift, divisor = np.array(0.0), np.array(1.0)
-    for step in steps:
-        if step.operation == "+":
-            shift = shift - step.value * divisor
-        else:
-            divisor = divisor * (step.value if step.operation == "/" else 1 / step.value)
+def _rescaling(step: Affine, n_in: int) -> Layer | None:
+    """The step as a layer directly after the input; None if none can be it."""
+    shift, divisor = step.shift, step.divisor
     if not (np.isfinite(shift).all() and np.isfinite(divisor).all()):
         return None
     if shift.ndim == divisor.ndim == 0:
         scale = 1 / float(divisor) if divisor else 0.0
         offset = -float(shift) * scale
         return Rescaling(scale, offset) if scale and np.isfinite([scale, offset]).all() else None
-    if not (divisor > 0).all():
-        return None
-    both = (np.broadcast_to(array, n_in).tolist() for array in (shift, divisor))
-    return Standardize(*both)
+    mean, deviation = (np.broadcast_to(array, n_in).tolist() for array in (shift, divisor))
+    return Standardize(mean, deviation) if (divisor > 0).all() else None
 
 
-def _after(part: Part, steps: Sequence[Affine]) -> Part:
-    """The layer with affine steps after it."""
-    return _AFTER[type(part.layer)](part, *_scale_and_offset(steps))
+def _after(part: Part, step: Affine) -> Part:
+    """The layer with an affine step after it: W' = W s and b' = b s + o, or so gamma and beta."""
+    first, *rest = part.arrays  # W, and perhaps b; or gamma, beta and statistics
+    first = first if (step.scale == 1).all() else first * step.scale
+    second = rest[0].astype(np.float64) if rest else np.zeros(first.shape[-1])
+    arrays = (first, second * step.scale + step.offset, *rest[1:])
+    return _with(part, *arrays) if has_matrix(part) else replace(part, arrays=arrays)
 
 
-def _after_dense(part: Part, scale: Array, offset: Array) -> Part:
-    """W' = W s and b' = b s + o"""
+def _before(part: Part, step: Affine) -> Part:
+    """The dense layer with an affine step before it: W' = s W and b' = b + o W."""
     W, *b = part.arrays
-    W = W if (scale == 1).all() else W * scale
-    bias = (b[0].astype(np.float64) if b else np.zeros(W.shape[1])) * scale + offset
-    return _with(part, W, bias)
-
-
-def _after_normalization(part: Part, scale: Array, offset: Array) -> Part:
-    """gamma and beta likewise"""
-    gamma, beta, *statistics = part.arrays
-    return replace(part, arrays=(gamma * scale, beta * scale + offset, *statistics))
-
-
-_AFTER: dict[type[Layer], Callable[[Part, Array, Array], Part]] = {
-    BatchNormalization: _after_normalization,
-    Dense: _after_dense,
-    LayerNormalization: _after_normalization,
-}
-
-
-def _before(part: Part, steps: Sequence[Affine]) -> Part:
-    """The dense layer with affine steps before it: W' = s W and b' = b + o W."""
-    (scale, offset), (W, *b) = _scale_and_offset(steps), part.arrays
-    scaled = W if (scale == 1).all() else W * np.broadcast_to(scale, len(W))[:, None]
-    if (offset != 0).any():
+    scaled = W if (step.scale == 1).all() else W * np.broadcast_to(step.scale, len(W))[:, None]
+    if (step.offset != 0).any():
         start = b[0].astype(np.float64) if b else 0.0
-        b = [start + np.broadcast_to(offset, len(W)) @ W.astype(np.float64)]
+        b = [start + np.broadcast_to(step.offset, len(W)) @ W.astype(np.float64)]
     return _with(part, scaled, *b)
 
 

@@ -15,6 +15,7 @@ from ...network import Network
 
 KEY = "fastmlp"
 _SEED = 0  # of networks from elsewhere: training them gives the same weights every time
+_UNSEEN = {"dropout", "momentum", "trainable", "learning_rate", "weight_decay"}  # in a graph
 
 
 def text(net: Network) -> str:
@@ -41,19 +42,12 @@ def restored(model: Any, found: Sequence[Layer], n_in: int, dtype: np.dtype[Any]
     return list(found), _SEED
 
 
-# What of a node says how it is trained, which a graph does not have.
-_OF_TRAINING = frozenset({"dropout", "trainable", "learning_rate", "weight_decay", "momentum"})
-
-
 def _computing(layers: Sequence[Layer], n_in: int, dtype: np.dtype[Any]) -> list[Any]:
     """What of the layers a graph has, numbers as its float32 attributes and its constants hold them."""
-    result: list[Any] = [
-        None if vector is None else vector.astype(dtype).tolist()
-        for vector in input_vectors(n_in, layers, dtype)
-    ]
+    result: list[Any] = []
+    for vector in input_vectors(n_in, layers, dtype):
+        result.append(None if vector is None else vector.astype(dtype).tolist())
     for node in nodes_of(n_in, layers):
-        told = {key: value for key, value in node.spec().items() if key not in _OF_TRAINING}
-        result.append(
-            {key: np.float32(value) if isinstance(value, float) else value for key, value in told.items()}
-        )
+        seen = {key: value for key, value in node.spec().items() if key not in _UNSEEN}
+        result.append({k: np.float32(v) if isinstance(v, float) else v for k, v in seen.items()})
     return result

@@ -14,12 +14,10 @@ from typing import Any
 import numpy as np
 
 from .._optional import require
-from .nodes import Node
+from .nodes import PLAIN, Node
 
 Array = np.ndarray[Any, Any]
 
-# AttributeProto.AttributeType -> the field that holds it
-_MEMBERS = {1: "f", 2: "i", 3: "s", 6: "floats", 7: "ints"}
 _erf = np.vectorize(math.erf, otypes=[np.float64])
 
 
@@ -27,7 +25,10 @@ def evaluated(node: Node, arrays: Sequence[Array | None], opset: int) -> Array:
     """What the node gives for its operands; ValueError where it cannot be computed."""
     if node.op in _OWN:
         return _OWN[node.op](node, *arrays)
-    attributes = tuple(sorted((key, _plain(key, value)) for key, value in node.attributes.items()))
+    for key, value in node.attributes.items():
+        if not isinstance(value, PLAIN):
+            raise ValueError(f"its attribute {key!r} is a {type(value).__name__}, expected numbers or a text")
+    attributes = tuple(sorted(node.attributes.items()))
     given = tuple(array is not None for array in arrays)
     try:
         evaluator = _evaluator(node.op, attributes, given, opset)
@@ -37,13 +38,6 @@ def evaluated(node: Node, arrays: Sequence[Array | None], opset: int) -> Array:
         raise
     except Exception as error:  # the evaluator raises whatever comes
         raise ValueError(f"{type(error).__name__}: {error}".splitlines()[0]) from None
-
-
-def _plain(key: str, attribute: Any) -> Any:
-    if attribute.type not in _MEMBERS:
-        raise ValueError(f"its attribute {key!r} has type {attribute.type}, expected numbers or a text")
-    value = getattr(attribute, _MEMBERS[attribute.type])
-    return tuple(value) if attribute.type in (6, 7) else value
 
 
 @lru_cache(64)
@@ -57,7 +51,7 @@ def _evaluator(op: str, attributes: tuple[tuple[str, Any], ...], given: tuple[bo
 
 
 def _gelu(node: Node, x: Array) -> Array:
-    if node.text("approximate", "none") == "tanh":
+    if node.attribute("approximate", b"none") == b"tanh":
         return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
     return 0.5 * x * (1 + _erf(x / math.sqrt(2)))
 

@@ -7,32 +7,29 @@ made of several nodes is one block, or several.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 import numpy as np
 
 from ...errors import ModelFileError, listed
 from . import shapes
-from .constants import computed
-from .nodes import SHAPES, Node
-from .tensors import FLOATS, Reader, text
+from .constants import ANY_ROWS, computed
+from .nodes import Node, text
+from .tensors import FLOATS, Reader
 
 Array = np.ndarray[Any, Any]
 
 _OLDEST_OPSET = 7  # where operands began to be broadcast
-# Of labels and tables of probabilities, which classifiers have beside their outputs; the operand that counts.
+# Of labels and tables of probabilities, which classifiers have beside their outputs: the operand that counts,
+# and whether it becomes a label.
 _POST = {
-    "ZipMap": 0,
-    "ArgMax": 0,
-    "Binarizer": 0,
-    "ArrayFeatureExtractor": 1,
-    "Cast": 0,
-    "Identity": 0,
-    "Reshape": 0,
-    "Squeeze": 0,
+    "ZipMap": (0, False),
+    "ArgMax": (0, True),
+    "Binarizer": (0, True),
+    "ArrayFeatureExtractor": (1, True),
+    **dict.fromkeys(("Cast", "Identity", "Reshape", "Squeeze"), (0, False)),
 }
-_LABELS = ("ArgMax", "Binarizer", "ArrayFeatureExtractor")
 
 
 class Graph:
@@ -40,84 +37,46 @@ class Graph:
 
     Attributes
     ----------
-    input, output : str
-        Tensors.
+    opset : int
+    input : str
+        A tensor.
     width : int or None
         Numbers in a row of the input, where the file says it.
-    nodes : list of Node
+    blocks : list of list of Node
         In order, constants in place, without nodes that do nothing.
     """
 
-    # Beside them, by tensor: constants, what nodes that were left out stood for, and the lengths of all axes
-    # but the first, where they are known.
-
     def __init__(self, model: Any, reader: Reader, output: str | None) -> None:
-        self._reader = reader
-        self.opset = self._checked_opset(model)
-        graph = model.graph
+        self._reader, graph = reader, model.graph
+        versions = {text(item.domain): item.version for item in model.opset_import}
+        self.opset = int(versions.get("", versions.get("ai.onnx", 0)))
+        if self.opset < _OLDEST_OPSET:
+            raise ModelFileError(f"is written in opset {self.opset}, expected {_OLDEST_OPSET} or newer")
         self._initializers = {text(tensor.name): tensor for tensor in graph.initializer}
-        self._producers: dict[str, Node] = {}
-        for position, proto in enumerate(graph.node):
-            self._add(position, proto)
-        inputs = {text(item.name): item for item in graph.input}
-        self._inputs = {name: item for name, item in inputs.items() if name not in self._initializers}
+        self._inputs = {text(item.name): item for item in graph.input}
+        self._producers = _producers([Node.of(i, proto) for i, proto in enumerate(graph.node)])
         self._constants: dict[str, Array] = {}
-        self._aliases: dict[str, str] = {}
-        self._lengths: dict[str, list[int]] = {}
-        self._origins: dict[int, Node] = {}  # of constants that are computed, by their id
-        self.input = ""
-        self.width: int | None = None
-        self._rows = 0
-        self.nodes: list[Node] = []
-        self._target = self._chosen(graph, output)
-        for node in self._ancestors(self._target):
-            self._take(node)
-        self.output = self._aliases.get(self._target, self._target)
+        self._aliases: dict[str, str] = {}  # of what nodes that do nothing give
+        self._shapes: dict[str, shapes.Shape] = {}  # by the name in the file
+        self.input, self.width = "", None
+        self._target = self._chosen([text(item.name) for item in graph.output], output)
+        kept = [node for node in self._leading_to(self._target) if self._take(node)]
         if not self.input:
             raise ModelFileError(f"computes its output {self._target!r} from no input")
-
-    def _checked_opset(self, model: Any) -> int:
-        versions = {text(item.domain): item.version for item in model.opset_import}
-        version = versions.get("", versions.get("ai.onnx", 0))
-        if version < _OLDEST_OPSET:
-            raise ModelFileError(f"is written in opset {version}, expected {_OLDEST_OPSET} or newer")
-        return int(version)
-
-    def _add(self, position: int, proto: Any) -> None:
-        domain = text(proto.domain)
-        prefix = "" if domain in ("", "ai.onnx", "ai.onnx.ml") else f"{domain}."
-        operands = [text(name) for name in proto.input]
-        node = Node(
-            position,
-            text(proto.name),
-            prefix + text(proto.op_type),
-            [name or None for name in operands],
-            [text(name) for name in proto.output] or [""],
-            {text(attribute.name): attribute for attribute in proto.attribute},
-            operands[0] if operands else "",
-        )
-        for name in filter(None, node.outputs):
-            if name in self._producers:
-                first = self._producers[name].position
-                raise ModelFileError(f"writes tensor {name!r} twice, in node {first} and node {position}")
-            self._producers[name] = node
+        self.blocks = _blocks(kept, self.input)
 
     # ---- the output, and what leads to it ----
 
-    def _chosen(self, graph: Any, wanted: str | None) -> str:
-        names = [text(item.name) for item in graph.output]
-        if wanted is not None:
-            if wanted not in names:
-                raise ModelFileError(f"has no output {wanted!r}, expected one of {listed(names)}")
-            return self._without_post(wanted)[0]
-        found = [self._without_post(name) for name in names]
-        scores = dict.fromkeys(tensor for tensor, label in found if not label)
-        scores = scores or dict.fromkeys(tensor for tensor, _ in found)
+    def _chosen(self, names: list[str], wanted: str | None) -> str:
+        if wanted is not None and wanted not in names:
+            raise ModelFileError(f"has no output {wanted!r}, expected one of {listed(names)}")
+        found = [self._without_post(name) for name in (names if wanted is None else [wanted])]
+        scores = {tensor for tensor, label in found if not label} or {tensor for tensor, _ in found}
         if len(scores) != 1:
             raise ModelFileError(
                 f"has the outputs {listed(names) or 'none'}, expected one, or its name as `output`"
             )
-        return next(iter(scores))
+        return scores.pop()
 
     def _without_post(self, name: str) -> tuple[str, bool]:
         """The tensor that an output's label or table is made of, and whether it is a label."""
@@ -125,132 +84,122 @@ class Graph:
         while tensor in self._producers and tensor not in seen:
             seen.add(tensor)
             node = self._producers[tensor]
-            index = _POST.get(node.op)
-            if index is None or len(node.operands) <= index or not isinstance(node.operands[index], str):
+            index, makes_label = _POST.get(node.op, (-1, False))
+            operand = dict(enumerate(node.names)).get(index)
+            if not operand:
                 break
-            label = label or node.op in _LABELS
             whole = node.op == "Identity" and result == tensor  # nothing between it and the output
-            tensor = str(node.operands[index])
-            if whole or node.op in (*_LABELS, "ZipMap"):
+            tensor, label = operand, label or makes_label
+            if whole or makes_label or node.op == "ZipMap":
                 result = tensor
         return result, label
 
-    def _ancestors(self, target: str) -> Iterable[Node]:
+    def _leading_to(self, target: str) -> list[Node]:
         """The nodes that the target depends on, each after those it depends on itself."""
-        done: dict[int, bool] = {}  # False: its operands are being looked at
-        order: list[Node] = []
-        stack = [target]
-        while stack:
-            node = self._producers.get(stack[-1])
-            if node is None or done.get(node.position):
-                stack.pop()
-            elif node.position in done:
-                done[node.position] = True
-                order.append(node)
-                stack.pop()
-            else:
-                done[node.position] = False
-                for name in node.data():
-                    other = self._producers.get(name)
-                    if other is not None and done.get(other.position) is False:
-                        raise ModelFileError(f"{node}: it is part of a loop, expected a chain")
-                    stack.append(name)
         if target not in self._producers:
             came = "its input" if target in self._inputs else "never computed"
             raise ModelFileError(f"has the output {target!r}, which is {came}")
-        return order
+        nodes, before, waiting = dict[int, Node](), dict[int, list[int]](), [target]
+        while waiting:
+            node = self._producers.get(waiting.pop())
+            if node is not None and node.position not in nodes:
+                nodes[node.position] = node
+                known = [name for name in node.data() if name in self._producers]
+                before[node.position] = [self._producers[name].position for name in known]
+                waiting += known
+        try:
+            return [nodes[position] for position in TopologicalSorter(before).static_order()]
+        except CycleError as error:
+            node = nodes[error.args[1][0]]
+            raise ModelFileError(f"{node}: it is part of a loop, expected a chain") from None
 
     # ---- one node after another ----
 
-    def _take(self, node: Node) -> None:
-        """Computes the node if it is a constant, leaves it out if it does nothing, and keeps it otherwise."""
+    def _take(self, node: Node) -> bool:
+        """Computes the node if it is a constant, leaves it out if it does nothing; whether it is kept."""
         node.operands = [self._resolved(node, operand) for operand in node.operands]
         data = node.data()
-        lengths = self._lengths.get(node.source)
         if not data:
-            value = computed(node, self._reader, self.opset)
-            self._constants[node.output] = value
-            self._origins[id(value)] = node
-        elif node.op == "Shape":
-            self._constants[node.output] = shapes.shape(node, lengths)
-        elif node.op in SHAPES:
+            self._constants[node.output] = computed(node, self._reader, self.opset)
+            return False
+        pairs = zip(node.names, node.operands, strict=True)
+        before = {self._shapes[name] for name, operand in pairs if isinstance(operand, str)}
+        first = next(iter(before))
+        if node.op == "Shape":
+            self._constants[node.output] = shapes.shape(node, first, self.opset)
+        elif node.op in shapes.REARRANGING:
+            last = node.output == self._target
             self._aliases[node.output] = data[0]
-            self._know(node, shapes.row_shape(node, lengths, self._rows, last=node.output == self._target))
-        elif node.op == "Identity" or (node.op == "Cast" and node.integer("to", 0) in FLOATS):
-            self._aliases[node.output] = data[0]
-            self._know(node, lengths)
+            self._shapes[node.output] = shapes.rearranged(node, first, self.opset, last=last)
+        elif node.op == "Identity" or (node.op == "Cast" and node.attribute("to", 0) in FLOATS):
+            self._aliases[node.output], self._shapes[node.output] = data[0], first
         else:
-            self._know(node, shapes.next_shape(node, lengths))
-            self.nodes.append(node)
-
-    def _know(self, node: Node, lengths: list[int] | None) -> None:
-        if lengths is not None:
-            self._lengths[node.output] = lengths
+            self._shapes[node.output] = shapes.after_layer(node, before)
+            return True
+        return False
 
     def _resolved(self, node: Node, operand: str | Array | None) -> str | Array | None:
         if not isinstance(operand, str):
             return operand
         name = self._aliases.get(operand, operand)
+        if name not in self._constants and name in self._initializers and name not in self._producers:
+            self._constants[name] = self._reader.array(self._initializers[name])
         if name in self._constants:
             return self._constants[name]
         if name in self._producers:
-            producer = self._producers[name]
-            if name != producer.output:
-                which = f"output {producer.outputs.index(name)} of node {producer.position}"
+            other = self._producers[name]
+            if name != other.output:
+                which = f"output {other.outputs.index(name)} of node {other.position}"
                 raise ModelFileError(f"{node}: that is {which}, expected its first")
-            return name
-        if name in self._initializers:
-            self._constants[name] = self._reader.array(self._initializers[name])
-            return self._constants[name]
-        if name not in self._inputs:
+        elif name not in self._inputs:
             raise ModelFileError(f"{node}: tensor {name!r} is computed nowhere")
-        if self.input not in ("", name):
-            raise ModelFileError(f"{node}: {name!r} is a second input beside {self.input!r}, expected one")
-        if not self.input:
-            self._set_input(name)
+        elif name != self.input:
+            self._enter(node, name)
         return name
 
-    def _set_input(self, name: str) -> None:
-        self.input = name
+    def _enter(self, node: Node, name: str) -> None:
+        """Begins with an input."""
+        if self.input:
+            raise ModelFileError(f"{node}: {name!r} is a second input beside {self.input!r}, expected one")
         kind = self._inputs[name].type.tensor_type
-        if not kind.HasField("shape"):
-            return
-        shape = [item.dim_value for item in kind.shape.dim]
-        if len(shape) < 2:
-            raise ModelFileError(f"has the input {name!r} with {len(shape)} axes, expected rows and columns")
-        self._rows = shape[0]
-        if all(length > 0 for length in shape[1:]):
-            self._lengths[name] = shape[1:]
-            self.width = math.prod(shape[1:])
+        lengths = [item.dim_value for item in kind.shape.dim]
+        if kind.HasField("shape") and len(lengths) < 2:
+            raise ModelFileError(f"has input {name!r} with {len(lengths)} axes, expected rows and columns")
+        rows, columns = (lengths or [0])[0], lengths[1:]
+        if columns and min(columns) > 0:
+            self.width = math.prod(columns)
+        self.input = name
+        self._shapes[name] = (rows or ANY_ROWS, *(columns if self.width else [shapes.ANY_COLUMNS]))
 
-    def deviation(self, array: Array | None) -> tuple[Array, Array] | None:
+    def deviation(self, name: str) -> tuple[Array, Array] | None:
         """The variance and the epsilon that a constant is the root of the sum of, or None."""
-        root = self._origins.get(id(array))
-        total = self._origins.get(id(root.operands[0])) if root is not None and root.op == "Sqrt" else None
+        root = self._producers.get(name)
+        total = self._producers.get(root.names[0]) if root is not None and root.op == "Sqrt" else None
         if total is None or total.op != "Add":
             return None
         variance, epsilon = total.constant(0), total.constant(1)
         return None if variance is None or epsilon is None else (variance, epsilon)
 
-    # ---- blocks ----
 
-    def blocks(self) -> list[list[Node]]:
-        """The nodes in runs, each from one tensor to the next that alone leads on."""
-        uses: dict[str, int] = {self.output: 1}
-        for node in self.nodes:
-            for name in node.data():
-                uses[name] = uses.get(name, 0) + 1
-        live = {self.input}
-        result: list[list[Node]] = [[]]
-        for node in self.nodes:
-            for name in node.data():
-                uses[name] -= 1
-                if not uses[name]:
-                    live.discard(name)
-            live.add(node.output)
-            result[-1].append(node)
-            if live == {node.output}:
-                result.append([])
-        if result.pop():
-            raise ModelFileError(f"{self.nodes[-1]}: branches do not meet, expected a chain of layers")
-        return result
+def _producers(nodes: list[Node]) -> dict[str, Node]:
+    """The node that writes each tensor."""
+    result: dict[str, Node] = {}
+    for node in nodes:
+        for name in filter(None, node.outputs):
+            if name in result:
+                both = f"node {result[name].position} and node {node.position}"
+                raise ModelFileError(f"writes tensor {name!r} twice, in {both}, expected one of them")
+            result[name] = node
+    return result
+
+
+def _blocks(nodes: list[Node], start: str) -> list[list[Node]]:
+    """The nodes in runs, between which one tensor alone leads on."""
+    last = {name: i for i, node in enumerate(nodes) for name in node.data()}
+    reach, result = last.get(start, 0), list[list[Node]]([[]])
+    for i, node in enumerate(nodes):
+        result[-1].append(node)
+        if reach <= i:
+            result.append([])
+        reach = max(reach, last.get(node.output, i))
+    return result[:-1]

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from ...errors import ModelFileError
 
 Array = np.ndarray[Any, Any]
+T = TypeVar("T", float, int, bytes, tuple[float, ...])
 
-LAYERS = ("Gemm", "MatMul", "Add", "Sub", "Mul", "Div", "Scaler", "BatchNormalization", "LayerNormalization")
-SHAPES = ("Flatten", "Reshape", "Squeeze")
-SMALL = 64  # numbers of a shape that is computed from other shapes
+PLAIN = (float, int, bytes, tuple)  # attributes that neither name another file nor nest
+# AttributeProto.AttributeType -> the field that holds it
+_FIELDS = {1: "f", 2: "i", 3: "s", 4: "t", 6: "floats", 7: "ints"}
+
+
+def text(value: str | bytes) -> str:
+    """A name in a file: a parser gives bytes where it is no UTF-8."""
+    return value if isinstance(value, str) else value.decode("utf-8", "replace")
 
 
 @dataclass
@@ -23,14 +29,28 @@ class Node:
     position: int
     name: str
     op: str
-    operands: list[str | Array | None]
+    names: list[str]  # of the operands in the file
     outputs: list[str]
     attributes: dict[str, Any] = field(repr=False)
-    source: str = ""  # the first tensor it takes, as the file names it
+    operands: list[str | Array | None]
+
+    @classmethod
+    def of(cls, position: int, proto: Any) -> Node:
+        """The node of a NodeProto."""
+        domain, names = text(proto.domain), [text(name) for name in proto.input]
+        return cls(
+            position,
+            text(proto.name),
+            ("" if domain in ("", "ai.onnx", "ai.onnx.ml") else f"{domain}.") + text(proto.op_type),
+            names,
+            [text(name) for name in proto.output] or [""],
+            {text(attribute.name): _value(attribute) for attribute in proto.attribute},
+            [name or None for name in names],
+        )
 
     def __str__(self) -> str:
         name = f", {self.name!r}" if self.name else ""
-        return f"node {self.position}{name} ({self.op}), takes {self.source!r}"
+        return f"node {self.position}{name} ({self.op}), takes {(self.names or [''])[0]!r}"
 
     @property
     def output(self) -> str:
@@ -49,37 +69,16 @@ class Node:
             )
         return operand
 
-    def number(self, key: str, default: float) -> float:
-        """A FLOAT attribute."""
-        return float(self.attribute(key, 1, "f", default))
+    def attribute(self, key: str, default: T) -> T:
+        """An attribute, which must be of the default's type."""
+        value = self.attributes.get(key, default)
+        if type(value) is not type(default):
+            came = f"its attribute {key!r} has type {type(value).__name__}"
+            raise ModelFileError(f"{self}: {came}, expected {type(default).__name__}")
+        return value
 
-    def integer(self, key: str, default: int) -> int:
-        """An INT attribute."""
-        return int(self.attribute(key, 2, "i", default))
 
-    def text(self, key: str, default: str) -> str:
-        """A STRING attribute."""
-        value = self.attribute(key, 3, "s", default.encode())
-        return bytes(value).decode("utf-8", "replace")
-
-    def numbers(self, key: str) -> list[float]:
-        """A FLOATS attribute."""
-        return list(self.attribute(key, 6, "floats", []))
-
-    def integers(self, key: str) -> list[int] | None:
-        """An INTS attribute."""
-        value = self.attribute(key, 7, "ints", None)
-        return None if value is None else list(value)
-
-    def attribute(self, key: str, kind: int, member: str, default: Any) -> Any:
-        """An attribute of an AttributeProto.AttributeType, which is kept in the member, or the default."""
-        attribute = self.attributes.get(key)
-        if attribute is None:
-            return default
-        if attribute.type != kind:
-            raise ModelFileError(f"{self}: its attribute {key!r} has type {attribute.type}, expected {kind}")
-        return getattr(attribute, member)
-
-    def axes(self, operand: Array | None) -> list[int] | None:
-        """Axes, which newer opsets have as an operand and older ones as an attribute."""
-        return self.integers("axes") if operand is None else [int(axis) for axis in operand.ravel()[:SMALL]]
+def _value(attribute: Any) -> Any:
+    """What an attribute holds; itself, which no reader takes, where that is a graph or the like."""
+    value = getattr(attribute, _FIELDS[attribute.type]) if attribute.type in _FIELDS else attribute
+    return tuple(value) if attribute.type in (6, 7) else value

@@ -17,8 +17,9 @@ from ...network import Network
 from .. import chain
 from .._optional import require
 from . import affine, description, wire
+from .affine import Step
 from .graph import Graph
-from .steps import Step, shortest, steps
+from .steps import shortest, steps
 from .tensors import Reader
 
 MAX_BYTES = 2**31 - 1  # a message of protocol buffers cannot be larger
@@ -27,10 +28,10 @@ MAX_BYTES = 2**31 - 1  # a message of protocol buffers cannot be larger
 def load(path: str | os.PathLike[str], *, output: str | None = None) -> Network:
     """Read a multi-layer perceptron from an ONNX file, whoever wrote it.
 
-    Understood are chains of Gemm, MatMul, Add, Sub, Mul, Div, BatchNormalization, LayerNormalization,
-    Dropout, Scaler, Flatten, Reshape and the activations of `fastmlp.registry.ACTIVATIONS`, each as its own
-    operator or composed of others, as PyTorch's two exporters, Keras, skl2onnx and `save` write them.  Labels
-    and tables of probabilities (ArgMax, ZipMap) are left out: the output is what they are made of.
+    Understood are chains of Gemm, MatMul, Add, Sub, Mul, Div, Neg, BatchNormalization, LayerNormalization,
+    Dropout, Scaler, Flatten, Reshape, Squeeze and the activations of `fastmlp.registry.ACTIVATIONS`, each as
+    its own operator or composed of others, as PyTorch's two exporters, Keras, skl2onnx and `save` write them.
+    Labels and tables of probabilities (ArgMax, ZipMap) are left out: the output is what they are made of.
 
     Parameters
     ----------
@@ -77,8 +78,12 @@ def load(path: str | os.PathLike[str], *, output: str | None = None) -> Network:
     try:
         if len(data) != size or not data:
             raise ModelFileError(f"has {len(data)} bytes, expected {size or 'some'}")
-        wire.check(data)
-        model = _parsed(onnx, data)
+        wire.check(data, onnx.ModelProto.DESCRIPTOR)
+        model = onnx.ModelProto()
+        try:
+            model.ParseFromString(data)
+        except Exception as error:  # DecodeError, of a package that onnx brings
+            raise ModelFileError(f"is damaged or no ONNX file: {error}") from None
         return _network(model, Reader(os.path.dirname(target), len(data)), output)
     except ModelFileError as error:
         raise ModelFileError(f"{os.fspath(path)} {error}") from None
@@ -101,15 +106,6 @@ def from_model(model: Any, *, output: str | None = None) -> Network:
         return _network(model, Reader(None, model.ByteSize()), output)
     except ModelFileError as error:
         raise ModelFileError(f"model {error}") from None
-
-
-def _parsed(onnx: Any, data: bytes) -> Any:
-    model = onnx.ModelProto()
-    try:
-        model.ParseFromString(data)
-    except Exception as error:  # DecodeError, of a package that onnx brings
-        raise ModelFileError(f"is damaged or no ONNX file: {error}") from None
-    return model
 
 
 def _network(model: Any, reader: Reader, output: str | None) -> Network:

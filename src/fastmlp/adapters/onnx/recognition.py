@@ -7,8 +7,9 @@ function bends, a constant says so.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache, partial
+import math
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,24 +19,24 @@ from .evaluation import evaluated
 from .nodes import Node
 
 Array = np.ndarray[Any, Any]
+Found = tuple[str, float]
 
-# What is computed from one tensor: elementwise, or along a row.
-OPERATORS = frozenset(
-    "Abs Add Clip Concat Div Elu Erf Exp Gelu Greater GreaterOrEqual LeakyRelu Less LessOrEqual Log "
-    "LogSoftmax Max Min Mish Mul Neg PRelu Pow Reciprocal ReduceMax ReduceMean ReduceSum Relu Selu Sigmoid "
-    "Softmax Softplus Softsign Sqrt Sub Swish Tanh Where".split()
+ELEMENTWISE = frozenset(
+    "Abs Add Clip Div Elu Erf Exp Gelu Greater GreaterOrEqual LeakyRelu Less LessOrEqual Log Max Min Mish "
+    "Mul Neg PRelu Pow Reciprocal Relu Selu Sigmoid Softplus Softsign Sqrt Sub Swish Tanh Where".split()
 )
+OPERATORS = ELEMENTWISE | {"Concat", "LogSoftmax", "ReduceMax", "ReduceMean", "ReduceSum", "Softmax"}
 NORMALIZED, TWO_COLUMNS = "normalized", "two columns"  # what is found beside activations
 
-_MOST_NODES = 200  # of one activation: gelu in float64 has 60
+MOST_BLOCKS = 8  # 1 / (1 + exp(-x)) has four
+_MOST_NODES = 200  # gelu in float64 has 60
 _MOST_NUMBERS = 64
 _COLUMNS = 4
+_SAMPLE = np.random.default_rng(1).normal(scale=3.0, size=(8, _COLUMNS))  # for a first look
 _FAR = 30.0  # where a composed function may overflow
 # The constants of a file are rounded to float32, which a tail x exp(-u) feels u times; 1 + erf(x) and the
 # like lose what is small beside 1.
 _RELATIVE, _ABSOLUTE = 5e-7, 1e-11
-
-Found = tuple[str, float]
 
 
 def recognized(blocks: Sequence[Sequence[Node]], start: str, opset: int) -> tuple[int, Found] | None:
@@ -43,46 +44,38 @@ def recognized(blocks: Sequence[Sequence[Node]], start: str, opset: int) -> tupl
 
     The longest run counts, and the closest of the functions within the bounds.
     """
-    first_look = _values(blocks, {start: _SAMPLE}, opset)
+    first_look = _values(blocks, start, _SAMPLE, opset)
     for count in range(len(first_look), 0, -1):
         numbers = _numbers(blocks[:count])
         if len(numbers) > _MOST_NUMBERS:
             continue
-        likely = _distances(_SAMPLE, first_look[count - 1], _functions(numbers), _at_sample)
+        likely = _distances(_SAMPLE, first_look[count - 1], _functions(numbers))
         if not likely:
             continue
         x = _probes(numbers)
-        values = _values(blocks[:count], {start: x}, opset)
-        found = _distances(x, values[-1], list(likely), partial(_exact, x)) if len(values) == count else {}
+        values = _values(blocks[:count], start, x, opset)
+        found = _distances(x, values[-1], list(likely)) if len(values) == count else {}
         if found:
             return count, min(found, key=found.__getitem__)
     return None
 
 
-def _values(blocks: Sequence[Sequence[Node]], values: dict[str, Array], opset: int) -> list[Array]:
-    """What each block gives, up to the first that cannot be computed or makes too many nodes."""
-    result: list[Array] = []
+def _values(blocks: Sequence[Sequence[Node]], start: str, x: Array, opset: int) -> list[Array]:
+    """What each block gives of x, up to the first that cannot be computed or makes too many nodes."""
+    values, result = {start: x}, list[Array]()
     try:
         for block in blocks:
-            if len(values) + len(block) > _MOST_NODES:
+            if len(values) + len(block) > _MOST_NODES or not OPERATORS.issuperset(node.op for node in block):
                 break
             for node in block:
-                values[node.output] = evaluated(node, list(_operands(node, values)), opset)
+                operands = list(_operands(node, values))
+                if _size(node, operands) > 2 * x.size:
+                    return result
+                values[node.output] = evaluated(node, operands, opset)
             result.append(values[block[-1].output])
     except (ValueError, KeyError):
         pass
     return result
-
-
-def _numbers(blocks: Sequence[Sequence[Node]]) -> tuple[float, ...]:
-    """The constants of the blocks, sorted."""
-    found: set[float] = set()
-    for node in (node for block in blocks for node in block):
-        found.update(
-            float(o.reshape(-1)[0]) for o in node.operands if isinstance(o, np.ndarray) and o.size == 1
-        )
-        found.update(float(value.f) for value in node.attributes.values() if value.type == 1)
-    return tuple(sorted(number for number in found if np.isfinite(number)))
 
 
 def _operands(node: Node, values: dict[str, Array]) -> Iterator[Array | None]:
@@ -99,7 +92,23 @@ def _operands(node: Node, values: dict[str, Array]) -> Iterator[Array | None]:
             raise ValueError("a constant for each column")
 
 
-# ---- the numbers ----
+def _size(node: Node, operands: Sequence[Array | None]) -> int:
+    """Numbers that the node gives, at most."""
+    if node.op.startswith("Reduce"):
+        return 0
+    arrays = [array for array in operands if array is not None]
+    if node.op == "Concat":
+        return sum(array.size for array in arrays)
+    return math.prod(np.broadcast_shapes(*(array.shape for array in arrays)))
+
+
+def _numbers(blocks: Sequence[Sequence[Node]]) -> tuple[float, ...]:
+    """The constants of the blocks, sorted."""
+    nodes = [node for block in blocks for node in block]
+    arrays = [o for node in nodes for o in node.operands if isinstance(o, np.ndarray) and o.size == 1]
+    found = {float(array.reshape(-1)[0]) for array in arrays}
+    found |= {value for node in nodes for value in node.attributes.values() if isinstance(value, float)}
+    return tuple(sorted(filter(np.isfinite, found)))
 
 
 @lru_cache(16)
@@ -119,11 +128,6 @@ def _probes(numbers: tuple[float, ...]) -> Array:
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(64, _COLUMNS)) * 10.0 ** np.linspace(-6, 1, 64)[:, None]
     return np.concatenate([spread, rows, rows + rng.normal(size=(64, 1))])
-
-
-# ---- the functions ----
-
-_SAMPLE = np.random.default_rng(1).normal(scale=3.0, size=(8, _COLUMNS))  # for a first look
 
 
 def _functions(numbers: tuple[float, ...]) -> list[Found]:
@@ -149,18 +153,15 @@ def _at_sample(function: Found) -> Array:
     return _exact(_SAMPLE, function)
 
 
-def _distances(
-    x: Array, y: Array, functions: Sequence[Found], exact: Callable[[Found], Array]
-) -> dict[Found, float]:
+def _distances(x: Array, y: Array, functions: Sequence[Found]) -> dict[Found, float]:
     """The functions that y may be of x, each with its largest difference in terms of the bound."""
-    y = np.asarray(y, np.float64)
     wide = y.shape == (len(x), 2 * _COLUMNS)
     if not wide and y.shape != x.shape:
         return {}
     functions = [function for function in functions if (function[0] == TWO_COLUMNS) == wide]
+    exact = [_at_sample(function) if x is _SAMPLE else _exact(x, function) for function in functions]
+    values, magnitude = np.stack(exact), np.abs(exact)
     x = np.tile(x, 2) if wide else x
-    values = np.stack([exact(function) for function in functions])
-    magnitude = np.abs(values)
     tail = 1 - np.log(np.clip(magnitude, 1e-30, 1))
     off = np.abs(y - values) / (_RELATIVE * magnitude * tail + _ABSOLUTE * (1 + np.abs(x)))
     off[~np.isfinite(off)] = np.inf

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,24 +12,12 @@ from ...errors import ModelFileError, listed
 from ...layers import Activation, BatchNormalization, Dense, Dropout, LayerNormalization
 from ..chain import Part, part
 from . import recognition
+from .affine import Affine, Step
 from .graph import Graph
-from .nodes import LAYERS, SHAPES, Node
+from .nodes import Node
+from .shapes import REARRANGING
 
 Array = np.ndarray[Any, Any]
-
-_RUN = 8  # blocks that may be one activation: 1 / (1 + exp(-x)) has four
-
-
-@dataclass
-class Affine:
-    """x + value, x * value or x / value, as the operation says; value is (n,) or ()."""
-
-    path: str
-    operation: str
-    value: Array
-
-
-Step = Part | Affine
 
 
 def steps(graph: Graph, use: Callable[[int], None]) -> list[Step]:
@@ -39,12 +26,9 @@ def steps(graph: Graph, use: Callable[[int], None]) -> list[Step]:
     Arrays of a normalisation may be (), for all columns alike.  `use` is told of the bytes of weights.
     """
     result: list[Step] = []
-    blocks = graph.blocks()
-    start, at = graph.input, 0
+    start, at, blocks = graph.input, 0, graph.blocks
     while at < len(blocks):
-        count, found = _batch_normalized(graph, blocks[at : at + 4]) or _next(
-            graph, blocks, at, start, result
-        )
+        count, found = _next(graph, at, start, result)
         result += found
         use(sum(array.nbytes for step in found if isinstance(step, Part) for array in step.arrays))
         at += count
@@ -54,26 +38,20 @@ def steps(graph: Graph, use: Callable[[int], None]) -> list[Step]:
     return result
 
 
-def _next(
-    graph: Graph, blocks: list[list[Node]], at: int, start: str, before: Sequence[Step]
-) -> tuple[int, list[Step]]:
-    """How many blocks belong together, and what they do."""
-    node = blocks[at][0]
-    reader = _READERS.get(node.op) if len(blocks[at]) == 1 else None
-    longest = 0
-    while longest < _RUN and at + longest < len(blocks) and _elementary(blocks[at + longest]):
-        longest += 1
-    known = recognition.recognized(blocks[at : at + longest], start, graph.opset) if longest else None
+def _next(graph: Graph, at: int, start: str, before: Sequence[Step]) -> tuple[int, list[Step]]:
+    """How many blocks from one on belong together, and what they do."""
+    blocks = graph.blocks[at : at + recognition.MOST_BLOCKS]
+    normalized = _batch_normalized(graph, blocks[:4])
+    if normalized:
+        return 4, normalized
+    reader = _READERS.get(blocks[0][0].op) if len(blocks[0]) == 1 else None
+    known = recognition.recognized(blocks, start, graph.opset)
     if known is not None and (known[0] > 1 or reader is None):
         count, found = known
-        return count, _recognized(blocks[at + count - 1][-1], found, before, last=at + count == len(blocks))
-    if reader is not None:
-        return 1, reader(node)
-    raise _refusal(blocks[at])
-
-
-def _elementary(block: Sequence[Node]) -> bool:
-    return all(node.op in recognition.OPERATORS for node in block)
+        return count, _recognized(blocks[count - 1][-1], found, before, last=at + count == len(graph.blocks))
+    if reader is None:
+        raise _refusal(blocks[0])
+    return 1, reader(blocks[0][0])
 
 
 def _recognized(node: Node, found: recognition.Found, before: Sequence[Step], *, last: bool) -> list[Step]:
@@ -90,8 +68,8 @@ def _recognized(node: Node, found: recognition.Found, before: Sequence[Step], *,
 
 def _refusal(block: Sequence[Node]) -> ModelFileError:
     for node in block:
-        if node.op not in (*LAYERS, *_READERS, *recognition.OPERATORS):
-            expected = f"expected one of {listed(LAYERS)}, {listed(SHAPES)}, Dropout or an activation"
+        if node.op not in (*_READERS, *recognition.OPERATORS):
+            expected = f"expected one of {listed(_READERS)}, {listed(REARRANGING)} or an activation"
             return ModelFileError(f"{node}: {expected}")
     node = block[-1]
     if len(block) > 1 and len(node.data()) > 1:
@@ -104,26 +82,18 @@ def _refusal(block: Sequence[Node]) -> ModelFileError:
 # ---- layers ----
 
 
-def _gemm(node: Node) -> list[Step]:
-    if node.integer("transA", 0):
+def _dense(node: Node) -> list[Step]:
+    """Gemm and MatMul."""
+    if node.attribute("transA", 0):
         raise ModelFileError(f"{node}: it turns its first operand, expected transA 0")
-    W = _matrix(node)
-    W = W.T if node.integer("transB", 0) else W
-    bias = node.constant(2)
-    alpha, beta = node.number("alpha", 1.0), node.number("beta", 1.0)
-    W = W if alpha == 1 else W * W.dtype.type(alpha)
-    if bias is None:
-        return [_dense(node, W)]
-    b = np.broadcast_to(_vector(node, bias, W.shape[1]), W.shape[1:])
-    return [_dense(node, W, b if beta == 1 else b * b.dtype.type(beta))]
-
-
-def _matmul(node: Node) -> list[Step]:
-    return [_dense(node, _matrix(node))]
-
-
-def _dense(node: Node, W: Array, *b: Array) -> Part:
-    return part(str(node), lambda: Dense(W.shape[1], "identity", use_bias=bool(b)), arrays=[W, *b])
+    W, bias = _matrix(node), node.constant(2)
+    W = W.T if node.attribute("transB", 0) else W
+    alpha, beta = node.attribute("alpha", 1.0), node.attribute("beta", 1.0)
+    arrays = [W if alpha == 1 else W * W.dtype.type(alpha)]
+    if bias is not None:
+        b = np.broadcast_to(_vector(node, bias, W.shape[1]), W.shape[1:])
+        arrays.append(b if beta == 1 else b * b.dtype.type(beta))
+    return [part(str(node), lambda: Dense(W.shape[1], "identity", use_bias=len(arrays) > 1), arrays=arrays)]
 
 
 def _matrix(node: Node) -> Array:
@@ -157,59 +127,67 @@ def _affine(node: Node) -> list[Step]:
         raise ModelFileError(
             f"{node}: {listed(map(repr, node.data()))} meet there, expected a tensor and a constant"
         )
-    value = _vector(node, other).astype(np.float64)
     if node.op == "Div" and position == 1:
         raise ModelFileError(f"{node}: it divides a constant by a tensor, expected the reverse")
-    if node.op == "Sub":
-        return (
-            [*_negative(node), Affine(str(node), "+", value)]
-            if position
-            else [Affine(str(node), "+", -value)]
-        )
-    return [Affine(str(node), {"Add": "+", "Mul": "*", "Div": "/"}[node.op], value)]
+    value = _vector(node, other).astype(np.float64)
+    if node.op == "Div":
+        return [Affine(str(node), scale=1 / value, divisor=value)]
+    if node.op == "Mul":
+        return [_factor(node, value)]
+    turned = _negative(node) if node.op == "Sub" and position == 1 else []
+    return [*turned, _sum(node, -value if node.op == "Sub" and position == 0 else value)]
+
+
+def _sum(node: Node, value: Array) -> Affine:
+    return Affine(str(node), offset=value, shift=-value)
+
+
+def _factor(node: Node, value: Array) -> Affine:
+    return Affine(str(node), scale=value, divisor=1 / value)
 
 
 def _negative(node: Node) -> list[Step]:
-    return [Affine(str(node), "*", np.array(-1.0))]
+    return [_factor(node, np.array(-1.0))]
 
 
 def _scaler(node: Node) -> list[Step]:
     """(x - offset) * scale, of ai.onnx.ml."""
-    offset, scale = (np.array(node.numbers(key)) for key in ("offset", "scale"))
-    pairs = [("+", -offset), ("*", scale)]
-    return [Affine(str(node), operation, _vector(node, value)) for operation, value in pairs if len(value)]
+    offset, scale = (np.array(node.attribute(key, ())) for key in ("offset", "scale"))
+    steps = [_sum(node, _vector(node, -offset))] if len(offset) else []
+    return [*steps, _factor(node, _vector(node, scale))] if len(scale) else [*steps]
 
 
 def _batch_normalization(node: Node) -> list[Step]:
-    if node.integer("training_mode", 0):
+    if node.attribute("training_mode", 0):
         raise ModelFileError(f"{node}: it is in training mode, expected a model exported for inference")
     arrays = [_vector(node, node.constant(i)) for i in range(1, 5)]
-    momentum, epsilon = node.number("momentum", 0.9), node.number("epsilon", 1e-5)
+    momentum, epsilon = node.attribute("momentum", 0.9), node.attribute("epsilon", 1e-5)
     return [part(str(node), BatchNormalization, momentum, epsilon, arrays=arrays)]
 
 
-def _batch_normalized(graph: Graph, blocks: Sequence[list[Node]]) -> tuple[int, list[Step]] | None:
-    """(x - mean) / Sqrt(variance + epsilon) * gamma + beta, as `save` writes it in float64, or None."""
+def _batch_normalized(graph: Graph, blocks: Sequence[list[Node]]) -> list[Step]:
+    """(x - mean) / Sqrt(variance + epsilon) * gamma + beta, as `save` writes it in float64, or nothing."""
     nodes = [block[0] for block in blocks if len(block) == 1]
     if [node.op for node in nodes] != ["Sub", "Div", "Mul", "Add"] or any(
         len(node.operands) != 2 or isinstance(node.operands[1], str) for node in nodes
     ):
-        return None
-    known = graph.deviation(nodes[1].constant(1))
+        return []
+    known = graph.deviation(nodes[1].names[1])
     if known is None or known[1].size != 1:
-        return None
+        return []
     mean, _, gamma, beta = (_vector(node, node.constant(1)) for node in nodes)
     arrays = [gamma, beta, mean, _vector(nodes[1], known[0])]
     epsilon = float(known[1].reshape(-1)[0])
-    return 4, [part(str(nodes[1]), BatchNormalization, 0.9, epsilon, arrays=arrays)]
+    return [part(str(nodes[1]), BatchNormalization, 0.9, epsilon, arrays=arrays)]
 
 
 def _layer_normalization(node: Node) -> list[Step]:
-    if node.integer("axis", -1) not in (-1, 1):
-        raise ModelFileError(f"{node}: its axis is {node.integer('axis', -1)}, expected -1")
+    axis = node.attribute("axis", -1)
+    if axis not in (-1, 1):
+        raise ModelFileError(f"{node}: its axis is {axis}, expected -1")
     gamma, shift = _vector(node, node.constant(1)), node.constant(2)
     beta = np.zeros_like(gamma) if shift is None else _vector(node, shift)
-    return [part(str(node), LayerNormalization, node.number("epsilon", 1e-5), arrays=[gamma, beta])]
+    return [part(str(node), LayerNormalization, node.attribute("epsilon", 1e-5), arrays=[gamma, beta])]
 
 
 def shortest(value: float) -> float:
@@ -223,17 +201,13 @@ def _dropout(node: Node) -> list[Step]:
         raise ModelFileError(f"{node}: it is in training mode, expected a model exported for inference")
     if ratio is not None and ratio.size != 1:
         raise ModelFileError(f"{node}: its ratio has shape {ratio.shape}, expected one number")
-    rate = node.number("ratio", 0.5) if ratio is None else float(ratio.reshape(-1)[0])
+    rate = node.attribute("ratio", 0.5) if ratio is None else float(ratio.reshape(-1)[0])
     return [part(str(node), Dropout, shortest(rate))]
 
 
 _READERS: dict[str, Callable[[Node], list[Step]]] = {
-    "Gemm": _gemm,
-    "MatMul": _matmul,
-    "Add": _affine,
-    "Sub": _affine,
-    "Mul": _affine,
-    "Div": _affine,
+    **dict.fromkeys(("Gemm", "MatMul"), _dense),
+    **dict.fromkeys(("Add", "Sub", "Mul", "Div"), _affine),
     "Neg": _negative,
     "Scaler": _scaler,
     "BatchNormalization": _batch_normalization,

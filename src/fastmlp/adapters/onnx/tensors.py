@@ -9,18 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import ModelFileError
+from ...errors import ModelFileError, listed
+from .nodes import text
 
 Array = np.ndarray[Any, Any]
 
-# TensorProto.DataType -> dtype in a file, and the field that holds numbers that are no raw_data
-_KINDS = {
-    1: ("<f4", "float_data"),
-    11: ("<f8", "double_data"),
-    6: ("<i4", "int32_data"),
-    7: ("<i8", "int64_data"),
+# TensorProto.DataType -> its name, the dtype in a file, and the field that holds numbers that are no raw_data
+DTYPES = {
+    1: ("FLOAT", "<f4", "float_data"),
+    6: ("INT32", "<i4", "int32_data"),
+    7: ("INT64", "<i8", "int64_data"),
+    11: ("DOUBLE", "<f8", "double_data"),
 }
-_NAMES = {1: "FLOAT", 6: "INT32", 7: "INT64", 11: "DOUBLE"}
 FLOATS = (1, 11)
 _MAX_RANK = 8
 # A link could lead out of the folder, and opening a pipe could wait for ever.
@@ -30,11 +30,6 @@ for _flag in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"):
 # One tensor may serve several layers, but not so many that a small file makes a huge network.
 _SHARING = 8
 _SMALL = 1 << 26
-
-
-def text(value: str | bytes) -> str:
-    """A name in a file: a parser gives bytes where it is no UTF-8."""
-    return value if isinstance(value, str) else value.decode("utf-8", "replace")
 
 
 class Reader:
@@ -57,35 +52,27 @@ class Reader:
     def array(self, tensor: Any) -> Array:
         """The array of a TensorProto: float32, float64, int32 or int64."""
         name = text(tensor.name) or "a constant"
-        if tensor.data_type not in _KINDS:
+        if tensor.data_type not in DTYPES:
+            known = listed(f"{kind} ({number})" for number, (kind, *_) in DTYPES.items())
             raise ModelFileError(
-                f"holds tensor {name!r} of data type {tensor.data_type}, expected one of "
-                f"{', '.join(f'{kind} ({number})' for number, kind in _NAMES.items())}"
+                f"holds tensor {name!r} of data type {tensor.data_type}, expected one of {known}"
             )
-        code, field = _KINDS[tensor.data_type]
+        _, code, field = DTYPES[tensor.data_type]
         shape, dtype = tuple(tensor.dims), np.dtype(code)
         if len(shape) > _MAX_RANK or any(length < 0 for length in shape):
             raise ModelFileError(
                 f"holds tensor {name!r} of shape {shape[:_MAX_RANK]}, expected at most {_MAX_RANK} lengths"
             )
         nbytes = math.prod(shape) * dtype.itemsize
+        data = tensor.raw_data
         if tensor.data_location == 1:
             data = self._external(tensor, name, nbytes)
-        elif tensor.raw_data or not len(getattr(tensor, field)):
-            data = tensor.raw_data
-        else:
-            return self._typed(getattr(tensor, field), name, shape, dtype)
-        if len(data) != nbytes:
-            raise ModelFileError(
-                f"holds tensor {name!r} of shape {shape} in {len(data)} bytes, expected {nbytes}"
-            )
+        elif not data:
+            data = np.array(getattr(tensor, field), dtype).data
+        if memoryview(data).nbytes != nbytes:
+            came = f"of shape {shape} in {memoryview(data).nbytes} bytes"
+            raise ModelFileError(f"holds tensor {name!r} {came}, expected {nbytes}")
         return np.frombuffer(data, dtype).astype(dtype.newbyteorder("="), copy=False).reshape(shape)
-
-    def _typed(self, values: Any, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-        if len(values) != math.prod(shape):
-            came = f"{len(values)} numbers, expected {math.prod(shape)}"
-            raise ModelFileError(f"holds tensor {name!r} of shape {shape} with {came}")
-        return np.array(values, dtype.newbyteorder("=")).reshape(shape)
 
     def _external(self, tensor: Any, name: str, nbytes: int) -> bytes:
         """The bytes of a tensor in another file, which must be a plain one in the model's own folder."""
@@ -111,7 +98,9 @@ class Reader:
                 self._files.add(location)
                 self.size += status.st_size
             self.use(nbytes)
-            return _read(descriptor, offset, nbytes)
+            with open(descriptor, "rb", closefd=False) as file:
+                file.seek(offset)
+                return file.read(nbytes)
         finally:
             os.close(descriptor)
 
@@ -127,9 +116,3 @@ def _whole(digits: str, where: str) -> int:
     if not (digits.isascii() and digits.isdecimal()) or len(digits) > 18:
         raise ModelFileError(f"{where} at {digits[:20]!r}, expected a number of bytes")
     return int(digits)
-
-
-def _read(descriptor: int, offset: int, nbytes: int) -> bytes:
-    with open(descriptor, "rb", closefd=False) as file:
-        file.seek(offset)
-        return file.read(nbytes)
