@@ -25,6 +25,7 @@ from .layers import *
 from .network import Network, load
 from .thread_limits import watch
 from .training.callbacks.history import History
+from .training.range_test import RangeTest, learning_rate_range
 
 if TYPE_CHECKING:
     from . import datasets, functional, plots, reference
@@ -35,6 +36,7 @@ __all__ = [
     "ModelFileError",
     "Network",
     "NotCompiledError",
+    "RangeTest",
     "__version__",
     "callbacks",
     "datasets",
@@ -43,6 +45,7 @@ __all__ = [
     "get_num_threads",
     "initializers",
     "layers",
+    "learning_rate_range",
     "load",
     "losses",
     "optimizers",

@@ -144,9 +144,13 @@ def _plot(history: Any, picture: Path | None) -> str:
     if picture is None or not history.epoch:
         return ""
     try:
+        from matplotlib.figure import Figure
+
         from ..plots import plot_history
 
-        plot_history(history, path=picture)
+        names = [name for name in history.history if not name.startswith("val_")]
+        figure = Figure((5.2 * len(names), 3.8), dpi=150, layout="constrained")  # pyplot looks for a screen
+        plot_history(history, metrics=names, ax=figure.subplots(1, len(names)), path=picture)
     except ImportError:
         return ' (no picture: matplotlib is not installed, pip install "fastmlp[train]" brings it)'
     return f" and {picture}"

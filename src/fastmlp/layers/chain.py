@@ -141,16 +141,22 @@ def parameter_shapes(n_in: int, layers: Sequence[Layer]) -> dict[str, tuple[int,
     }
 
 
+def rows(n_in: int, layers: Sequence[Layer]) -> list[tuple[str, int, int]]:
+    """(words, width, parameters) of the input and of each layer."""
+    found = [("input", n_in, 0)]
+    for layer in layers:
+        width = found[-1][1]
+        count = sum(math.prod(shape) for shape in layer.arrays(width).values())
+        found.append((layer.words(), layer.width(width), count))
+    return found
+
+
 def table(n_in: int, layers: Sequence[Layer]) -> list[str]:
     """The lines of `Network.summary`: layer, output shape, parameters, and the total."""
-    rows = [("input", n_in, 0)]
-    for layer in layers:
-        width = rows[-1][1]
-        count = sum(math.prod(shape) for shape in layer.arrays(width).values())
-        rows.append((layer.words(), layer.width(width), count))
+    found = rows(n_in, layers)
     cells = [("Layer", "Output shape", "Parameters")]
-    cells += [(name, f"(rows, {width})", str(count)) for name, width, count in rows]
-    cells += [("Total", "", str(sum(count for *_, count in rows)))]
+    cells += [(name, f"(rows, {width})", str(count)) for name, width, count in found]
+    cells += [("Total", "", str(sum(count for *_, count in found)))]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = [f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:>{widths[2]}}" for a, b, c in cells]
     rule = "-" * len(lines[0])
