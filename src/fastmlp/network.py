@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from . import validation
+from . import notebook, validation
 from .export.native import NativeNetwork
 from .files import format as files
 from .initializers import Initializer
@@ -92,6 +92,10 @@ class Network(Model):
     def __repr__(self) -> str:
         inside = ", ".join([str(self.plan.n_in), *(repr(layer.shown()) for layer in self.layers)])
         return f"{type(self).__name__}([{inside}], dtype={self.dtype.name!r}, seed={self.seed})"
+
+    def _repr_html_(self) -> str:
+        title = f"{type(self).__name__}, {self.dtype.name}, seed {self.seed}"
+        return notebook.of_layers(title, chain.rows(self.plan.n_in, self.layers))
 
     def summary(self, print_fn: Callable[[str], Any] = print) -> None:
         """Print a table of the layers, their output shapes and their numbers of parameters.

@@ -1,4 +1,4 @@
-"""Networks to and from ONNX files; needs the package onnx: ``pip install "fastmlp[onnx]"``."""
+"""Networks to and from ONNX files; needs the package onnx."""
 
 from .adapters.onnx import from_model, load, save, to_model
 

@@ -187,7 +187,7 @@ def test_without_scikit_learn():
     code = "import sys; sys.modules['sklearn'] = None\ntry:\n import fastmlp.sklearn\n"
     code += "except ImportError as error: print(error)"
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert "sklearn is not installed" in output and 'pip install "fastmlp[sklearn]"' in output
+    assert "sklearn is not installed" in output and 'pip install ".[sklearn]"' in output
     assert len(output.splitlines()) == 1
 
 

@@ -413,9 +413,7 @@ for call in (lambda: fastmlp.torch.from_torch(None), lambda: fastmlp.torch.to_to
     except ImportError as error:
         print(error)
 """
-    torch_missing = 'torch is not installed, expected it for this call: pip install "fastmlp[torch]"'
     assert run("torch,safetensors", code).splitlines() == [
-        torch_missing,
-        torch_missing,
-        'safetensors is not installed, expected it for this call: pip install "fastmlp[safetensors]"',
+        f'{name} is not installed, expected it for this call: pip install ".[{name}]" in a clone of fastmlp'
+        for name in ("torch", "torch", "safetensors")
     ]

@@ -24,6 +24,7 @@ CSRC = Path(__file__).parents[2] / "src" / "fastmlp" / "csrc"
 FLOORS = [
     {"_kernels", "errors", "reference"},
     {"registry", "validation", "config", "thread_limits", "datasets", "functional", "metrics"}
+    | {"notebook", "optional"}
     | {"schedules", "initializers", "losses", "optimizers", "layers"},
     {"model"},
     {"export", "files"},

@@ -218,7 +218,7 @@ def test_missing_scikit_learn_is_said(run, monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn", None)
     status, out, err = run("train")
     assert status == 2 and out == "" and err.count("\n") == 1
-    assert 'pip install "fastmlp[train]"' in err and "--data" in err
+    assert 'pip install ".[train]"' in err and "--data" in err
 
 
 def test_divergence_is_one_line_and_leaves_the_old_file(run, tmp_path):

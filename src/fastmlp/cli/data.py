@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import datasets
 from ..layers import Rescaling, Standardize
+from ..optional import install
 
 Array = np.ndarray[Any, Any]
 
@@ -100,7 +101,7 @@ def _digits() -> dict[str, Array]:
     except ImportError as error:
         raise ImportError(
             "the digits come with scikit-learn, which is not installed: "
-            'pip install "fastmlp[train]" brings it, or give files of your own with --data'
+            f"{install('train')} brings it, or give files of your own with --data"
         ) from error
     digits = load_digits()
     return {"X": digits.data.astype(np.float32), "y": digits.target}

@@ -14,6 +14,7 @@ from .. import optimizers
 from ..files.format import save
 from ..layers import Dense, Dropout
 from ..network import Network
+from ..optional import install
 from .data import Data, load_training
 from .output import complain, say, table
 from .scores import regression_scores
@@ -152,7 +153,7 @@ def _plot(history: Any, picture: Path | None) -> str:
         figure = Figure((5.2 * len(names), 3.8), dpi=150, layout="constrained")  # pyplot looks for a screen
         plot_history(history, metrics=names, ax=figure.subplots(1, len(names)), path=picture)
     except ImportError:
-        return ' (no picture: matplotlib is not installed, pip install "fastmlp[train]" brings it)'
+        return f" (no picture: matplotlib is not installed, {install('train')} brings it)"
     return f" and {picture}"
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import _kernels
 from ..model import Model
+from ..optional import require
 
 OK, NO_MEMORY, NOT_FINITE = 0, 1, 2  # what the function returns, as fastmlp_native.h has it
 
@@ -136,14 +137,7 @@ class NativeNetwork:
 
     @cached_property
     def _numba(self) -> Any:
-        from importlib import import_module
-
-        try:
-            numba = import_module("numba")
-        except ImportError as error:
-            raise ImportError(
-                'numba is not installed, expected it for this call: pip install "fastmlp[native]"'
-            ) from error
+        numba: Any = require("numba", "native")
         function, handle, n_in, n_out = self.ctypes(), self.handle, self.n_in, self.n_out
 
         def predict(x: Any, out: Any) -> None:

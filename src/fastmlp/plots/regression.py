@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..adapters._optional import require
+from ..optional import require
 from . import predictions, style
 
 if TYPE_CHECKING:

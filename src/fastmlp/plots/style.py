@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..adapters._optional import require
 from ..files import atomic
+from ..optional import require
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

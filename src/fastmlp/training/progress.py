@@ -7,6 +7,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from .. import notebook
+
 _PATIENCE = 1.0  # seconds before "auto" shows anything: short fits stay silent
 _LINE_EVERY = 0.25  # seconds between lines that nobody asked for
 _REDRAW_EVERY = 0.1  # seconds
@@ -34,15 +36,17 @@ class Progress:
     ----------
     verbose : {"auto", 0, 1, 2}
         0 is silent; 1 a line for each epoch and, in a terminal, a bar once the fit has taken a second; 2 the
-        lines alone.  "auto" is silent outside a terminal; in one it shows a fit of more than a second, with
-        the bar and as many epochs' lines as one can read.
+        lines alone.  "auto" is silent outside terminals and notebooks; in one it shows a fit of more than a
+        second, with the bar and as many epochs' lines as one can read, and in a notebook the last epoch's
+        line of every fit.
     epochs, batches : int
         How many there will be; batches of one epoch.
     """
 
     def __init__(self, verbose: bool | int | str, epochs: int, batches: int) -> None:
         self._auto = verbose == "auto"
-        self._terminal = sys.stdout is not None and sys.stdout.isatty()
+        self._notebook = notebook.runs()
+        self._terminal = self._notebook or (sys.stdout is not None and sys.stdout.isatty())
         self._level = int(self._terminal) if self._auto else int(verbose)
         self._epochs, self._batches = epochs, batches
         self._start = self._epoch_start = self._last_line = time.monotonic()
@@ -61,7 +65,7 @@ class Progress:
             return
         description = f"epoch {epoch + 1}/{self._epochs}"
         if self._bar is None:
-            self._bar = _make_bar(self._epochs * self._batches, description)
+            self._bar = _make_bar(self._epochs * self._batches, description, self._notebook)
         self._bar.set_description(description, refresh=False)
         self._bar.update(epoch * self._batches + done - self._bar.n)
 
@@ -74,6 +78,8 @@ class Progress:
 
     def _worth_a_line(self, epoch: int, now: float) -> bool:
         last = epoch + 1 == self._epochs
+        if last and self._notebook:
+            return True
         return now - self._start >= _PATIENCE and (last or now - self._last_line >= _LINE_EVERY)
 
     def interrupted(self, epoch: int) -> None:
@@ -120,9 +126,13 @@ class _TextBar:
         print(f"\r{text:<60}", end="", flush=True)
 
 
-def _make_bar(total: int, description: str) -> Any:
+def _make_bar(total: int, description: str, in_notebook: bool) -> Any:
     try:
         from tqdm import tqdm
     except ImportError:
         return _TextBar(total)
+    if in_notebook:
+        from tqdm.auto import tqdm as widget
+
+        return widget(total=total, desc=description, leave=False, unit="batch")
     return tqdm(total=total, desc=description, leave=False, unit="batch", file=sys.stdout)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._optional import require
+from ...optional import require
 
 
 def keras_module() -> Any:

@@ -53,7 +53,7 @@ def from_keras(model: Any, *, seed: int | np.random.Generator | None = None) -> 
     TypeError
         If `model` is not a Keras model.
     ImportError
-        If Keras is not installed: ``pip install "fastmlp[keras]"`` and one of its backends.
+        If Keras or one of its backends is not installed.
 
     Examples
     --------

@@ -41,7 +41,7 @@ def to_keras(net: Network) -> Any:
     TypeError
         If `net` is not a Network.
     ImportError
-        If Keras is not installed: ``pip install "fastmlp[keras]"`` and one of its backends.
+        If Keras or one of its backends is not installed.
 
     Examples
     --------

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .._optional import require
+from ...optional import require
 from .nodes import PLAIN, Node
 
 Array = np.ndarray[Any, Any]

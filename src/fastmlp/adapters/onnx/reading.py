@@ -14,8 +14,8 @@ from ... import registry
 from ...errors import ModelFileError
 from ...layers import Activation
 from ...network import Network
+from ...optional import require
 from .. import chain
-from .._optional import require
 from . import affine, description, wire
 from .affine import Step
 from .graph import Graph

@@ -25,7 +25,7 @@ from ...layers import (
 )
 from ...layers.base import entry
 from ...network import Network
-from .._optional import require
+from ...optional import require
 from . import description, forms
 
 Array = np.ndarray[Any, Any]

@@ -11,7 +11,7 @@ from ...layers import Dense, Layer, Standardize, short_activation
 from ...layers.base import entry
 from ...layers.lowering import nodes_of
 from ...network import Network
-from .._optional import require
+from ...optional import require
 from .describe import THEIR_LOSSES, WORDS, Shape, engine_activation, per_layer
 from .engine import Engine
 from .fitted import GROUP

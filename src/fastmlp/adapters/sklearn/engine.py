@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ...network import Network
-from .._optional import require
+from ...optional import require
 from .class_weight import factors_of_rows
 from .describe import Goal, goal, initial_weights, output_activation, per_layer
 from .fitted import GROUP, Fitted, checks

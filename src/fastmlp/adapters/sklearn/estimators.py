@@ -14,8 +14,8 @@ from ... import registry
 from ...callbacks import Callback
 from ...losses import LOSSES, NAMES, Loss
 from ...optimizers import Optimizer
+from ...optional import require
 from ...schedules import Schedule
-from .._optional import require
 from . import fitted
 from .engine import Engine
 from .fitted import GROUP

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...network import Network
-from .._optional import require
+from ...optional import require
 from .describe import Shape, engine_activation, per_layer
 from .rows import outputs
 from .turns import TakesTurns, busy

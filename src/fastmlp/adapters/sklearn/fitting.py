@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from ...network import Network
+from ...optional import require
 from ...training.callbacks.hooks import Hooks
 from ...training.progress import Progress
-from .._optional import require
 from .rows import Rows, outputs
 from .solvers import described
 from .stochastic import Trainer

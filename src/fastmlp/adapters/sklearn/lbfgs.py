@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...network import Network
-from .._optional import require
+from ...optional import require
 from .describe import Goal
 from .rows import Rows, chunk_rows, dense
 

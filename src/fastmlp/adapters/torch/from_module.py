@@ -17,7 +17,7 @@ from ...layers import (
     Rescaling,
     Standardize,
 )
-from .._optional import require
+from ...optional import require
 from ..chain import Part, network, part
 from . import modules
 

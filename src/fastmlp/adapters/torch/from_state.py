@@ -11,7 +11,7 @@ import numpy as np
 
 from ...errors import ModelFileError, listed
 from ...layers import Activation, BatchNormalization, Dense, LayerNormalization
-from .._optional import require
+from ...optional import require
 from ..chain import Part, has_matrix, network
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ... import layers
-from .._optional import require
+from ...optional import require
 
 NAMES = ("Rescaling", "Standardize", "Exp", "Step")
 

@@ -20,7 +20,7 @@ from ...layers import (
 )
 from ...layers.base import entry
 from ...network import Network
-from .._optional import require
+from ...optional import require
 from . import modules
 
 Array = np.ndarray[Any, Any]

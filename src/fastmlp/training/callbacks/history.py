@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+from ... import notebook
 from ...errors import listed
+from ...optional import require
 from .base import Callback, Logs
 
 
@@ -60,6 +63,29 @@ class History(Callback):
         del self.epoch[finished:]
         for values in self.history.values():
             del values[finished:]
+
+    def to_frame(self) -> Any:
+        """The history as a data frame of pandas, a row for each epoch, which counts from 1.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+
+        Examples
+        --------
+        >>> from fastmlp import Network
+        >>> net = Network([1, 1], seed=0)
+        >>> net.compile("sgd")
+        >>> net.fit([[1.0], [2.0]], [1.0, 2.0], epochs=3).to_frame().shape
+        (3, 1)
+        """
+        index = [epoch + 1 for epoch in self.epoch]
+        pandas = require("pandas", "tabular")
+        return pandas.DataFrame(self.history, index=pandas.Index(index, name="epoch"))
+
+    def _repr_html_(self) -> str:
+        return notebook.of_history(self.history)
 
     def __repr__(self) -> str:
         return f"History(epochs={len(self.epoch)}, {listed(self.history)})"
