@@ -216,9 +216,17 @@ def layers_of(widths, activations, output, dropout=0.0, use_bias=True):
     """Plan's description of hidden layers and an output layer, dropout before every layer but the first."""
     names = [*activations, output]
     return [
-        (n, name, PARAMETERS[name], use_bias, dropout if i else 0.0)
+        dense(n, name, PARAMETERS[name], use_bias, dropout if i else 0.0)
         for i, (n, name) in enumerate(zip(widths, names, strict=True))
     ]
+
+
+def dense(units, activation="identity", parameter=0.0, use_bias=True, dropout=0.0):
+    """Plan's description of a dense layer."""
+    return {
+        "kind": "dense", "units": units, "activation": activation, "parameter": parameter,
+        "use_bias": use_bias, "dropout": dropout,
+    }  # fmt: skip
 
 
 def normalization(kind, activation="identity", dropout=0.0, epsilon=1e-3, momentum=0.9):
@@ -233,11 +241,12 @@ def normalization(kind, activation="identity", dropout=0.0, epsilon=1e-3, moment
 def random_weights(rng, n_in, layers, dtype):
     """Weights and biases, none zero, of a size that keeps activations near 1."""
     weights, width = [], n_in
-    for n_out, _, _, use_bias, _ in layers:
-        weights.append((rng.standard_normal((width, n_out)) / np.sqrt(width)).astype(dtype))
-        if use_bias:
-            weights.append((0.3 * rng.standard_normal(n_out)).astype(dtype))
-        width = n_out
+    for layer in layers:
+        units = layer["units"]
+        weights.append((rng.standard_normal((width, units)) / np.sqrt(width)).astype(dtype))
+        if layer["use_bias"]:
+            weights.append((0.3 * rng.standard_normal(units)).astype(dtype))
+        width = units
     return weights
 
 

@@ -65,7 +65,9 @@ cdef Plan layer_plan(W, b, activation, parameter, isa):
     w = np.asarray(W)
     if w.ndim != 2:
         raise ValueError(f"W has shape {w.shape}, expected (n_in, n_out)")
-    plan = Plan(w.shape[0], [(w.shape[1], activation, parameter, b is not None, 0.0)], dtype=w.dtype, isa=isa)
+    node = {"kind": "dense", "units": w.shape[1], "activation": activation, "parameter": parameter,
+            "use_bias": b is not None}
+    plan = Plan(w.shape[0], [node], dtype=w.dtype, isa=isa)
     plan.set_weights([w] if b is None else [w, b])
     return plan
 

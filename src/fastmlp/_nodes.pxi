@@ -7,9 +7,9 @@ NODE = {"units": None, "activation": "identity", "parameter": 0.0, "dropout": 0.
 
 
 def node_of(layer, n_in):
-    """A layer's node with all that it may say; a dense one may be short: (units, activation, parameter, use_bias, dropout)."""
-    if not isinstance(layer, dict):
-        layer = dict(zip(("units", "activation", "parameter", "use_bias", "dropout"), layer, strict=True), kind="dense")
+    """A layer's node with all that it may say."""
+    if not isinstance(layer, dict) or "kind" not in layer:
+        raise TypeError(f"a layer is {layer!r}, expected a node, a dict with its kind")
     kind = KINDS[position(KINDS, layer["kind"], "kind")]
     known = {"kind": kind, **NODE, **{name: start for name, (start, _, _) in LAYER_KINDS[kind][2].items()}}
     unknown = set(layer) - set(known)

@@ -22,6 +22,7 @@ from helpers import (
     TRAINABLE,
     assert_same_bits,
     assert_trained,
+    dense,
     layers_of,
     loss_parameter,
     make_plan,
@@ -104,7 +105,7 @@ def test_input_gradient_of_a_row_does_not_depend_on_the_batch(isa, dtype):
 @pytest.mark.parametrize("hidden", ELEMENTWISE)
 def test_rows_of_a_narrow_network_are_the_same_alone(isa, dtype, hidden, output):
     p = PARAMETERS[hidden]
-    layers = [(4, hidden, p, True, 0.0), (3, hidden, p, False, 0.0), (4, output, 0.0, True, 0.0)]
+    layers = [dense(4, hidden, p), dense(3, hidden, p, use_bias=False), dense(4, output)]
     plan = _kernels.Plan(7, layers, dtype=dtype, isa=isa)
     rng = np.random.default_rng(11)
     plan.set_weights([0.4 * rng.standard_normal(w.shape).astype(dtype) for w in plan.get_weights()])
@@ -129,7 +130,7 @@ def test_rows_of_one_target_lose_as_each_alone(isa, dtype, loss, weighted):
     n = outputs_of(loss, 1)
     z, y = (3 * rng.standard_normal((37, n)).astype(dtype), targets(rng, loss, 37, n, dtype))
     weight = rng.random(37).astype(dtype) if weighted else None
-    plan = _kernels.Plan(n, [(n, OUTPUT_OF[LINKS[loss]], 0.0, False, 0.0)], dtype=dtype, isa=isa)
+    plan = _kernels.Plan(n, [dense(n, OUTPUT_OF[LINKS[loss]], use_bias=False)], dtype=dtype, isa=isa)
     plan.set_weights([np.eye(n)])
     plan.compile(loss, 1.0, "sgd", {})
     values, d, correct = _kernels.loss_gradient(loss, 1.0, z, y, weight, isa=isa)

@@ -18,6 +18,7 @@ from helpers import (
     assert_close,
     assert_same_bits,
     assert_trained,
+    dense,
     layers_of,
     make_plan,
     normalization,
@@ -35,9 +36,9 @@ NETWORKS = {
     "wide": layers_of([100, 97, 3], ["identity", "identity"], "identity", dropout=0.1),
     "narrow": layers_of([4, 3], ["identity"], "identity"),
     "normalised": [
-        (100, "identity", 0.0, False, 0.0),  # a bias would have a gradient of roundings alone
+        dense(100, use_bias=False),  # a bias would have a gradient of roundings alone
         normalization("batch"),
-        (3, "identity", 0.0, True, 0.0),
+        dense(3),
     ],
 }
 

@@ -15,6 +15,7 @@ from helpers import (
     assert_close,
     assert_same_bits,
     assert_within,
+    dense,
     lanes,
     loss_parameter,
     outputs_of,
@@ -350,7 +351,7 @@ def test_labels_out_of_range_are_refused(isa, dtype, label):
 @pytest.mark.parametrize("name", MEANS)
 def test_long_double_works_afterwards(isa, dtype, name):
     """x86's MMX registers are those of long double: a kernel that leaves one in use makes NaN of them."""
-    layers = [(outputs_of(name, 1), OUTPUT_OF[LINKS[name]], 0.0, True, 0.0)]
+    layers = [dense(outputs_of(name, 1), OUTPUT_OF[LINKS[name]])]
     plan = _kernels.Plan(1, layers, dtype=dtype.name, isa=isa)
     plan.compile(name, 1.0, "sgd", HYPER["sgd"])
     plan.evaluate(np.ones((40, 1), dtype), np.ones((40, 1), dtype))

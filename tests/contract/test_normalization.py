@@ -19,7 +19,15 @@ from fastmlp import (
     _kernels,
     reference,
 )
-from helpers import FMA_ISAS, assert_close, assert_same_bits, assert_trained, normalization, train_epoch
+from helpers import (
+    FMA_ISAS,
+    assert_close,
+    assert_same_bits,
+    assert_trained,
+    dense,
+    normalization,
+    train_epoch,
+)
 from helpers import train as train_with
 
 EPS = {"float32": np.finfo(np.float32).eps, "float64": np.finfo(np.float64).eps}
@@ -28,20 +36,20 @@ EPS = {"float32": np.finfo(np.float32).eps, "float64": np.finfo(np.float64).eps}
 def layers_of(n, norm, activation="tanh", dropout=0.0):
     """A dense layer, a normalisation with an activation, and two classes."""
     return [
-        (n, "identity", 0.0, True, 0.0),
+        dense(n),
         normalization(norm, activation, dropout),
-        (2, "softmax", 0.0, True, 0.0),
+        dense(2, "softmax"),
     ]
 
 
 DEEP = [
     normalization("batch"),
-    (13, "relu", 0.0, True, 0.0),  # without it the normalisation would take every shift before it away
+    dense(13, "relu"),  # without it the normalisation would take every shift before it away
     normalization("batch", "gelu", 0.1, 1e-5, 0.99),
-    (40, "relu", 0.0, True, 0.0),
+    dense(40, "relu"),
     normalization("layer", "tanh", 0.2, 1e-5),
     normalization("batch", momentum=0.5),
-    (3, "identity", 0.0, True, 0.1),
+    dense(3, dropout=0.1),
     normalization("layer", "softmax"),
 ]
 
@@ -72,7 +80,7 @@ def train(plan, X, y, batch_size=32, epochs=2, threads=1):
 
 @pytest.mark.parametrize("n", [1, 2, 13, 37, 100])
 def test_layer_normalization_is_the_formula(isa, dtype, rng, n):
-    layers = [normalization("layer"), (1, "identity", 0.0, True, 0.0)]
+    layers = [normalization("layer"), dense(1)]
     plan = _kernels.Plan(n, layers, dtype=dtype.name, isa=isa)
     gamma, beta = rng.normal(size=n).astype(dtype), rng.normal(size=n).astype(dtype)
     plan.set_weights([gamma, beta, np.ones((n, 1)), [0.0]])
@@ -185,7 +193,7 @@ def test_training_is_the_twins(rng, isa, optimizer, clip):
 
 def test_a_loss_in_python_trains_the_same(rng, fma_isa):
     """train_forward and train_backward, which a Python loss runs on, take a step of train's."""
-    layers = [*layers_of(13, "batch")[:2], (2, "identity", 0.0, True, 0.0)]
+    layers = [*layers_of(13, "batch")[:2], dense(2)]
     X, y = rng.normal(size=(50, 4)), rng.normal(size=(50, 2))
     plans = [_kernels.Plan(4, layers, dtype="float64", isa=fma_isa) for _ in range(2)]
     arrays = random_arrays(rng, plans[0])
@@ -367,4 +375,4 @@ def test_bad_descriptions(make, error, message):
 )
 def test_the_door_refuses(layer, message):
     with pytest.raises(ValueError, match=message):
-        _kernels.Plan(3, [layer, (1, "identity", 0.0, True, 0.0)])
+        _kernels.Plan(3, [layer, dense(1)])

@@ -6,7 +6,18 @@ import numpy as np
 import pytest
 
 from fastmlp import _kernels, reference
-from helpers import HYPER, LINKS, OUTPUTS, PARAMETERS, RUNNABLE, assert_same_bits, run_of, train, train_epochs
+from helpers import (
+    HYPER,
+    LINKS,
+    OUTPUTS,
+    PARAMETERS,
+    RUNNABLE,
+    assert_same_bits,
+    dense,
+    run_of,
+    train,
+    train_epochs,
+)
 from pairs import pair
 
 
@@ -34,22 +45,21 @@ def test_attributes(isa, dtype):
 @pytest.mark.parametrize(
     "n_in, layers, more",
     [
-        (0, [(1, "tanh", 0.0, True, 0.0)], {}),
-        (-5, [(1, "tanh", 0.0, True, 0.0)], {}),
+        (0, [dense(1, "tanh")], {}),
+        (-5, [dense(1, "tanh")], {}),
         (3, [], {}),
-        (3, [(0, "tanh", 0.0, True, 0.0)], {}),
-        (3, [(2, "tanh", 0.0, True, 0.0), (-1, "tanh", 0.0, True, 0.0)], {}),
-        (3, [(2, "nonsense", 0.0, True, 0.0)], {}),
-        (3, [(2, "softmax", 0.0, True, 0.0), (2, "tanh", 0.0, True, 0.0)], {}),
-        (3, [(2, "tanh", 0.0, True, 1.0)], {}),
-        (3, [(2, "tanh", 0.0, True, -0.1)], {}),
-        (3, [(2, "tanh", 0.0, True, float("nan"))], {}),
-        (3, [(2, "tanh")], {}),
-        (3, [(2, "tanh", 0.0, True, 0.0)], {"dtype": "int32"}),
-        (3, [(2, "tanh", 0.0, True, 0.0)], {"dtype": "float16"}),
-        (3, [(2, "tanh", 0.0, True, 0.0)], {"isa": "nonsense"}),
-        (3, [(2, "tanh", 0.0, True, 0.0)], {"input_shift": [1.0, 2.0]}),
-        (3, [(2, "tanh", 0.0, True, 0.0)], {"input_divisor": np.ones((1, 3))}),
+        (3, [dense(0, "tanh")], {}),
+        (3, [dense(2, "tanh"), dense(-1, "tanh")], {}),
+        (3, [dense(2, "nonsense")], {}),
+        (3, [dense(2, "softmax"), dense(2, "tanh")], {}),
+        (3, [dense(2, "tanh", dropout=1.0)], {}),
+        (3, [dense(2, "tanh", dropout=-0.1)], {}),
+        (3, [dense(2, "tanh", dropout=float("nan"))], {}),
+        (3, [dense(2, "tanh")], {"dtype": "int32"}),
+        (3, [dense(2, "tanh")], {"dtype": "float16"}),
+        (3, [dense(2, "tanh")], {"isa": "nonsense"}),
+        (3, [dense(2, "tanh")], {"input_shift": [1.0, 2.0]}),
+        (3, [dense(2, "tanh")], {"input_divisor": np.ones((1, 3))}),
     ],
 )
 def test_descriptions_that_make_no_network(n_in, layers, more):
@@ -57,14 +67,21 @@ def test_descriptions_that_make_no_network(n_in, layers, more):
         _kernels.Plan(n_in, layers, **more)
 
 
+@pytest.mark.parametrize("layer", [(2, "tanh", 0.0, True, 0.0), {"units": 2}, "dense", None])
+@pytest.mark.parametrize("module", [_kernels, reference], ids=["plan", "twin"])
+def test_a_layer_is_a_node(module, layer):
+    with pytest.raises(TypeError, match="a layer is .* expected a node, a dict with its kind"):
+        module.Plan(3, [layer])
+
+
 @pytest.mark.parametrize("width", [2**31, 2**47, 2**62])
 def test_networks_beyond_memory(width):
     with pytest.raises(MemoryError):
-        _kernels.Plan(width, [(width, "tanh", 0.0, True, 0.0)])
+        _kernels.Plan(width, [dense(width, "tanh")])
 
 
 def test_isa_of_the_environment(isa, monkeypatch):
-    layers = [(2, "tanh", 0.0, True, 0.0)]
+    layers = [dense(2, "tanh")]
     monkeypatch.setenv("FASTMLP_ISA", isa)
     assert _kernels.Plan(3, layers).isa == isa and _kernels.isas()["default"] == isa
     monkeypatch.setenv("FASTMLP_ISA", "nonsense")
@@ -92,7 +109,7 @@ def test_compile_refuses_what_does_not_fit(isa):
             plan.compile(*arguments)
         assert plan.loss == "mse" and plan.step == state["step"]
         assert_same_bits(plan.get_state()["slots"][0], state["slots"][0])
-    stepped = _kernels.Plan(3, [(2, "step", 0.0, True, 0.0), (2, "identity", 0.0, True, 0.0)], isa=isa)
+    stepped = _kernels.Plan(3, [dense(2, "step"), dense(2)], isa=isa)
     assert stepped.predict(np.ones(3, np.float32)).tolist() == [0, 0]
     with pytest.raises(ValueError, match="'step'"):
         stepped.compile("mse", 0.0, "sgd", {})
@@ -114,7 +131,7 @@ def test_epsilon_that_float32_cannot_hold_makes_no_not_a_number(isa, optimizer, 
 
 
 def test_work_without_compile(isa):
-    plan = _kernels.Plan(3, [(2, "tanh", 0.0, True, 0.0)], dtype="float64", isa=isa)
+    plan = _kernels.Plan(3, [dense(2, "tanh")], dtype="float64", isa=isa)
     X, y = np.ones((4, 3)), np.ones((4, 2))
     for work in (
         lambda: train(plan, X, y, 0.1),

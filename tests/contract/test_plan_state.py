@@ -11,6 +11,7 @@ from helpers import (
     OPTIMIZERS,
     RATES,
     assert_same_bits,
+    dense,
     layers_of,
     make_plan,
     normalization,
@@ -152,7 +153,7 @@ def test_squares_are_those_of_the_weights_alone(isa, dtype):
 
 
 def test_squares_leave_normalisations_out(isa):
-    layers = [normalization("batch"), (2, "identity", 0.0, True, 0.0)]
+    layers = [normalization("batch"), dense(2)]
     for kind in (isa, "numpy"):
         plan = make_plan(5, layers, [np.full(5, 3.0)] * 4 + [np.full((5, 2), 2.0), np.ones(2)], FLOAT64, kind)
         assert plan.squares() == 40.0

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fastmlp import _kernels, reference
-from helpers import HYPER, assert_same_bits, make_plan
+from helpers import HYPER, assert_same_bits, dense, make_plan
 
 SEEDS = [0, 1, 20, 2**32 - 1, 2**32, 2**63 + 12345, 2**64 - 1]
 
@@ -78,7 +78,7 @@ def initialized(shape, layer, kind, scale, seed, dtype, isa):
     """The weights of one layer of a plan whose layers all have that shape or its transpose."""
     k, n = shape
     widths = [k if number % 2 else n for number in range(layer + 1)]
-    plan = _kernels.Plan(k, [(w, "tanh", 0.0, True, 0.0) for w in widths], dtype=dtype.name, isa=isa)
+    plan = _kernels.Plan(k, [dense(w, "tanh") for w in widths], dtype=dtype.name, isa=isa)
     plan.set_weights([np.full_like(w, 5) for w in plan.get_weights()])
     plan.initialize(layer, kind, scale, seed)
     weights = plan.get_weights()
@@ -152,7 +152,7 @@ def test_each_array_of_a_layer_draws_its_own(isa, dtype):
 
 
 def test_initialize_refuses_what_it_cannot_do(isa):
-    plan = _kernels.Plan(2, [(2, "tanh", 0.0, True, 0.0)], isa=isa)
+    plan = _kernels.Plan(2, [dense(2, "tanh")], isa=isa)
     plan.initialize(0, "normal", 1.0, 0)
     kept = plan.get_weights()
     for arguments in (
@@ -175,7 +175,7 @@ def test_initialize_refuses_what_it_cannot_do(isa):
 
 def mask_plan(width, rate, dtype, isa, layer=0):
     rates = [0.0] * layer + [rate]
-    layers = [(width, "identity", 0.0, False, one) for one in rates]
+    layers = [dense(width, use_bias=False, dropout=one) for one in rates]
     plan = make_plan(width, layers, [np.eye(width, dtype=dtype)] * (layer + 1), dtype, isa)
     plan.compile(None, 0.0, "sgd", HYPER["sgd"])
     return plan

@@ -10,7 +10,7 @@ import pytest
 from differences import assert_same_gradient, central_difference
 from fastmlp import reference
 from fastmlp.reference import functions
-from helpers import TRAINABLE, targets, train_epoch, train_epochs
+from helpers import TRAINABLE, dense, targets, train_epoch, train_epochs
 from twins import Plan, network
 
 # Whole networks
@@ -81,7 +81,7 @@ def test_backward_takes_any_loss():
 
 
 def test_layers_without_bias_have_no_bias():
-    made = Plan(3, [(2, "tanh", 0.0, False, 0.0), (1, "identity", 0.0, True, 0.0)], dtype="float64")
+    made = Plan(3, [dense(2, "tanh", use_bias=False), dense(1)], dtype="float64")
     assert [w.shape for w in made.get_weights()] == [(3, 2), (2, 1), (1,)]
     assert made.num_parameters == 9
     made.set_weights([np.full((3, 2), 0.5), np.full((2, 1), 2.0), np.full(1, -1.0)])
@@ -96,7 +96,7 @@ def test_layers_without_bias_have_no_bias():
 def test_lecture_case_1_forward_pass():
     made = Plan(
         2,
-        [(3, "sigmoid", 0, True, 0), (2, "sigmoid", 0, True, 0), (2, "identity", 0, True, 0)],
+        [dense(3, "sigmoid"), dense(2, "sigmoid"), dense(2)],
         dtype="float64",
     )
     made.set_weights(
@@ -130,7 +130,7 @@ def planar_points(rows=400):
 
 
 def case_3(seed=2):
-    made = Plan(2, [(4, "tanh", 0.0, True, 0.0), (1, "sigmoid", 0.0, True, 0.0)], dtype="float64")
+    made = Plan(2, [dense(4, "tanh"), dense(1, "sigmoid")], dtype="float64")
     for layer in range(2):
         made.initialize(layer, "normal", 0.001, seed)
     made.compile("binary_crossentropy", 0.0, "sgd", {})

@@ -9,6 +9,7 @@ import pytest
 
 from fastmlp import reference
 from fastmlp.reference import optimizers
+from helpers import dense
 from twins import ADAM, Plan
 
 W0, G0 = np.array([1.0, -2.0, 0.5]), np.array([0.5, -1.0, 4.0])
@@ -120,7 +121,7 @@ def test_weights_and_slots_are_flushed():
 
 
 def test_deltas_are_flushed():
-    made = Plan(1, [(1, "sigmoid", 0.0, True, 0.0)], dtype="float64")
+    made = Plan(1, [dense(1, "sigmoid")], dtype="float64")
     made.compile("binary_crossentropy", 0.0, "sgd", {})
     for delta, expected in [(1e-250, 2.5e-251), (1e-280, 0.0)]:  # the slope at 0 is 1/4
         _, db = made.backward(np.ones((1, 1)), np.array([[delta]]))[0]

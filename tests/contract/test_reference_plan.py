@@ -7,12 +7,13 @@ import pytest
 
 from fastmlp import reference
 from fastmlp.reference import plan, random
+from helpers import dense
 from twins import ADAM, Plan, data, epoch, network
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_everything_stays_in_the_plans_dtype(dtype):
-    made = Plan(4, [(6, "gelu", 0.0, True, 0.2), (3, "softmax", 0.0, True, 0.0)], dtype=dtype)
+    made = Plan(4, [dense(6, "gelu", dropout=0.2), dense(3, "softmax")], dtype=dtype)
     made.initialize(0, "uniform", 0.5, 0)
     made.initialize(1, "normal", 0.5, 0)
     made.compile("sparse_categorical_crossentropy", 0.0, "adam", ADAM)
@@ -25,7 +26,7 @@ def test_everything_stays_in_the_plans_dtype(dtype):
 
 
 def test_bytes_are_divided_into_pixels():
-    made = Plan(3, [(2, "identity", 0.0, True, 0.0)], input_divisor=np.full(3, 255.0))
+    made = Plan(3, [dense(2)], input_divisor=np.full(3, 255.0))
     made.initialize(0, "normal", 1.0, 0)
     pixels = np.array([[0, 128, 255]], np.uint8)
     scaled = pixels.astype(np.float32) / np.float32(255)
@@ -52,14 +53,14 @@ def test_get_weights_are_copies():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Plan(0, [(1, "tanh", 0, True, 0)]), "n_in"),
+        (lambda: Plan(0, [dense(1, "tanh")]), "n_in"),
         (lambda: Plan(2, []), "layers"),
-        (lambda: Plan(2, [(0, "tanh", 0, True, 0)]), "at least 1 output"),
-        (lambda: Plan(2, [(1, "tan", 0, True, 0)]), "unknown, known are .*tanh"),
-        (lambda: Plan(2, [(1, "tanh", 0, True, 1.0)]), "dropout"),
-        (lambda: Plan(2, [(2, "softmax", 0, True, 0), (1, "tanh", 0, True, 0)]), "last"),
-        (lambda: Plan(2, [(1, "tanh", 0, True, 0)], dtype="int32"), "dtype"),
-        (lambda: Plan(2, [(1, "tanh", 0, True, 0)], input_shift=[1.0]), "input_shift"),
+        (lambda: Plan(2, [dense(0, "tanh")]), "at least 1 output"),
+        (lambda: Plan(2, [dense(1, "tan")]), "unknown, known are .*tanh"),
+        (lambda: Plan(2, [dense(1, "tanh", dropout=1.0)]), "dropout"),
+        (lambda: Plan(2, [dense(2, "softmax"), dense(1, "tanh")]), "last"),
+        (lambda: Plan(2, [dense(1, "tanh")], dtype="int32"), "dtype"),
+        (lambda: Plan(2, [dense(1, "tanh")], input_shift=[1.0]), "input_shift"),
         (lambda: network("tanh", "softmax").compile("poisson", 0.0, "sgd", {}), "needs an output activation"),
         (lambda: network("tanh", "softmax").compile("msee", 0.0, "sgd", {}), "unknown, known are .*mse"),
         (lambda: network("tanh", "softmax").compile("mse", 0.0, "sgdd", {}), "unknown, known are .*sgd"),
@@ -100,5 +101,5 @@ def test_attributes():
     assert made.dtype == np.float64 and made.num_parameters == 4 * 6 + 6 + 6 * 3 + 3
     assert [(node["units"], node["activation"]) for node in made.layers] == [(6, "tanh"), (3, "softmax")]
     assert {node["kind"] for node in made.layers} == {"dense"} <= set(reference.KINDS)
-    assert Plan(784, [(100, "sigmoid", 0, True, 0), (10, "softmax", 0, True, 0)]).num_parameters == 79510
+    assert Plan(784, [dense(100, "sigmoid"), dense(10, "softmax")]).num_parameters == 79510
     assert plan.Plan is Plan and random.philox is reference.philox

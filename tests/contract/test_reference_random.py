@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from fastmlp import reference
+from helpers import dense
 from twins import Plan, network
 
 VECTORS = [
@@ -108,7 +109,7 @@ def test_initialize_fills_one_array():
     made.initialize(1, "normal", 0.25, 6, 1)
     np.testing.assert_array_equal(made.get_weights()[3], reference.normal_weights(6, 1, (3,), 0.25, 1))
     np.testing.assert_array_equal(made.get_weights()[2], after[2])
-    narrow = Plan(4, [(3, "identity", 0.0, True, 0.0)])
+    narrow = Plan(4, [dense(3)])
     narrow.initialize(0, "normal", 1.0, 6)
     expected = reference.normal_weights(6, 0, (4, 3), 1.0).astype(np.float32)
     np.testing.assert_array_equal(narrow.get_weights()[0], expected)
@@ -150,7 +151,7 @@ def test_dropout_is_on_in_training_only_and_uses_its_mask():
 
 
 def test_dropped_hidden_units_pass_no_gradient():
-    made = Plan(2, [(5, "identity", 0, True, 0), (3, "identity", 0, True, 0.5)], dtype="float64")
+    made = Plan(2, [dense(5), dense(3, dropout=0.5)], dtype="float64")
     rng = np.random.default_rng(12)
     made.set_weights([rng.normal(size=w.shape) for w in made.get_weights()])
     made.compile(None, 0.0, "sgd", {})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastmlp import reference
-from helpers import train_epoch
+from helpers import dense, train_epoch
 
 Plan = reference.Plan
 ADAM = {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8}
@@ -15,8 +15,8 @@ ONE_EPOCH = {"batch_size": 4, "seed": 1, "learning_rates": np.full(3, 0.05)}
 def network(hidden, output, seed=0, n_in=4, width=6, n_out=3, **more):
     """A float64 plan with one hidden layer and biases that are not zero."""
     layers = [
-        (width, hidden, reference.ACTIVATIONS[hidden].parameter, True, more.pop("dropout", 0.0)),
-        (n_out, output, reference.ACTIVATIONS[output].parameter, True, 0.0),
+        dense(width, hidden, reference.ACTIVATIONS[hidden].parameter, dropout=more.pop("dropout", 0.0)),
+        dense(n_out, output, reference.ACTIVATIONS[output].parameter),
     ]
     made = Plan(n_in, layers, dtype="float64", **more)
     rng = np.random.default_rng(seed)

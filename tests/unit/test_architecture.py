@@ -180,7 +180,8 @@ spec = importlib.util.spec_from_file_location("twin", sys.argv[1], submodule_sea
 twin = sys.modules["twin"] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(twin)
 import numpy as np
-plan = twin.Plan(2, [(3, "tanh", 0.0, True, 0.2), (2, "softmax", 0.0, True, 0.0)])
+hidden = {"kind": "dense", "units": 3, "activation": "tanh", "dropout": 0.2}
+plan = twin.Plan(2, [hidden, {"kind": "dense", "activation": "softmax"}])
 plan.initialize(0, "normal", 1.0, 0)
 adam = {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8}
 plan.compile("sparse_categorical_crossentropy", 0.0, "adam", adam)
@@ -224,7 +225,7 @@ def public(cls):
 
 
 def test_both_plans_and_runs_have_the_same_methods():
-    plan = reference.Plan(1, [(1, "identity", 0.0, True, 0.0)])  # some attributes are the instance's
+    plan = reference.Plan(1, [{"kind": "dense"}])  # some attributes are the instance's
     plan.compile("mse", 0.0, "sgd", {})
     rows = np.ones((1, 1))
     run = reference.Run(plan, rows, rows, batch_size=1, seed=0, shuffle=False)

@@ -26,7 +26,7 @@ Examples
 --------
 >>> import numpy as np
 >>> from fastmlp import reference
->>> plan = reference.Plan(2, [(1, "sigmoid", 0.0, True, 0.0)], dtype="float64")
+>>> plan = reference.Plan(2, [{"kind": "dense", "units": 1, "activation": "sigmoid"}], dtype="float64")
 >>> plan.set_weights([np.array([[1.0], [-1.0]]), np.array([0.5])])
 >>> plan.predict(np.array([[0.5, 1.0]]))
 array([[0.5]])

@@ -27,14 +27,13 @@ NODE: dict[str, Any] = {
 
 
 def node_of(layer: Any, n_in: int) -> dict[str, Any]:
-    """A layer's node with all that it may say; a dense one may be short: a tuple of the first five but kind.
+    """A layer's node with all that it may say.
 
-    >>> node_of((3, "tanh", 0.0, True, 0.5), 2)["dropout"]
-    0.5
+    >>> node_of({"kind": "dense", "dropout": 0.5}, 2)["units"]
+    2
     """
-    if not isinstance(layer, dict):
-        keys = ("units", "activation", "parameter", "use_bias", "dropout")
-        layer = dict(zip(keys, layer, strict=True), kind="dense")
+    if not isinstance(layer, dict) or "kind" not in layer:
+        raise TypeError(f"a layer is {layer!r}, expected a node, a dict with its kind.")
     if layer["kind"] not in KINDS:
         raise ValueError(f"kind {layer['kind']!r} is unknown, expected one of {', '.join(KINDS)}.")
     settings = {name: setting.default for name, setting in KINDS[layer["kind"]].settings.items()}

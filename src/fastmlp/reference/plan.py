@@ -43,7 +43,7 @@ class Plan:
         (n_in of what is not dense), activation and the activation's parameter, the rate in [0, 1) at which
         training drops units of the layer's *input*, use_bias, trainable, the number of
         an add's source, the kind's own settings, and factors of the learning rate and of penalties by
-        name of an array.  A dense one may be the tuple (units, activation, parameter, use_bias, dropout).
+        name of an array.
     dtype : {"float32", "float64"}
     input_shift, input_divisor : array_like of shape (n_in,), optional
         The input is rescaled to (x - shift) / divisor.
@@ -73,7 +73,9 @@ class Plan:
     Learn the exclusive or:
 
     >>> from fastmlp.reference import Run
-    >>> plan = Plan(2, [(8, "tanh", 0.0, True, 0.0), (1, "sigmoid", 0.0, True, 0.0)], dtype="float64")
+    >>> hidden = {"kind": "dense", "units": 8, "activation": "tanh"}
+    >>> output = {"kind": "dense", "units": 1, "activation": "sigmoid"}
+    >>> plan = Plan(2, [hidden, output], dtype="float64")
     >>> for layer in range(2):
     ...     plan.initialize(layer, "uniform", 1.0, seed=1)
     >>> plan.compile("binary_crossentropy", 0.0, "sgd", {})

@@ -51,7 +51,7 @@ class Run:
 
     Examples
     --------
-    >>> plan = Plan(1, [(1, "identity", 0.0, True, 0.0)], dtype="float64")
+    >>> plan = Plan(1, [{"kind": "dense"}], dtype="float64")
     >>> plan.compile("mse", 0.0, "sgd", {})
     >>> X, y = np.array([[1.0], [2.0]]), np.array([[2.0], [4.0]])
     >>> run = Run(plan, X, y, batch_size=2, seed=0, shuffle=False)

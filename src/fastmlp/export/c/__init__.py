@@ -59,7 +59,8 @@ def _rows(net: Model, X: Any) -> Array:
     """The rows of X as the network's dtype, or rows that are standard normal to the first layer."""
     if X is not None:
         return validation.as_inputs(X, net.plan.n_in, net.dtype).astype(net.dtype)
-    plan = _kernels.Plan(MEASURED_ROWS, [(net.plan.n_in, "identity", 0.0, False, 0.0)], dtype="float64")
+    node = {"kind": "dense", "units": net.plan.n_in, "use_bias": False}
+    plan = _kernels.Plan(MEASURED_ROWS, [node], dtype="float64")
     plan.initialize(0, "normal", 1.0, 0)
     rows = np.round(plan.get_weights()[0] * 256) / 256  # short in hexadecimal
     shift, divisor = input_vectors(net.plan.n_in, net.layers, net.dtype)
