@@ -6,7 +6,8 @@ cdef class Run:
     X, y and sample_weight are looked through once; class numbers and orders are copied, other arrays read where they lie.
     `loss` (name, parameter) takes the place of compile's.  With `check_rows` an X of the plan's dtype need not have been seen
     to be finite: NotFiniteInput comes before the first batch that is not.  With `squares` the third column of `sums` is
-    filled.  `reference.Run` is its readable twin.
+    filled.  What it holds is changed with the plan's flag taken, as other threads may be training.  `reference.Run` is its
+    readable twin.
     """
     cdef readonly Plan plan
     cdef c.fm_run c_run
@@ -14,8 +15,8 @@ cdef class Run:
     cdef list rows, epochs, steps # what c_run points to
     cdef readonly Array sums
 
-    def __init__(self, Plan plan not None, X, y, sample_weight=None, *, ptrdiff_t batch_size, seed, bint shuffle,
-                 loss=None, threads=None, bint check_rows=False, bint squares=False):
+    def __cinit__(self, Plan plan not None, X, y, sample_weight=None, *, ptrdiff_t batch_size, seed, bint shuffle,
+                  loss=None, threads=None, bint check_rows=False, bint squares=False):
         cdef c.fm_run *run = &self.c_run
         cdef Array x = as_rows(&plan.c_plan, X)
         self.plan = plan
@@ -54,23 +55,26 @@ cdef class Run:
         shape = len(learning_rates), (rows + run.batch_size - 1) // run.batch_size
         if not shape[0] or not rows:
             raise ValueError("there is nothing to train, expected a row of learning_rates and of order for each epoch")
-        self.set_steps(learning_rates, shape, l2, weight_decay, dropout)
         cdef Array sums = np.full((shape[0], 3), np.nan)
-        self.sums = sums
-        self.epochs = [given, sums]
-        run.orders = NULL
-        if given is not None:
-            run.orders = <const int64_t *>cnp.PyArray_DATA(given)
-        run.sums = <double *>cnp.PyArray_DATA(sums)
-        run.rows = rows
-        run.epochs = shape[0]
-        run.number = number
-        run.drawn = -1
-        run.epoch = run.batch = 0
+        cdef list epochs = [given, sums]
+        with self.plan.changing():
+            self.set_steps(learning_rates, shape, l2, weight_decay, dropout)
+            self.sums = sums
+            self.epochs = epochs
+            run.orders = NULL
+            if given is not None:
+                run.orders = <const int64_t *>cnp.PyArray_DATA(given)
+            run.sums = <double *>cnp.PyArray_DATA(sums)
+            run.rows = rows
+            run.epochs = shape[0]
+            run.number = number
+            run.drawn = -1
+            run.epoch = run.batch = 0
 
     def change(self, learning_rates, *, l2=None, weight_decay=None, dropout=None):
         """What `begin` was given for its steps, anew: those from the cursor on are made so."""
-        self.set_steps(learning_rates, (self.c_run.epochs, self.batches), l2, weight_decay, dropout)
+        with self.plan.changing():
+            self.set_steps(learning_rates, (self.c_run.epochs, self.batches), l2, weight_decay, dropout)
 
     cdef int set_steps(self, learning_rates, shape, l2, weight_decay, dropout) except -1:
         cdef c.fm_run *run = &self.c_run
@@ -123,9 +127,11 @@ cdef class Run:
         cdef c.fm_run *run = &self.c_run
         cdef Plan plan = self.plan
         cdef ptrdiff_t most = 2**62 if batches is None else batches
-        if run.epoch == run.epochs or most < 1:
-            raise RuntimeError("the run has no epochs left: begin others")
+        if most < 1:
+            raise ValueError(f"batches is {most}, expected at least 1")
         with plan.changing():
+            if run.epoch == run.epochs:
+                raise RuntimeError("the run has no epochs left: begin others")
             plan.check_compiled()
             plan.forward_rows = 0
             with nogil:

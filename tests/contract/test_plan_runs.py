@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
+from fastmlp import BusyError
 from helpers import LOSSES, assert_same_bits, assert_trained, run_of, train, train_epoch, train_epochs
 from pairs import FLOAT64, pair
 
@@ -212,3 +215,49 @@ def test_what_a_run_has_looked_through_cannot_be_changed_under_it(isa, kind):
     run.advance()
     assert_same_bits(plan.get_weights(), whole.get_weights())
     assert_same_bits(run.sums[:, :2], expected.sums[:, :2])
+
+
+def test_who_has_the_plan_has_its_runs(isa):
+    """What a run holds is read without Python's lock while it trains: others may change none of it."""
+    plan, _, X, y = pair([3, 4, 2], ["tanh"], "mse", isa, "adam")
+    run = run_of(plan, X, y, batch_size=8)
+    run.begin(np.full((2, 3), 0.01))
+    run.advance(batches=4)
+    sums, seen, weights = run.sums, run.sums.copy(), plan.get_weights()
+
+    def intrude():
+        for call in (
+            lambda: run.begin(np.full((1, 3), 9.0)),
+            lambda: run.change(np.full((2, 3), 9.0)),
+            run.advance,
+        ):
+            with pytest.raises(BusyError):
+                call()
+        return True
+
+    with plan.changing(), ThreadPoolExecutor(1) as other:
+        assert other.submit(intrude).result()
+    assert run.sums is sums and (run.epoch, run.batch) == (1, 1)
+    assert_same_bits(np.nan_to_num(sums), np.nan_to_num(seen))
+    assert_same_bits(plan.get_weights(), weights)
+    run.advance()
+    assert run.finished and run.sums is sums
+
+
+def test_a_begin_without_memory_changes_nothing(isa, monkeypatch):
+    (plan, _, X, y), (other, *_) = (pair([3, 4, 2], ["tanh"], "mse", isa, "adam") for _ in range(2))
+    run, expected = (run_of(one, X, y, batch_size=8) for one in (plan, other))
+    for one in (run, expected):
+        one.begin(np.full((3, 3), 0.01))
+        one.advance(batches=5)
+
+    def full(*_):
+        raise MemoryError
+
+    with monkeypatch.context() as patched, pytest.raises(MemoryError):
+        patched.setattr(np, "full", full)
+        run.begin(np.zeros((1, 3)))
+    assert (run.epoch, run.batch) == (1, 2)
+    run.advance(batches=1)
+    expected.advance(batches=1)
+    assert_same_state(plan, other)
