@@ -26,11 +26,21 @@ cdef int check(int status) except -1:
     return 0
 
 
-cdef int refuse_input(x) except -1:
-    """The error for an input that the engine has found not to be finite."""
-    if np.isfinite(x).all():
-        raise ValueError("X has numbers that Rescaling or Standardize takes beyond the network's dtype")
-    raise ValueError("X contains NaN or infinity, expected finite values")
+cdef str refusal_of_input(const c.fm_plan *plan, x):
+    """What is wrong with an input that the engine has found not to be finite."""
+    if not np.isfinite(x).all():
+        return "X contains NaN or infinity, expected finite values"
+    with np.errstate(over="ignore"):
+        held = np.isfinite(x.astype(dtype_of(plan))).all()
+    what = "numbers that Rescaling or Standardize takes" if held else "numbers"
+    return f"X has {what} beyond {dtype_of(plan)}"
+
+
+cdef int check_input(int status, const c.fm_plan *plan, x) except -1:
+    """`check`, for a call that looks whether its input x is finite."""
+    if status == c.FM_NOT_FINITE:
+        raise ValueError(refusal_of_input(plan, x))
+    return check(status)
 
 
 class NotFiniteInput(ValueError):

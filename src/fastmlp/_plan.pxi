@@ -138,7 +138,7 @@ cdef class Plan:
             if out is not None and not out_fits(&self.c_plan, out, x, cnp.PyArray_NDIM(x), count):
                 raise ValueError("out does not fit: expected a writable C-contiguous array of the predictions' shape and "
                                  f"dtype {self.dtype} that shares no memory with X")
-            refuse_input(x)
+            check_input(c.FM_NOT_FINITE, &self.c_plan, x)
         return result
 
     def forward(self, X):
@@ -156,7 +156,7 @@ cdef class Plan:
         cdef void **addresses = <void **>cnp.PyArray_DATA(pointers)
         with nogil:
             status = c.fm_plan_forward(&self.c_plan, &rows, count, addresses)
-        check(status)
+        check_input(status, &self.c_plan, x)
         return outs if x.ndim == 2 else [layer[0] for layer in outs]
 
     def gradients(self, X, y, sample_weight=None, *, bint input_gradient=False, loss=None):
@@ -170,7 +170,7 @@ cdef class Plan:
         cdef Array x = as_rows(&self.c_plan, X)
         describe_rows(&self.c_plan, x, &rows, &count)
         cdef c.fm_target target = target_of(&self.c_plan, self.loss_or_default(loss), y, sample_weight, count, keep)
-        return self.run_gradients(&rows, &target, NULL, count, input_gradient)
+        return self.run_gradients(x, &rows, &target, NULL, count, input_gradient)
 
     def backward(self, X, output_gradient):
         """(gradients like get_weights, gradient of X) from the gradient with respect to the prediction."""
@@ -179,7 +179,7 @@ cdef class Plan:
         cdef Array x = as_rows(&self.c_plan, X)
         describe_rows(&self.c_plan, x, &rows, &count)
         cdef Array d = ready(output_gradient, numpy_type(self.c_plan.type), (count, self.n_out), "output_gradient")
-        return self.run_gradients(&rows, NULL, cnp.PyArray_DATA(d), count, True)[1:]
+        return self.run_gradients(x, &rows, NULL, cnp.PyArray_DATA(d), count, True)[1:]
 
     cdef tuple loss_or_default(self, loss):
         """Number and parameter of a loss (name, parameter), or of compile's."""
@@ -189,8 +189,8 @@ cdef class Plan:
             raise RuntimeError("the plan has no loss: compile it with one, or give one")
         return self.default_loss
 
-    cdef tuple run_gradients(self, const c.fm_input *rows, const c.fm_target *target, const void *output_gradient,
-                             ptrdiff_t count, bint input_gradient):
+    cdef tuple run_gradients(self, Array x, const c.fm_input *rows, const c.fm_target *target,
+                             const void *output_gradient, ptrdiff_t count, bint input_gradient):
         cdef double loss
         cdef int status
         cdef Array dx = np.empty((count, self.n_in), self.dtype) if input_gradient else np.empty(0)
@@ -204,7 +204,7 @@ cdef class Plan:
             with nogil:
                 status = c.fm_plan_gradients(&self.c_plan, rows, target, output_gradient, count, gradient, dx_memory,
                                              &loss)
-            check(status)
+            check_input(status, &self.c_plan, x)
             return loss, unpacked(&self.c_plan, gradient), dx if input_gradient else None
         finally:
             c.fm_free(gradient)
@@ -221,9 +221,7 @@ cdef class Plan:
         cdef c.fm_target target = target_of(&self.c_plan, self.loss_or_default(loss), y, sample_weight, count, keep)
         with nogil:
             status = c.fm_plan_evaluate(&self.c_plan, &rows, &target, count, &total, &correct, most)
-        if status == c.FM_NOT_FINITE:
-            refuse_input(x)
-        check(status)
+        check_input(status, &self.c_plan, x)
         return total, correct
 
     # --- training
@@ -276,7 +274,7 @@ cdef class Plan:
             self.forward_rows = 0
             with nogil:
                 status = c.fm_plan_train_forward(&self.c_plan, &rows, count, key, dropout, memory)
-            check(status)
+            check_input(status, &self.c_plan, x)
             self.forward_rows = count
         return out
 

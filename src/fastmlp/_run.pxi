@@ -137,7 +137,7 @@ cdef class Run:
             with nogil:
                 status = c.fm_plan_advance(&plan.c_plan, run, most, seconds, &by_step)
             if status == c.FM_BAD_INPUT:
-                raise NotFiniteInput("X contains NaN or infinity, expected finite values")
+                raise NotFiniteInput(refusal_of_input(&plan.c_plan, self.rows[0]))
             if status == c.FM_NOT_FINITE:
                 raise FloatingPointError(f"the step of batch {run.batch} leads to weights that are not finite" if by_step
                                          else f"the loss of batch {run.batch} is not finite")

@@ -194,7 +194,8 @@ double fm_plan_squares(const fm_plan *);
 
 /* Predictions (rows, n_out), row-major.  Scratch is on the stack or allocated by the call. */
 int fm_plan_predict(const fm_plan *, const fm_input *, ptrdiff_t rows, void *out, int threads);
-/* Every layer's activations: outs[l] is (rows, n_out of l), row-major. */
+/* Every layer's activations: outs[l] is (rows, n_out of l), row-major.  This, like predictions, evaluation and gradients, is
+   FM_NOT_FINITE where the input is not finite, as it is or rescaled. */
 int fm_plan_forward(const fm_plan *, const fm_input *, ptrdiff_t rows, void *const *outs);
 /* Sums of the weighted row losses and of correct rows. */
 int fm_plan_evaluate(const fm_plan *, const fm_input *, const fm_target *, ptrdiff_t rows, double *loss, double *correct,

@@ -9,11 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
 from .. import validation
 from ..errors import shown
-from ..layers.lowering import input_vectors
 from ..metrics import name_of
 from ..model import Model, Objective
 from .callbacks.base import Callback
@@ -21,7 +18,7 @@ from .callbacks.history import History
 from .callbacks.hooks import Hooks
 from .passes import Passes, looking
 from .progress import Progress
-from .rows import Rows, can_look_later, prepare, split, validation_rows, with_class_weight
+from .rows import Rows, can_look_later, check_rescaled, prepare, split, validation_rows, with_class_weight
 from .scoring import from_predictions, score
 
 BRIEF = 0.005  # seconds of an epoch that is worth no look of its own
@@ -56,26 +53,6 @@ def _diverged(epoch: int, error: FloatingPointError) -> FloatingPointError:
         f"training diverged in epoch {epoch + 1}: {error}; the weights are the last finite ones, "
         "and a lower learning rate or clipping may help"
     )
-
-
-def check_rescaled(net: Model, X: Any) -> None:
-    """ValueError where it is the rescaling of the input, and not the steps, that left the finite numbers."""
-    shift, divisor = input_vectors(net.plan.n_in, net.layers, net.dtype)
-    if shift is None and divisor is None:
-        return
-    with np.errstate(over="ignore"):
-        lows, highs = (np.asarray(f(X, axis=0), net.dtype) for f in (np.min, np.max))
-        rescaled = [
-            (ends - (0 if shift is None else shift.astype(net.dtype)))
-            / (1 if divisor is None else divisor.astype(net.dtype))
-            for ends in (lows, highs)
-        ]
-    wrong = np.flatnonzero(~np.isfinite(rescaled).all(axis=0))
-    if len(wrong):
-        column = int(wrong[0])
-        raise ValueError(
-            f"X has numbers in column {column} that Rescaling or Standardize takes beyond {net.dtype}"
-        )
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 from .. import _kernels, validation
 from .._kernels import Run
 from ..model import Array, Model, Objective
-from .rows import Rows
+from .rows import Rows, check_rescaled
 from .scoring import python_loss
 
 Sums = Sequence[float]  # of the rows' losses and of correct rows, so far in the epoch
@@ -143,6 +143,7 @@ def looking(passes: Passes) -> Iterator[None]:
         plan.set_weights(weights)
         plan.set_state(state)
         validation.check_finite(passes.rows.X, "X")
+        check_rescaled(passes.net, passes.rows.X)
         raise
     finally:
         run.check_rows = False

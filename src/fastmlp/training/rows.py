@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import validation
+from ..layers.lowering import input_vectors
 from ..model import Array, Model, Objective
 
 FAR = 1 << 20  # bytes of an X that the first epoch itself looks through: memory is slow
@@ -115,3 +116,23 @@ def validation_rows(net: Model, objective: Objective, data: tuple[Any, ...]) -> 
     if len(data) not in (2, 3):
         raise ValueError(f"validation_data has {len(data)} elements, {expected}")
     return prepare(net, objective, data[0], data[1], data[2] if len(data) == 3 else None, "validation_data ")
+
+
+def check_rescaled(net: Model, X: Any) -> None:
+    """ValueError where it is the rescaling of the input, and not the steps, that left the finite numbers."""
+    shift, divisor = input_vectors(net.plan.n_in, net.layers, net.dtype)
+    if shift is None and divisor is None:
+        return
+    with np.errstate(over="ignore"):
+        lows, highs = (np.asarray(f(X, axis=0), net.dtype) for f in (np.min, np.max))
+        rescaled = [
+            (ends - (0 if shift is None else shift.astype(net.dtype)))
+            / (1 if divisor is None else divisor.astype(net.dtype))
+            for ends in (lows, highs)
+        ]
+    wrong = np.flatnonzero(~np.isfinite(rescaled).all(axis=0))
+    if len(wrong):
+        column = int(wrong[0])
+        raise ValueError(
+            f"X has numbers in column {column} that Rescaling or Standardize takes beyond {net.dtype}"
+        )

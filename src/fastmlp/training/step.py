@@ -7,7 +7,7 @@ from typing import Any
 from ..metrics import name_of, value_of
 from ..model import Model
 from .passes import Passes
-from .rows import prepare
+from .rows import check_rescaled, prepare
 
 
 def train_on_batch(net: Model, X: Any, y: Any, sample_weight: Any = None) -> dict[str, float]:
@@ -20,6 +20,7 @@ def train_on_batch(net: Model, X: Any, y: Any, sample_weight: Any = None) -> dic
         try:
             total, correct = Passes(net, objective, rows, len(rows), False, None).one()
         except FloatingPointError:
+            check_rescaled(net, rows.X)
             raise FloatingPointError(
                 "the loss of the batch is not finite; the step was not made, the weights are as before"
             ) from None

@@ -1,5 +1,11 @@
 /* Passes that move no weights, or whose loss comes from outside: gradients, activations, the two halves of a step. */
 
+/* Of passes over rows of an input that they have looked at. */
+static int status_of(const step_work *w, int interrupted)
+{
+    return interrupted ? FM_INTERRUPTED : w->bad_rows ? FM_NOT_FINITE : FM_OK;
+}
+
 static int train_forward(fm_plan *plan, const fm_input *input, ptrdiff_t rows, uint64_t seed, double dropout,
                          void *out)
 {
@@ -7,12 +13,13 @@ static int train_forward(fm_plan *plan, const fm_input *input, ptrdiff_t rows, u
     const int status = stage_for(&s, plan, 0, rows, 1);
     if (status != FM_OK) return status;
     s->training = 1, s->skip_link = 0, s->dropout = dropout;
-    step_work w = {.plan = plan, .stage = s, .workers = 1, .input = input, .rows = rows, .seed = seed};
+    step_work w = {.plan = plan, .stage = s, .workers = 1, .input = input, .rows = rows, .seed = seed,
+                   .check_rows = 1};
     const unsigned word = fm_fp_begin();
-    const int interrupted = run_rows(&w);
-    if (!interrupted) plan->kernels->scatter(out, s->layers[plan->layer_count - 1].a, s->panel, rows, plan->n_out);
+    const int passed = status_of(&w, run_rows(&w));
+    if (passed == FM_OK) plan->kernels->scatter(out, s->layers[plan->layer_count - 1].a, s->panel, rows, plan->n_out);
     fm_fp_end(word);
-    return interrupted ? FM_INTERRUPTED : FM_OK;
+    return passed;
 }
 
 /* Deltas of the output layer from the gradient with respect to the prediction. */
@@ -77,20 +84,20 @@ static int gradients(const fm_plan *plan, const fm_input *input, const fm_target
     }
     const gradient_sink sink = {.take = take_gradient, .gradient = gradient};
     step_work w = {.plan = plan, .stage = s, .workers = 1, .input = input, .target = target, .rows = rows, .sink = &sink,
-                   .with_loss = !output_gradient, .backward = !output_gradient, .all_layers = 1};
+                   .with_loss = !output_gradient, .backward = !output_gradient, .all_layers = 1, .check_rows = 1};
     const unsigned word = fm_fp_begin();
-    const int interrupted = gradient_passes(&w, output_gradient);
+    const int passed = status_of(&w, gradient_passes(&w, output_gradient));
     *loss = 0;
     if (!output_gradient) sum_rows(s, rows, loss, &correct);
     *loss /= (double)rows;
-    if (input_gradient && !interrupted) {
+    if (input_gradient && passed == FM_OK) {
         plan->kernels->scatter(input_gradient, s->input_gradient, s->panel, rows, plan->n_in);
         undo_divisor(plan, input_gradient, rows);
     }
     fm_fp_end(word);
     fm_free(s->input_gradient);
     fm_free(s);
-    return interrupted ? FM_INTERRUPTED : FM_OK;
+    return passed;
 }
 
 /* Every layer's activations, block by block through a stage that neither drops nor stops at logits. */
@@ -102,17 +109,17 @@ static int forward(const fm_plan *plan, const fm_input *input, ptrdiff_t rows, v
     if (status != FM_OK) return status;
     s->skip_link = 0;
     const unsigned word = fm_fp_begin();
-    int interrupted = 0;
-    for (ptrdiff_t first = 0; first < rows && !interrupted; first += block) {
+    int passed = FM_OK;
+    for (ptrdiff_t first = 0; first < rows && passed == FM_OK; first += block) {
         step_work w = {.plan = plan, .stage = s, .workers = 1, .input = input, .first = first,
-                       .rows = rows - first < block ? rows - first : block};
-        interrupted = run_rows(&w) || fm_interrupted();
-        for (int l = 0; l < plan->layer_count && !interrupted; l++) {
+                       .rows = rows - first < block ? rows - first : block, .check_rows = 1};
+        passed = status_of(&w, run_rows(&w) || fm_interrupted());
+        for (int l = 0; l < plan->layer_count && passed == FM_OK; l++) {
             const ptrdiff_t n = plan->layers[l].n_out;
             plan->kernels->scatter((real *)outs[l] + first * n, s->layers[l].a, s->panel, w.rows, n);
         }
     }
     fm_fp_end(word);
     fm_free(s);
-    return interrupted ? FM_INTERRUPTED : FM_OK;
+    return passed;
 }

@@ -81,14 +81,13 @@ static ptrdiff_t unit_rows(const step_work *w)
     return share < w->stage->chunk ? share : w->stage->chunk;
 }
 
-/* Looks at rows that are about to be gathered and lie as the plan's reals, while the cache has them. */
+/* Looks at gathered rows while the cache has them. */
 static void check_rows(step_work *w, ptrdiff_t first, ptrdiff_t rows)
 {
-    const fm_input *in = w->input;
+    const training_stage *s = w->stage;
     int finite = 1;
-    for (ptrdiff_t r = w->first + first; r < w->first + first + rows; r++)
-        finite &= w->plan->kernels->all_finite(
-            (const real *)((const char *)in->data + (w->order ? w->order[r] : r) * in->row_bytes), in->columns);
+    for (ptrdiff_t p = 0; p < count_panels(w->plan->n_in); p++)
+        finite &= w->plan->kernels->all_finite(s->input + p * s->panel + first * L, rows * L);
     if (!finite) __atomic_store_n(&w->bad_rows, 1, __ATOMIC_RELAXED);
 }
 
@@ -101,10 +100,11 @@ static void gather_in_lines(const step_work *w, ptrdiff_t first, ptrdiff_t rows)
     gather_targets(w, first, rows);
 }
 
-static void train_in_lines(const step_work *w, ptrdiff_t first, ptrdiff_t rows)
+static void train_in_lines(step_work *w, ptrdiff_t first, ptrdiff_t rows)
 {
     const training_stage *s = w->stage;
     if (!w->resident) gather_in_lines(w, first, rows);
+    if (w->check_rows) check_rows(w, first, rows);
     forward_in_lines(w->plan, s, first, rows);
     loss_in_lines(w->plan, s, w->target, first, rows, 1 / (real)w->rows);
     backward_in_lines(w->plan, s, first, rows);
@@ -116,13 +116,13 @@ static void pass_chunk(step_work *w, int worker, ptrdiff_t r, ptrdiff_t rows)
     const fm_plan *plan = w->plan;
     training_stage *s = w->stage;
     real *turned = s->turned + worker * 2 * s->turned_size;
-    if (w->check_rows && w->gathers) check_rows(w, r, rows);
     if (w->in_lines) {
         train_in_lines(w, r, rows);
         return;
     }
     if (w->gathers) {
         if (!w->resident) plan->kernels->gather(s->input + r * L, s->panel, w->input, w->order, w->first + r, rows);
+        if (w->check_rows) check_rows(w, r, rows);
         if (s->training && s->layers[0].x) drop(plan, s, 0, r, rows, w->seed);
     }
     stage_forward(plan, s, w->from, w->to, r, rows, w->seed);
