@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import ModelFileError
+from .parts import read_into
 
 if TYPE_CHECKING:
     from zipfile import ZipFile, ZipInfo
@@ -17,6 +18,7 @@ Array = np.ndarray[Any, Any]
 
 INDENT: int | None = 1
 _HEADER = "header.json"
+_DAMAGED = "is truncated, damaged or not a fastmlp model"
 
 
 def write(file: IO[bytes], header: str, arrays: Mapping[str, Array]) -> None:
@@ -49,7 +51,7 @@ def opened(file: IO[bytes], size: int) -> Iterator[NpzReader]:
         with zipfile.ZipFile(file) as archive:
             yield NpzReader(archive, size)
     except (zipfile.BadZipFile, OSError):  # OSError: a damaged offset, before the file's beginning
-        raise ModelFileError("is truncated, damaged or not a fastmlp model") from None
+        raise ModelFileError(_DAMAGED) from None
 
 
 class NpzReader:
@@ -72,11 +74,12 @@ class NpzReader:
 
     def arrays(self, shapes: Mapping[str, tuple[int, ...]], dtype: np.dtype[Any]) -> dict[str, Array]:
         """The arrays, read once all of them have been checked."""
-        sizes = {name: self._check_member(name, shape, dtype) for name, shape in shapes.items()}
-        return {name: self._read_member(name, shape, dtype, sizes[name]) for name, shape in shapes.items()}
+        for name, shape in shapes.items():
+            self._check_member(name, shape, dtype)
+        return {name: self._read_member(name, shape, dtype) for name, shape in shapes.items()}
 
-    def _check_member(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
-        """The bytes of an array's numbers, once the zip's and the array's own headers have said the same."""
+    def _check_member(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        """Whether the zip's and the array's own header say what is expected."""
         try:
             info = self._archive.getinfo(f"{name}.npy")
         except KeyError:
@@ -98,13 +101,14 @@ class NpzReader:
             )
         if info.file_size != length + size:
             raise ModelFileError(f"has {info.file_size} bytes for {name}, expected {length + size}")
-        return size
 
-    def _read_member(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], size: int) -> Array:
+    def _read_member(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        little = np.empty(shape, dtype.newbyteorder("<"))
         with self._archive.open(f"{name}.npy") as member:
-            data = member.read()  # to the end, where the checksum is looked at
-        numbers = np.frombuffer(data, dtype.newbyteorder("<"), offset=len(data) - size)
-        return numbers.astype(dtype).reshape(shape)
+            _array_header(member)
+            read_into(little, member, _DAMAGED)
+            member.read()  # to the end, where the checksum is looked at
+        return little.astype(dtype, copy=False)
 
 
 def _array_header(member: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:

@@ -18,6 +18,7 @@ from typing import IO, Any
 import numpy as np
 
 from ..errors import ModelFileError
+from .parts import parts, read_into
 
 Array = np.ndarray[Any, Any]
 
@@ -50,16 +51,13 @@ def write(file: IO[bytes], header: str, arrays: Mapping[str, Array]) -> None:
     text += b" " * (-len(text) % 8)  # the arrays stay aligned
     file.write(len(text).to_bytes(8, "little") + text)
     for name in names:
-        file.write(_content(arrays[name]))
+        for part in _content(arrays[name]):
+            file.write(part)
 
 
-def _content(array: Array) -> memoryview:
+def _content(array: Array) -> Iterator[memoryview]:
     """The little-endian bytes of an array."""
-    return _bytes_of(np.ascontiguousarray(array, array.dtype.newbyteorder("<")))
-
-
-def _bytes_of(array: Array) -> memoryview:
-    return array.reshape(-1).view(np.uint8).data
+    return parts(np.ascontiguousarray(array, array.dtype.newbyteorder("<")))
 
 
 def _digest(header: bytes, arrays: Mapping[str, Array]) -> str:
@@ -67,7 +65,8 @@ def _digest(header: bytes, arrays: Mapping[str, Array]) -> str:
     digest = hashlib.sha256(header)
     for name, array in arrays.items():
         digest.update(f"\n{name} {array.shape}\n".encode())
-        digest.update(_content(array))
+        for part in _content(array):
+            digest.update(part)
     return digest.hexdigest()
 
 
@@ -114,8 +113,7 @@ class SafetensorsReader:
         arrays = dict.fromkeys(shapes, np.empty(0))
         for name in names:
             little = np.empty(shapes[name], dtype.newbyteorder("<"))
-            if self._file.readinto(_bytes_of(little)) != little.nbytes:  # type: ignore[attr-defined]
-                raise ModelFileError(_DAMAGED)
+            read_into(little, self._file, _DAMAGED)
             arrays[name] = little.astype(dtype, copy=False)
         if _digest(self._header, arrays) != self._sha256:
             raise ModelFileError("is damaged: its metadata and arrays are not those of its checksum")
