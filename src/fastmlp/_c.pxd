@@ -126,11 +126,12 @@ cdef extern from "fastmlp.h" nogil:
         ptrdiff_t epoch, batch
 
     void *fm_alloc(size_t bytes) noexcept
+    void *fm_alloc_raw(size_t bytes) noexcept
     void fm_free(void *) noexcept
     int fm_plan_init(fm_plan *) noexcept
     void fm_plan_clear(fm_plan *) noexcept
     void fm_plan_pack(const fm_plan *, void *vector, const fm_array *, const void *values) noexcept
-    void fm_plan_unpack(const fm_plan *, const void *vector, const fm_array *, void *values) noexcept
+    int fm_plan_unpack(const fm_plan *, const void *vector, const fm_array *, void *values) noexcept
     int fm_plan_claim(fm_plan *) noexcept
     int fm_plan_claimed(const fm_plan *) noexcept
     void fm_plan_release(fm_plan *) noexcept
@@ -166,3 +167,4 @@ cdef extern from "random.h" nogil:
 
 cdef extern from "interrupt.h" nogil:
     void fm_set_interrupt(int (*asked)() noexcept) noexcept
+    int fm_zero(void *, size_t bytes) noexcept

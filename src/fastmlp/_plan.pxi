@@ -15,7 +15,7 @@ cdef class Plan:
 
     def __cinit__(self, ptrdiff_t n_in, layers, *, dtype="float32", input_shift=None, input_divisor=None, isa=None):
         cdef c.fm_plan *plan = &self.c_plan
-        cdef int l
+        cdef int l, status
         kind = np.dtype(dtype)
         if kind != np.float32 and kind != np.float64:
             raise ValueError(f"dtype is {kind}, expected float32 or float64")
@@ -47,7 +47,9 @@ cdef class Plan:
         for given, name in ((input_shift, "input_shift"), (input_divisor, "input_divisor")):
             if given is not None:
                 self._set_input(ready(np.asarray(given, kind), numpy_type(plan.type), (n_in,), name), name)
-        check(c.fm_plan_init(plan))
+        with nogil:
+            status = c.fm_plan_init(plan)
+        check(status)
         take_factors(plan, self.layers)
 
     def __dealloc__(self):
@@ -197,13 +199,13 @@ cdef class Plan:
         cdef void *dx_memory = cnp.PyArray_DATA(dx) if input_gradient else NULL
         cdef size_t size = self.c_plan.size * self.dtype.itemsize
         self.check_derivatives()
-        cdef void *gradient = c.fm_alloc(size)
+        cdef void *gradient = c.fm_alloc_raw(size)
         if gradient == NULL:
             raise MemoryError("fastmlp could not allocate a gradient")
         try:
             with nogil:
-                status = c.fm_plan_gradients(&self.c_plan, rows, target, output_gradient, count, gradient, dx_memory,
-                                             &loss)
+                status = c.FM_INTERRUPTED if c.fm_zero(gradient, size) else c.fm_plan_gradients(
+                    &self.c_plan, rows, target, output_gradient, count, gradient, dx_memory, &loss)
             check_input(status, &self.c_plan, x)
             return loss, unpacked(&self.c_plan, gradient), dx if input_gradient else None
         finally:
@@ -238,8 +240,11 @@ cdef class Plan:
                 raise ValueError("activation 'step' has derivative 0 everywhere, so a network with it cannot be trained")
         self.check_derivatives()
         chosen = None if loss is None else fitting_loss(&self.c_plan, (loss, loss_parameter))
+        cdef int status
         with self.changing():
-            check(c.fm_plan_compile(&self.c_plan, rule, &hyper))
+            with nogil:
+                status = c.fm_plan_compile(&self.c_plan, rule, &hyper)
+            check(status)
             self.default_loss = chosen
             self.forward_rows = 0
 

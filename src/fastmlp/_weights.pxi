@@ -22,7 +22,7 @@ cdef list unpacked(const c.fm_plan *plan, const void *vector):
         for i in range(plan.layers[l].array_count):
             found = &plan.layers[l].arrays[i]
             array = np.empty(shape_of(found), dtype_of(plan))
-            c.fm_plan_unpack(plan, vector, found, cnp.PyArray_DATA(array))
+            check(c.fm_plan_unpack(plan, vector, found, cnp.PyArray_DATA(array)))
             arrays.append(array)
     return arrays
 

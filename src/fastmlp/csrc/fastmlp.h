@@ -185,7 +185,7 @@ void fm_plan_clear(fm_plan *);
 
 /* An array of a layer, row-major, to and from a vector laid out like the parameters. */
 void fm_plan_pack(const fm_plan *, void *vector, const fm_array *, const void *values);
-void fm_plan_unpack(const fm_plan *, const void *vector, const fm_array *, void *values);
+int fm_plan_unpack(const fm_plan *, const void *vector, const fm_array *, void *values);
 /* Weights uniform in [-scale, scale) or normal with that deviation; the bias zero. */
 int fm_plan_initialize(fm_plan *, int layer, int array, int normal, double scale, uint64_t seed);
 
@@ -201,7 +201,7 @@ int fm_plan_forward(const fm_plan *, const fm_input *, ptrdiff_t rows, void *con
 int fm_plan_evaluate(const fm_plan *, const fm_input *, const fm_target *, ptrdiff_t rows, double *loss, double *correct,
                      int threads);
 
-/* Chooses an optimizer and zeroes its state.  If there is no memory, all is as before. */
+/* Chooses an optimizer and zeroes its state.  If there is no memory or it is interrupted, all is as before. */
 int fm_plan_compile(fm_plan *, int optimizer, const fm_hyper *);
 
 /* Epochs of mini-batches on the same rows, batch after batch from where the cursor is. */

@@ -8,10 +8,16 @@ static void pack(const fm_plan *plan, void *vector, const fm_array *array, const
     plan->kernels->gather((real *)vector + array->offset, w_panel(array->rows), &rows, NULL, 0, array->rows);
 }
 
-static void unpack(const fm_plan *plan, const void *vector, const fm_array *array, void *values)
+static int unpack(const fm_plan *plan, const void *vector, const fm_array *array, void *values)
 {
-    plan->kernels->scatter(values, (const real *)vector + array->offset, w_panel(array->rows), array->rows,
-                              array->columns);
+    const real *from = (const real *)vector + array->offset;
+    const ptrdiff_t most = PART_REALS / array->columns + 1;
+    for (ptrdiff_t r = 0; r < array->rows; r += most) {
+        const ptrdiff_t rows = array->rows - r < most ? array->rows - r : most;
+        if (r && fm_interrupted()) return FM_INTERRUPTED;
+        plan->kernels->scatter((real *)values + r * array->columns, from + r * L, w_panel(array->rows), rows, array->columns);
+    }
+    return FM_OK;
 }
 
 /* Values are computed in float64 and rounded, so that both types start from the same weights. */

@@ -98,14 +98,21 @@ int fm_workers_for(const fm_plan *plan, ptrdiff_t rows, int passes, int threads)
 
 static const fm_typed_plan *typed_plan(int type) { return type == FM_FLOAT32 ? &fm_typed_plan_f32 : &fm_typed_plan_f64; }
 
+/* A vector of zeros, which is long work: *made is what is to be freed, however it ends. */
+static int new_zeros(const fm_plan *plan, void **made)
+{
+    *made = fm_alloc_raw(vector_bytes(plan));
+    if (!*made) return FM_NO_MEMORY;
+    return fm_zero(*made, vector_bytes(plan)) ? FM_INTERRUPTED : FM_OK;
+}
+
 int fm_plan_init(fm_plan *plan)
 {
     plan->size = typed_plan(plan->type)->lay_out(plan);
     plan->optimizer = -1;
-    plan->state.parameters = fm_alloc(vector_bytes(plan));
-    if (!plan->state.parameters) return FM_NO_MEMORY;
-    typed_plan(plan->type)->initialize_arrays(plan);
-    return FM_OK;
+    const int status = new_zeros(plan, &plan->state.parameters);
+    if (status == FM_OK) typed_plan(plan->type)->initialize_arrays(plan);
+    return status;
 }
 
 static void free_slots(fm_state *state)
@@ -161,9 +168,9 @@ void fm_plan_pack(const fm_plan *plan, void *vector, const fm_array *array, cons
     typed_plan(plan->type)->pack(plan, vector, array, values);
 }
 
-void fm_plan_unpack(const fm_plan *plan, const void *vector, const fm_array *array, void *values)
+int fm_plan_unpack(const fm_plan *plan, const void *vector, const fm_array *array, void *values)
 {
-    typed_plan(plan->type)->unpack(plan, vector, array, values);
+    return typed_plan(plan->type)->unpack(plan, vector, array, values);
 }
 
 int fm_plan_initialize(fm_plan *plan, int layer, int array, int normal, double scale, uint64_t seed)
@@ -204,9 +211,10 @@ static int slots_in_use(int optimizer, const fm_hyper *hyper)
 static int new_slots(const fm_plan *plan, int slots, fm_state *state, fm_state *kept)
 {
     for (int i = 0; i < slots; i++) {
-        state->slots[i] = fm_alloc(vector_bytes(plan));
+        const int status = new_zeros(plan, &state->slots[i]);
+        if (status != FM_OK) return status;
         kept->slots[i] = fm_alloc_raw(vector_bytes(plan));
-        if (!state->slots[i] || !kept->slots[i]) return FM_NO_MEMORY;
+        if (!kept->slots[i]) return FM_NO_MEMORY;
     }
     return FM_OK;
 }
@@ -215,10 +223,11 @@ int fm_plan_compile(fm_plan *plan, int optimizer, const fm_hyper *hyper)
 {
     fm_state state = {.beta_powers = {1, 1}}, kept = {0};
     if (!plan->kept.parameters && !(plan->kept.parameters = fm_alloc_raw(vector_bytes(plan)))) return FM_NO_MEMORY;
-    if (new_slots(plan, slots_in_use(optimizer, hyper), &state, &kept) != FM_OK) {
+    const int status = new_slots(plan, slots_in_use(optimizer, hyper), &state, &kept);
+    if (status != FM_OK) {
         free_slots(&state);
         free_slots(&kept);
-        return FM_NO_MEMORY;
+        return status;
     }
     drop_training(plan);
     state.parameters = plan->state.parameters, kept.parameters = plan->kept.parameters;

@@ -9,6 +9,7 @@
 #define APART_LINES 24             /* between the rows of different cores: how far a hardware prefetcher runs ahead */
 #define SHARE_WORK 1e9             /* multiply-adds after which it is time to look for an interruption, */
 #define UPDATE_ROWS 64             /* as many rows' of which an update of the weights takes */
+#define PART_REALS ((ptrdiff_t)1 << 22) /* of a long copy, after which likewise */
 #define STACK_BYTES (16 * 1024)    /* of scratch on the C stack; more is allocated */
 
 /* Ways of a training step: one worker, workers that share each of its phases, workers with a part of the rows each. */
@@ -20,7 +21,7 @@ typedef struct {
     void (*initialize_arrays)(fm_plan *); /* to what they begin as */
     int (*initialize)(fm_plan *, int layer, int array, int normal, double scale, uint64_t seed);
     void (*pack)(const fm_plan *, void *vector, const fm_array *, const void *values);
-    void (*unpack)(const fm_plan *, const void *vector, const fm_array *, void *values);
+    int (*unpack)(const fm_plan *, const void *vector, const fm_array *, void *values);
     double (*squares)(const fm_plan *);
     int (*predict)(const fm_plan *, const fm_input *, ptrdiff_t rows, void *out, int threads);
     int (*forward)(const fm_plan *, const fm_input *, ptrdiff_t rows, void *const *outs);
