@@ -68,6 +68,8 @@ _ELEMENTARY = {
     "tanh": "the hyperbolic tangent of x",
     "erf": "2 / sqrt(pi) times the integral of exp(-t**2) from 0 to x",
     "sigmoid": "1 / (1 + exp(-x))",
+    "sin": "the sine of x radians, NaN beyond 2**20",
+    "cos": "the cosine of x radians, NaN beyond 2**20",
 }
 
 

@@ -24,8 +24,10 @@ ELEMENTARY = {
     "sigmoid": (
         lambda m, x: 1 / (1 + m.exp(-x)), 2.6, 2.6, [("tiny", 100), (-3, 3), (-16.7, -16.5), (-36.8, -36.7)]
     ),
+    "sin": (lambda m, x: m.sin(x), 2.5, 2.5, [(-7, 7), (1, 2.2), (-6400, 6400), (565.73, 565.75)]),
+    "cos": (lambda m, x: m.cos(x), 2.5, 2.5, [(-7, 7), (0.04, 0.16), (-6400, 6400), (26.44, 26.46)]),
 }  # fmt: skip
-SMALL = {"expm1", "log1p", "tanh", "erf"}  # f(x) ~ x: arguments of every size
+SMALL = {"expm1", "log1p", "tanh", "erf", "sin"}  # f(x) ~ x: arguments of every size
 SPECIAL = {  # argument: value
     "exp": {0: 1, np.inf: np.inf, -np.inf: 0, 1e4: np.inf, -1e4: 0, 1e30: np.inf, -1e30: 0},
     "expm1": {0: 0, np.inf: np.inf, -np.inf: -1, 1e4: np.inf, -1e4: -1, -1e30: -1},
@@ -34,6 +36,8 @@ SPECIAL = {  # argument: value
     "tanh": {0: 0, np.inf: 1, -np.inf: -1, 30: 1, -30: -1, 1e30: 1, -1e30: -1},
     "erf": {0: 0, np.inf: 1, -np.inf: -1, 7: 1, -7: -1, 1e30: 1, -1e30: -1},
     "sigmoid": {0: 0.5, np.inf: 1, -np.inf: 0, 50: 1, 1e30: 1, -1e4: 0, -1e30: 0},
+    "sin": {0: 0, np.inf: np.nan, -np.inf: np.nan, 1e-30: 1e-30, 1.1e6: np.nan, -1e30: np.nan},
+    "cos": {0: 1, np.inf: np.nan, -np.inf: np.nan, 1e-30: 1, 1.1e6: np.nan, -1e30: np.nan},
 }
 
 
@@ -105,6 +109,18 @@ def test_underflow_stays_below_the_smallest_normal(name, dtype, isa):
     assert np.all(_kernels.elementary(name, np.full(5, LOG_TINY[dtype.name] + 0.7, dtype), isa=isa) > tiny)
 
 
+@pytest.mark.parametrize("name", ["sin", "cos"])
+@pytest.mark.parametrize("isa", FMA_ISAS)
+def test_sine_and_cosine_of_large_arguments(name, dtype, isa):
+    """Up to 2^20, and beside multiples of pi / 2, where most of the argument cancels."""
+    rng, n = np.random.default_rng(8), POINTS[dtype.name]
+    beside = (rng.integers(1, 667_000, n) * (np.pi / 2)).astype(dtype)
+    x = np.concatenate([rng.uniform(-(2.0**20), 2.0**20, n).astype(dtype), beside, -beside])
+    formula, bound, _, _ = ELEMENTARY[name]
+    x = np.append(x, dtype.type(2**20))
+    assert_ulps(_kernels.elementary(name, x, isa=isa), exact(formula, x), bound)
+
+
 @pytest.mark.parametrize("name", ELEMENTARY)
 def test_elementary_of_any_length(name, dtype, isa, rng):
     """The last, partial vector has the bits of a whole one."""
@@ -130,7 +146,8 @@ def test_elementary_has_the_same_bits_everywhere(name, dtype, rng):
     ("name", "low", "high"),
     [("exp", 1e-4, 88.7), ("exp", -1e-4, -87.3), ("expm1", 1e-4, 88.7), ("expm1", -1e-4, -18),
      ("log", 0.3, 4), ("log1p", 1e-4, 50), ("log1p", -1e-4, -0.99999), ("tanh", 1e-4, 10),
-     ("erf", 1e-4, 4.2), ("sigmoid", 1e-4, 20), ("sigmoid", -1e-4, -87.3)],
+     ("erf", 1e-4, 4.2), ("sigmoid", 1e-4, 20), ("sigmoid", -1e-4, -87.3), ("sin", 1e-4, 6400),
+     ("cos", 1e-4, 6400)],
 )  # fmt: skip
 def test_every_float32(name, low, high, isa):
     formula, bound, baseline, _ = ELEMENTARY[name]

@@ -107,6 +107,8 @@ def test_softmax_is_stable(dtype):
         ("tanh", np.tanh, -9, 9),
         ("erf", erf, -4, 4),
         ("sigmoid", sigmoid, -20, 20),
+        ("sin", np.sin, -9, 9),
+        ("cos", np.cos, -9, 9),
     ],
 )
 def test_elementary_functions(name, expected, low, high, dtype):

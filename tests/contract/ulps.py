@@ -14,13 +14,13 @@ from scipy import special
 
 WIDE = SimpleNamespace(
     exp=np.exp, expm1=np.expm1, log=np.log, log1p=np.log1p, tanh=np.tanh, erf=special.erf, ncdf=special.ndtr,
-    sqrt=np.sqrt, pi=np.pi, where=np.where,
+    sin=np.sin, cos=np.cos, sqrt=np.sqrt, pi=np.pi, where=np.where,
 )  # fmt: skip
 MP = mpmath.mp.clone()
 MP.prec = 200  # formulas below may cancel
 EXACT = SimpleNamespace(
     exp=MP.exp, expm1=MP.expm1, log=MP.log, log1p=MP.log1p, tanh=MP.tanh, erf=MP.erf, ncdf=MP.ncdf,
-    sqrt=MP.sqrt, pi=+MP.pi, where=lambda condition, a, b: a if condition else b,
+    sin=MP.sin, cos=MP.cos, sqrt=MP.sqrt, pi=+MP.pi, where=lambda condition, a, b: a if condition else b,
 )  # fmt: skip
 POINTS = {"float32": 100_000, "float64": 400}  # in each range; mpmath is slow
 BITS = {"float32": np.uint32, "float64": np.uint64}

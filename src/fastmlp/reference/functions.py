@@ -412,6 +412,8 @@ ELEMENTARY: dict[str, Callable[..., Array]] = {
     "tanh": np.tanh,
     "erf": erf,
     "sigmoid": sigmoid,
+    "sin": np.sin,
+    "cos": np.cos,
 }
 
 

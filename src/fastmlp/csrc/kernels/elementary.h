@@ -24,6 +24,10 @@ static const real log1p_table[] = {0.6666642f, 0.40021437f, 0.28003025f, 0.28006
 /* (-log(erfc(x)) - x) / x on [0, 3.95], error times x erfc(x)/erf(x): 2^-27.8 */
 static const real erf_table[] = {0.12837917f,     0.63661957f,   0.102776304f,   -0.019147824f, -0.00016949371f,
                                  0.0016756557f, -0.0006373453f, 0.000118854085f, -9.38689e-06f};
+/* (sin(r) - r) / r^3 in r^2 on |r| <= 1.65, relative to sin: 2^-26.4 */
+static const real sin_table[] = {-0.16666655f, 0.008332955f, -0.00019801353f, 2.587639e-06f}; /* cos(0) is 1 */
+/* pi in parts, to 2^-81: products of the first two with n < 2^12 are exact without fma. */
+static const real pi_parts[] = {3.1416015625f, -8.907169103622437e-06f, -1.7411031505432106e-09f, 1.1442377832917456e-17f};
 static const real ln2_high = 0.693145751953125f; /* 15 bits: its product with an exponent is exact */
 static const real ln2_low = 1.428606765330187e-06f;
 static const real exp_zero = 88.0f;      /* the scale of exp(-88) is 2^-127, whose bits are those of 0, */
@@ -52,6 +56,10 @@ static const real erf_table[] = { /* on [0, 5.95]: 2^-56.1 */
     6.57341375209925e-08,   -2.096278843483625e-08, 4.997722378258781e-09,  -9.082234879825474e-10,
     1.2484076140780565e-10, -1.2610945681245814e-11, 8.845517791066684e-13, -3.850494486405522e-14,
     7.834108374246666e-16};
+static const real sin_table[] = { /* on |r| <= pi/2: 2^-61.5 */
+    -0.16666666666666666,   0.008333333333333207,   -0.0001984126984121248, 2.7557319211569482e-06,
+    -2.5052106904423313e-08, 1.6058941002196208e-10, -7.643019357264508e-13, 2.721419165930577e-15};
+static const real pi_parts[] = {3.1415926534682512, 1.2154201012607932e-10, 4.044532497591901e-21}; /* n < 2^20; to 2^-122 */
 static const real ln2_high = 0.6931471805601177; /* 41 bits */
 static const real ln2_low = -1.7239444525614835e-13;
 static const real exp_zero = 709.0;
@@ -237,5 +245,44 @@ INLINE vec vlog1p_exp_of_minus_abs(vec x)
 }
 
 #undef LOG_SERIES
+
+/* sin(r) for |r| <= pi/2, and a little beyond.  r^2 P(r^2) is over a third of r there, so P is one chain: it rounds less. */
+INLINE vec sin_series(vec r)
+{
+    const int n = (int)(sizeof(sin_table) / sizeof(*sin_table));
+    const vec r2 = r * r;
+    vec p = vset1(sin_table[n - 1]);
+    UNROLL for (int i = n - 2; i >= 0; i--) p = vfma(p, r2, vset1(sin_table[i]));
+    return vfma(r * r2, p, r);
+}
+
+/* y, or -y where the low bit of `odd` is 1 */
+INLINE vec negate_if(vec y, uivec odd) { return vreal(vbits(y) ^ (odd << (BITS - 1))); }
+
+/* Cody and Waite's reduction: x - n pi, n whole or half a number. */
+INLINE vec minus_multiple_of_pi(vec x, vec n)
+{
+    UNROLL for (int i = 0; i < (int)(sizeof(pi_parts) / sizeof(*pi_parts)); i++) x = vfma(n, vset1(-pi_parts[i]), x);
+    return x;
+}
+
+/* y where |x| <= 2^20, else NaN: beyond, neither pi nor a rounded quotient has the bits. */
+INLINE vec sin_limits(vec y, vec x) { return vselect(vle(vabs(x), vset1(1048576)), y, vset1((real)NAN)); }
+
+/* sin: 2.50 / 2.22 ulp; without fma float32 has that for |x| < 6400 alone. */
+INLINE vec vsin(vec x)
+{
+    const vec magic = vset1(ROUND_MAGIC), sum = vfma(x, vset1(RC(0.3183098861837907)), magic);
+    return sin_limits(negate_if(sin_series(minus_multiple_of_pi(x, sum - magic)), vbits(sum)), x);
+}
+
+/* cos: 2.44 / 2.16 ulp, likewise.  With n = k + 1/2 it is -(-1)^k sin(x - n pi).  Of a large x float32 may choose the next n,
+   which is why r may be above pi/2. */
+INLINE vec vcos(vec x)
+{
+    const vec magic = vset1(ROUND_MAGIC), half = vset1(RC(0.5));
+    const vec sum = vfma(x, vset1(RC(0.3183098861837907)), -half) + magic;
+    return sin_limits(negate_if(sin_series(minus_multiple_of_pi(x, (sum - magic) + half)), ~vbits(sum)), x);
+}
 
 #endif
