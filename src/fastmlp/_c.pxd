@@ -29,7 +29,7 @@ cdef extern from "fastmlp.h" nogil:
     enum:
         FM_MOMENTUM, FM_MOST_SLOTS
     enum:
-        FM_OWN_WIDTH, FM_TWO_INPUTS, FM_MOST_ARRAYS, FM_MOST_SETTINGS
+        FM_TWO_INPUTS, FM_MOST_ARRAYS, FM_MOST_SETTINGS
 
     ctypedef struct fm_activation_info:
         const char *name
@@ -128,6 +128,7 @@ cdef extern from "fastmlp.h" nogil:
     void *fm_alloc(size_t bytes) noexcept
     void *fm_alloc_raw(size_t bytes) noexcept
     void fm_free(void *) noexcept
+    ptrdiff_t fm_layer_width(const fm_layer *) noexcept
     int fm_plan_init(fm_plan *) noexcept
     void fm_plan_clear(fm_plan *) noexcept
     void fm_plan_pack(const fm_plan *, void *vector, const fm_array *, const void *values) noexcept

@@ -4,7 +4,7 @@ Messages for people are written above (network.py, validation.py); what is refus
 """
 cimport numpy as cnp
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 from fastmlp cimport _c as c
 

@@ -25,7 +25,7 @@ def optimizer_names():
 
 
 def layer_kinds():
-    """name -> (whether its width is its own, whether it has two inputs, {setting: (default, least, most)})."""
+    """name -> (whether it has two inputs, {setting: (default, least, most)})."""
     found = {}
     for i in range(c.FM_LAYERS):
         traits, settings = c.fm_layers[i].traits, {}
@@ -33,7 +33,7 @@ def layer_kinds():
             if c.fm_layers[i].settings[j].name != NULL:
                 setting = c.fm_layers[i].settings[j]
                 settings[setting.name.decode()] = (setting.start, setting.least, setting.most)
-        found[c.fm_layers[i].name.decode()] = (bool(traits & c.FM_OWN_WIDTH), bool(traits & c.FM_TWO_INPUTS), settings)
+        found[c.fm_layers[i].name.decode()] = (bool(traits & c.FM_TWO_INPUTS), settings)
     return found
 
 

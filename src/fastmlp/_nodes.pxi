@@ -1,7 +1,7 @@
 # Included by _kernels.pyx: nodes, as which layers cross the door.
 
-# What a node may say beside its kind and that kind's own settings, and what it says if it does not; units of a layer whose kind
-# has no width of its own are those before it.
+# What a node may say beside its kind and that kind's own settings, and what it says if it does not; units follow from those before
+# it and the settings, but of a dense layer are free.
 NODE = {"units": None, "activation": "identity", "parameter": 0.0, "dropout": 0.0, "use_bias": True, "source": -1,
         "trainable": True, "learning_rate": {}, "weight_decay": {}}
 
@@ -11,14 +11,32 @@ def node_of(layer, n_in):
     if not isinstance(layer, dict) or "kind" not in layer:
         raise TypeError(f"a layer is {layer!r}, expected a node, a dict with its kind")
     kind = KINDS[position(KINDS, layer["kind"], "kind")]
-    known = {"kind": kind, **NODE, **{name: start for name, (start, _, _) in LAYER_KINDS[kind][2].items()}}
+    known = {"kind": kind, **NODE, **{name: start for name, (start, _, _) in LAYER_KINDS[kind][1].items()}}
     unknown = set(layer) - set(known)
     if unknown:
         raise ValueError(f"a node of kind {kind!r} has {sorted(unknown)[0]!r}, expected some of {', '.join(known)}")
     node = {**known, **layer}
     if node["units"] is None:
-        node["units"] = n_in
+        node["units"] = width_of(node, n_in)
     return node
+
+
+cdef ptrdiff_t width_of(dict node, ptrdiff_t n_in) except -1:
+    """The outputs of a layer whose settings decide them."""
+    cdef c.fm_layer layer
+    memset(&layer, 0, sizeof(layer))
+    layer.kind, layer.n_in = position(KINDS, node["kind"], "kind"), n_in
+    take_settings(&layer, node)
+    return c.fm_layer_width(&layer)
+
+
+cdef int take_settings(c.fm_layer *layer, dict node) except -1:
+    for i, (name, (_, least, most)) in enumerate(LAYER_KINDS[node["kind"]][1].items()):
+        layer.settings[i] = node[name]
+        if not least <= layer.settings[i] <= most:
+            raise ValueError(f"{name} of a layer of kind {node['kind']!r} is {layer.settings[i]}, "
+                             f"expected {least:g} to {most:g}")
+    return 0
 
 
 cdef int check_derivative(activation, double parameter) except -1:
@@ -40,17 +58,15 @@ cdef int describe_node(c.fm_plan *plan, int l, dict node, ptrdiff_t width) excep
     layer.parameter, layer.dropout = node["parameter"], node["dropout"]
     layer.use_bias, layer.frozen = bool(node["use_bias"]), not node["trainable"]
     layer.source = node["source"]
-    own_width, two_inputs, settings = LAYER_KINDS[node["kind"]]
-    if not own_width and layer.n_out != width:
-        raise ValueError(f"layer {l}, {node['kind']}, has {layer.n_out} outputs, expected {width} as inputs")
+    two_inputs, _ = LAYER_KINDS[node["kind"]]
+    take_settings(layer, node)
+    if layer.n_out != c.fm_layer_width(layer):
+        raise ValueError(f"layer {l}, {node['kind']}, has {width} inputs and {layer.n_out} outputs, "
+                         f"expected {c.fm_layer_width(layer)}")
     if not 0 <= layer.dropout < 1:
         raise ValueError(f"dropout is {layer.dropout}, expected at least 0 and below 1")
     if layer.activation >= c.FM_ACTIVATIONS and l != plan.layer_count - 1:
         raise ValueError(f"activation {node['activation']!r} works on whole rows and is for the output layer alone")
-    for i, (name, (_, least, most)) in enumerate(settings.items()):
-        layer.settings[i] = node[name]
-        if not least <= layer.settings[i] <= most:
-            raise ValueError(f"{name} of layer {l} is {layer.settings[i]}, expected {least:g} to {most:g}")
     if two_inputs:
         if not 0 <= layer.source < l or plan.layers[layer.source].n_out != layer.n_out:
             raise ValueError(f"layer {l} adds layer {layer.source}, expected one before it with {layer.n_out} outputs")

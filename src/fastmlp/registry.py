@@ -27,7 +27,7 @@ LOSS_PARAMETERS = {name: parameter for name, (parameter, _, _, _) in _LOSSES.ite
 OPTIMIZERS: dict[str, int] = _kernels.optimizer_names()
 # kind of a layer, the name of its file -> its own numbers: {name: (default, least, most)}
 LAYER_KINDS: dict[str, dict[str, tuple[float, float, float]]] = {
-    name: settings for name, (_, _, settings) in _kernels.layer_kinds().items()
+    name: settings for name, (_, settings) in _kernels.layer_kinds().items()
 }
 
 

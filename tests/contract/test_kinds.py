@@ -19,7 +19,7 @@ def nodes_of(kind, width=13):
     return [
         {"kind": "dense", "units": width, "activation": "tanh"},
         {"kind": "dense", "units": width, "activation": "tanh"},
-        {"kind": kind, "units": width, "activation": "tanh", **source},
+        {"kind": kind, "activation": "tanh", **source},
         {"kind": "dense", "units": 3, "activation": "softmax"},
     ]
 
@@ -34,9 +34,11 @@ def filled(plan, rng):
     return plan.get_weights()
 
 
-def arrays_of(node):
-    """What the twin's registry says of a layer's arrays."""
-    return reference.KINDS[node["kind"]].arrays(node, node["units"]).values()
+def arrays_of(plan):
+    """What the twin's registry says of the arrays of a plan's layers."""
+    widths = [plan.n_in, *(node["units"] for node in plan.layers)]
+    for node, n_in in zip(plan.layers, widths, strict=False):
+        yield from reference.KINDS[node["kind"]].arrays(node, n_in).values()
 
 
 def rows_of(rng, rows, dtype="float64"):
@@ -77,7 +79,7 @@ def test_gradients_are_differences_of_the_loss(kind, isa, rng):
         plan.set_weights(arrays)
         return (losses[0] - losses[1]) / (2 * h)
 
-    kept = [array.moves for node in reference.Plan(5, nodes_of(kind)).layers for array in arrays_of(node)]
+    kept = [array.moves for array in arrays_of(reference.Plan(5, nodes_of(kind)))]
     moved = [pair for pair, moves in zip(zip(arrays, gradients, strict=True), kept, strict=True) if moves]
     for array, gradient in [*moved, (X, dX)]:
         for at in list(np.ndindex(array.shape))[:: max(1, array.size // 5)]:

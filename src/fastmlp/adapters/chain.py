@@ -98,7 +98,7 @@ def settled(
             result[-1] = replace(result[-1], layer=Dropout(1 - (1 - before) * (1 - rate)))
         else:
             result.append(part)
-        width = part.layer.width(width)
+        width = part.layer.output_width(width)
     return first, result
 
 
@@ -115,7 +115,7 @@ def input_width(parts: Sequence[Part], whole: str, n_in: int | None) -> int:
         if width not in (None, needed):
             raise ValueError(f"{part.path}: it takes {needed} inputs, expected the {width} of {before}")
         first = needed if first is None else first
-        width, before = part.layer.width(needed), part.path
+        width, before = part.layer.output_width(needed), part.path
     assert first is not None
     return first
 

@@ -59,7 +59,7 @@ enum {
 
 enum { FM_NOTHING, FM_MOMENTUM, FM_CORRECTION, FM_RECTIFICATION, FM_NESTEROV }; /* what an optimizer needs: optimizers.def */
 enum { FM_MOST_SLOTS = 3 };
-enum { FM_OWN_WIDTH = 1, FM_TWO_INPUTS = 2 };      /* traits of a kind of layer: layers.def */
+enum { FM_TWO_INPUTS = 1 };      /* traits of a kind of layer: layers.def */
 enum { FM_MOST_SETTINGS = 4 };
 #define FM_HUGE 1e30 /* as a bound of a parameter: both types hold it, and its product with a number of usual size */
 
@@ -131,7 +131,7 @@ enum { FM_MOST_ARRAYS = 4 };
 
 typedef struct {
     int kind;                  /* of layers.def */
-    ptrdiff_t n_in, n_out;     /* but for FM_OWN_WIDTH the same */
+    ptrdiff_t n_in, n_out;
     int source;                /* with FM_TWO_INPUTS the layer whose output is the second one; else -1 */
     int activation;
     double parameter;
@@ -178,6 +178,9 @@ enum fm_status { FM_OK, FM_NO_MEMORY, FM_NOT_FINITE, FM_BAD_INPUT, FM_INTERRUPTE
 int fm_plan_claim(fm_plan *);
 int fm_plan_claimed(const fm_plan *); /* whether the calling thread has it */
 void fm_plan_release(fm_plan *);
+
+/* The outputs of a layer whose kind, n_in, settings and, where they are free, n_out are given; 0 where these do not go together. */
+ptrdiff_t fm_layer_width(const fm_layer *);
 
 /* Completes a plan whose kernels, type, layers (sizes, activations) are set: offsets, size, parameters. */
 int fm_plan_init(fm_plan *);

@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # names that type checkers know
     from .dense import *
     from .input import *
     from .layer_normalization import *
+    from .periodic_embedding import *
     from .scale import *
 
 _LOWERED = ("activation", "input")

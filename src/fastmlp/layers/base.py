@@ -45,7 +45,7 @@ class Layer:
         if not abstract:
             LAYERS.setdefault(cls.__name__, cls)
 
-    def width(self, n_in: int) -> int:
+    def output_width(self, n_in: int) -> int:
         """Numbers of a row that come out."""
         return n_in
 

@@ -147,7 +147,7 @@ def rows(n_in: int, layers: Sequence[Layer]) -> list[tuple[str, int, int]]:
     for layer in layers:
         width = found[-1][1]
         count = sum(math.prod(shape) for shape in layer.arrays(width).values())
-        found.append((layer.words(), layer.width(width), count))
+        found.append((layer.words(), layer.output_width(width), count))
     return found
 
 

@@ -76,7 +76,7 @@ class Dense(Trained):
     def takes_activation(self) -> bool:  # type: ignore[override]
         return self.activation in (None, "identity")
 
-    def width(self, n_in: int) -> int:
+    def output_width(self, n_in: int) -> int:
         return self.units
 
     def arrays(self, n_in: int) -> dict[str, tuple[int, ...]]:

@@ -64,7 +64,7 @@ def nodes_of(n_in: int, layers: Sequence[Layer]) -> list[Node]:
             source = _source(layer, place, owner, found, width)
             found.append(Node(layer, width, activation, rate, source))
             owner[place] = len(found) - 1
-            rate, width = 0.0, layer.width(width)
+            rate, width = 0.0, layer.output_width(width)
     return found
 
 
@@ -79,8 +79,8 @@ def _source(layer: Layer, place: int, owner: dict[int, int], found: Sequence[Nod
         )
     source = owner[second]
     node = found[source]
-    if node.layer.width(node.n_in) != width:
-        came = node.layer.width(node.n_in)
+    if node.layer.output_width(node.n_in) != width:
+        came = node.layer.output_width(node.n_in)
         raise ValueError(f"layers[{place}] is {layer!r}, whose layer has width {came}, expected {width}")
     return source
 

@@ -114,7 +114,7 @@ def _matrices(network: Model) -> list[Any]:
     for layer in network.layers:
         named = {name: next(arrays) for name in layer.arrays(width)}
         found.append(named.get("W"))
-        width = layer.width(width)
+        width = layer.output_width(width)
     return found
 
 

@@ -42,7 +42,13 @@ def node_of(layer: Any, n_in: int) -> dict[str, Any]:
     if unknown:
         raise ValueError(f"a node has {min(unknown)!r}, expected some of {', '.join(known)}.")
     node = {**known, **layer}
-    return {**node, "units": n_in} if node["units"] is None else node
+    return {**node, "units": width_of(node, n_in)} if node["units"] is None else node
+
+
+def width_of(node: Node, n_in: int) -> int:
+    """The outputs of a node, which its settings decide but for a dense layer's."""
+    width = KINDS[node["kind"]].width
+    return width(node, n_in) if width else n_in
 
 
 class ArrayKind(NamedTuple):
@@ -76,8 +82,9 @@ class LayerKind(NamedTuple):
         ``dx, *gradients = backward(dz, x, arrays, node, taken, training)``, a gradient for each array.
     after_step : callable, optional
         ``after_step(arrays, node, taken)`` after each training step.
-    own_width : bool
-        Whether the width of the output need not be that of the input.
+    width : callable, optional
+        ``width(node, n_in)``: outputs, where they need not be as many as the inputs; 0 for settings that do
+        not go with n_in.
     two_inputs : bool
         Whether the node has a source.
     settings : mapping
@@ -88,7 +95,7 @@ class LayerKind(NamedTuple):
     forward: Callable[[Array, Arrays, Node, Any, bool], list[Array]]
     backward: Callable[[Array, Array, Arrays, Node, Arrays, bool], list[Array]]
     after_step: Callable[[Arrays, Node, Arrays], None] | None = None
-    own_width: bool = False
+    width: Callable[[Node, int], int] | None = None
     two_inputs: bool = False
     settings: Mapping[str, Setting] = {}
 
@@ -99,6 +106,10 @@ class LayerKind(NamedTuple):
 def _dense_arrays(node: Node, n_in: int) -> dict[str, ArrayKind]:
     bias = {"b": ArrayKind((node["units"],))} if node["use_bias"] else {}
     return {"W": ArrayKind((n_in, node["units"]), decays=True), **bias}
+
+
+def _dense_width(node: Node, n_in: int) -> int:
+    return int(node["units"] or n_in)
 
 
 def _dense(x: Array, arrays: Arrays, node: Node, other: Any, training: bool) -> list[Array]:
@@ -185,6 +196,56 @@ def _scale_backward(
     return [flush(dz * arrays[0]), (dz * x).sum(axis=0)]
 
 
+# Periodic embedding: p columns of x as F cosines each and K values linear in them, then x
+
+
+def _periodic_shape(node: Node) -> tuple[int, int, int]:
+    """p, F and K."""
+    return int(node["columns"]), int(node["frequencies"]), int(node["width"]) - 1
+
+
+def _periodic_width(node: Node, n_in: int) -> int:
+    p, _, K = _periodic_shape(node)
+    return n_in + p * K if p <= n_in else 0
+
+
+def _periodic_arrays(node: Node, n_in: int) -> dict[str, ArrayKind]:
+    p, F, K = _periodic_shape(node)
+    return {
+        "frequency": ArrayKind((F, p)),
+        "phase": ArrayKind((F, p)),
+        "W": ArrayKind((F * K, p), decays=True),
+        "b": ArrayKind((K, p)),
+    }
+
+
+def _angles(x: Array, arrays: Arrays) -> Array:
+    """2 pi x frequency + phase, (rows, F, p)."""
+    frequency, phase = arrays[:2]
+    return 2 * np.pi * x[:, None, : frequency.shape[1]] * frequency + phase
+
+
+def _periodic(x: Array, arrays: Arrays, node: Node, other: Any, training: bool) -> list[Array]:
+    p, F, K = _periodic_shape(node)
+    W, b = arrays[2].reshape(F, K, p), arrays[3]
+    values = np.einsum("rfp,fkp->rpk", np.cos(_angles(x, arrays)), W) + b.T
+    return [np.concatenate([values.reshape(len(x), p * K), x], axis=1)]
+
+
+def _periodic_backward(
+    dz: Array, x: Array, arrays: Arrays, node: Node, taken: Arrays, training: bool
+) -> list[Array]:
+    p, F, K = _periodic_shape(node)
+    W, angles = arrays[2].reshape(F, K, p), _angles(x, arrays)
+    d = dz[:, : p * K].reshape(len(dz), p, K)
+    d_angles = -np.sin(angles) * np.einsum("rpk,fkp->rfp", d, W)
+    dx = dz[:, p * K :].copy()
+    dx[:, :p] += 2 * np.pi * (d_angles * arrays[0]).sum(axis=1)
+    d_frequency = 2 * np.pi * (d_angles * x[:, None, :p]).sum(axis=0)
+    d_W = np.einsum("rpk,rfp->fkp", d, np.cos(angles)).reshape(F * K, p)
+    return [flush(dx), d_frequency, d_angles.sum(axis=0), d_W, d.sum(axis=0).T]
+
+
 # Add: z = x + the output of the source; the gradient goes to both as it is
 
 
@@ -200,7 +261,7 @@ def _add_backward(
 
 _EPSILON = Setting(1e-3, 1e-30, np.inf)  # of a variance
 KINDS: dict[str, LayerKind] = {
-    "dense": LayerKind(_dense_arrays, _dense, _dense_backward, own_width=True),
+    "dense": LayerKind(_dense_arrays, _dense, _dense_backward, width=_dense_width),
     "batch_normalization": LayerKind(
         _batch_arrays, _batch, _batch_backward, _move_statistics,
         settings={"epsilon": _EPSILON, "momentum": Setting(0.99, 0.0, 1.0)},
@@ -210,4 +271,10 @@ KINDS: dict[str, LayerKind] = {
     ),
     "scale": LayerKind(_scale_arrays, _scale, _scale_backward),
     "add": LayerKind(lambda node, n_in: {}, _add, _add_backward, two_inputs=True),
+    "periodic_embedding": LayerKind(
+        _periodic_arrays, _periodic, _periodic_backward, width=_periodic_width,
+        settings={
+            "columns": Setting(1, 1, 2**20), "frequencies": Setting(16, 1, 64), "width": Setting(4, 2, 64)
+        },
+    ),
 }  # fmt: skip

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .functions import ACTIVATIONS, Array, activation_backward, activation_forward
-from .layers import KINDS, ArrayKind, node_of
+from .layers import KINDS, ArrayKind, node_of, width_of
 from .losses import LINKS, LOSSES, loss_gradient
 from .optimizers import BEFORE_THE_FIRST, OPTIMIZERS, Moment, apply, flush, following, global_norm_scale
 from .random import dropout_mask, normal_weights, uniform_weights
@@ -143,8 +143,8 @@ class Plan:
         if ACTIVATIONS[node["activation"]].saved == "row" and number < len(self.layers) - 1:
             raise ValueError(f"{where} is not the last, so it cannot have {node['activation']!r}.")
         kind = KINDS[node["kind"]]
-        if not kind.own_width and node["units"] != n_in:
-            raise ValueError(f"{where}, {node['kind']}, must have as many outputs as inputs.")
+        if node["units"] != (expected := width_of(node, n_in)):
+            raise ValueError(f"{where}, {node['kind']}, must have {expected} outputs, got {node['units']}.")
         if not 0 <= node["dropout"] < 1:
             raise ValueError(f"{where} must have a dropout rate in [0, 1), got {node['dropout']}.")
         for name, (_, least, most) in kind.settings.items():

@@ -69,7 +69,7 @@ def folded(steps: Sequence[Step], n_in: int, use: Callable[[int], None]) -> list
             else:
                 result.append(_after(identity(waiting.path, width, use), waiting))
         result += [*dropped, step]
-        waiting, dropped, width = None, [], step.layer.width(width)
+        waiting, dropped, width = None, [], step.layer.output_width(width)
     return [*result, _after(identity(waiting.path, width, use), waiting)] if waiting is not None else result
 
 

@@ -147,7 +147,7 @@ class _Writer:
                 self._constant(name, weights[name])
             tensor = entry(_LAYERS, layer, "ONNX")(self, tensor, layer, names)
             count += bool(shapes)
-            width = layer.width(width)
+            width = layer.output_width(width)
         self._end(tensor)
         return self._nodes, self._constants
 

@@ -81,7 +81,7 @@ def _modules(torch: Any, net: Network) -> Iterator[Any]:
     width = net.layer_sizes[0]
     for layer in net.layers:
         yield from entry(_MAKERS, layer, "PyTorch")(given, layer, width)
-        width = layer.width(width)
+        width = layer.output_width(width)
 
 
 class _Given(NamedTuple):

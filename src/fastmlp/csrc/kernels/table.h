@@ -123,6 +123,7 @@ typedef struct {
     void (*backward)(const layer_args *);                    /* dx */
     void (*statistics)(const layer_args *, ptrdiff_t panel); /* of columns of the batch */
     void (*sums)(const layer_args *, ptrdiff_t panel, layer_sums);
+    void (*gradient)(const layer_args *, ptrdiff_t panel);   /* of arrays that are no such vectors, to a buffer of its own */
 } layer_kernels;
 
 /* A loss of at most L rows, in lines: output j of row r at p[j * L + r], and so in d; target j at y[j * L + r]. */

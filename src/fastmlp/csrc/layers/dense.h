@@ -1,6 +1,6 @@
 /* A fully connected layer: z = x.W + b. */
 #if defined LAYER
-LAYER(dense, OWN_WIDTH, NULL, )
+LAYER(dense, 0, NULL, )
 
 #elif defined PLAN
 static int dense_arrays(const fm_layer *layer, fm_array *arrays)
@@ -9,6 +9,8 @@ static int dense_arrays(const fm_layer *layer, fm_array *arrays)
     arrays[1] = (fm_array){.name = "b", .rows = 1, .columns = layer->n_out, .moves = 1};
     return layer->use_bias ? 2 : 1;
 }
+
+static ptrdiff_t dense_width(const fm_layer *layer) { return layer->n_out ? layer->n_out : layer->n_in; }
 
 static const real *bias_of(const fm_plan *plan, int l)
 {
@@ -91,7 +93,7 @@ static void dense_gradient(const step_work *w, const gradient_sink *sink, int l,
 }
 
 static const layer_kind dense_kind = {
-    .arrays = dense_arrays, .takes_rows = 1, .goes_by_lines = 1, .forward = dense_rows,
+    .arrays = dense_arrays, .width = dense_width, .takes_rows = 1, .goes_by_lines = 1, .forward = dense_rows,
     .backward = dense_backward, .gradient = dense_gradient,
 };
 #endif

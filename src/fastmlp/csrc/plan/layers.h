@@ -30,6 +30,7 @@ typedef struct { ptrdiff_t share, shares, first, last; } gradient_part;
 
 typedef struct {
     int (*arrays)(const fm_layer *, fm_array *); /* describes them but for their places; returns how many */
+    ptrdiff_t (*width)(const fm_layer *); /* outputs, 0 where its settings do not go with n_in; NULL: n_in */
     int takes_rows;            /* inputs that are not in panels */
     int goes_by_lines;         /* whether lines.h knows it */
     void (*buffers)(real **own, const fm_layer *, stage_arena *, ptrdiff_t rows); /* or NULL: none of its own */

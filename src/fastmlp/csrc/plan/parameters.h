@@ -37,6 +37,11 @@ static int initialize(fm_plan *plan, int l, int i, int normal, double scale, uin
     return FM_OK;
 }
 
+static ptrdiff_t layer_width(const fm_layer *layer)
+{
+    return kind_of(layer)->width ? kind_of(layer)->width(layer) : layer->n_in;
+}
+
 /* Whether all layers are so narrow that most lanes of a panel would be empty: then batch rows go in the lanes instead. */
 static int is_narrow(const fm_plan *plan)
 {

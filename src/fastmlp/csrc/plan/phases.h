@@ -22,6 +22,7 @@
 #include "arrays.h"
 
 const fm_typed_plan CAT2(fm_typed_plan_f, BITS) = {
+    .layer_width = layer_width,
     .lay_out = lay_out,
     .initialize_arrays = initialize_arrays,
     .initialize = initialize,

@@ -53,14 +53,12 @@ const char *const fm_elementary_names[] = {
 };
 
 const fm_layer_info fm_layers[] = {
-#define OWN_WIDTH FM_OWN_WIDTH
 #define TWO_INPUTS FM_TWO_INPUTS
 #define SETTING(name, start, least, most) {#name, start, least, most},
 #define LAYER(kind, traits, kernels, settings) {#kind, traits, {settings}},
 #include "layers.def"
 #undef LAYER
 #undef SETTING
-#undef OWN_WIDTH
 #undef TWO_INPUTS
 };
 
@@ -167,6 +165,8 @@ void fm_plan_pack(const fm_plan *plan, void *vector, const fm_array *array, cons
 {
     typed_plan(plan->type)->pack(plan, vector, array, values);
 }
+
+ptrdiff_t fm_layer_width(const fm_layer *layer) { return typed_plan(FM_FLOAT32)->layer_width(layer); }
 
 int fm_plan_unpack(const fm_plan *plan, const void *vector, const fm_array *array, void *values)
 {

@@ -17,6 +17,7 @@ enum { ALONE, SHARED, RELAYED, WAYS };
 
 /* What the files of one type offer to plan.c: entry points like those of fastmlp.h. */
 typedef struct {
+    ptrdiff_t (*layer_width)(const fm_layer *);
     ptrdiff_t (*lay_out)(fm_plan *); /* offsets of all arrays; returns the size of the parameter vector */
     void (*initialize_arrays)(fm_plan *); /* to what they begin as */
     int (*initialize)(fm_plan *, int layer, int array, int normal, double scale, uint64_t seed);

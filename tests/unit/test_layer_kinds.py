@@ -1,0 +1,88 @@
+"""What every layer with arrays keeps, walked from the registry, in the networks of their examples."""
+
+from __future__ import annotations
+
+import dataclasses
+import doctest
+import pickle
+
+import numpy as np
+import pytest
+
+import fastmlp
+from fastmlp import Network, reference
+from fastmlp.layers.base import LAYERS, Trained
+from helpers import assert_same_bits
+
+TRAINED = [cls for cls in LAYERS.values() if issubclass(cls, Trained)]
+
+
+def networks_of(cls):
+    """The networks that the examples of a class make."""
+    names = {}
+    for example in doctest.DocTestParser().get_examples(cls.__doc__):
+        exec(example.source, names)
+    return [value for value in names.values() if isinstance(value, Network)]
+
+
+NETWORKS = [(cls, net) for cls in TRAINED for net in networks_of(cls)]
+each = pytest.mark.parametrize(("cls", "net"), NETWORKS, ids=[cls.__name__ for cls, _ in NETWORKS])
+
+
+def rows_of(net, rows=9):
+    """Whole numbers, which are reals and codes."""
+    return np.random.default_rng(3).integers(0, 2, (rows, net.layer_sizes[0])).astype(net.dtype)
+
+
+def test_every_kind_is_in_an_example():
+    assert {type(layer) for _, net in NETWORKS for layer in net.layers} >= set(TRAINED)
+    assert {cls.kind for cls in TRAINED} == set(reference.KINDS) - {"add"}
+
+
+@each
+@pytest.mark.parametrize("name", ["net.npz", "net.safetensors"])
+def test_a_file_gives_the_network_back(cls, net, name, tmp_path):
+    net.save(tmp_path / name)
+    loaded = fastmlp.load(tmp_path / name)
+    assert loaded.layers == net.layers
+    assert_same_bits(loaded.predict(rows_of(net)), net.predict(rows_of(net)))
+    for got, expected in zip(loaded.get_weights(), net.get_weights(), strict=True):
+        assert_same_bits(got, expected, zeros=True)  # a bias begins so
+
+
+@each
+def test_a_pickle_and_the_repr_give_the_layers_back(cls, net):
+    copy = pickle.loads(pickle.dumps(net))
+    assert copy.layers == net.layers
+    assert_same_bits(copy.predict(rows_of(net)), net.predict(rows_of(net)))
+    shown = [layer.shown() for layer in net.layers]
+    assert [eval(repr(layer), vars(fastmlp).copy()) for layer in shown] == shown
+
+
+@each
+def test_the_summary_has_its_line(cls, net, capsys):
+    net.summary()
+    lines = capsys.readouterr().out.splitlines()
+    [layer, *_] = [layer for layer in net.layers if isinstance(layer, cls)]
+    assert any(line.startswith(layer.words() + " ") for line in lines)
+    assert lines[-1].split()[-1] == str(net.num_parameters)
+
+
+@each
+def test_each_array_has_factors_of_its_own(cls, net):
+    """With a factor of 0 an array stays, and the others move as they do without."""
+    place = next(i for i, layer in enumerate(net.layers) if isinstance(layer, cls))
+    moved = list(net.layers[place]._array_names())
+    for name in moved:
+        changed = dataclasses.replace(net.layers[place], learning_rate={name: 0.0}, weight_decay={name: 2.0})
+        layers = [*net.layers[:place], changed, *net.layers[place + 1 :]]
+        other = Network([net.layer_sizes[0], *layers], dtype=net.dtype, seed=0)
+        before = other.state_dict()
+        other.compile("sgd", "mse")
+        X = rows_of(net)
+        other.fit(X, np.ones((len(X), net.layer_sizes[-1])), epochs=1, verbose=0)
+        prefix = f"layers.{place}."
+        kept = {key for key, array in other.state_dict().items() if np.array_equal(array, before[key])}
+        assert kept & {prefix + name for name in moved} == {prefix + name}
+    with pytest.raises(ValueError, match=r"names the array 'nothing', expected "):
+        dataclasses.replace(net.layers[place], learning_rate={"nothing": 0.0})
