@@ -86,6 +86,8 @@ cdef extern from "fastmlp.h" nogil:
         int source, activation
         double parameter, dropout
         int use_bias, frozen
+        int function
+        double function_parameter
         double settings[4]
         double learning_rate[4]
         double weight_decay[4]

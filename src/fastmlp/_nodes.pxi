@@ -2,7 +2,7 @@
 
 # What a node may say beside its kind and that kind's own settings, and what it says if it does not; units follow from those before
 # it and the settings, but of a dense layer are free.
-NODE = {"units": None, "activation": "identity", "parameter": 0.0, "dropout": 0.0, "use_bias": True, "source": -1,
+NODE = {"units": None, "activation": "identity", "parameter": 0.0, "dropout": 0.0, "function": "identity", "function_parameter": 0.0, "use_bias": True, "source": -1,
         "trainable": True, "learning_rate": {}, "weight_decay": {}}
 
 
@@ -58,6 +58,9 @@ cdef int describe_node(c.fm_plan *plan, int l, dict node, ptrdiff_t width) excep
     layer.parameter, layer.dropout = node["parameter"], node["dropout"]
     layer.use_bias, layer.frozen = bool(node["use_bias"]), not node["trainable"]
     layer.source = node["source"]
+    layer.function, layer.function_parameter = position(ACTIVATIONS, node["function"], "function"), node["function_parameter"]
+    if layer.function >= c.FM_ACTIVATIONS:
+        raise ValueError(f"function {node['function']!r} works on whole rows, expected one of each number alone")
     two_inputs, _ = LAYER_KINDS[node["kind"]]
     take_settings(layer, node)
     if layer.n_out != c.fm_layer_width(layer):

@@ -236,7 +236,7 @@ cdef class Plan:
         cdef int rule = position(OPTIMIZERS, optimizer, "optimizer")
         cdef c.fm_hyper hyper = hyper_of(hyperparameters, self.c_plan.type)
         for node in self.layers:
-            if node["activation"] == "step":
+            if "step" in (node["activation"], node["function"]):
                 raise ValueError("activation 'step' has derivative 0 everywhere, so a network with it cannot be trained")
         self.check_derivatives()
         chosen = None if loss is None else fitting_loss(&self.c_plan, (loss, loss_parameter))
@@ -251,6 +251,7 @@ cdef class Plan:
     cdef int check_derivatives(self) except -1:
         for node in self.layers:
             check_derivative(node["activation"], node["parameter"])
+            check_derivative(node["function"], node["function_parameter"])
         return 0
 
     def squares(self):

@@ -293,7 +293,10 @@ class Own(keras.Model):
     ("elements", "message"),
     [
         ([layers.Reshape((13, 1)), layers.Conv1D(2, 3)], r"layer 0, 'reshape\w*' \(Reshape\): not supported"),
-        ([layers.Dense(3), layers.PReLU(name="p")], r"layer 1, 'p' \(PReLU\): not supported, .* LeakyReLU"),
+        (
+            [layers.Dense(3), layers.UnitNormalization(name="u")],
+            r"'u' \(UnitNormalization\): not supported, .* PReLU",
+        ),
         ([layers.GaussianDropout(0.1), layers.Dense(3)], r"\(GaussianDropout\): not supported"),
         ([Twice(3)], r"layer 0, 'twice\w*' \(Twice\): not supported"),
         ([layers.Dense(3, "relu6")], "its activation is 'relu6', expected one of elu, exponential"),

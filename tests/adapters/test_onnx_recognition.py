@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import fastmlp
-from fastmlp import LayerNormalization, ModelFileError, registry
+from fastmlp import LayerNormalization, ModelFileError, PReLU, registry
 
 onnx = pytest.importorskip("onnx")
 import fastmlp.onnx  # noqa: E402
@@ -167,10 +167,10 @@ def test_a_factor_before_an_activation_stays():
     assert np.array_equal(net.weights[0], (g.W * np.float64(np.float32(1.001))).astype(np.float32))
 
 
-def test_a_constant_for_each_column_is_no_slope():
+def test_a_constant_for_each_column_is_a_slope_of_it():
     slopes = np.array([0.1, 0.2, 0.3, 0.4], np.float32)
-    with pytest.raises(ModelFileError, match=r"\(PRelu\), takes 't0': no activation is computed like that"):
-        read(lambda g, x: g.PRelu(x, slopes))
+    net = fastmlp.onnx.from_model(Composed().model(lambda g, x: g.PRelu(x, slopes)))
+    assert net.layers[-1] == PReLU() and np.array_equal(net.get_weights()[-1], slopes)
 
 
 # ---- what a hostile file may hold ----

@@ -465,7 +465,7 @@ REFUSED = [
     (lambda: nn.Sequential, TypeError, "module is a type, expected a torch.nn.Module"),
     (sequence(lambda: nn.Conv2d(1, 2, 3)), TypeError, r"module\.1\.0 is Conv2d, expected Sequential, Linear"),
     (sequence(nn.ReLU6), TypeError, r"module\.1\.0 is ReLU6, expected"),
-    (sequence(nn.PReLU), TypeError, r"module\.1\.0 is PReLU, expected"),
+    (sequence(nn.Hardtanh), TypeError, r"module\.1\.0 is Hardtanh, expected"),
     (sequence(nn.Tanh, lambda: nn.LSTM(3, 3)), TypeError, r"module\.1\.1 is LSTM"),
     (sequence(nn.AlphaDropout), TypeError, r"module\.1\.0 is AlphaDropout"),
     (sequence(lambda: nn.BatchNorm2d(3)), TypeError, r"module\.1\.0 is BatchNorm2d"),

@@ -19,7 +19,7 @@ def nodes_of(kind, width=13):
     return [
         {"kind": "dense", "units": width, "activation": "tanh"},
         {"kind": "dense", "units": width, "activation": "tanh"},
-        {"kind": kind, "activation": "tanh", **source},
+        {"kind": kind, "activation": "tanh", "function": "silu", **source},
         {"kind": "dense", "units": 3, "activation": "softmax"},
     ]
 

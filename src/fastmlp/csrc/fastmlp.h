@@ -138,6 +138,8 @@ typedef struct {
     double dropout;            /* of this layer's input */
     int use_bias;              /* of a dense layer */
     int frozen;                /* training leaves its arrays alone */
+    int function;              /* an activation that the kind applies itself, */
+    double function_parameter; /* not at its end */
     double settings[FM_MOST_SETTINGS]; /* the kind's own numbers, in the order of layers.def */
     double learning_rate[FM_MOST_ARRAYS], weight_decay[FM_MOST_ARRAYS]; /* factors of each array */
     fm_array arrays[FM_MOST_ARRAYS]; /* in order; made with the plan */

@@ -15,6 +15,8 @@ from ..layers import (
     Dropout,
     Layer,
     LayerNormalization,
+    ParametricActivation,
+    PReLU,
     Scale,
     short_activation,
 )
@@ -122,6 +124,8 @@ _ROLES: dict[type[Layer], _Role] = {
     BatchNormalization: _Role(affine=_batch_normalization),
     Dense: _Role(linear=lambda layer: Dense(layer.units, initializer=layer.initializer)),
     LayerNormalization: _STAYS,
+    ParametricActivation: _STAYS,
+    PReLU: _STAYS,
     Scale: _STAYS,
 }
 

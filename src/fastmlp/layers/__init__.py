@@ -29,7 +29,9 @@ if TYPE_CHECKING:  # names that type checkers know
     from .dense import *
     from .input import *
     from .layer_normalization import *
+    from .parametric_activation import *
     from .periodic_embedding import *
+    from .prelu import *
     from .scale import *
 
 _LOWERED = ("activation", "input")

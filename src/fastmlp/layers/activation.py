@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from .. import validation
 from .base import ActivationName, Layer, activation_words, named, set_field, short_repr
@@ -26,6 +27,8 @@ class Activation(Layer):
     """
 
     activation: ActivationName
+
+    activates: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         set_field(self, "activation", named(self.activation, "activation"))

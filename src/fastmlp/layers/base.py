@@ -29,6 +29,8 @@ class Layer:
         The engine's kind of the layer; "" for what is lowered into the layers beside it.
     takes_activation : bool
         Whether an `Activation` may stand directly after it.
+    activates : bool
+        Whether it is the activation of the dense layer before it, which then has none.
     leads : bool
         Whether it belongs directly after the input's width.
     composite : bool
@@ -37,6 +39,7 @@ class Layer:
 
     kind: ClassVar[str] = ""
     takes_activation: ClassVar[bool] = False
+    activates: ClassVar[bool] = False
     leads: ClassVar[bool] = False
     composite: ClassVar[bool] = False
 

@@ -85,7 +85,7 @@ def _filled(
     apart = {
         i
         for i, end in zip(dense, [*dense[1:], len(layers)], strict=True)
-        if any(isinstance(layer, Activation) for layer in layers[i + 1 : end])
+        if any(layer.activates for layer in layers[i + 1 : end])
     }
     taking = [i for i in dense if i not in apart]
     names: dict[int, ActivationName] = dict.fromkeys(apart, "identity")

@@ -11,7 +11,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .functions import Array, dense_backward, dense_forward
+from .functions import (
+    ACTIVATIONS,
+    Array,
+    activation_backward,
+    activation_forward,
+    dense_backward,
+    dense_forward,
+)
 from .normalization import normalization_backward, normalized, statistics
 from .optimizers import flush
 
@@ -21,7 +28,8 @@ Arrays = Sequence[Array]
 # What a node may say beside its kind and that kind's own settings, and what it says if it does not; units of
 # a layer whose kind has no width of its own are those before it.
 NODE: dict[str, Any] = {
-    "units": None, "activation": "identity", "parameter": 0.0, "dropout": 0.0, "use_bias": True, "source": -1,
+    "units": None, "activation": "identity", "parameter": 0.0, "dropout": 0.0, "function": "identity",
+    "function_parameter": 0.0, "use_bias": True, "source": -1,
     "trainable": True, "learning_rate": {}, "weight_decay": {},
 }  # fmt: skip
 
@@ -196,6 +204,46 @@ def _scale_backward(
     return [flush(dz * arrays[0]), (dz * x).sum(axis=0)]
 
 
+# Parametric activation: z = x + alpha (f(x) - x), alpha a column
+
+
+def _alpha(node: Node, n_in: int) -> dict[str, ArrayKind]:
+    return {"alpha": ArrayKind((n_in,), start=1.0)}
+
+
+def _function(x: Array, node: Node) -> Array:
+    return activation_forward(node["function"], x, node["function_parameter"])
+
+
+def _parametric(x: Array, arrays: Arrays, node: Node, other: Any, training: bool) -> list[Array]:
+    return [x + arrays[0] * (_function(x, node) - x)]
+
+
+def _parametric_backward(
+    dz: Array, x: Array, arrays: Arrays, node: Node, taken: Arrays, training: bool
+) -> list[Array]:
+    f, name, parameter = _function(x, node), node["function"], node["function_parameter"]
+    through = activation_backward(name, dz, x if ACTIVATIONS[name].saved == "z" else f, parameter)
+    return [flush(dz + arrays[0] * (flush(through) - dz)), (dz * (f - x)).sum(axis=0)]
+
+
+# PReLU: z = x where x > 0, else slope x, a slope a column
+
+
+def _slope(node: Node, n_in: int) -> dict[str, ArrayKind]:
+    return {"slope": ArrayKind((n_in,), start=0.25)}
+
+
+def _prelu(x: Array, arrays: Arrays, node: Node, other: Any, training: bool) -> list[Array]:
+    return [np.where(x > 0, x, arrays[0] * x)]
+
+
+def _prelu_backward(
+    dz: Array, x: Array, arrays: Arrays, node: Node, taken: Arrays, training: bool
+) -> list[Array]:
+    return [flush(np.where(x > 0, dz, dz * arrays[0])), (dz * np.minimum(x, 0)).sum(axis=0)]
+
+
 # Periodic embedding: p columns of x as F cosines each and K values linear in them, then x
 
 
@@ -271,6 +319,8 @@ KINDS: dict[str, LayerKind] = {
     ),
     "scale": LayerKind(_scale_arrays, _scale, _scale_backward),
     "add": LayerKind(lambda node, n_in: {}, _add, _add_backward, two_inputs=True),
+    "parametric_activation": LayerKind(_alpha, _parametric, _parametric_backward),
+    "prelu": LayerKind(_slope, _prelu, _prelu_backward),
     "periodic_embedding": LayerKind(
         _periodic_arrays, _periodic, _periodic_backward, width=_periodic_width,
         settings={

@@ -142,6 +142,9 @@ class Plan:
         _known("activation", node["activation"], ACTIVATIONS)
         if ACTIVATIONS[node["activation"]].saved == "row" and number < len(self.layers) - 1:
             raise ValueError(f"{where} is not the last, so it cannot have {node['activation']!r}.")
+        _known("function", node["function"], ACTIVATIONS)
+        if ACTIVATIONS[node["function"]].saved == "row":
+            raise ValueError(f"{where} has the function {node['function']!r}, which is one of whole rows.")
         kind = KINDS[node["kind"]]
         if node["units"] != (expected := width_of(node, n_in)):
             raise ValueError(f"{where}, {node['kind']}, must have {expected} outputs, got {node['units']}.")
@@ -367,11 +370,14 @@ class Plan:
             If a name is unknown, the loss needs another output activation, or an activation is step.
         """
         for node in self.layers:
-            least, most = ACTIVATIONS[node["activation"]].bounds
-            if node["activation"] == "step":
-                raise ValueError("activation 'step' has derivative 0, so nothing can be trained through it.")
-            if ACTIVATIONS[node["activation"]].parameter and not least <= node["parameter"] <= most:
-                raise ValueError(f"{node['activation']!r} with {node['parameter']} has no known derivative.")
+            for name, parameter in (
+                (node["activation"], node["parameter"]), (node["function"], node["function_parameter"])
+            ):  # fmt: skip
+                least, most = ACTIVATIONS[name].bounds
+                if name == "step":
+                    raise ValueError("activation 'step' has derivative 0: nothing can be trained through it.")
+                if ACTIVATIONS[name].parameter and not least <= parameter <= most:
+                    raise ValueError(f"{name!r} with {parameter} has no known derivative.")
         _known("optimizer", optimizer, OPTIMIZERS)
         self._loss_chosen = None if loss is None else self._fitting((loss, loss_parameter))
         self._optimizer, self._hyperparameters = optimizer, dict(hyperparameters)

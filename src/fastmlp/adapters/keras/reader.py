@@ -21,7 +21,7 @@ Array = np.ndarray[Any, Any]
 def from_keras(model: Any, *, seed: int | np.random.Generator | None = None) -> Network:
     """A network that predicts what a Keras model does.
 
-    The layers may be Dense, Activation, ReLU, LeakyReLU, ELU, Softmax, Dropout, BatchNormalization,
+    The layers may be Dense, Activation, ReLU, LeakyReLU, ELU, PReLU, Softmax, Dropout, BatchNormalization,
     LayerNormalization and Flatten, Rescaling or Normalization first, and Sequential or functional models of
     these, one after another.
 
@@ -169,6 +169,7 @@ class _Reader:
             "Dropout": self._dropout,
             "BatchNormalization": self._batch_normalization,
             "LayerNormalization": self._layer_normalization,
+            "PReLU": self._prelu,
             "Flatten": self._flatten,
             "Rescaling": self._rescaling,
             "Normalization": self._normalization,
@@ -222,6 +223,13 @@ class _Reader:
         if name in ("softmax", "log_softmax"):
             self._width()
         self.parts.append(Part(path, ours.Activation(name)))
+
+    def _prelu(self, layer: Any, path: str) -> None:
+        """One slope for all columns becomes one for each, alike."""
+        width = self._width()
+        [slope] = self._numbers(layer.alpha)
+        self.trained.append(layer.alpha if slope.shape == (width,) else None)
+        self.parts.append(Part(path, ours.PReLU(), (np.broadcast_to(slope, width),)))
 
     def _dropout(self, layer: Any, path: str) -> None:
         if layer.noise_shape is not None:

@@ -98,6 +98,10 @@ def _layer_normalization(keras: Any, layer: ours.LayerNormalization, dtype: np.d
     return [keras.layers.LayerNormalization(epsilon=layer.epsilon, dtype=dtype.name)]
 
 
+def _prelu(keras: Any, layer: ours.PReLU, dtype: np.dtype[Any]) -> list[Any]:
+    return [keras.layers.PReLU(dtype=dtype.name)]
+
+
 def _rescaling(keras: Any, layer: ours.Rescaling, dtype: np.dtype[Any]) -> list[Any]:
     return [keras.layers.Rescaling(layer.scale, layer.offset, dtype=dtype.name)]
 
@@ -114,6 +118,7 @@ _MAKERS: dict[type[ours.Layer], Callable[[Any, Any, np.dtype[Any]], list[Any]]] 
     ours.Dense: _dense,
     ours.Dropout: _dropout,
     ours.LayerNormalization: _layer_normalization,
+    ours.PReLU: _prelu,
     ours.Rescaling: _rescaling,
     ours.Standardize: _standardize,
 }

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import ModelFileError, listed
-from ...layers import Activation, BatchNormalization, Dense, Dropout, LayerNormalization
+from ...layers import Activation, BatchNormalization, Dense, Dropout, LayerNormalization, PReLU
 from ..chain import Part, part
 from . import recognition
 from .affine import Affine, Step
@@ -205,6 +205,15 @@ def _dropout(node: Node) -> list[Step]:
     return [part(str(node), Dropout, shortest(rate))]
 
 
+def _prelu(node: Node) -> list[Step]:
+    """One slope for all columns is a leaky_relu, as programs write that so."""
+    slope = _vector(node, node.constant(1))
+    if slope.shape:
+        return [part(str(node), PReLU, arrays=[slope])]
+    value = shortest(float(slope)) if slope.itemsize <= 4 else float(slope)
+    return [part(str(node), Activation, ("leaky_relu", value))]
+
+
 _READERS: dict[str, Callable[[Node], list[Step]]] = {
     **dict.fromkeys(("Gemm", "MatMul"), _dense),
     **dict.fromkeys(("Add", "Sub", "Mul", "Div"), _affine),
@@ -213,4 +222,5 @@ _READERS: dict[str, Callable[[Node], list[Step]]] = {
     "BatchNormalization": _batch_normalization,
     "LayerNormalization": _layer_normalization,
     "Dropout": _dropout,
+    "PRelu": _prelu,
 }

@@ -20,6 +20,7 @@ from ...layers import (
     Dropout,
     Layer,
     LayerNormalization,
+    PReLU,
     Rescaling,
     Standardize,
 )
@@ -254,6 +255,7 @@ _LAYERS: dict[type[Layer], Callable[[_Writer, str, Any, list[str]], str]] = {
     Dense: _Writer._dense,
     Dropout: lambda writer, tensor, layer, names: tensor,
     LayerNormalization: _Writer._layer_normalization,
+    PReLU: lambda writer, tensor, layer, names: writer._node("PRelu", [tensor, *names]),
     Rescaling: _Writer._preprocessing,
     Standardize: _Writer._preprocessing,
 }

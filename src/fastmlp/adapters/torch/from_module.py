@@ -14,6 +14,7 @@ from ...layers import (
     Dense,
     Dropout,
     LayerNormalization,
+    PReLU,
     Rescaling,
     Standardize,
 )
@@ -55,8 +56,8 @@ def from_torch(
     module : torch.nn.Module
         `Sequential`, at any depth, of `Linear`, `BatchNorm1d`, `LayerNorm` over the last axis, `Dropout`,
         `Flatten`, `Identity` and activations: `ReLU`, `LeakyReLU`, `ELU`, `SELU`, `GELU`, `SiLU`, `Mish`,
-        `Softplus`, `Softsign`, `Tanh`, `Sigmoid`, and at the end `Softmax` or `LogSoftmax`; and what
-        `to_torch` makes.  A class of one's own that computes in its ``forward`` is not read: make a
+        `Softplus`, `Softsign`, `Tanh`, `Sigmoid`, `PReLU`, and at the end `Softmax` or `LogSoftmax`; and
+        what `to_torch` makes.  A class of one's own that computes in its ``forward`` is not read: make a
         ``Sequential`` of its parts.
     n_in : int, optional
         The width of the input, to check; it follows from the first layer with weights.
@@ -122,11 +123,13 @@ class _Reader:
 
     def __init__(self, nn: Any, fold: bool) -> None:
         self.nn, self.fold = nn, fold
+        self.width = 1  # of the last layer that says its own
         self.readers: list[tuple[Any, Callable[[Any, str], Iterator[Part]]]] = [
             (nn.Sequential, self.sequential),
             (nn.Linear, self.linear),
             (nn.BatchNorm1d, self.batch_norm),
             (nn.LayerNorm, self.layer_norm),
+            (nn.PReLU, self.prelu),
             (nn.Dropout, self.dropout),
             (nn.Flatten, self.flatten),
             (nn.Identity, self.identity),
@@ -167,7 +170,8 @@ class _Reader:
         arrays = [_array(module.weight, f"{path}.weight").T]
         if module.bias is not None:
             arrays.append(_array(module.bias, f"{path}.bias"))
-        layer = Dense(module.out_features, "identity", use_bias=module.bias is not None)
+        self.width = module.out_features
+        layer = Dense(self.width, "identity", use_bias=module.bias is not None)
         yield Part(path, layer, tuple(arrays))
 
     def batch_norm(self, module: Any, path: str) -> Iterator[Part]:
@@ -191,12 +195,17 @@ class _Reader:
 
     def affine(self, module: Any, width: int, path: str) -> tuple[Array, Array]:
         """gamma and beta, (width,) each; 1 and 0 where the module has none."""
-        gamma, beta = np.ones(width), np.zeros(width)
+        gamma, beta, self.width = np.ones(width), np.zeros(width), width
         if module.weight is not None:
             gamma = _array(module.weight, f"{path}.weight")
         if module.bias is not None:
             beta = _array(module.bias, f"{path}.bias")
         return gamma, beta
+
+    def prelu(self, module: Any, path: str) -> Iterator[Part]:
+        """One slope for all columns becomes one for each, alike."""
+        slope = _array(module.weight, f"{path}.weight")
+        yield part(path, PReLU, arrays=[np.broadcast_to(slope, self.width) if len(slope) == 1 else slope])
 
     def dropout(self, module: Any, path: str) -> Iterator[Part]:
         yield part(path, Dropout, module.p)

@@ -15,6 +15,7 @@ from ...layers import (
     Dropout,
     Layer,
     LayerNormalization,
+    PReLU,
     Rescaling,
     Standardize,
 )
@@ -131,6 +132,7 @@ _MAKERS: dict[type[Layer], Callable[[_Given, Any, int], Iterable[Any]]] = {
     Dense: _dense,
     Dropout: lambda given, layer, width: [given.torch.nn.Dropout(layer.rate)],
     LayerNormalization: _layer_normalization,
+    PReLU: lambda given, layer, width: [given.fill(given.torch.nn.PReLU(width, dtype=given.dtype), "weight")],
     Rescaling: lambda given, layer, width: [modules.Rescaling(layer.scale, layer.offset)],
     Standardize: _standardize,
 }

@@ -110,6 +110,8 @@ typedef struct {
     const real *arrays[FM_MOST_ARRAYS]; /* as the parameters hold them */
     real *own[MOST_OWN];          /* the kind's own buffers; NULL in prediction */
     const double *settings;       /* the kind's own numbers */
+    int function;                 /* an activation, */
+    real parameter;               /* and its parameter */
     ptrdiff_t batch;              /* rows of the whole batch */
     ptrdiff_t m, k, n;
 } layer_args;
