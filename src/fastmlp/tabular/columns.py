@@ -1,0 +1,290 @@
+"""What a column of a table is to a network, and how its cells are read."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from . import dates, words
+from .words import NumberFormat
+
+Array = np.ndarray[Any, Any]
+
+
+class CellError(ValueError):
+    """A cell that cannot be read as its column was read in training."""
+
+    def __init__(self, row: int, column: str, text: object, expected: str) -> None:
+        super().__init__(f"row {row}, column {column!r}: {text!r} is {expected}")
+
+
+@dataclass(frozen=True)
+class Column:
+    """Base of all kinds: what was found out of one column when the table was learned.
+
+    Attributes
+    ----------
+    name : str
+    note : str
+        What was guessed, or done, that the owner of the table may want to know.
+    """
+
+    name: str
+    note: str = dataclasses.field(default="", kw_only=True)
+
+    kind: ClassVar[str] = ""
+
+    def numbers(self, values: Array) -> Array:
+        """Those that are scaled: float64 of shape (rows, any), finite."""
+        return np.empty((len(values), 0))
+
+    def indicators(self, values: Array) -> Array:
+        """Those that are used as they are: float64 of shape (rows, any)."""
+        return np.empty((len(values), 0))
+
+    def codes(self, values: Array) -> Array | None:
+        """Whole numbers of shape (rows,) for an embedding, of `size` kinds; None without one."""
+        return None
+
+    def number_names(self) -> list[str]:
+        return []
+
+    def indicator_names(self) -> list[str]:
+        return []
+
+    def became(self) -> str:
+        """What the network sees of it, in words."""
+        raise NotImplementedError
+
+    def to_config(self) -> dict[str, Any]:
+        return {"kind": self.kind, **dataclasses.asdict(self)}
+
+
+@dataclass(frozen=True)
+class Number(Column):
+    """A number; a gap becomes the median, and where there were gaps in training a column says so."""
+
+    median: float
+    gaps: int = 0
+    format: NumberFormat = words.PLAIN
+
+    kind: ClassVar[str] = "number"
+
+    @classmethod
+    def learn(cls, name: str, values: Array, **options: Any) -> Number:
+        made = cls(name, 0.0, **options)
+        read = made.read(values)
+        missing = np.isnan(read)
+        return dataclasses.replace(made, median=float(np.median(read[~missing])), gaps=int(missing.sum()))
+
+    def read(self, values: Array) -> Array:
+        """The numbers, NaN for gaps."""
+        if values.dtype.kind == "O":
+            values = self._parsed(values)
+        elif values.dtype.kind != "f":
+            raise CellError(0, self.name, str(values[0]), "a date, expected a number as in training")
+        infinite = np.flatnonzero(np.isinf(values))
+        if len(infinite):
+            row = int(infinite[0])
+            raise CellError(row, self.name, float(values[row]), "infinite, expected a finite number")
+        return values
+
+    def _parsed(self, values: Array) -> Array:
+        read = np.empty(len(values))
+        for i, text in enumerate(values):
+            if text is None or words.is_gap(text):
+                read[i] = np.nan
+                continue
+            number = self.format.parse(text)
+            if number is None:
+                raise CellError(i, self.name, text, "no number, expected one as in training")
+            read[i] = number
+        return read
+
+    def numbers(self, values: Array) -> Array:
+        read = self.read(values)
+        return np.where(np.isnan(read), self.median, read)[:, None]
+
+    def indicators(self, values: Array) -> Array:
+        return (
+            np.isnan(self.read(values)).astype(np.float64)[:, None]
+            if self.gaps
+            else super().indicators(values)
+        )
+
+    def number_names(self) -> list[str]:
+        return [self.name]
+
+    def indicator_names(self) -> list[str]:
+        return [f"{self.name} (gap)"] if self.gaps else []
+
+    def became(self) -> str:
+        if not self.gaps:
+            return "a number"
+        plural = "gap" if self.gaps == 1 else "gaps"
+        return f"a number, its {self.gaps} {plural} the median {self.median:g}, and a column that says so"
+
+
+@dataclass(frozen=True)
+class Category(Column):
+    """One of some words; code 0 is a gap or a word that training has not seen."""
+
+    values: tuple[str, ...]
+    gaps: int = 0
+    one_hot: bool = True
+
+    kind: ClassVar[str] = "category"
+
+    @classmethod
+    def learn(cls, name: str, values: Array, one_hot_up_to: int, **options: Any) -> Category:
+        texts = texts_of(values)
+        found = tuple(sorted({text for text in texts if text is not None}, key=natural))
+        gaps = sum(text is None for text in texts)
+        return cls(name, found, gaps, len(found) + 1 <= one_hot_up_to, **options)
+
+    @property
+    def size(self) -> int:
+        """Kinds of codes, the gap's among them."""
+        return len(self.values) + 1
+
+    def _codes(self, values: Array) -> Array:
+        known = {value: i + 1 for i, value in enumerate(self.values)}
+        return np.array([known.get(text, 0) for text in texts_of(values)], np.int64)  # type: ignore[arg-type]
+
+    def codes(self, values: Array) -> Array | None:
+        return None if self.one_hot else self._codes(values)
+
+    def indicators(self, values: Array) -> Array:
+        if not self.one_hot:
+            return super().indicators(values)
+        codes = self._codes(values)
+        if len(self.values) == 2:
+            return np.array([0.0, 1.0, -1.0])[codes][:, None]
+        return np.eye(self.size)[codes][:, 1:]
+
+    def indicator_names(self) -> list[str]:
+        if not self.one_hot:
+            return []
+        shown = self.values[:1] if len(self.values) == 2 else self.values
+        return [f"{self.name} = {value}" for value in shown]
+
+    def became(self) -> str:
+        gaps = f", {self.gaps} gaps" if self.gaps else ""
+        how = (
+            "an embedding"
+            if not self.one_hot
+            else "one column, 1 or -1"
+            if len(self.values) == 2
+            else "a column each"
+        )
+        return f"a category of {len(self.values)} values{gaps}: {how}"
+
+
+@dataclass(frozen=True)
+class Date(Column):
+    """A moment, told as the year and the cycles of season, weekday and hour."""
+
+    parts: tuple[str, ...]
+    fill: tuple[float, ...]  # for gaps, one for each number
+    gaps: int = 0
+    format: str | None = None  # None of columns that are dates already
+
+    kind: ClassVar[str] = "date"
+
+    @classmethod
+    def learn(cls, name: str, values: Array, **options: Any) -> Date:
+        made = cls(name, (), (), **options)
+        moments = made.read(values)
+        parts = tuple(dates.parts_of(moments))
+        made = dataclasses.replace(made, parts=parts, gaps=int(np.isnat(moments).sum()))
+        return dataclasses.replace(
+            made, fill=tuple(float(each) for each in np.nanmedian(made._told(moments), axis=0))
+        )
+
+    def read(self, values: Array) -> Array:
+        """The moments, NaT for gaps."""
+        if values.dtype.kind == "M":
+            return values
+        if values.dtype.kind != "O":
+            raise CellError(0, self.name, float(values[0]), "a number, expected a date as in training")
+        read = np.full(len(values), np.datetime64("NaT"), "datetime64[us]")
+        for i, text in enumerate(values):
+            if text is None or words.is_gap(text):
+                continue
+            moment = self._moment(text)
+            if moment is None:
+                raise CellError(
+                    i, self.name, text, f"no date, expected one as {self.format or 'in training'}"
+                )
+            read[i] = np.datetime64(moment, "us")
+        return read
+
+    def _moment(self, text: str) -> Any:
+        forms = dates.date_formats([text]) if self.format is None else [self.format]
+        return dates.parse(text, forms[0]) if forms else None
+
+    def _told(self, moments: Array) -> Array:
+        return np.column_stack(
+            [np.empty((len(moments), 0)), *(dates.numbers(moments, part) for part in self.parts)]
+        )
+
+    def numbers(self, values: Array) -> Array:
+        told = self._told(self.read(values))
+        return np.where(np.isnan(told), np.asarray(self.fill), told)
+
+    def indicators(self, values: Array) -> Array:
+        return (
+            np.isnat(self.read(values)).astype(np.float64)[:, None]
+            if self.gaps
+            else super().indicators(values)
+        )
+
+    def number_names(self) -> list[str]:
+        return [name for part in self.parts for name in dates.PARTS[part].names(self.name)]
+
+    def indicator_names(self) -> list[str]:
+        return [f"{self.name} (gap)"] if self.gaps else []
+
+    def became(self) -> str:
+        gaps = f", {self.gaps} gaps" if self.gaps else ""
+        return f"a date{gaps}: {', '.join(self.parts)}"
+
+
+@dataclass(frozen=True)
+class LeftOut(Column):
+    """A column that the network does not see; `note` says why."""
+
+    kind: ClassVar[str] = "left out"
+
+    def became(self) -> str:
+        return "left out"
+
+
+KINDS: dict[str, type[Column]] = {cls.kind: cls for cls in (Number, Category, Date, LeftOut)}
+
+
+def from_config(config: dict[str, Any]) -> Column:
+    """What `Column.to_config` wrote."""
+    options = dict(config)
+    cls: Any = KINDS[options.pop("kind")]
+    if cls is Number:
+        options["format"] = NumberFormat(**options["format"])
+    return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in options.items()})
+
+
+def texts_of(values: Array) -> list[str | None]:
+    """Cells of any column as a category's words, None for gaps."""
+    if values.dtype.kind == "O":
+        return [None if text is None or words.is_gap(text) else text for text in values]
+    if values.dtype.kind == "M":
+        return [None if np.isnat(moment) else str(moment) for moment in values]
+    return [None if value != value else words.of_number(value) for value in values.tolist()]
+
+
+def natural(text: str) -> tuple[int, float, str]:
+    """Order of words: numbers by value, then the rest by letters."""
+    number = words.PLAIN.parse(text)
+    return (1, 0.0, text) if number is None else (0, number, text)

@@ -1,0 +1,110 @@
+"""Words that are dates, and the numbers that a network is told of a date."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+_DAYS = (
+    "%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%Y/%m/%d", "%d-%m-%Y", "%m-%d-%Y",
+    "%d %b %Y", "%d-%b-%Y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y", "%d/%m/%y", "%m/%d/%y",
+)  # fmt: skip
+_TIMES = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", "T%H:%M", "T%H:%M:%S", "T%H:%M:%S.%f")
+FORMATS = tuple(f"{day}{time}" for time in _TIMES for day in _DAYS)
+
+
+def parse(text: str, form: str) -> datetime.datetime | None:
+    """The moment that a text is in a format of `datetime.strptime`, None where it is none."""
+    text = text.strip().removesuffix("Z")
+    try:
+        return datetime.datetime.strptime(text, form)
+    except ValueError:
+        return None
+
+
+def date_formats(texts: Iterable[str]) -> list[str]:
+    """Those of `FORMATS` in which every text is a date, the likeliest first.
+
+    Examples
+    --------
+    >>> date_formats(["01/12/2017", "31/12/2017"])
+    ['%d/%m/%Y']
+    >>> date_formats(["01/12/2017", "02/12/2017"])
+    ['%d/%m/%Y', '%m/%d/%Y']
+    """
+    found, texts = list(FORMATS), list(texts)
+    for text in texts:
+        found = [form for form in found if parse(text, form) is not None]
+        if not found:
+            break
+    return found if texts else []
+
+
+@dataclass(frozen=True)
+class Part:
+    """One of the things that a date says: a number that grows, or a cycle as its cosine and sine."""
+
+    name: str
+    cyclic: bool
+
+    def names(self, column: str) -> list[str]:
+        return [f"{column} ({self.name}{end})" for end in ((", cos", ", sin") if self.cyclic else ("",))]
+
+
+PARTS = {
+    part.name: part
+    for part in (Part("year", False), Part("season", True), Part("weekday", True), Part("hour", True))
+}
+
+
+def numbers(moments: Array, part: str) -> Array:
+    """A part of dates.
+
+    Parameters
+    ----------
+    moments : ndarray of datetime64, shape (rows,)
+    part : {"year", "season", "weekday", "hour"}
+        The year has the day of the year as its fraction; the others go round once a year, week or day.
+
+    Returns
+    -------
+    ndarray of float64, shape (rows, 1), or (rows, 2) of the cosine and sine of a cycle
+        NaN where the date is missing.
+    """
+    missing = np.isnat(moments)
+    filled = np.where(missing, np.datetime64("2000-01-01", "us"), moments).astype("datetime64[us]")
+    days = filled.astype("datetime64[D]")
+    years = filled.astype("datetime64[Y]")
+    in_year = (filled - years.astype("datetime64[us]")).astype(np.float64) / _length(years)
+    if part == "year":
+        found = (years.astype(np.int64) + 1970 + in_year)[:, None]
+    else:
+        in_day = (filled - days.astype("datetime64[us]")).astype(np.float64) / 86400e6
+        since_monday = (days.astype(np.int64) + 3) % 7 + in_day  # 1970 began on a Thursday
+        turn = 2 * np.pi * {"season": in_year, "weekday": since_monday / 7, "hour": in_day}[part]
+        found = np.column_stack([np.cos(turn), np.sin(turn)])
+    found[missing] = np.nan
+    return found
+
+
+def _length(years: Array) -> Array:
+    """Of each year in microseconds."""
+    ends = (years + 1).astype("datetime64[us]")
+    return np.asarray((ends - years.astype("datetime64[us]")).astype(np.float64))
+
+
+def parts_of(moments: Array) -> list[str]:
+    """The parts that tell the rows apart: no hour in dates without a time, no season within one month."""
+    known = moments[~np.isnat(moments)]
+    if not len(known):
+        return []
+    span = (known.max() - known.min()) / np.timedelta64(1, "D")
+    at_midnight = (known == known.astype("datetime64[D]")).all()
+    found = {"year": span > 0, "season": span >= 60, "weekday": span >= 3, "hour": not at_midnight}
+    return [name for name, there in found.items() if there]

@@ -1,0 +1,252 @@
+"""Tables as people hold them (data frames, arrays, dictionaries) as named columns of NumPy arrays."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import numbers
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from . import words
+
+Array = np.ndarray[Any, Any]
+
+_NUMBERS = (numbers.Real, decimal.Decimal, np.floating, np.integer)
+_BOOLEANS = (bool, np.bool_)
+_MAY_BE_GAPS = (float, np.floating, np.datetime64, decimal.Decimal, datetime.datetime)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Named columns of equal length.
+
+    Attributes
+    ----------
+    columns : dict
+        Name to an array of shape (rows,): float64 with NaN for gaps, datetime64[us] with NaT, or objects,
+        which are str with None for gaps.
+    marked : frozenset
+        Names of columns that their owner has made categories, whatever their values are.
+    named : bool
+        Whether the names came with the table; an array's columns are x0, x1, ...
+    """
+
+    columns: dict[str, Array]
+    marked: frozenset[str] = field(default_factory=frozenset)
+    named: bool = True
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values()))) if self.columns else 0
+
+    @property
+    def names(self) -> list[str]:
+        return list(self.columns)
+
+    def rows(self, chosen: Any) -> Frame:
+        """Some of the rows: `chosen` is what indexes an array."""
+        return Frame({name: column[chosen] for name, column in self.columns.items()}, self.marked, self.named)
+
+    def without(self, names: Iterable[str]) -> Frame:
+        left_out = set(names)
+        kept = {name: column for name, column in self.columns.items() if name not in left_out}
+        return Frame(kept, self.marked, self.named)
+
+
+def read(X: Any, argument: str = "X") -> Frame:
+    """A table of any kind as a Frame.
+
+    Parameters
+    ----------
+    X : DataFrame, Arrow table, array, sparse matrix, mapping or list of mappings
+        A pandas or polars frame, a pyarrow Table, an array-like of shape (rows, columns), a SciPy sparse
+        matrix, a mapping of names to columns (to single values: one row), or a list of mappings, one a row.
+    argument : str
+        Its name in errors.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If X is no table, has no column, has a name twice, or columns of different lengths.
+    """
+    if isinstance(X, Frame):
+        return X
+    if isinstance(X, Mapping):
+        return _from_mapping(X, argument)
+    if isinstance(X, (list, tuple)) and len(X) and all(isinstance(row, Mapping) for row in X):
+        return _from_rows(X, argument)
+    if hasattr(X, "iloc") and hasattr(X, "columns"):
+        names, series, marked = _pandas(X)
+    elif hasattr(X, "get_columns"):
+        names, series, marked = _polars(X)
+    elif hasattr(X, "column_names") and hasattr(X, "to_pydict"):
+        names, series, marked = _arrow(X)
+    else:
+        return _from_array(X, argument)
+    names = [str(name) for name in names]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{argument} has the column {twice!r} more than once, expected a name for each")
+    columns = {name: as_column(each) for name, each in zip(names, series, strict=True)}
+    return _checked(Frame(columns, frozenset(map(str, marked))), argument)
+
+
+def _pandas(X: Any) -> tuple[list[Any], list[Any], set[Any]]:
+    series = [X.iloc[:, i] for i in range(X.shape[1])]
+    marked = {each.name for each in series if str(each.dtype) == "category"}
+    return list(X.columns), [_pandas_column(each) for each in series], marked
+
+
+def _pandas_column(series: Any) -> Any:
+    kind = getattr(series.dtype, "kind", "O")
+    if str(series.dtype) == "category":
+        return series.astype(object).to_numpy()
+    if kind == "M":  # pandas' own type too, which knows a zone
+        series = series.dt.tz_convert(None) if getattr(series.dtype, "tz", None) is not None else series
+        return series.to_numpy(dtype="datetime64[us]")
+    if kind in "iuf" and not isinstance(series.dtype, np.dtype):  # with gaps of its own
+        return series.to_numpy(dtype=np.float64, na_value=np.nan)
+    return series.to_numpy()
+
+
+def _polars(X: Any) -> tuple[list[Any], list[Any], set[Any]]:
+    series = X.get_columns()
+    marked = {each.name for each in series if str(each.dtype).startswith(("Categorical", "Enum"))}
+    ready = [each.dtype.is_numeric() or str(each.dtype).startswith(("Date", "Datetime")) for each in series]
+    values = [
+        each.to_numpy() if whole else np.array(each.to_list(), object)
+        for each, whole in zip(series, ready, strict=True)
+    ]
+    return list(X.columns), values, marked
+
+
+def _arrow(X: Any) -> tuple[list[Any], list[Any], set[Any]]:
+    marked = {
+        name for name, each in zip(X.column_names, X.columns, strict=True) if "dictionary" in str(each.type)
+    }
+    numeric = ("int", "uint", "float", "double", "half")
+    values = [
+        _listed(each.to_pylist()) if not str(each.type).startswith(numeric) else _gaps_as_nan(each)
+        for each in X.columns
+    ]
+    return list(X.column_names), values, marked
+
+
+def _gaps_as_nan(column: Any) -> Array:
+    values = column.to_pylist() if column.null_count else column.to_numpy()
+    return np.array(values, np.float64)  # None becomes NaN
+
+
+def _from_mapping(X: Mapping[Any, Any], argument: str) -> Frame:
+    if X and all(np.ndim(value) == 0 for value in X.values()):
+        return _from_rows([X], argument)
+    return _checked(Frame({str(name): as_column(_listed(value)) for name, value in X.items()}), argument)
+
+
+def _from_rows(X: Sequence[Mapping[Any, Any]], argument: str) -> Frame:
+    names = list(X[0])
+    for i, row in enumerate(X):
+        if row.keys() != X[0].keys():
+            odd = sorted(map(str, row.keys() ^ X[0].keys()))
+            raise ValueError(
+                f"row {i} of {argument} differs from row 0 in {odd[0]!r}, expected the same names in all"
+            )
+    return _checked(
+        Frame({str(name): as_column(_listed([row[name] for row in X])) for name in names}), argument
+    )
+
+
+def _from_array(X: Any, argument: str) -> Frame:
+    X = X.toarray() if hasattr(X, "toarray") else X
+    array = X if isinstance(X, np.ndarray) else np.asarray(X, dtype=_dtype_of(X))
+    if array.ndim != 2:
+        hint = "; one row is X[None]" if array.ndim == 1 else ""
+        raise ValueError(f"{argument} has shape {array.shape}, expected (rows, columns){hint}")
+    return _checked(
+        Frame({f"x{i}": as_column(array[:, i]) for i in range(array.shape[1])}, named=False), argument
+    )
+
+
+def _dtype_of(X: Any) -> Any:
+    """Objects where a list mixes words and numbers, which NumPy would make words."""
+    found = np.asarray(X)
+    return object if found.dtype.kind in "US" else found.dtype
+
+
+def _listed(values: Any) -> Array:
+    if isinstance(values, np.ndarray) and values.ndim == 1:
+        return values
+    values = list(values)
+    if all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values):
+        return np.asarray(values, np.float64)
+    found = np.empty(len(values), object)
+    found[:] = values
+    return found
+
+
+def _checked(frame: Frame, argument: str) -> Frame:
+    if not frame.columns:
+        raise ValueError(f"{argument} has no columns, expected one or more")
+    lengths = {name: len(column) for name, column in frame.columns.items()}
+    first, rows = next(iter(lengths.items()))
+    for name, length in lengths.items():
+        if length != rows:
+            raise ValueError(
+                f"column {name!r} of {argument} has {length} rows, expected {rows} as in {first!r}"
+            )
+    return frame
+
+
+def as_column(values: Array) -> Array:
+    """One column in one of a Frame's three forms."""
+    kind = values.dtype.kind
+    if kind in "iuf":
+        return values.astype(np.float64)
+    if kind == "M":
+        return values.astype("datetime64[us]")
+    if kind == "b":
+        return np.where(values, "True", "False").astype(object)
+    if kind == "c":
+        raise TypeError("complex numbers are no column of a table, expected real numbers, words or dates")
+    return _objects(values.astype(object))
+
+
+def _objects(values: Array) -> Array:
+    """Numbers where all are, dates where all are, words otherwise."""
+    present = [value for value in values if not is_gap(value)]
+    if present and all(isinstance(value, _NUMBERS) and not isinstance(value, _BOOLEANS) for value in present):
+        return np.array([np.nan if is_gap(value) else float(value) for value in values])
+    if present and all(hasattr(value, "isoformat") and hasattr(value, "year") for value in present):
+        return np.array([None if is_gap(value) else _naive(value) for value in values], "datetime64[us]")
+    return np.array([None if is_gap(value) else word(value) for value in values], object)
+
+
+def _naive(value: Any) -> Any:
+    if getattr(value, "tzinfo", None) is None:
+        return value
+    return value.astimezone(datetime.timezone.utc).replace(tzinfo=None)
+
+
+def is_gap(value: Any) -> bool:
+    """None, NaN, NaT and pandas' NA."""
+    return (
+        value is None
+        or type(value).__name__ == "NAType"
+        or (isinstance(value, _MAY_BE_GAPS) and value != value)
+    )
+
+
+def word(value: Any) -> str:
+    """A value of a category as text, the same for 3, 3.0 and "3".
+
+    >>> word(3.0), word(" a "), word(True)
+    ('3', 'a', 'True')
+    """
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace").strip()
+    return words.of_number(float(value)) if isinstance(value, (float, np.floating)) else str(value)

@@ -1,0 +1,122 @@
+"""Which kind a column is: told from its cells, guessed aloud where they leave a choice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from . import columns, dates, words
+from .columns import Category, Column, Date, LeftOut, Number
+from .frames import Frame
+
+Array = np.ndarray[Any, Any]
+
+# Rows from which on a column of values that differ in every row can be told for names or numbers of rows.
+_ENOUGH = 20
+
+
+def recognise(frame: Frame, *, one_hot_up_to: int, keep: frozenset[str] = frozenset()) -> list[Column]:
+    """The kind of every column of a table.
+
+    Parameters
+    ----------
+    frame : Frame
+        The rows that are learned from.
+    one_hot_up_to : int
+        Categories of at most so many values, a gap counted as one, have a column for each.
+    keep : frozenset of str
+        Columns that are asked for by name: only those without a difference between rows are left out.
+
+    Raises
+    ------
+    CellError
+        If a number is infinite.
+    ValueError
+        If no column is left.
+    """
+    found = [
+        _kind_of(name, values, frame, one_hot_up_to, name in keep) for name, values in frame.columns.items()
+    ]
+    if all(isinstance(column, LeftOut) for column in found):
+        reasons = "; ".join(f"{column.name!r}: {column.note}" for column in found[:3])
+        raise ValueError(f"X has no column to learn from ({reasons})")
+    return found
+
+
+def _kind_of(name: str, values: Array, frame: Frame, one_hot_up_to: int, asked: bool) -> Column:
+    if name in frame.marked:
+        return _category(name, values, one_hot_up_to, asked=True)
+    if values.dtype.kind == "f":
+        return _number(name, values, asked or not frame.named)
+    if values.dtype.kind == "M":
+        return _date(name, values)
+    present = list(dict.fromkeys(text for text in values if text is not None and not words.is_gap(text)))
+    formats = words.number_formats(present)
+    if formats:
+        others = [each for each in formats[1:] if _differs(formats[0], each, present)]
+        note = f"read as numbers{formats[0].words()}"
+        if others:
+            example = next(text for text in present if formats[0].parse(text) != others[0].parse(text))
+            read, other = formats[0].parse(example), others[0].parse(example)
+            note += f": {example!r} as {read:g}, which could also be {other:g}"
+        return _number(name, values, asked, format=formats[0], note=note)
+    moments = dates.date_formats(present)
+    if moments:
+        note = f"read as dates of the form {moments[0]}"
+        if len(moments) > 1:
+            note += f", which could also be {moments[1]}"
+        return _date(name, values, format=moments[0], note=note)
+    return _category(name, values, one_hot_up_to, asked)
+
+
+def _differs(one: words.NumberFormat, other: words.NumberFormat, texts: list[str]) -> bool:
+    return any(one.parse(text) != other.parse(text) for text in texts)
+
+
+def _number(name: str, values: Array, asked: bool, **options: Any) -> Column:
+    if not any(value is not None and value == value for value in values):
+        return LeftOut(name, note="it has no values")
+    column = Number.learn(name, values, **options)
+    read = column.read(values)
+    known = read[~np.isnan(read)]
+    if np.ptp(known) <= 16 * np.finfo(np.float64).eps * np.abs(known).max():
+        return (
+            LeftOut(name, note=f"all its values are {known[0]:g}")
+            if not column.gaps
+            else _only_gaps(name, values)
+        )
+    if not asked and _numbers_rows(known):
+        return LeftOut(name, note="it numbers the rows")
+    return column
+
+
+def _only_gaps(name: str, values: Array) -> Column:
+    """One number and gaps: a category of one value."""
+    return Category.learn(name, values, 2)
+
+
+def _numbers_rows(known: Array) -> bool:
+    """Whether each value is a whole number, there once, and there is little room between them."""
+    if len(known) < _ENOUGH or (known != np.floor(known)).any():
+        return False
+    return bool(np.ptp(known) < 2 * len(known) and len(np.unique(known)) == len(known))
+
+
+def _date(name: str, values: Array, **options: Any) -> Column:
+    column = Date.learn(name, values, **options)
+    return column if column.parts else LeftOut(name, note="all its dates are the same")
+
+
+def _category(name: str, values: Array, one_hot_up_to: int, asked: bool) -> Column:
+    column = Category.learn(name, values, one_hot_up_to)
+    texts = columns.texts_of(values)
+    if len(column.values) < 2 and not (column.values and column.gaps):
+        return LeftOut(
+            name, note=f"all its values are {column.values[0]!r}" if column.values else "it has no values"
+        )
+    present = [text for text in texts if text is not None]
+    once = 2 * len(column.values) - len(present)  # at least so many values stand in one row alone
+    if not asked and len(present) >= _ENOUGH and once > len(column.values) / 2 and once > len(present) / 2:
+        return LeftOut(name, note="most of its values are there once, as of names or free text")
+    return column

@@ -1,0 +1,108 @@
+"""Words that are numbers: "1,234.5", "3506,16", "$3", "35 %"; and those that say that there is nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+# What tables write for a gap, in small letters.
+GAPS = frozenset({"", "?", "-", "na", "n/a", "#n/a", "nan", "<na>", "null", "none", "nat"})
+
+_CURRENCIES = "$\u00a3\u20ac\u00a5\u20a9\u20b9"
+_EXPONENT = r"(?:[eE][+-]?\d+)?"
+
+
+def is_gap(text: str) -> bool:
+    """Whether a cell's text says that there is nothing.
+
+    >>> is_gap(" NA "), is_gap("0")
+    (True, False)
+    """
+    return text.strip().lower() in GAPS
+
+
+@dataclass(frozen=True)
+class NumberFormat:
+    """How numbers are written: with which decimal point, and what stands between thousands.
+
+    Examples
+    --------
+    >>> NumberFormat(",", ".").parse("1.234,5 \u20ac")
+    1234.5
+    """
+
+    decimal: str = "."
+    thousands: str = ""
+
+    def parse(self, text: str) -> float | None:
+        """The number that a text is, None where it is none; of "35 %" 0.35."""
+        text = text.strip()
+        if text.lower().lstrip("+-") in ("inf", "infinity"):
+            return float(text)
+        sign = text[0] if text[:1] in ("-", "+") else ""  # before a currency, or after it
+        bare = text[len(sign) :].strip(_CURRENCIES + " \u00a0")
+        percent = bare.endswith("%")
+        bare = bare.removesuffix("%").rstrip()
+        if sign and bare[:1] in ("-", "+") or not _pattern(self.decimal, self.thousands).fullmatch(bare):
+            return None
+        plain = bare.replace(self.thousands, "") if self.thousands else bare
+        value = float(sign + plain.replace(self.decimal, "."))
+        return value / 100 if percent else value
+
+    def words(self) -> str:
+        point = "" if self.decimal == "." else " with decimal commas"
+        return f"{point}{' and' if point and self.thousands else ''}" + (
+            f" with {self.thousands!r} between thousands" if self.thousands else ""
+        )
+
+
+PLAIN = NumberFormat()
+FORMATS = (
+    PLAIN,
+    NumberFormat(".", ","),
+    NumberFormat(",", ""),
+    NumberFormat(",", "."),
+    NumberFormat(".", " "),
+    NumberFormat(",", " "),
+    NumberFormat(".", "'"),
+)
+
+
+def _pattern(decimal: str, thousands: str) -> re.Pattern[str]:
+    found = _PATTERNS.get((decimal, thousands))
+    if found is None:
+        point = re.escape(decimal)
+        if thousands:
+            whole = rf"\d{{1,3}}(?:{re.escape(thousands)}\d{{3}})+|\d+"
+            text = rf"[+-]?(?:{whole})(?:{point}\d*)?"
+        else:
+            text = rf"[+-]?(?:\d+{point}?\d*|{point}\d+){_EXPONENT}"
+        found = _PATTERNS[decimal, thousands] = re.compile(text)
+    return found
+
+
+_PATTERNS: dict[tuple[str, str], re.Pattern[str]] = {}
+
+
+def number_formats(texts: Iterable[str]) -> list[NumberFormat]:
+    """Those of `FORMATS` in which every text is a number, the likeliest first.
+
+    Examples
+    --------
+    >>> number_formats(["1,234.5", "2"])
+    [NumberFormat(decimal='.', thousands=',')]
+    >>> number_formats(["12", "a lot"])
+    []
+    """
+    texts = list(texts)
+    return [each for each in FORMATS if all(each.parse(text) is not None for text in texts)] if texts else []
+
+
+def of_number(value: float) -> str:
+    """A number as the word that it is in a category: 3.0 is "3".
+
+    >>> of_number(3.0), of_number(0.5)
+    ('3', '0.5')
+    """
+    return str(int(value)) if value == value and abs(value) < 2**63 and value == int(value) else repr(value)
