@@ -30,7 +30,8 @@ FLOORS = [
     {"export", "files"},
     {"training", "callbacks"},
     {"network"},
-    {"adapters", "keras", "onnx", "sklearn", "torch"} | {"plots", "bench", "cli", "__main__", "__init__"},
+    {"adapters", "keras", "onnx", "sklearn", "tabular", "torch"}
+    | {"plots", "bench", "cli", "__main__", "__init__"},
 ]
 FLOOR = {module: floor for floor, modules in enumerate(FLOORS) for module in modules}
 

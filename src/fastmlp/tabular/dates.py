@@ -16,7 +16,9 @@ _DAYS = (
     "%d %b %Y", "%d-%b-%Y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y", "%d/%m/%y", "%m/%d/%y",
 )  # fmt: skip
 _TIMES = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", "T%H:%M", "T%H:%M:%S", "T%H:%M:%S.%f")
-FORMATS = tuple(f"{day}{time}" for time in _TIMES for day in _DAYS)
+_TIMES_ALONE = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f")
+FORMATS = (*(f"{day}{time}" for time in _TIMES for day in _DAYS), *_TIMES_ALONE)
+DAY_OF_TIMES = datetime.date(1900, 1, 1)  # strptime's, of times without a day
 
 
 def parse(text: str, form: str) -> datetime.datetime | None:
@@ -106,5 +108,5 @@ def parts_of(moments: Array) -> list[str]:
         return []
     span = (known.max() - known.min()) / np.timedelta64(1, "D")
     at_midnight = (known == known.astype("datetime64[D]")).all()
-    found = {"year": span > 0, "season": span >= 60, "weekday": span >= 3, "hour": not at_midnight}
+    found = {"year": span >= 1, "season": span >= 60, "weekday": span >= 3, "hour": not at_midnight}
     return [name for name, there in found.items() if there]

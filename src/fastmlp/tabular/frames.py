@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from . import words
+from . import dates, words
 
 Array = np.ndarray[Any, Any]
 
@@ -27,8 +27,8 @@ class Frame:
     Attributes
     ----------
     columns : dict
-        Name to an array of shape (rows,): float64 with NaN for gaps, datetime64[us] with NaT, or objects,
-        which are str with None for gaps.
+        Name to an array of shape (rows,): float64 with NaN for gaps (lengths of time in seconds),
+        datetime64[us] with NaT, or objects, which are str with None for gaps.
     marked : frozenset
         Names of columns that their owner has made categories, whatever their values are.
     named : bool
@@ -104,6 +104,8 @@ def _pandas_column(series: Any) -> Any:
     kind = getattr(series.dtype, "kind", "O")
     if str(series.dtype) == "category":
         return series.astype(object).to_numpy()
+    if str(series.dtype).startswith("period"):
+        return series.dt.to_timestamp().to_numpy(dtype="datetime64[us]")
     if kind == "M":  # pandas' own type too, which knows a zone
         series = series.dt.tz_convert(None) if getattr(series.dtype, "tz", None) is not None else series
         return series.to_numpy(dtype="datetime64[us]")
@@ -207,6 +209,8 @@ def as_column(values: Array) -> Array:
         return values.astype(np.float64)
     if kind == "M":
         return values.astype("datetime64[us]")
+    if kind == "m":
+        return values / np.timedelta64(1, "s")  # NaN where there is none
     if kind == "b":
         return np.where(values, "True", "False").astype(object)
     if kind == "c":
@@ -219,12 +223,17 @@ def _objects(values: Array) -> Array:
     present = [value for value in values if not is_gap(value)]
     if present and all(isinstance(value, _NUMBERS) and not isinstance(value, _BOOLEANS) for value in present):
         return np.array([np.nan if is_gap(value) else float(value) for value in values])
-    if present and all(hasattr(value, "isoformat") and hasattr(value, "year") for value in present):
-        return np.array([None if is_gap(value) else _naive(value) for value in values], "datetime64[us]")
+    if present and all(isinstance(value, datetime.timedelta) for value in present):
+        return np.array([np.nan if is_gap(value) else value.total_seconds() for value in values])
+    if present and all(isinstance(value, (datetime.date, datetime.time)) for value in present):
+        return np.array([None if is_gap(value) else _moment(value) for value in values], "datetime64[us]")
     return np.array([None if is_gap(value) else word(value) for value in values], object)
 
 
-def _naive(value: Any) -> Any:
+def _moment(value: Any) -> Any:
+    """A date, or a time of one and the same day, without a zone."""
+    if isinstance(value, datetime.time):
+        return datetime.datetime.combine(dates.DAY_OF_TIMES, value.replace(tzinfo=None))
     if getattr(value, "tzinfo", None) is None:
         return value
     return value.astimezone(datetime.timezone.utc).replace(tzinfo=None)

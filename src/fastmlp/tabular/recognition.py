@@ -15,6 +15,9 @@ Array = np.ndarray[Any, Any]
 # Rows from which on a column of values that differ in every row can be told for names or numbers of rows.
 _ENOUGH = 20
 
+# Numbers that differ by less, relatively, are one number and the noise of computing it.
+ROUNDING = 1e-13
+
 
 def recognise(frame: Frame, *, one_hot_up_to: int, keep: frozenset[str] = frozenset()) -> list[Column]:
     """The kind of every column of a table.
@@ -80,7 +83,7 @@ def _number(name: str, values: Array, asked: bool, **options: Any) -> Column:
     column = Number.learn(name, values, **options)
     read = column.read(values)
     known = read[~np.isnan(read)]
-    if np.ptp(known) <= 16 * np.finfo(np.float64).eps * np.abs(known).max():
+    if np.ptp(known) <= ROUNDING * np.abs(known).max():
         return (
             LeftOut(name, note=f"all its values are {known[0]:g}")
             if not column.gaps

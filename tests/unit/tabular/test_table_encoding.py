@@ -1,0 +1,151 @@
+"""The matrix that a network is given, and tables that are not those of training."""
+
+import json
+
+import numpy as np
+import pytest
+
+from fastmlp.tabular.encoding import Scaling, TableEncoder
+from tables import learned
+
+TABLE = {
+    "n": [1.0, 2.0, None, 4.0, 100.0],
+    "c": ["u", "v", "w", None, "u"],
+    "two": ["yes", "no", "yes", None, "no"],
+    "d": ["2020-01-01", "2020-06-01", "2021-01-01", None, "2020-03-01"],
+    "id": ["only", "only", "only", "only", "only"],
+}
+
+
+def test_columns_of_the_matrix():
+    encoder = learned(TABLE)
+    assert encoder.names == [
+        "n", "d (year)", "d (season, cos)", "d (season, sin)", "d (weekday, cos)", "d (weekday, sin)",
+        "n (gap)", "c = u", "c = v", "c = w", "two = no", "d (gap)",
+    ]  # fmt: skip
+    assert encoder.number_count == 6
+    matrix = encoder.transform(TABLE)
+    assert matrix.dtype == np.float32 and matrix.shape == (5, 12) and np.isfinite(matrix).all()
+    assert matrix[:, 6].tolist() == [0, 0, 1, 0, 0]
+    assert matrix[:, 7:10].tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 0], [1, 0, 0]]
+    assert matrix[:, 10].tolist() == [-1, 1, -1, 0, 1]
+    assert matrix[:, 11].tolist() == [0, 0, 0, 1, 0]
+
+
+def test_scaling_against_its_formula():
+    x = np.array([1.0, 2.0, 3.0, 4.0, 100.0])
+    z = (x - 3) / 2
+    assert Scaling.learn(x[:, None])(x[:, None])[:, 0] == pytest.approx(z / np.sqrt(1 + z**2 / 9), rel=1e-15)
+    spike = np.array([5.0] * 9 + [9.0])  # the middle half is one number: half the range
+    z = (spike - 5) / 2
+    assert Scaling.learn(spike[:, None])(spike[:, None])[:, 0] == pytest.approx(z / np.sqrt(1 + z**2 / 9))
+    assert Scaling.learn(np.full((3, 1), 2.0))(np.array([[7.0]])).tolist() == [[0.0]]
+
+
+def test_a_gap_is_the_median():
+    encoder = learned(TABLE)
+    assert encoder.columns[0].median == 3.0
+    assert encoder.transform(TABLE)[2, 0] == 0
+
+
+def test_gaps_where_training_had_none():
+    encoder = learned({"n": [1.0, 2.0, 4.0], "c": ["a", "b", "c"]})
+    assert encoder.transform({"n": [None], "c": [None]}).tolist() == [[0, 0, 0, 0]]
+
+
+def test_large_categories_are_codes_of_an_embedding():
+    values = [f"v{i}" for i in range(10)]
+    encoder = learned({"big": values * 3, "n": list(range(7)) * 4 + [9, 9]})
+    assert [column.name for column in encoder.embedded] == ["big"]
+    assert encoder.embedded[0].size == 11
+    rows = {"big": ["v9", "v0", "never seen", None], "n": [0] * 4}
+    assert encoder.transform(rows)[:, -1].tolist() == [10, 1, 0, 0]
+    assert encoder.names[-1] == "big"
+
+
+def test_unknown_values_are_zeros():
+    encoder = learned(TABLE)
+    row = {name: [values[0]] for name, values in TABLE.items()}
+    assert encoder.transform({**row, "c": ["z"], "two": ["?"]})[0, 7:11].tolist() == [0, 0, 0, 0]
+
+
+def test_moved_columns_are_put_in_order():
+    encoder = learned(TABLE)
+    moved = {name: TABLE[name] for name in reversed(TABLE)}
+    assert np.array_equal(encoder.transform(moved), encoder.transform(TABLE))
+    more = {"extra": [0] * 5, **TABLE}
+    assert np.array_equal(encoder.transform(more), encoder.transform(TABLE))
+
+
+def test_missing_columns_are_named():
+    table = {name: values for name, values in TABLE.items() if name not in ("n", "two")}
+    with pytest.raises(ValueError, match="X lacks the columns 'n', 'two', expected the columns of training"):
+        learned(TABLE).transform(table)
+    with pytest.raises(ValueError, match="it has the column 'N', which training did not have"):
+        learned(TABLE).transform({**table, "N": [1] * 5, "two": TABLE["two"]})
+
+
+def test_columns_left_out_may_be_missing():
+    encoder = learned(TABLE)
+    rest = {name: values for name, values in TABLE.items() if name != "id"}
+    assert np.array_equal(encoder.transform(rest), encoder.transform(TABLE))
+
+
+def test_arrays_go_by_place():
+    encoder = learned({"a": [1.0, 2.0, 4.0], "b": [3.0, 5.0, 9.0]})
+    named = encoder.transform({"b": [3.0], "a": [2.0]})
+    assert np.array_equal(encoder.transform(np.array([[2.0, 3.0]])), named)
+    with pytest.raises(ValueError, match="X has 1 columns, expected 2 as in training"):
+        encoder.transform(np.ones((1, 1)))
+
+
+def test_dtypes_may_differ_between_training_and_prediction():
+    """A category of numbers stays one, whatever holds its values later."""
+    pd = pytest.importorskip("pandas")
+    encoder = learned(pd.DataFrame({"c": pd.Categorical([1, 2, 3, 1])}))
+    expected = [[1, 0, 0], [0, 0, 1]]
+    for column in (
+        pd.Categorical([1, 3]),
+        pd.Categorical(["1", "3"]),
+        np.array([1, 3], np.int8),
+        [1.0, 3.0],
+        ["1", "3"],
+        pd.Categorical([1, 3], categories=[3, 2, 1]),
+    ):
+        assert encoder.transform(pd.DataFrame({"c": column})).tolist() == expected
+
+
+def test_numbers_may_come_as_words():
+    encoder = learned({"n": [1.0, 2.0, 4.0], "w": ["1", "2", "4"]})
+    assert encoder.transform({"n": ["2"], "w": [2]}).tolist() == [[0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("name", "cell", "words"),
+    [
+        ("n", "many", "row 0, column 'n': 'many' is no number"),
+        ("n", np.datetime64("2020-01-01"), "column 'n': .* is a date, expected a number"),
+        ("d", "soon", "row 0, column 'd': 'soon' is no date"),
+        ("d", 3.5, "column 'd': 3.5 is a number, expected a date"),
+    ],
+)
+def test_cells_of_another_kind_are_refused_with_their_place(name, cell, words):
+    row = {column: [values[0]] for column, values in TABLE.items()}
+    with pytest.raises(ValueError, match=words):
+        learned(TABLE).transform({**row, name: np.array([cell])})
+
+
+def test_a_description_in_json_is_the_encoder():
+    big = {**TABLE, "k": [f"v{i}" for i in range(5)]}
+    encoder = learned(big, one_hot_up_to=4, features=[*big])
+    again = TableEncoder.from_config(json.loads(json.dumps(encoder.to_config(), allow_nan=False)))
+    assert again.report() == encoder.report() and again.names == encoder.names
+    assert np.array_equal(again.transform(big), encoder.transform(big))
+
+
+def test_one_row_has_the_bits_that_it_has_among_others():
+    encoder = learned(TABLE)
+    whole = encoder.transform(TABLE)
+    for i in range(5):
+        row = {name: values[i] for name, values in TABLE.items()}
+        assert np.array_equal(encoder.transform(row)[0], whole[i])

@@ -1,0 +1,113 @@
+"""Words that are numbers, dates or nothing."""
+
+import numpy as np
+import pytest
+
+from fastmlp.tabular import dates, words
+from fastmlp.tabular.words import NumberFormat
+from tables import became, kinds, learned
+
+
+@pytest.mark.parametrize(
+    ("texts", "values"),
+    [
+        (["1", "-2.5", "+3e2", ".5", "7."], [1, -2.5, 300, 0.5, 7]),
+        (["1,234.5", "2", "1,000,000"], [1234.5, 2, 1e6]),
+        (["3506,16", "7,5"], [3506.16, 7.5]),
+        (["1.234,5", "1.234.567,25"], [1234.5, 1234567.25]),
+        (["1 234,5", "12,0"], [1234.5, 12]),
+        (["12'345.6", "1'000"], [12345.6, 1000]),
+        (["$3", "-$4.50", "€5"], [3, -4.5, 5]),
+        (["35 %", "7.5%"], [0.35, 0.075]),
+        ([" 1 ", "2\t"], [1, 2]),
+    ],
+)
+def test_numbers_as_people_write_them(texts, values):
+    form = words.number_formats(texts)[0]
+    assert [form.parse(text) for text in texts] == pytest.approx(values, rel=1e-15)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a", "1,2,3", "12,34,567.0", "1.2.3", "--1", "$-+1", "0x10", "1e", "١٢a", "1 2"]
+)
+def test_what_is_no_number(text):
+    assert words.number_formats([text]) == []
+
+
+def test_a_column_has_one_format():
+    assert words.number_formats(["1,234.5", "2,5"]) == []
+    assert words.number_formats(["1.234", "0,5"])[0] == NumberFormat(",", ".")
+
+
+@pytest.mark.parametrize("gap", ["", " ", "?", "NA", "n/a", "#N/A", "NaN", "null", "None", "-", "<NA>"])
+def test_cells_that_say_nothing(gap):
+    """2000 numbers with one `?` are numbers."""
+    encoder = learned({"x": [str(i / 7) for i in range(2000)] + [gap]})
+    assert encoder.names == ["x", "x (gap)"]
+    row = encoder.transform({"x": [gap]})
+    assert row[0, 1] == 1 and row[0, 0] == encoder.transform({"x": [str(encoder.columns[0].median)]})[0, 0]
+
+
+def test_what_could_be_two_numbers_is_said():
+    assert became({"x": ["1.234", "5.678"]}, "x") == (
+        "number", "read as numbers: '1.234' as 1.234, which could also be 1234",
+    )  # fmt: skip
+    assert "with decimal commas" in became({"x": ["3506,16", "7,5"]}, "x")[1]
+
+
+def test_the_format_of_training_holds():
+    encoder = learned({"x": ["1,5", "2,5", "10,25"]})
+    assert encoder.transform({"x": ["2,5"]})[0, 0] == 0
+    with pytest.raises(ValueError, match="row 1, column 'x': '2.5' is no number"):
+        encoder.transform({"x": ["2,5", "2.5"]})
+
+
+@pytest.mark.parametrize(
+    ("texts", "form"),
+    [
+        (["2020-01-31"], "%Y-%m-%d"),
+        (["31/01/2020", "01/02/2020"], "%d/%m/%Y"),
+        (["01/31/2020", "02/01/2020"], "%m/%d/%Y"),
+        (["31.01.2020"], "%d.%m.%Y"),
+        (["2020-01-31T10:20:30Z"], "%Y-%m-%dT%H:%M:%S"),
+        (["2020-01-31 10:20:30.5"], "%Y-%m-%d %H:%M:%S.%f"),
+        (["5 May 2020"], "%d %b %Y"),
+        (["13:45", "07:00"], "%H:%M"),
+    ],
+)
+def test_dates_as_people_write_them(texts, form):
+    assert dates.date_formats(texts)[0] == form
+
+
+def test_days_that_could_be_months_are_said():
+    kind, note = became({"d": ["01/12/2017", "02/12/2017", "11/12/2017"]}, "d")
+    assert kind == "date" and note == "read as dates of the form %d/%m/%Y, which could also be %m/%d/%Y"
+
+
+def test_what_a_date_tells():
+    moments = np.array(["2021-01-01T00:00", "2020-07-01T12:00", "NaT"], "datetime64[us]")
+    assert dates.numbers(moments, "year")[:2, 0] == pytest.approx([2021, 2020 + 182.5 / 366])
+    assert dates.numbers(moments, "hour")[:2] == pytest.approx(np.array([[1, 0], [-1, 0]]), abs=1e-12)
+    friday = 2 * np.pi * 4 / 7
+    assert dates.numbers(moments, "weekday")[0] == pytest.approx([np.cos(friday), np.sin(friday)])
+    assert dates.numbers(moments, "season")[0] == pytest.approx([1, 0], abs=1e-12)
+    assert np.isnan(dates.numbers(moments, "season")[2]).all()
+
+
+def test_only_parts_that_differ_are_told():
+    days = np.arange("2020-01-01", "2020-01-03", dtype="datetime64[D]").astype("datetime64[us]")
+    assert dates.parts_of(days) == ["year"]
+    hours = np.array(["2020-01-01T01:00", "2020-01-01T02:00"], "datetime64[us]")
+    assert dates.parts_of(hours) == ["hour"]
+    assert learned({"t": ["13:45", "07:00"]}).names == ["t (hour, cos)", "t (hour, sin)"]
+
+
+def test_words_that_are_numbers_are_compared_by_value():
+    encoder = learned({"c": ["3", "a", "b"] * 5})
+    assert encoder.names == ["c = 3", "c = a", "c = b"]
+    assert encoder.transform({"c": [3.0, 3]}).tolist() == [[1, 0, 0]] * 2
+
+
+def test_texts_numbers_and_dates_side_by_side():
+    table = {"n": ["1", "2"] * 10, "d": ["2020-01-01", "2020-05-01"] * 10, "c": ["a", "b"] * 10}
+    assert kinds(table) == {"n": "number", "d": "date", "c": "category"}
