@@ -61,7 +61,9 @@ warn_of_environment()
 watch()
 
 # Imported when they are first used, so that a script that only predicts does not wait for them.
-_LATER = frozenset({"datasets", "functional", "keras", "onnx", "plots", "reference", "sklearn", "torch"})
+_LATER = frozenset(
+    {"datasets", "functional", "keras", "onnx", "plots", "reference", "sklearn", "tabular", "torch"}
+)
 
 
 def __getattr__(name: str) -> Any:

@@ -74,6 +74,7 @@ def read(X: Any, argument: str = "X") -> Frame:
     """
     if isinstance(X, Frame):
         return X
+    X = X.toarray() if hasattr(X, "toarray") else X  # SciPy's, of which one is a mapping too
     if isinstance(X, Mapping):
         return _from_mapping(X, argument)
     if isinstance(X, (list, tuple)) and len(X) and all(isinstance(row, Mapping) for row in X):
@@ -162,7 +163,6 @@ def _from_rows(X: Sequence[Mapping[Any, Any]], argument: str) -> Frame:
 
 
 def _from_array(X: Any, argument: str) -> Frame:
-    X = X.toarray() if hasattr(X, "toarray") else X
     array = X if isinstance(X, np.ndarray) else np.asarray(X, dtype=_dtype_of(X))
     if array.ndim != 2:
         hint = "; one row is X[None]" if array.ndim == 1 else ""

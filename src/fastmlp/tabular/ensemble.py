@@ -1,0 +1,68 @@
+"""What a tabular estimator has learned: the table's encoder, and networks that are averaged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..network import Network
+from . import calibration
+from .encoding import TableEncoder
+from .targets import Numbers, Targets
+from .views import View
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Member:
+    """A network and what it sees.
+
+    Attributes
+    ----------
+    view : str
+        Its name in `Ensemble.views`.
+    errors : list of float
+        Of the held-out rows, one for each epoch; none without such rows.
+    epoch : int
+        Whose weights the network has.
+    """
+
+    net: Network
+    view: str
+    errors: list[float]
+    epoch: int
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Networks on one table, and how their outputs become predictions."""
+
+    encoder: TableEncoder
+    targets: Targets
+    views: dict[str, View]
+    members: list[Member]
+    temperature: float = 1.0
+
+    def predict(self, X: Any, threads: int | None = None) -> Array:
+        """Probabilities (rows, classes) or numbers (rows, targets), float64, of rows as people have them."""
+        return self.predict_encoded(self.encoder.transform(X), threads)
+
+    def predict_encoded(self, matrix: Array, threads: int | None = None) -> Array:
+        """The same of rows that `encoder.transform` made."""
+        seen = {name: view(matrix) for name, view in self.views.items()}
+        return self.averaged(lambda member: member.net.predict(seen[member.view], threads=threads))
+
+    def averaged(self, outputs_of: Callable[[Member], Array]) -> Array:
+        """The mean of the members' predictions, made of what `outputs_of` says is each network's output."""
+        found = [self.finished(self.targets.from_network(outputs_of(member))) for member in self.members]
+        return np.asarray(sum(found[1:], found[0]) / len(found))
+
+    def finished(self, predictions: Array) -> Array:
+        """Predictions of one network, calibrated."""
+        if isinstance(self.targets, Numbers) or self.temperature == 1.0:
+            return predictions
+        return calibration.tempered(predictions, self.temperature)

@@ -1,0 +1,383 @@
+"""`TabularClassifier` and `TabularRegressor`: scikit-learn's estimators for tables as people have them."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from .. import validation
+from ..adapters._optional import require
+from . import checks, learning, metrics, recipes
+from .encoding import TableEncoder
+from .ensemble import Ensemble
+from .fitting import Rows
+from .frames import Frame
+from .recipes import Recipe
+from .targets import Classes, Numbers, Targets
+
+Array = np.ndarray[Any, Any]
+
+GROUP = "tabular"
+_base = require("sklearn.base", GROUP)
+_weights = require("sklearn.utils.class_weight", GROUP)
+_multiclass = require("sklearn.utils.multiclass", GROUP)
+_sk = require("sklearn.utils", GROUP)
+_sk_validation = require("sklearn.utils.validation", GROUP)
+
+_Base: Any = _base.BaseEstimator
+_ClassifierMixin: Any = _base.ClassifierMixin
+_RegressorMixin: Any = _base.RegressorMixin
+
+
+class _Tabular(_Base):  # type: ignore[misc]
+    """What both estimators have in common."""
+
+    _task: str
+    ensemble_: Ensemble
+
+    def __init__(
+        self,
+        recipe: str | Recipe = "default",
+        *,
+        nets: int | None = None,
+        metric: Any = None,
+        features: Iterable[str] | None = None,
+        drop: Iterable[str] = (),
+        time_limit: float | None = None,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        verbose: bool = False,
+    ) -> None:
+        self.recipe = recipe
+        self.nets = nets
+        self.metric = metric
+        self.features = features
+        self.drop = drop
+        self.time_limit = time_limit
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
+        tags.input_tags.sparse = True
+        return tags
+
+    # ---- learning ----
+
+    def _plan(self) -> learning.Plan:
+        recipe = recipes.resolve(self.recipe, self._task)
+        nets = len(recipe.views) if self.nets is None else validation.integer(self.nets, "nets", 1)
+        limit = self.time_limit
+        return learning.Plan(
+            recipe=recipe,
+            nets=nets,
+            metric=metrics.resolve(self.metric, self._task),
+            threads=checks.as_jobs(self.n_jobs),
+            seed=int(_sk.check_random_state(self.random_state).randint(2**31 - 1)),
+            time_limit=None if limit is None else validation.real(limit, "time_limit", above=0.0),
+            say=print if validation.boolean(self.verbose, "verbose") else None,
+        )
+
+    def _learn(
+        self,
+        frame: Frame,
+        truth: Array,
+        targets: Targets,
+        weights: Array | None,
+        held_out: tuple[Frame, Array, Array | None] | None,
+        groups: Any,
+    ) -> None:
+        """Fits to rows that have been checked."""
+        start, plan = time.perf_counter(), self._plan()
+        if groups is not None:
+            groups = checks.as_groups(groups, len(frame))
+        if weights is not None and not weights.all():  # as if the others were not there
+            chosen = np.flatnonzero(weights)
+            frame, truth, weights = frame.rows(chosen), truth[chosen], weights[chosen]
+            groups = None if groups is None else groups[chosen]
+        encoder = TableEncoder.learn(
+            frame, features=self.features, drop=self.drop, one_hot_up_to=plan.recipe.one_hot_up_to
+        )
+        others = None
+        if held_out is not None:
+            X, y, w = held_out
+            others = Rows(encoder.transform(X, "validation_data X"), y, w)
+        rows = Rows(encoder.transform(frame), truth, weights)
+        learned = learning.learn(encoder, targets, rows, plan, held_out=others, groups=groups)
+        self.ensemble_ = learned.ensemble
+        self.out_of_fold_ = learned.out_of_fold
+        self.fit_seconds_ = time.perf_counter() - start
+        self.n_features_in_ = len(frame.names)
+        if frame.named:
+            self.feature_names_in_ = np.array(frame.names, object)
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+
+    @property
+    def columns_(self) -> Any:
+        """What became of each column of the table: a pandas DataFrame with its name, kind and notes."""
+        _sk_validation.check_is_fitted(self, "ensemble_")
+        return require("pandas", GROUP).DataFrame(self.ensemble_.encoder.report())
+
+    def _predicted(self, X: Any) -> Array:
+        _sk_validation.check_is_fitted(self, "ensemble_")
+        frame = checks.as_frame(X)
+        if not (frame.named and self.ensemble_.encoder.named):
+            checks.check_width(frame, self.n_features_in_, type(self).__name__)
+        return self.ensemble_.predict(frame)
+
+
+class TabularClassifier(_ClassifierMixin, _Tabular):  # type: ignore[misc]
+    """Classes from the rows of a table: words, categories, dates, gaps and all.
+
+    Parameters
+    ----------
+    recipe : str or Recipe
+        "default", "realmlp", "realmlp-s" or "fast", or a `Recipe` of your own.
+    nets : int, optional
+        Networks that are averaged, one for each view of the recipe unless given.
+    metric : str or callable, optional
+        What held-out rows are measured by, to choose the epoch: "error" (the default), "log_loss", "auc",
+        "f1" or "balanced_accuracy", or a function (class numbers, probabilities, weights or None) -> error.
+    class_weight : dict, "balanced" or None
+        Label to factor.
+    calibrate : bool
+        Whether one temperature, found on held-out rows, makes the probabilities say how often they are right.
+    features : iterable of str, optional
+        Columns to use, even where they look like ids; all others are left out.
+    drop : iterable of str
+        Columns to leave out.
+    time_limit : float, optional
+        Seconds.  Fewer epochs are made where the recipe's would take longer.
+    n_jobs : int, optional
+        Networks that are trained at once; None or -1 is one for each processor.
+    random_state : int, RandomState or None
+        Splits, first weights, shuffling and dropout follow from it.
+    verbose : bool
+        Whether a line is printed for each network.
+
+    Attributes
+    ----------
+    classes_ : ndarray, shape (classes,)
+    columns_ : DataFrame
+        What became of each column.
+    feature_names_in_ : ndarray of str
+        Where the columns of `fit` had names.
+    out_of_fold_ : ndarray, shape (rows, classes)
+        Probabilities of the rows of `fit` by networks that held them out, NaN where none did.
+    ensemble_ : Ensemble
+        The encoder and the networks.
+
+    Examples
+    --------
+    >>> from fastmlp.tabular import TabularClassifier
+    >>> table = {"colour": ["red", "blue"] * 30, "size": [1.5, None, 3.0] * 20}
+    >>> y = ["stop", "go"] * 30
+    >>> model = TabularClassifier("fast", random_state=0).fit(table, y)
+    >>> model.predict({"size": [2.0], "colour": ["blue"]})
+    array(['go'], dtype='<U4')
+    """
+
+    _task = "classes"
+
+    def __init__(
+        self,
+        recipe: str | Recipe = "default",
+        *,
+        nets: int | None = None,
+        metric: Any = None,
+        class_weight: Any = None,
+        calibrate: bool = True,
+        features: Iterable[str] | None = None,
+        drop: Iterable[str] = (),
+        time_limit: float | None = None,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        verbose: bool = False,
+    ) -> None:
+        super().__init__(
+            recipe,
+            nets=nets,
+            metric=metric,
+            features=features,
+            drop=drop,
+            time_limit=time_limit,
+            n_jobs=n_jobs,
+            random_state=random_state,
+            verbose=verbose,
+        )
+        self.class_weight = class_weight
+        self.calibrate = calibrate
+
+    def _plan(self) -> learning.Plan:
+        calibrate = validation.boolean(self.calibrate, "calibrate")
+        return dataclasses.replace(super()._plan(), calibrate=calibrate)
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        validation_data: tuple[Any, ...] | None = None,
+        groups: Any = None,
+    ) -> TabularClassifier:
+        """Learn from a table.
+
+        Parameters
+        ----------
+        X : table
+            A pandas or polars frame, Arrow table, array, sparse matrix, mapping of names to columns, or list
+            of mappings; columns of numbers, words, booleans, dates, gaps among them.
+        y : array-like of shape (rows,)
+            Labels, without gaps.
+        sample_weight : array-like of shape (rows,), optional
+            0 or more; rows of weight 0 are left out.
+        validation_data : (X, y) or (X, y, sample_weight), optional
+            Rows that choose the epoch, in place of a part of the others.
+        groups : array-like of shape (rows,), optional
+            Rows of one group are held out together.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument does not fit; the error names the row and the column.
+        """
+        frame = checks.as_frame(X)
+        labels = checks.as_labels(y, len(frame), "y")
+        _multiclass.check_classification_targets(labels)
+        classes, truth = np.unique(labels, return_inverse=True)
+        if len(classes) < 2:
+            raise ValueError(f"y has one class, {classes[0]!r}, expected two or more classes")
+        checks.check_rows(frame)
+        weights = checks.as_weights(sample_weight, len(frame))
+        if self.class_weight is not None:
+            factors = _weights.compute_sample_weight(self.class_weight, labels)
+            weights = factors if weights is None else weights * factors
+        held_out = None
+        if validation_data is not None:
+            other, y_other, w_other = checks.as_validation(validation_data)
+            labels = checks.as_labels(y_other, len(other), "validation_data y")
+            held_out = other, checks.class_numbers(labels, classes), w_other
+        self._learn(frame, truth, Classes(classes), weights, held_out, groups)
+        self.classes_ = classes
+        return self
+
+    def predict_proba(self, X: Any) -> Array:
+        """Probabilities of the classes, in the order of `classes_`.
+
+        Parameters
+        ----------
+        X : table
+            As in `fit`; columns are found by name where they have names.
+
+        Returns
+        -------
+        ndarray of float64, shape (rows, classes)
+        """
+        return self._predicted(X)
+
+    def predict(self, X: Any) -> Array:
+        """The likeliest class of each row.
+
+        Parameters
+        ----------
+        X : table
+            As in `fit`.
+
+        Returns
+        -------
+        ndarray, shape (rows,)
+        """
+        likeliest = self.predict_proba(X).argmax(axis=1)
+        return np.asarray(self.classes_[likeliest])
+
+
+class TabularRegressor(_RegressorMixin, _Tabular):  # type: ignore[misc]
+    """Numbers from the rows of a table: words, categories, dates, gaps and all.
+
+    Predictions stay within the range of the targets that were learned from.
+
+    Parameters
+    ----------
+    metric : str or callable, optional
+        What held-out rows are measured by, to choose the epoch: "rmse" (the default), "mae" or "r2", or a
+        function (truth, predictions, weights or None) -> error of arrays of shape (rows, targets).
+    recipe, nets, features, drop, time_limit, n_jobs, random_state, verbose
+        As in `TabularClassifier`.
+
+    Attributes
+    ----------
+    columns_, feature_names_in_, out_of_fold_, ensemble_
+        As in `TabularClassifier`.
+
+    Examples
+    --------
+    >>> from fastmlp.tabular import TabularRegressor
+    >>> table = {"day": ["2024-01-0%d" % (1 + i % 9) for i in range(90)], "x": [i / 9 for i in range(90)]}
+    >>> model = TabularRegressor("fast", random_state=0).fit(table, table["x"])
+    >>> model.score(table, table["x"]) > 0.9
+    True
+    """
+
+    _task = "numbers"
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        validation_data: tuple[Any, ...] | None = None,
+        groups: Any = None,
+    ) -> TabularRegressor:
+        """Learn from a table.
+
+        Parameters
+        ----------
+        X, sample_weight, validation_data, groups
+            As in `TabularClassifier.fit`.
+        y : array-like of shape (rows,) or (rows, targets)
+            Finite numbers, without gaps.
+        """
+        frame = checks.as_frame(X)
+        truth, single = checks.as_numbers(y, len(frame), "y")
+        checks.check_rows(frame)
+        weights = checks.as_weights(sample_weight, len(frame))
+        held_out = None
+        if validation_data is not None:
+            other, y_other, w_other = checks.as_validation(validation_data)
+            numbers, _ = checks.as_numbers(y_other, len(other), "validation_data y")
+            held_out = other, numbers, w_other
+        used = truth if weights is None else truth[weights > 0]
+        self._learn(frame, truth, Numbers.learn(used), weights, held_out, groups)
+        self._single = single
+        return self
+
+    def predict(self, X: Any) -> Array:
+        """The expected number of each row.
+
+        Parameters
+        ----------
+        X : table
+            As in `fit`.
+
+        Returns
+        -------
+        ndarray of float64, shape (rows,), or (rows, targets) as y was
+        """
+        predictions = self._predicted(X)
+        return predictions[:, 0] if self._single else predictions

@@ -1,0 +1,150 @@
+"""From a recipe to a network: its layers, its optimizer, and how it begins on given rows."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .. import functional
+from ..layers import Activation, Dense, Dropout, Layer, Scale
+from ..layers.lowering import nodes_of
+from ..network import Network
+from ..optimizers import Adam
+from ..schedules import Constant, CosineDecay, CosLog4, FlatCosine, Schedule
+from .recipes import Recipe
+
+Array = np.ndarray[Any, Any]
+
+MOST_START_ROWS = 4096  # that a start is computed on
+_MEAN_OF = 5  # rows
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The columns of a network's input, in this order: scaled numbers, others as they are."""
+
+    numbers: int
+    others: int
+
+    @property
+    def width(self) -> int:
+        return self.numbers + self.others
+
+
+@dataclass(frozen=True)
+class Product(Schedule):
+    """What some schedules give, multiplied."""
+
+    factors: tuple[Schedule, ...]
+
+    def _at(self, steps: Array) -> Array:
+        return np.asarray(np.prod([factor._at(steps) for factor in self.factors], axis=0))
+
+
+# ---- layers ----
+
+
+def embedded(inputs: Inputs, recipe: Recipe) -> list[Layer]:
+    """What stands in front of the dense layers."""
+    scale = recipe.scale
+    return [Scale(learning_rate=scale, weight_decay=scale)] if scale else []
+
+
+def layers_of(inputs: Inputs, outputs: int, recipe: Recipe) -> list[int | Layer]:
+    """The layers of a network, its input's width first."""
+    layers: list[int | Layer] = [inputs.width, *embedded(inputs, recipe)]
+    width = inputs.width
+    for units in recipe.widths:
+        layers += [_dense(width, units, recipe), Activation(recipe.activation), Dropout(recipe.dropout)]
+        width = units
+    return [*layers, _dense(width, outputs, recipe)]
+
+
+def _dense(n_in: int, units: int, recipe: Recipe) -> Dense:
+    """A dense layer with the rates that y = x W / sqrt(n_in) + b would give it, and plain weights.
+
+    Adam's steps do not depend on the size of gradients: W / sqrt(n_in) moves by the rate over sqrt(n_in), and
+    decays by the rate alone.
+    """
+    root = math.sqrt(n_in)
+    return Dense(
+        units,
+        initializer="lecun_normal",
+        learning_rate={"W": 1 / root, "b": recipe.bias},
+        weight_decay={"W": root, "b": 0.0},
+    )
+
+
+def build(inputs: Inputs, outputs: int, recipe: Recipe, *, softmax: bool, seed: int) -> Network:
+    """A network as it is before it has seen rows."""
+    output = "softmax" if softmax else "identity"
+    return Network(layers_of(inputs, outputs, recipe), output=output, seed=seed)
+
+
+# ---- steps ----
+
+
+def compile_for(net: Network, recipe: Recipe, steps: int, loss: str) -> None:
+    """The optimizer and the schedules of so many steps."""
+    decay = 0.0 if not recipe.weight_decay else _decay(recipe, steps)
+    rate = _wave(recipe.learning_rate, recipe.schedule, steps)
+    adam = Adam(rate, beta_1=0.9, beta_2=0.95, weight_decay=decay)
+    net.compile(adam, loss, [], dropout_schedule=FlatCosine(1.0, steps=steps))
+
+
+def _wave(peak: float, name: str, steps: int) -> Schedule:
+    if name == "cosine":
+        return CosineDecay(peak, steps=steps)
+    return CosLog4(peak, steps=steps) if name == "coslog4" else Constant(peak)
+
+
+def _decay(recipe: Recipe, steps: int) -> Schedule:
+    """w *= 1 - rate * decay * (flat cosine)^2 * (wave)^2: both enter twice in RealMLP, the rate once here."""
+    flat = FlatCosine(1.0, steps=steps)
+    wave = _wave(1.0, recipe.schedule, steps)
+    return Product((Constant(recipe.weight_decay), flat, flat, wave))
+
+
+# ---- the start ----
+
+
+def begin(net: Network, recipe: Recipe, X: Array) -> None:
+    """Sets the weights that training begins with; X has the rows to train on, float32 of shape (rows, n)."""
+    rng = np.random.Generator(np.random.PCG64(net.seed))
+    dense = [i for i, node in enumerate(nodes_of(net.plan.n_in, net.layers)) if isinstance(node.layer, Dense)]
+    if recipe.start == "normal":
+        _begin_normal(net, rng, dense)
+        return
+    rows = X if len(X) <= MOST_START_ROWS else X[rng.permutation(len(X))[:MOST_START_ROWS]]
+    for place in dense:
+        inputs = rows if place == 0 else net.forward(rows)[place - 1]
+        state = net.state_dict()
+        W, b = (f"layers.{place}.{name}" for name in "Wb")
+        state[W], state[b] = _started(inputs, state[W], rng)
+        net.load_state_dict(state)
+
+
+def _started(inputs: Array, W: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+    """W with pre-activations of unit variance, and b minus a random mean of five rows' for each unit."""
+    z = functional.dense(inputs, W)
+    spread = z.std(axis=0, dtype=np.float64)
+    factor: Array = np.asarray(1.0 / np.where(spread > 1e-12, spread, 1.0))
+    rows = rng.integers(0, len(z), (z.shape[1], _MEAN_OF))
+    weights = rng.standard_exponential((z.shape[1], _MEAN_OF))
+    weights /= weights.sum(axis=1, keepdims=True)
+    chosen = z[rows, np.arange(z.shape[1])[:, None]].astype(np.float64)
+    means: Array = np.asarray((chosen * weights).sum(axis=1))
+    return np.asarray(W * factor, W.dtype), np.asarray(-means * factor, W.dtype)
+
+
+def _begin_normal(net: Network, rng: np.random.Generator, dense: list[int]) -> None:
+    state = net.state_dict()
+    for place in dense:
+        b = state[f"layers.{place}.b"]
+        state[f"layers.{place}.b"] = np.asarray(rng.standard_normal(b.shape), b.dtype)
+    for name in "Wb":
+        state[f"layers.{dense[-1]}.{name}"] = np.zeros_like(state[f"layers.{dense[-1]}.{name}"])
+    net.load_state_dict(state)

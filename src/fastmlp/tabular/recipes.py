@@ -1,0 +1,168 @@
+"""Recipes: every number by which the networks of a tabular estimator are made and trained."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .. import validation
+from ..errors import shown, unknown
+from ..layers.base import ActivationName, named, short_repr
+
+TASKS = ("classes", "numbers")
+VIEWS = ("plain", "quantiles")
+SCHEDULES = ("cosine", "coslog4", "constant")
+STARTS = ("data", "normal")
+
+
+@dataclass(frozen=True, repr=False)
+class Recipe:
+    """How the networks of a tabular estimator are made and trained.
+
+    Parameters
+    ----------
+    widths : tuple of int
+        Units of the hidden layers.
+    activation : str or (str, float)
+        Of the hidden layers.
+    dropout : float
+        0 <= rate < 1, behind every hidden layer; constant for half of the steps, then a cosine to 0.
+    scale : float
+        Factor of the learning rate of a `Scale` layer in front of the first; 0 leaves the layer out.
+    bias : float
+        Factor of the learning rate of biases.
+    start : {"data", "normal"}
+        "data": pre-activations begin with unit variance on the training rows, and biases as minus a random
+        mean of five rows' pre-activations.  "normal": W from N(0, 1 / n_in), b from N(0, 1), and the last
+        layer zero.
+    learning_rate : float
+        The highest; weights of a layer have 1 / sqrt(n_in) of it.
+    schedule : {"cosine", "coslog4", "constant"}
+        Of the learning rate, over all epochs.
+    weight_decay : float
+        Decoupled, of all but biases; constant for half of the steps, then a cosine to 0.
+    label_smoothing : float
+        0 <= share < 1 of each label that is spread over all classes.
+    epochs, batch_size : int
+        Batches are made equal, and no fewer than there are whole ones of `batch_size`.
+    held_out : float
+        0 <= share <= 0.5 of the rows that choose the epoch, others for every network; 0 takes the last epoch.
+    views : tuple of {"plain", "quantiles"}
+        One for each network that is averaged, over again where there are more networks.  "quantiles" adds
+        piecewise-linear views of numbers.
+    bins : int
+        Of these views, at most.
+    one_hot_up_to : int
+        Categories of at most so many values, the gap counted, have a column for each.
+
+    Examples
+    --------
+    >>> from fastmlp.tabular import Recipe
+    >>> Recipe.named("fast", "classes").replace(epochs=8).epochs
+    8
+
+    References
+    ----------
+    Holzmueller, Grinsztajn and Steinwart, "Better by Default", arXiv:2407.04491; Gorishniy, Rubachev and
+    Babenko, "On Embeddings for Numerical Features", arXiv:2203.05556, for piecewise-linear views.
+    """
+
+    widths: tuple[int, ...] = (256, 256, 256)
+    activation: ActivationName = "selu"
+    dropout: float = 0.15
+    scale: float = 6.0
+    bias: float = 0.1
+    start: str = "data"
+    learning_rate: float = 0.04
+    schedule: str = "coslog4"
+    weight_decay: float = 0.02
+    label_smoothing: float = 0.1
+    epochs: int = 256
+    batch_size: int = 256
+    held_out: float = 0.2
+    views: tuple[str, ...] = ("plain",)
+    bins: int = 12
+    one_hot_up_to: int = 1_000_000
+
+    def __post_init__(self) -> None:
+        self._set("widths", tuple(validation.integer(width, "widths", 1) for width in self.widths))
+        self._set("activation", named(self.activation, "activation"))
+        for name, least, limit in _REALS:
+            self._set(name, validation.real(getattr(self, name), name, minimum=least, **limit))
+        for name, least in (("epochs", 1), ("batch_size", 1), ("bins", 2), ("one_hot_up_to", 2)):
+            self._set(name, validation.integer(getattr(self, name), name, least))
+        for name, known in (("start", STARTS), ("schedule", SCHEDULES)):
+            if getattr(self, name) not in known:
+                raise unknown(name, getattr(self, name), known)
+        self._set("views", tuple(self.views))
+        for view in self.views:
+            if view not in VIEWS:
+                raise unknown("view", view, VIEWS)
+        if not self.views:
+            raise ValueError("views is empty, expected one for each network")
+
+    def __repr__(self) -> str:
+        return short_repr(self, ())
+
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+
+    @classmethod
+    def named(cls, name: str, task: str) -> Recipe:
+        """One of `RECIPES`, for a task of "classes" or "numbers"."""
+        if name not in RECIPES:
+            raise unknown("recipe", name, RECIPES)
+        return RECIPES[name][task]
+
+    def replace(self, **changes: Any) -> Recipe:
+        """The recipe with other values."""
+        return dataclasses.replace(self, **changes)
+
+    def to_config(self) -> dict[str, Any]:
+        """A dict that JSON can hold."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Recipe:
+        """What `to_config` wrote."""
+        fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
+        return cls(**fields)
+
+
+_BELOW_ONE: dict[str, Any] = {"below": 1.0}
+_REALS: tuple[tuple[str, float, dict[str, Any]], ...] = (
+    ("dropout", 0.0, _BELOW_ONE),
+    ("label_smoothing", 0.0, _BELOW_ONE),
+    ("held_out", 0.0, {"maximum": 0.5}),
+    ("scale", 0.0, {}),
+    ("bias", 0.0, {}),
+    ("learning_rate", 0.0, {}),
+    ("weight_decay", 0.0, {}),
+)
+
+_REALMLP = Recipe()
+_REALMLP_NUMBERS = _REALMLP.replace(activation="mish", learning_rate=0.2)
+_SMALL = {"dropout": 0.0, "weight_decay": 0.0, "start": "normal"}
+_DEFAULT: dict[str, Any] = {"schedule": "cosine", "views": ("plain", "quantiles")}
+_FAST: dict[str, Any] = {"widths": (128, 128), "epochs": 64, "schedule": "cosine"}
+
+RECIPES: dict[str, dict[str, Recipe]] = {
+    "default": {"classes": _REALMLP.replace(**_DEFAULT), "numbers": _REALMLP_NUMBERS.replace(**_DEFAULT)},
+    "realmlp": {"classes": _REALMLP, "numbers": _REALMLP_NUMBERS},
+    "realmlp-s": {
+        "classes": _REALMLP.replace(**_SMALL),
+        "numbers": _REALMLP_NUMBERS.replace(**_SMALL, learning_rate=0.07),
+    },
+    "fast": {"classes": _REALMLP.replace(**_FAST), "numbers": _REALMLP_NUMBERS.replace(**_FAST)},
+}
+
+
+def resolve(recipe: object, task: str) -> Recipe:
+    """A recipe, or the name of one, for a task."""
+    if isinstance(recipe, Recipe):
+        return recipe
+    if isinstance(recipe, str):
+        return Recipe.named(recipe, task)
+    raise TypeError(f"recipe is {shown(recipe)}, expected a Recipe or one of {', '.join(map(repr, RECIPES))}")

@@ -1,0 +1,99 @@
+"""What a network sees of the encoded matrix: its columns, and piecewise-linear views of the numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Plain:
+    """The matrix as it is."""
+
+    extra: int = 0
+
+    def __call__(self, matrix: Array) -> Array:
+        return matrix
+
+    def to_config(self) -> dict[str, Any]:
+        return {"kind": "plain"}
+
+
+@dataclass(frozen=True)
+class Quantiles:
+    """For each bin [e, f] of a number a column more behind the numbers, (x - e) / (f - e) within 0 and 1.
+
+    Attributes
+    ----------
+    columns : ndarray of int64, shape (bins,)
+        The number that each bin is of.
+    lows, highs : ndarray of float32, shape (bins,)
+        Ends of the bins, quantiles of the training rows.
+    numbers : int
+        How many of the matrix's first columns are numbers.
+
+    References
+    ----------
+    Gorishniy, Rubachev and Babenko, "On Embeddings for Numerical Features", arXiv:2203.05556, section 3.2.
+    """
+
+    columns: Array
+    lows: Array
+    highs: Array
+    numbers: int
+
+    @classmethod
+    def learn(cls, matrix: Array, numbers: int, bins: int) -> Quantiles:
+        """From the first `numbers` columns of float32 rows; where values are few, there are fewer bins."""
+        shares = np.linspace(0, 1, bins + 1)
+        columns, lows, highs = [], [], []
+        for column in range(numbers):
+            edges = np.unique(np.quantile(matrix[:, column], shares).astype(np.float32))
+            if len(edges) > 2:  # the number itself says as much
+                columns += [column] * (len(edges) - 1)
+                lows += edges[:-1].tolist()
+                highs += edges[1:].tolist()
+        return cls(
+            np.array(columns, np.int64), np.array(lows, np.float32), np.array(highs, np.float32), numbers
+        )
+
+    @property
+    def extra(self) -> int:
+        """Columns that it adds."""
+        return len(self.columns)
+
+    def __call__(self, matrix: Array) -> Array:
+        if not self.extra:
+            return matrix
+        seen = (matrix[:, self.columns] - self.lows) / (self.highs - self.lows)
+        seen = np.minimum(np.maximum(seen, np.float32(0)), np.float32(1))
+        return np.hstack([matrix[:, : self.numbers], seen, matrix[:, self.numbers :]])
+
+    def to_config(self) -> dict[str, Any]:
+        return {
+            "kind": "quantiles",
+            "columns": self.columns.tolist(),
+            "lows": self.lows.tolist(),
+            "highs": self.highs.tolist(),
+            "numbers": self.numbers,
+        }
+
+
+View = Plain | Quantiles
+
+
+def learn(kind: str, matrix: Array, numbers: int, bins: int) -> View:
+    """A view of one of `recipes.VIEWS`."""
+    return Plain() if kind == "plain" else Quantiles.learn(matrix, numbers, bins)
+
+
+def from_config(config: dict[str, Any]) -> View:
+    """What a view's `to_config` wrote."""
+    if config["kind"] == "plain":
+        return Plain()
+    lows, highs = (np.array(config[name], np.float32) for name in ("lows", "highs"))
+    return Quantiles(np.array(config["columns"], np.int64), lows, highs, config["numbers"])

@@ -1,0 +1,5 @@
+"""The estimators need scikit-learn."""
+
+import pytest
+
+pytest.importorskip("sklearn")
