@@ -220,7 +220,7 @@ def test_a_crash_while_writing_leaves_the_old_file(saved, monkeypatch):
 
 
 def test_a_description_that_could_not_be_read_again_is_not_written(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "_MAX_HEADER_BYTES", 1000)
+    monkeypatch.setattr(files, "MAX_HEADER_BYTES", 1000)
     layer = fastmlp.Standardize(np.full(30, 1 / 3), np.full(30, 2 / 3))
     for name in ("net.npz", "net.safetensors"):
         with pytest.raises(ValueError, match="description has .* bytes, expected at most 1000"):

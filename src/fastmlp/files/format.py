@@ -13,15 +13,15 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import IO, Any, Protocol, TypeVar
 
 import numpy as np
 
 from .. import config, losses, optimizers, registry, schedules, validation
 from ..errors import ModelFileError, NotCompiledError, said
-from ..layers import chain
+from ..layers import Layer, chain
 from ..model import Model, restored
 from . import atomic, paths
 
@@ -31,7 +31,9 @@ M = TypeVar("M", bound=Model)
 FORMAT = "fastmlp"
 VERSION = 1
 SUFFIXES = (".npz", ".safetensors")
-_MAX_HEADER_BYTES = 1 << 24
+MAX_HEADER_BYTES = 1 << 24
+
+Description = tuple[int, tuple[Layer, ...], str, int, str | None]
 
 
 class Reader(Protocol):
@@ -86,16 +88,22 @@ def save(
     if classes is not None:
         header["classes"] = list(classes)
     text = json.dumps(header, indent=container.INDENT, allow_nan=False)
-    if len(text) > _MAX_HEADER_BYTES:
+    if len(text) > MAX_HEADER_BYTES:
         raise ValueError(
-            f"the network's description has {len(text)} bytes, expected at most {_MAX_HEADER_BYTES}"
+            f"the network's description has {len(text)} bytes, expected at most {MAX_HEADER_BYTES}"
         )
     atomic.write(target, lambda file: container.write(file, text, arrays))
 
 
 def load(path: str | os.PathLike[str], kind: type[M]) -> tuple[M, tuple[str, ...] | None]:
     """A network of that kind from a file, and the names of its outputs if they were saved with it."""
-    target = paths.checked(path, SUFFIXES)
+    with opened(paths.checked(path, SUFFIXES)) as reader:
+        return _read(reader, kind)
+
+
+@contextmanager
+def opened(target: str) -> Iterator[Reader]:
+    """A reader of a file; whatever is found wrong with the content becomes a ModelFileError that names it."""
     # Opened once: another file may take its name at any time.  What may be a pipe is not waited for.
     flags = getattr(os, "O_NONBLOCK", 0)
     try:
@@ -104,7 +112,7 @@ def load(path: str | os.PathLike[str], kind: type[M]) -> tuple[M, tuple[str, ...
             if not stat.S_ISREG(status.st_mode):
                 raise ModelFileError("is not a regular file")
             with _container(target).opened(file, status.st_size) as reader:
-                return _read(reader, kind)
+                yield reader
     except ModelFileError as error:
         raise ModelFileError(f"{target} {said(error)}") from None
     except (OSError, MemoryError):
@@ -124,10 +132,7 @@ def _contents(net: Model, include_optimizer: bool) -> tuple[dict[str, Any], dict
         "format": FORMAT,
         "version": VERSION,
         "fastmlp": config.__version__,
-        "n_in": net.plan.n_in,
-        "layers": [layer.to_config() for layer in net.layers],
-        "dtype": net.dtype.name,
-        "seed": net.seed,
+        **described(net),
         "compile": None,
         "training": None,
     }
@@ -147,6 +152,16 @@ def _contents(net: Model, include_optimizer: bool) -> tuple[dict[str, Any], dict
         for k, slot in enumerate(state["slots"]):
             arrays.update({f"optimizer.{k}.{name}": array for name, array in zip(names, slot, strict=True)})
     return header, arrays
+
+
+def described(net: Model) -> dict[str, Any]:
+    """What a network is, without its arrays."""
+    return {
+        "n_in": net.plan.n_in,
+        "layers": [layer.to_config() for layer in net.layers],
+        "dtype": net.dtype.name,
+        "seed": net.seed,
+    }
 
 
 def _compile_config(net: Model) -> dict[str, Any] | None:
@@ -171,13 +186,9 @@ def _compile_config(net: Model) -> dict[str, Any] | None:
 
 
 def _read(reader: Reader, kind: type[M]) -> tuple[M, tuple[str, ...] | None]:
-    header = _parsed_header(reader.header(_MAX_HEADER_BYTES))
-    layers = tuple(chain.from_config(item) for item in header["layers"])
-    n_in = validation.integer(header["n_in"], "n_in", 1, validation.MAX_UNITS)
-    chain.check(layers, n_in)
-    dtype = validation.as_dtype(header["dtype"])
-    seed = validation.integer(header["seed"], "seed", 0, 2**64 - 1)
-    shapes = chain.parameter_shapes(n_in, layers)
+    header = parsed_header(reader.header(MAX_HEADER_BYTES), FORMAT, VERSION)
+    description, shapes = checked_description(header)
+    dtype = np.dtype(description[2])
     training_header = header.get("training")
     slots = 0
     if training_header is not None:
@@ -186,12 +197,7 @@ def _read(reader: Reader, kind: type[M]) -> tuple[M, tuple[str, ...] | None]:
     for k in range(slots):
         expected.update({f"optimizer.{k}.{name}": shape for name, shape in shapes.items()})
     arrays = reader.arrays(expected, dtype)
-
-    description = (n_in, layers, dtype.name, seed, None)
-    weights = validation.as_weights(
-        [arrays[name] for name in shapes], list(shapes), list(shapes.values()), dtype
-    )
-    net: M = restored(kind, description, weights)
+    net = rebuilt(kind, description, shapes, arrays)
     if header.get("compile") is not None:
         _restore_compile(net, header["compile"])
         if training_header is not None:
@@ -200,6 +206,29 @@ def _read(reader: Reader, kind: type[M]) -> tuple[M, tuple[str, ...] | None]:
     elif training_header is not None:
         raise ModelFileError("has the state of an optimizer but no optimizer")
     return net, _class_names(header.get("classes"), net)
+
+
+def checked_description(header: Mapping[str, Any]) -> tuple[Description, dict[str, tuple[int, ...]]]:
+    """What `described` wrote, and the shapes of the network's arrays by name."""
+    layers = tuple(chain.from_config(item) for item in header["layers"])
+    n_in = validation.integer(header["n_in"], "n_in", 1, validation.MAX_UNITS)
+    chain.check(layers, n_in)
+    dtype = validation.as_dtype(header["dtype"])
+    seed = validation.integer(header["seed"], "seed", 0, 2**64 - 1)
+    return (n_in, layers, dtype.name, seed, None), chain.parameter_shapes(n_in, layers)
+
+
+def rebuilt(
+    kind: type[M],
+    description: Description,
+    shapes: Mapping[str, tuple[int, ...]],
+    arrays: Mapping[str, Array],
+) -> M:
+    """A network of arrays, which are looked through."""
+    names = list(shapes)
+    dtype = np.dtype(description[2])
+    weights = validation.as_weights([arrays[name] for name in names], names, list(shapes.values()), dtype)
+    return restored(kind, description, weights)
 
 
 def _class_names(names: object, net: Model) -> tuple[str, ...] | None:
@@ -211,18 +240,19 @@ def _class_names(names: object, net: Model) -> tuple[str, ...] | None:
     return tuple(names)
 
 
-def _parsed_header(text: bytes) -> dict[str, Any]:
+def parsed_header(text: bytes, form: str, newest: int) -> dict[str, Any]:
+    """A header of a format, up to its newest version."""
     import json
 
     header = json.loads(text.decode("utf-8"), parse_constant=_refuse_constant)
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise ModelFileError("is not a fastmlp model: its header names another format")
+    if not isinstance(header, dict) or header.get("format") != form:
+        raise ModelFileError(f"is not a {form} model: its header names another format")
     version = header.get("version")
     if not isinstance(version, int) or version < 1:
-        raise ModelFileError(f"has the format version {version!r}, expected 1 to {VERSION}")
-    if version > VERSION:
+        raise ModelFileError(f"has the format version {version!r}, expected 1 to {newest}")
+    if version > newest:
         raise ModelFileError(
-            f"was written by a newer fastmlp (format {version}), this one reads up to {VERSION}"
+            f"was written by a newer fastmlp (format {version}), this one reads up to {newest}"
         )
     return header
 

@@ -7,7 +7,7 @@
 array(['heavy'], dtype='<U5')
 """
 
-from .estimators import TabularClassifier, TabularRegressor
+from .estimators import TabularClassifier, TabularRegressor, load
 from .recipes import Recipe
 
-__all__ = ["Recipe", "TabularClassifier", "TabularRegressor"]
+__all__ = ["Recipe", "TabularClassifier", "TabularRegressor", "load"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 
 from .. import validation
 from ..adapters._optional import require
-from . import checks, learning, metrics, recipes
+from . import checks, files, learning, metrics, recipes
 from .encoding import TableEncoder
 from .ensemble import Ensemble
 from .fitting import Rows
@@ -121,6 +122,41 @@ class _Tabular(_Base):  # type: ignore[misc]
         elif hasattr(self, "feature_names_in_"):
             del self.feature_names_in_
 
+    # ---- files ----
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted estimator to one `.npz` file without pickles; `fastmlp.tabular.load` reads it.
+
+        Parameters
+        ----------
+        path : str or path
+            Ends with ".npz".
+
+        Raises
+        ------
+        ValueError
+            If labels are neither words, numbers nor booleans, or the path ends otherwise.
+        """
+        _sk_validation.check_is_fitted(self, "ensemble_")
+        recipe = recipes.resolve(self.recipe, self._task)
+        about = {
+            "estimator": type(self).__name__,
+            "recipe": self.recipe if isinstance(self.recipe, str) else recipe.to_config(),
+            "nets": self.nets,
+            "n_features": self.n_features_in_,
+            "single": getattr(self, "_single", True),
+        }
+        files.save(path, self.ensemble_, about)
+
+    def _restore(self, ensemble: Ensemble, about: dict[str, Any]) -> None:
+        """What `fit` finds out, from a file."""
+        self.ensemble_ = ensemble
+        self.n_features_in_ = validation.integer(about["n_features"], "n_features", 1)
+        if ensemble.encoder.named:
+            self.feature_names_in_ = np.array([column.name for column in ensemble.encoder.columns], object)
+
+    # ---- prediction ----
+
     @property
     def columns_(self) -> Any:
         """What became of each column of the table: a pandas DataFrame with its name, kind and notes."""
@@ -220,6 +256,11 @@ class TabularClassifier(_ClassifierMixin, _Tabular):  # type: ignore[misc]
     def _plan(self) -> learning.Plan:
         calibrate = validation.boolean(self.calibrate, "calibrate")
         return dataclasses.replace(super()._plan(), calibrate=calibrate)
+
+    def _restore(self, ensemble: Ensemble, about: dict[str, Any]) -> None:
+        super()._restore(ensemble, about)
+        assert isinstance(ensemble.targets, Classes)
+        self.classes_ = ensemble.targets.classes
 
     def fit(
         self,
@@ -335,6 +376,11 @@ class TabularRegressor(_RegressorMixin, _Tabular):  # type: ignore[misc]
         tags.target_tags.multi_output = True
         return tags
 
+    def _restore(self, ensemble: Ensemble, about: dict[str, Any]) -> None:
+        super()._restore(ensemble, about)
+        assert isinstance(ensemble.targets, Numbers)
+        self._single = validation.boolean(about["single"], "single")
+
     def fit(
         self,
         X: Any,
@@ -381,3 +427,39 @@ class TabularRegressor(_RegressorMixin, _Tabular):  # type: ignore[misc]
         """
         predictions = self._predicted(X)
         return predictions[:, 0] if self._single else predictions
+
+
+def load(path: str | os.PathLike[str]) -> TabularClassifier | TabularRegressor:
+    """A fitted estimator from a file that its `save` wrote.
+
+    Its recipe and number of networks are those of the file, other parameters the defaults.
+
+    Parameters
+    ----------
+    path : str or path
+
+    Raises
+    ------
+    ModelFileError
+        If the file is damaged or another one.
+    OSError
+        If it cannot be read.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from fastmlp.tabular import TabularClassifier, load
+    >>> model = TabularClassifier("fast", random_state=0).fit({"x": [1.0, 2.0] * 30}, ["a", "b"] * 30)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     model.save(os.path.join(folder, "model.npz"))
+    ...     again = load(os.path.join(folder, "model.npz"))
+    >>> again.predict({"x": [2.0]})
+    array(['b'], dtype='<U1')
+    """
+    ensemble, about = files.load(path)
+    kind: Any = TabularClassifier if isinstance(ensemble.targets, Classes) else TabularRegressor
+    recipe = about["recipe"] if isinstance(about["recipe"], str) else Recipe.from_config(about["recipe"])
+    model = kind(recipe, nets=about["nets"])
+    model._restore(ensemble, about)
+    found: TabularClassifier | TabularRegressor = model
+    return found
