@@ -49,8 +49,7 @@ class Product(Schedule):
 
 def embedded(inputs: Inputs, recipe: Recipe) -> list[Layer]:
     """What stands in front of the dense layers."""
-    scale = recipe.scale
-    return [Scale(learning_rate=scale, weight_decay=scale)] if scale else []
+    return [Scale(learning_rate=recipe.scale)] if recipe.scale else []
 
 
 def layers_of(inputs: Inputs, outputs: int, recipe: Recipe) -> list[int | Layer]:

@@ -42,7 +42,7 @@ class Recipe:
     schedule : {"cosine", "coslog4", "constant"}
         Of the learning rate, over all epochs.
     weight_decay : float
-        Decoupled, of all but biases; constant for half of the steps, then a cosine to 0.
+        Decoupled, of the dense layers' W; constant for half of the steps, then a cosine to 0.
     label_smoothing : float
         0 <= share < 1 of each label that is spread over all classes.
     epochs, batch_size : int
