@@ -1,0 +1,1 @@
+"""Errors and seconds of the tabular estimators beside other packages', on a folder of tables."""
