@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-PAGES = sorted([*DOCS.glob("coming-from-*.md"), *DOCS.glob("deploying.md")])
+PAGES = sorted([*DOCS.glob("coming-from-*.md"), DOCS / "deploying.md", DOCS / "tables.md"])
 
 # What a guide may import beside the standard library, NumPy and what it builds itself.
 OPTIONAL = {"Cython", "cffi", "joblib", "keras", "matplotlib", "numba", "onnx", "onnxruntime", "pandas"}
