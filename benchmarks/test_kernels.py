@@ -77,11 +77,12 @@ def test_elementary(benchmark: Any, engine: Any, name: str, dtype: Any, normal: 
 
 @pytest.mark.parametrize("name", reference.LOSSES)
 def test_loss_gradient(benchmark: Any, engine: Any, name: str, dtype: Any, normal: Any) -> None:
-    columns = 10 // reference.LOSSES[name].outputs
-    p, y = normal(ROWS, 10), reference.activation_forward("softmax", normal(ROWS, columns))
+    outputs = registry.LOSS_OUTPUTS[name]
+    columns = 10 // outputs
+    p, y = normal(ROWS, columns * outputs), reference.activation_forward("softmax", normal(ROWS, columns))
     if name in registry.LABEL_LOSSES:
         y = np.arange(ROWS) % 10
-    parameter = reference.LOSSES[name].parameter
+    parameter = reference.LOSSES[name].parameters
     target = y if name in registry.LABEL_LOSSES else double(y)[0]
     expected = reference.loss_gradient(name, parameter, *double(p), target)
     for actual, wanted in zip(engine.loss_gradient(name, parameter, p, y)[:2], expected[:2], strict=True):

@@ -13,6 +13,7 @@ from fractions import Fraction
 import numpy as np
 
 from fastmlp import _kernels, reference, registry
+from fastmlp.losses import LOSSES as LOSS_CLASSES
 from fastmlp.optimizers import OPTIMIZERS as OPTIMIZER_CLASSES
 
 RUNNABLE = _kernels.isas()["runnable"]
@@ -30,9 +31,22 @@ OUTPUTS = registry.LOSS_OUTPUTS  # of the network for each target
 OUTPUT_OF = {link: "identity" if link == "any" else link for link in LINKS.values()}
 
 
-def loss_parameter(loss):
-    """One that is not the default, where the loss has one."""
-    return 0.8 * registry.LOSS_PARAMETERS.get(loss, 0.0)
+def other_than(default):
+    """A value of a loss's option that is not its default."""
+    if isinstance(default, tuple):
+        return tuple(map(other_than, default))
+    return 0.3 if default is None else 0.8 * default or 0.1
+
+
+def loss_of(name):
+    """The loss with options that are not the defaults, where it has any."""
+    cls = LOSS_CLASSES[name]
+    return cls(*(other_than(item.default) for item in dataclasses.fields(cls)))
+
+
+def loss_parameters(name):
+    """Those of `loss_of`, for the engine."""
+    return loss_of(name).parameters
 
 
 def outputs_of(loss, targets):
@@ -262,7 +276,9 @@ def targets(rng, loss, rows, n_out, dtype):
     if LINKS[loss] == "sigmoid":
         return rng.integers(0, 2, shape).astype(dtype)
     if LINKS[loss] == "exp":
-        return rng.poisson(2.0, shape).astype(dtype)
+        return (rng.poisson(2.0, shape) + LOSS_CLASSES[loss].positive).astype(dtype)
+    if LOSS_CLASSES[loss].classes:
+        return rng.choice([-1, 1], shape).astype(dtype)
     return rng.standard_normal(shape).astype(dtype)
 
 

@@ -37,9 +37,8 @@ cdef extern from "fastmlp.h" nogil:
         double parameter, least, most
     ctypedef struct fm_loss_info:
         const char *name
-        int link, label
-        double parameter
-        int outputs
+        int link, label, outputs, count
+        double defaults[4]
     ctypedef struct fm_optimizer_info:
         const char *name
         int slots, needs
@@ -64,7 +63,8 @@ cdef extern from "fastmlp.h" nogil:
         const void *divisor
     ctypedef struct fm_target:
         int loss
-        double parameter
+        const double *parameters
+        int parameter_count
         const int64_t *labels
         const void *rows
         const void *weights
@@ -156,8 +156,8 @@ cdef extern from "fastmlp.h" nogil:
                               ptrdiff_t n, double parameter) noexcept
     int fm_activation_backward(const fm_kernels *, int type, int activation, void *dz, const void *da,
                                const void *saved, ptrdiff_t rows, ptrdiff_t n, double parameter) noexcept
-    int fm_loss_rows(const fm_kernels *, int type, int loss, double parameter, const void *p, const fm_target *,
-                     ptrdiff_t rows, ptrdiff_t n, void *values, void *d, double *correct) noexcept
+    int fm_loss_rows(const fm_kernels *, int type, const void *p, const fm_target *, ptrdiff_t rows, ptrdiff_t n,
+                     void *values, void *d, double *correct) noexcept
     int fm_all_finite(const fm_kernels *, int type, const void *values, ptrdiff_t count) noexcept
     void fm_elementary(const fm_kernels *, int type, int function, void *out, const void *x, ptrdiff_t count) noexcept
     void fm_optimizer_update(const fm_kernels *, int type, int optimizer, const fm_hyper *, int64_t step, void *w,

@@ -85,12 +85,13 @@ def dense_backward(dz, X, W, isa=None):
     return dX, dW, db
 
 
-def loss_gradient(name, double parameter, p, y, sample_weight=None, isa=None):
+def loss_gradient(name, parameters, p, y, sample_weight=None, isa=None):
     """(weighted loss of each row, gradient of their mean with respect to p, correct rows).
 
     p holds logits where loss_names says that the loss is fused with its link, else predictions.
     """
-    cdef int number = find_isa(isa), loss = position(LOSSES, name, "loss"), type
+    cdef int number = find_isa(isa), type
+    cdef tuple loss = loss_of((name, parameters))
     cdef Array array = plain(p)
     cdef Array targets, weights, values, d, correct
     cdef c.fm_target t
@@ -98,15 +99,16 @@ def loss_gradient(name, double parameter, p, y, sample_weight=None, isa=None):
     if array.ndim != 2:
         raise ValueError(f"p has shape {(<object>array).shape}, expected (rows, n_out)")
     cdef ptrdiff_t rows = array.shape[0], n = array.shape[1]
+    set_loss(&t, loss)
     t.labels = NULL
     t.rows = t.weights = NULL
-    if c.fm_losses[loss].label:
+    if c.fm_losses[t.loss].label:
         targets = own(ready(y, cnp.NPY_INT64, (rows,), "y"))
         if rows and not (0 <= targets.min() and targets.max() < n):
             raise ValueError(f"y has classes {targets.min()} to {targets.max()}, expected 0 to {n - 1}")
         t.labels = <const int64_t *>cnp.PyArray_DATA(targets)
     else:
-        targets = ready(y, numpy_type(type), (rows, n // c.fm_losses[loss].outputs), "y")
+        targets = ready(y, numpy_type(type), (rows, n // outputs_of(loss)), "y")
         t.rows = cnp.PyArray_DATA(targets)
     if sample_weight is not None:
         weights = ready(sample_weight, numpy_type(type), (rows,), "sample_weight")
@@ -114,7 +116,7 @@ def loss_gradient(name, double parameter, p, y, sample_weight=None, isa=None):
     values = np.empty(rows, array.dtype)
     d = np.empty_like(array)
     correct = np.empty(rows, np.float64)
-    check(c.fm_loss_rows(c.fm_isa_table(number, type), type, loss, parameter, cnp.PyArray_DATA(array), &t, rows, n,
+    check(c.fm_loss_rows(c.fm_isa_table(number, type), type, cnp.PyArray_DATA(array), &t, rows, n,
                          cnp.PyArray_DATA(values), cnp.PyArray_DATA(d), <double *>cnp.PyArray_DATA(correct)))
     return values, d, correct
 

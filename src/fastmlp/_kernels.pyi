@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 _Array = NDArray[Any]
+Parameters = float | Sequence[float]  # of a loss; a number is the first of them
 
 def activation_names() -> dict[str, tuple[float, str, tuple[float, float]]]: ...
-def loss_names() -> dict[str, tuple[float, str, bool, int]]: ...
+def loss_names() -> dict[str, tuple[tuple[float, ...], str, bool, int]]: ...
 def optimizer_names() -> dict[str, int]: ...
 def layer_kinds() -> dict[str, tuple[bool, dict[str, tuple[float, float, float]]]]: ...
 def isas() -> dict[str, Any]: ...
@@ -50,7 +51,11 @@ class Plan:
     def predict(self, X: ArrayLike, out: _Array | None = None, threads: int | None = None) -> _Array: ...
     def forward(self, X: ArrayLike) -> list[_Array]: ...
     def compile(
-        self, loss: str | None, loss_parameter: float, optimizer: str, hyperparameters: Mapping[str, Any]
+        self,
+        loss: str | None,
+        loss_parameters: Parameters,
+        optimizer: str,
+        hyperparameters: Mapping[str, Any],
     ) -> None: ...
     def squares(self) -> float: ...
     def train_forward(self, X: ArrayLike, *, seed: int, dropout: float = 1.0) -> _Array: ...
@@ -68,7 +73,7 @@ class Plan:
         sample_weight: ArrayLike | None = None,
         *,
         input_gradient: bool = False,
-        loss: tuple[str, float] | None = None,
+        loss: tuple[str, Parameters] | None = None,
     ) -> tuple[float, list[_Array], _Array | None]: ...
     def backward(self, X: ArrayLike, output_gradient: ArrayLike) -> tuple[list[_Array], _Array]: ...
     def evaluate(
@@ -78,7 +83,7 @@ class Plan:
         sample_weight: ArrayLike | None = None,
         threads: int | None = None,
         *,
-        loss: tuple[str, float] | None = None,
+        loss: tuple[str, Parameters] | None = None,
     ) -> tuple[float, float]: ...
     def changing(self, nested: bool = True) -> AbstractContextManager[None]: ...
     def get_state(self) -> dict[str, Any]: ...
@@ -97,7 +102,7 @@ class Run:
         batch_size: int,
         seed: int,
         shuffle: bool,
-        loss: tuple[str, float] | None = None,
+        loss: tuple[str, Parameters] | None = None,
         threads: int | None = None,
         check_rows: bool = False,
         squares: bool = False,
@@ -157,7 +162,7 @@ def dense_backward(
 ) -> tuple[_Array, _Array, _Array]: ...
 def loss_gradient(
     name: str,
-    parameter: float,
+    parameters: Parameters,
     p: ArrayLike,
     y: ArrayLike,
     sample_weight: ArrayLike | None = None,

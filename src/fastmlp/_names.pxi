@@ -10,10 +10,10 @@ def activation_names():
 
 
 def loss_names():
-    """name -> (default parameter, the output activation it is fused with or "any", whether targets are classes,
-    outputs a target)."""
+    """name -> (default parameters, the output activation it is fused with or "any", whether targets are classes,
+    outputs a target, 0 for one a parameter)."""
     return {c.fm_losses[i].name.decode():
-            (c.fm_losses[i].parameter,
+            (tuple(c.fm_losses[i].defaults[j] for j in range(c.fm_losses[i].count)),
              "any" if c.fm_losses[i].link < 0 else c.fm_activations[c.fm_losses[i].link].name.decode(),
              bool(c.fm_losses[i].label), c.fm_losses[i].outputs)
             for i in range(c.FM_LOSSES)}

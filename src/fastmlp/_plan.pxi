@@ -10,7 +10,7 @@ cdef class Plan:
     cdef c.fm_plan c_plan
     cdef readonly tuple layers
     cdef readonly str isa
-    cdef tuple default_loss # number and parameter of compile's, or None
+    cdef tuple default_loss # number and parameters of compile's, or None
     cdef ptrdiff_t forward_rows
 
     def __cinit__(self, ptrdiff_t n_in, layers, *, dtype="float32", input_shift=None, input_divisor=None, isa=None):
@@ -164,7 +164,7 @@ cdef class Plan:
     def gradients(self, X, y, sample_weight=None, *, bint input_gradient=False, loss=None):
         """(loss, gradients like get_weights, gradient of X or None), without dropout, clipping or penalties.
 
-        `loss` (name, parameter) takes the place of compile's.
+        `loss` (name, parameters) takes the place of compile's.
         """
         cdef list keep = []
         cdef c.fm_input rows
@@ -184,7 +184,7 @@ cdef class Plan:
         return self.run_gradients(x, &rows, NULL, cnp.PyArray_DATA(d), count, True)[1:]
 
     cdef tuple loss_or_default(self, loss):
-        """Number and parameter of a loss (name, parameter), or of compile's."""
+        """Number and parameters of a loss (name, parameters), or of compile's."""
         if loss is not None:
             return fitting_loss(&self.c_plan, loss)
         if self.default_loss is None:
@@ -212,7 +212,7 @@ cdef class Plan:
             c.fm_free(gradient)
 
     def evaluate(self, X, y, sample_weight=None, threads=None, *, loss=None):
-        """(sum of the weighted row losses, number of correct rows); `loss` (name, parameter) takes the place of compile's."""
+        """(sum of the weighted row losses, number of correct rows); `loss` (name, parameters) takes the place of compile's."""
         cdef list keep = []
         cdef c.fm_input rows
         cdef ptrdiff_t count
@@ -228,7 +228,7 @@ cdef class Plan:
 
     # --- training
 
-    def compile(self, loss, double loss_parameter, optimizer, hyperparameters):
+    def compile(self, loss, loss_parameters, optimizer, hyperparameters):
         """Chooses an optimizer and zeroes its state, and the loss that calls take which are given none.
 
         The loss None is one that Python computes.
@@ -239,7 +239,7 @@ cdef class Plan:
             if "step" in (node["activation"], node["function"]):
                 raise ValueError("activation 'step' has derivative 0 everywhere, so a network with it cannot be trained")
         self.check_derivatives()
-        chosen = None if loss is None else fitting_loss(&self.c_plan, (loss, loss_parameter))
+        chosen = None if loss is None else fitting_loss(&self.c_plan, (loss, loss_parameters))
         cdef int status
         with self.changing():
             with nogil:

@@ -4,7 +4,7 @@ cdef class Run:
     """Mini-batches of a plan on given rows, epochs at a time, from a cursor that goes on with every call of `advance`.
 
     X, y and sample_weight are looked through once; class numbers and orders are copied, other arrays read where they lie.
-    `loss` (name, parameter) takes the place of compile's.  With `check_rows` an X of the plan's dtype need not have been seen
+    `loss` (name, parameters) takes the place of compile's.  With `check_rows` an X of the plan's dtype need not have been seen
     to be finite: NotFiniteInput comes before the first batch that is not.  With `squares` the third column of `sums` is
     filled.  What it holds is changed with the plan's flag taken, as other threads may be training.  `reference.Run` is its
     readable twin.

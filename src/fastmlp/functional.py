@@ -18,6 +18,8 @@ array([0., 2.])
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -369,7 +371,7 @@ def _check_row(array: Array, argument: str, kind: str) -> None:
 
 
 def _loss_rows(
-    kind: type[Loss], y_true: Any, y_pred: Any, parameter: float, sample_weight: Any
+    loss: Loss, y_true: Any, y_pred: Any, sample_weight: Any
 ) -> tuple[float, Array]:
     (p,) = _reals(y_pred, names=("y_pred",))
     shape = p.shape
@@ -377,38 +379,33 @@ def _loss_rows(
         p = p.reshape(-1, 1)
     if p.ndim != 2 or p.size == 0:
         raise ValueError(f"y_pred has shape {shape}, expected (rows, n_out) or (rows,)")
-    if p.shape[1] % kind.outputs:
+    if p.shape[1] % loss.outputs:
         raise ValueError(
-            f"y_pred has shape {shape}, expected {kind.outputs} outputs a target for loss {kind.name!r}"
+            f"y_pred has shape {shape}, expected {loss.outputs} outputs a target for loss {loss.name!r}"
         )
-    if kind.takes_parameter():
-        parameter = validation.real(parameter, "parameter", above=0.0)
-    loss = kind.of(parameter if kind.takes_parameter() else None)
     y = loss.as_targets(y_true, p.shape[1], p.dtype, len(p), argument="y_true")
     weights = validation.as_sample_weight(sample_weight, len(p), p.dtype)
-    values, gradient, _ = _kernels.loss_gradient(loss.name, loss.parameter, p, y, weights)
+    values, gradient, _ = _kernels.loss_gradient(loss.name, loss.parameters, p, y, weights)
     # As the engine: float64, in the order of the rows.
     total = float(np.add.accumulate(np.asarray(values, np.float64))[-1])
     return total / len(p), np.asarray(gradient).reshape(shape)
 
 
 def _loss(kind: type[Loss]) -> Callable[..., float]:
-    default = kind.of(None).parameter
+    def function(y_true: Any, y_pred: Any, *values: Any, sample_weight: Any = None, **options: Any) -> float:
+        return _loss_rows(kind(*values, **options), y_true, y_pred, sample_weight)[0]
 
-    def function(y_true: Any, y_pred: Any, parameter: float = default, *, sample_weight: Any = None) -> float:
-        return _loss_rows(kind, y_true, y_pred, parameter, sample_weight)[0]
-
+    _with_options(function, kind)
     return _documented(function, kind.name, _loss_words(kind, "", "float\n        Mean of the rows' losses."))
 
 
 def _loss_gradient(kind: type[Loss]) -> Callable[..., tuple[float, Array]]:
-    default = kind.of(None).parameter
-
     def function(
-        y_true: Any, y_pred: Any, parameter: float = default, *, sample_weight: Any = None
+        y_true: Any, y_pred: Any, *values: Any, sample_weight: Any = None, **options: Any
     ) -> tuple[float, Array]:
-        return _loss_rows(kind, y_true, y_pred, parameter, sample_weight)
+        return _loss_rows(kind(*values, **options), y_true, y_pred, sample_weight)
 
+    _with_options(function, kind)
     gradient = f"; with its gradient, of each row {kind.formula[1]}"
     returns = (
         "value : float\n        Mean of the rows' losses.\n    gradient : ndarray shaped like y_pred\n"
@@ -417,10 +414,22 @@ def _loss_gradient(kind: type[Loss]) -> Callable[..., tuple[float, Array]]:
     return _documented(function, f"{kind.name}_loss_gradient", _loss_words(kind, gradient, returns))
 
 
+def _with_options(function: Callable[..., Any], kind: type[Loss]) -> None:
+    """Gives a function of a loss the signature that it has: the loss's options stand after y_pred."""
+    own = inspect.signature(function)
+    first, second = list(own.parameters.values())[:2]
+    options = [item.replace(kind=first.kind) for item in inspect.signature(kind).parameters.values()]
+    parameters = [first, second, *options, own.parameters["sample_weight"]]
+    function.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+
+
 def _loss_words(kind: type[Loss], gradient: str, returns: str) -> str:
     what = "Predictions p." if kind.link == "any" else f"Logits z: the values before {kind.link}."
-    example = "[1]" if kind.labels else f"[{[0.0, 1.0][: 2 // kind.outputs]}]"
-    parameter = "\n    parameter : float\n        Above 0." if kind.takes_parameter() else ""
+    outputs = [0.5, 2.0, 1.0][: max(2, kind().outputs)]
+    example = "[1]" if kind.labels else f"[{[1.0, 0.0][: len(outputs) // kind().outputs]}]"
+    options = [item.name for item in dataclasses.fields(kind)]
+    meaning = f"\n        As `fastmlp.losses.{kind.__name__}` has {'it' if len(options) == 1 else 'them'}."
+    parameter = f"\n    {', '.join(options)}{meaning}" if options else ""
     suffix = "_loss_gradient" if gradient else ""
     return f"""The loss of each row, {kind.formula[0]}{gradient}.
 
@@ -439,7 +448,7 @@ def _loss_words(kind: type[Loss], gradient: str, returns: str) -> str:
     Examples
     --------
     >>> from fastmlp import functional
-    >>> result = functional.{kind.name}{suffix}({example}, [[0.5, 2.0]])
+    >>> result = functional.{kind.name}{suffix}({example}, [{outputs}])
     """
 
 

@@ -15,14 +15,15 @@ from . import losses, optimizers, registry, validation
 from ._kernels import Plan, Predictor
 from .errors import NotCompiledError
 from .layers import Layer, chain, lowering
-from .losses import Function, Loss, PythonLoss
+from .losses import Function, Loss
+from .losses.base import PythonLoss
 from .metrics import Metric, check_metrics
 from .optimizers import Optimizer
 from .schedules import Constant, Schedule, as_schedule
 
 Array = np.ndarray[Any, Any]
 M = TypeVar("M", bound="Model")
-LossLike = Loss | str | tuple[str, float] | PythonLoss
+LossLike = Loss | str | tuple[str, Any] | PythonLoss
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,9 @@ class Objective:
     metrics: tuple[Metric, ...]
 
     @property
-    def named(self) -> tuple[str, float]:
-        """Name and parameter, for the plan."""
-        return self.loss.name, self.loss.parameter
+    def named(self) -> tuple[str, tuple[float, ...]]:
+        """Name and parameters, for the plan."""
+        return self.loss.name, self.loss.parameters
 
     @property
     def in_python(self) -> bool:
@@ -174,8 +175,8 @@ class Model(Predictor):
         return None if loss is None else loss.name
 
     @property
-    def loss_parameter(self) -> float:
-        """The parameter of a loss that has one."""
+    def loss_parameter(self) -> Any:
+        """The loss's one option, or all by name; 0 where it has none."""
         loss = None if self._compiled is None else self._compiled.loss
         return 0.0 if loss is None else loss.parameter
 
@@ -214,8 +215,8 @@ class Model(Predictor):
         ----------
         optimizer : str or Optimizer
             A name, with its defaults, or an object of `fastmlp.optimizers`.
-        loss : str, (str, float), Loss or callable, optional
-            An object of `fastmlp.losses`, or a name, with its parameter or without. None takes the one that
+        loss : str, (str, float or mapping), Loss or callable, optional
+            An object of `fastmlp.losses`, or a name, with its options or without. None takes the one that
             fits the output activation: categorical cross-entropy for softmax (sparse if the targets are class
             indices), binary_crossentropy for sigmoid, poisson for exp, mse for the rest. A callable has the
             form ``loss(y_true, y_pred) -> (mean value, gradient with respect to y_pred)``.
@@ -248,7 +249,7 @@ class Model(Predictor):
             metrics = ["accuracy"] if loss.classes else []
         compiled = Compiled(chosen, given, tuple(check_metrics(metrics)), factors)
         with self.changing(nested=False):
-            self.plan.compile(loss.name or None, loss.parameter, chosen.rule, chosen.hyperparameters())
+            self.plan.compile(loss.name or None, loss.parameters, chosen.rule, chosen.hyperparameters())
             self._compiled = compiled
             self.epochs_done = 0
 
@@ -369,7 +370,7 @@ def restored(
     if state is not None:
         compiled, vectors = state
         chosen, loss = compiled.optimizer, _of_plan(compiled.loss, model.plan.layers[-1]["activation"])
-        model.plan.compile(loss.name or None, loss.parameter, chosen.rule, chosen.hyperparameters())
+        model.plan.compile(loss.name or None, loss.parameters, chosen.rule, chosen.hyperparameters())
         model.plan.set_state(vectors)
         model._compiled = compiled
     found: M = model

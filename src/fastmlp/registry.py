@@ -19,10 +19,10 @@ _LOSSES = _kernels.loss_names()
 LOSSES = {name: link for name, (_, link, _, _) in _LOSSES.items()}
 # Losses that compare with one class index a row; all others compare with one real an output.
 LABEL_LOSSES = frozenset(name for name, (_, _, labels, _) in _LOSSES.items() if labels)
-# name -> outputs of the network for each target
-LOSS_OUTPUTS = {name: outputs for name, (_, _, _, outputs) in _LOSSES.items()}
-# The defaults of losses with a parameter.
-LOSS_PARAMETERS = {name: parameter for name, (parameter, _, _, _) in _LOSSES.items() if parameter}
+# name -> the defaults of its parameters
+LOSS_PARAMETERS = {name: parameters for name, (parameters, _, _, _) in _LOSSES.items()}
+# name -> outputs of the network for each target, with the default parameters
+LOSS_OUTPUTS = {name: outputs or len(parameters) for name, (parameters, _, _, outputs) in _LOSSES.items()}
 # name -> number of state vectors
 OPTIMIZERS: dict[str, int] = _kernels.optimizer_names()
 # kind of a layer, the name of its file -> its own numbers: {name: (default, least, most)}

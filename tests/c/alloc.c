@@ -123,8 +123,7 @@ static int functions(work *w)
         status = fm_activation_forward(p->kernels, p->type, f, w->out, w->d_out, ROWS, 3, 1);
         if (!status) status = fm_activation_backward(p->kernels, p->type, f, w->out, w->d_out, w->d_out, ROWS, 3, 1);
     }
-    return status ? status : fm_loss_rows(p->kernels, p->type, FM_sparse_categorical_crossentropy_loss, 0, w->d_out,
-                                          &w->target, ROWS, 3, values, w->out, correct);
+    return status ? status : fm_loss_rows(p->kernels, p->type, w->d_out, &w->target, ROWS, 3, values, w->out, correct);
 }
 
 /* What a plan has been through before the call. */

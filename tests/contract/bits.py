@@ -12,7 +12,7 @@ from helpers import (
     RATES,
     assert_trained,
     layers_of,
-    loss_parameter,
+    loss_parameters,
     make_plan,
     random_weights,
     targets,
@@ -41,7 +41,7 @@ def network(name, dtype, isa, output="softmax", dropout=0.0, outputs=1):
 
 def compiled(name, dtype, isa, loss="categorical_crossentropy", optimizer="adam", dropout=0.0, **hyper):
     plan = network(name, dtype, isa, OUTPUT_OF[LINKS[loss]], dropout, OUTPUTS[loss])
-    plan.compile(loss, loss_parameter(loss), optimizer, {**HYPER[optimizer], **hyper})
+    plan.compile(loss, loss_parameters(loss), optimizer, {**HYPER[optimizer], **hyper})
     return plan
 
 

@@ -11,7 +11,7 @@ from helpers import (
     OUTPUT_OF,
     assert_close,
     layers_of,
-    loss_parameter,
+    loss_parameters,
     make_plan,
     outputs_of,
     random_weights,
@@ -43,7 +43,7 @@ def pair(
     weights = random_weights(rng, n_in, layers, dtype)
     plans = [make_plan(n_in, layers, weights, dtype, kind) for kind in (isa, "numpy")]
     for plan in plans:
-        plan.compile(loss, loss_parameter(loss), optimizer, {**HYPER[optimizer], **hyper})
+        plan.compile(loss, loss_parameters(loss), optimizer, {**HYPER[optimizer], **hyper})
     X = rng.standard_normal((rows, n_in)).astype(dtype)
     return *plans, X, targets(rng, loss, rows, widths[-1], dtype)
 

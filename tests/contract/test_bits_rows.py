@@ -24,7 +24,7 @@ from helpers import (
     assert_trained,
     dense,
     layers_of,
-    loss_parameter,
+    loss_parameters,
     make_plan,
     outputs_of,
     random_weights,
@@ -173,7 +173,7 @@ def test_narrow_networks_train_as_wide_ones(isa, dtype, n_in, widths, hidden, lo
             rows = np.zeros((inputs.shape[1], widths[0]), dtype)
             rows[:n_in] = weights[0]
             plan = make_plan(inputs.shape[1], layers, [rows, *weights[1:]], dtype, isa)
-            plan.compile(loss, loss_parameter(loss), optimizer, HYPER[optimizer])
+            plan.compile(loss, loss_parameters(loss), optimizer, HYPER[optimizer])
             sums = train(plan, inputs, y, RATES[optimizer], 3, weight, batch_size=batch_size, threads=threads)
             after = plan.get_weights()
             results.append(([after[0][:n_in], *after[1:]], sums))

@@ -10,7 +10,8 @@ from functional_cases import DTYPES, tolerance
 from helpers import outputs_of, targets
 
 VALUES = {
-    name: lambda y, p, loss=loss: loss.value(p, y, loss.parameter) for name, loss in reference.LOSSES.items()
+    name: lambda y, p, loss=loss: loss.value(p, y, *loss.parameters)
+    for name, loss in reference.LOSSES.items()
 } | {
     "sparse_categorical_crossentropy": lambda y, z: -np.log(softmax(z))[np.arange(len(y)), y],
     "categorical_crossentropy": lambda y, z: -(y * np.log(softmax(z))).sum(axis=1),
@@ -53,7 +54,7 @@ def test_loss_gradients(name, rng):
 def test_huber_takes_its_parameter():
     assert functional.huber([0.0], [3.0], 2.0) == 2.0 * (3.0 - 1.0)
     assert functional.huber_loss_gradient([0.0], [3.0], 2.0)[1].tolist() == [2.0]
-    with pytest.raises(ValueError, match="parameter is 0"):
+    with pytest.raises(ValueError, match="delta is 0"):
         functional.huber([0.0], [3.0], 0.0)
 
 

@@ -25,9 +25,9 @@ def test_registries_agree_with_the_twin():
     assert set(PARAMETERS) == set(reference.ACTIVATIONS)
     assert PARAMETERS == {name: entry.parameter for name, entry in reference.ACTIVATIONS.items()}
     assert LINKS == {name: entry.link for name, entry in reference.LOSSES.items()}
-    assert OUTPUTS == {name: entry.outputs for name, entry in reference.LOSSES.items()}
+    assert OUTPUTS == {name: entry.outputs_of(entry.parameters) for name, entry in reference.LOSSES.items()}
     assert {n: p for n, (p, *_) in _kernels.loss_names().items()} == {
-        n: e.parameter for n, e in reference.LOSSES.items()
+        n: e.parameters for n, e in reference.LOSSES.items()
     }
     assert _kernels.optimizer_names() == {name: entry.slots for name, entry in reference.OPTIMIZERS.items()}
 

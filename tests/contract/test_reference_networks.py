@@ -39,7 +39,7 @@ def assert_network_gradients(made, X, y, weight):
 @pytest.mark.parametrize(("output", "loss"), PAIRS)
 def test_network_gradients_for_every_output_and_loss(output, loss):
     made = network("tanh", output, seed=5, n_out=3 * reference.LOSSES[loss].outputs)
-    made.compile(loss, reference.LOSSES[loss].parameter, "sgd", {})
+    made.compile(loss, reference.LOSSES[loss].parameters, "sgd", {})
     rng = np.random.default_rng(6)
     y = targets(rng, loss, 5, made.n_out, np.float64)
     assert_network_gradients(made, rng.normal(size=(5, 4)), y, rng.uniform(0.5, 2, 5))
@@ -50,7 +50,7 @@ def test_network_gradients_for_every_output_and_loss(output, loss):
 def test_network_gradients_for_every_hidden_activation_and_loss(hidden, loss):
     made = network(hidden, OUTPUTS[loss][0], seed=7, n_out=3 * reference.LOSSES[loss].outputs)
     made.set_weights([0.5 * w for w in made.get_weights()])  # exp of large numbers has rough differences
-    made.compile(loss, reference.LOSSES[loss].parameter, "sgd", {})
+    made.compile(loss, reference.LOSSES[loss].parameters, "sgd", {})
     rng = np.random.default_rng(8)
     y = targets(rng, loss, 5, made.n_out, np.float64)
     assert_network_gradients(made, rng.normal(size=(5, 4)), y, None)

@@ -210,7 +210,7 @@ def test_both_registries_say_the_same():
         name: (entry.parameter, entry.saved, entry.bounds) for name, entry in reference.ACTIVATIONS.items()
     }
     losses = {
-        name: (loss.parameter, loss.link, name == "sparse_categorical_crossentropy", loss.outputs)
+        name: (loss.parameters, loss.link, loss.labels, loss.outputs)
         for name, loss in reference.LOSSES.items()
     }
     optimizers = {name: optimizer.slots for name, optimizer in reference.OPTIMIZERS.items()}

@@ -30,7 +30,7 @@ enum {
 };
 
 enum {
-#define LOSS(name, link, target, parameter, outputs) FM_##name##_loss,
+#define LOSS(name, ...) FM_##name##_loss,
 #include "losses.def"
 #undef LOSS
     FM_LOSSES
@@ -65,7 +65,8 @@ enum { FM_MOST_SETTINGS = 4 };
 
 /* What the registry knows of each name, in the order of the numbers above. */
 typedef struct { const char *name; int from_z, row; double parameter, least, most; } fm_activation_info;
-typedef struct { const char *name; int link, label; double parameter; int outputs; } fm_loss_info; /* link -1: any */
+typedef struct { const char *name; int link, label, outputs, count; double defaults[4]; } fm_loss_info; /* link -1: any;
+                                                                              outputs 0: one a parameter */
 typedef struct { const char *name; int slots, needs; } fm_optimizer_info;
 typedef struct { const char *name; double start, least, most; } fm_setting;
 typedef struct { const char *name; int traits; fm_setting settings[FM_MOST_SETTINGS]; } fm_layer_info; /* name NULL: no more */
@@ -88,9 +89,10 @@ typedef struct {
 /* What rows are compared with, and how. */
 typedef struct {
     int loss;               /* a number, or -1: Python computes it */
-    double parameter;       /* of the loss */
+    const double *parameters; /* of the loss, or NULL for its defaults */
+    int parameter_count;
     const int64_t *labels;  /* one class a row, */
-    const void *rows;       /* or reals of the plan's type, (rows, n_out / outputs of the loss a target), */
+    const void *rows;       /* or reals of the plan's type, (rows, n_out / outputs a target), */
     const void *weights;    /* one real a row, or NULL */
 } fm_target;
 
@@ -253,8 +255,8 @@ int fm_activation_forward(const fm_kernels *, int type, int activation, void *a,
 int fm_activation_backward(const fm_kernels *, int type, int activation, void *dz, const void *da, const void *saved,
                            ptrdiff_t rows, ptrdiff_t n, double parameter);
 /* values (rows,), d (rows, n), correct (rows,); p holds logits where the link is fused. */
-int fm_loss_rows(const fm_kernels *, int type, int loss, double parameter, const void *p, const fm_target *,
-                 ptrdiff_t rows, ptrdiff_t n, void *values, void *d, double *correct);
+int fm_loss_rows(const fm_kernels *, int type, const void *p, const fm_target *, ptrdiff_t rows, ptrdiff_t n, void *values,
+                 void *d, double *correct);
 int fm_all_finite(const fm_kernels *, int type, const void *values, ptrdiff_t count);
 void fm_elementary(const fm_kernels *, int type, int function, void *out, const void *in, ptrdiff_t count);
 /* count is a multiple of 16; `step` optimizer steps were done before. */

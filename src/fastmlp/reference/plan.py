@@ -20,6 +20,9 @@ from .losses import LINKS, LOSSES, loss_gradient
 from .optimizers import BEFORE_THE_FIRST, OPTIMIZERS, Moment, apply, flush, following, global_norm_scale
 from .random import dropout_mask, normal_weights, uniform_weights
 
+Parameters = float | Sequence[float]
+Chosen = tuple[str, Parameters]  # a loss
+
 
 class _Trace(NamedTuple):
     """What the forward pass of one layer leaves for the backward pass; rows are the batch's."""
@@ -117,7 +120,7 @@ class Plan:
             [np.full(kind.shape, kind.start, self.dtype) for kind in kinds.values()] for kinds in self._kinds
         ]
         self.num_parameters = sum(array.size for array in self._parameters())
-        self._loss_chosen: tuple[str, float] | None = None
+        self._loss_chosen: Chosen | None = None
         self._optimizer = ""
         self._hyperparameters: Mapping[str, Any] = {}
         self._slots: list[list[Array]] = []  # one list like get_weights() for each slot
@@ -252,28 +255,29 @@ class Plan:
     def loss(self) -> str | None:
         return None if self._loss_chosen is None else self._loss_chosen[0]
 
-    def _fitting(self, loss: tuple[str, float] | None) -> tuple[str, float]:
-        """The loss (name, parameter), or compile's; ValueError unless the output fits it."""
-        name, parameter = loss or self._loss_chosen or ("", 0.0)
+    def _fitting(self, loss: Chosen | None) -> Chosen:
+        """The loss (name, parameters), or compile's; ValueError unless the output fits it."""
+        name, parameters = loss or self._loss_chosen or ("", 0.0)
         if not name:
             raise RuntimeError("the plan has no loss, compile it with one or give one.")
         _known("loss", name, LOSSES)
         output, link = self.layers[-1]["activation"], LOSSES[name].link
         if output not in LINKS.get(link, (output,)):
             raise ValueError(f"loss {name!r} needs an output activation of {link!r}, got {output!r}.")
-        if self.n_out % LOSSES[name].outputs:
-            raise ValueError(f"loss {name!r} has {LOSSES[name].outputs} outputs a target, got {self.n_out}.")
-        return name, parameter
+        outputs = LOSSES[name].outputs_of(parameters)
+        if self.n_out % outputs:
+            raise ValueError(f"loss {name!r} has {outputs} outputs a target, got {self.n_out}.")
+        return name, parameters
 
     def _loss(
-        self, loss: tuple[str, float], output: _Trace, y: Array, sample_weight: Array | None
+        self, loss: Chosen, output: _Trace, y: Array, sample_weight: Array | None
     ) -> tuple[Array, Array, Array]:
         """(row losses, dz of the last layer, correct) of a batch."""
-        name, parameter = loss
+        name, parameters = loss
         if LOSSES[name].link != "any":
-            row_losses, dz, correct = loss_gradient(name, parameter, output.z, y, sample_weight)
+            row_losses, dz, correct = loss_gradient(name, parameters, output.z, y, sample_weight)
             return row_losses, flush(dz), correct
-        row_losses, da, correct = loss_gradient(name, parameter, output.a, y, sample_weight)
+        row_losses, da, correct = loss_gradient(name, parameters, output.a, y, sample_weight)
         return row_losses, self._through_activation(-1, output, flush(da)), correct
 
     def _through_activation(self, number: int, trace: _Trace, da: Array) -> Array:
@@ -316,12 +320,12 @@ class Plan:
         sample_weight: Array | None = None,
         *,
         input_gradient: bool = False,
-        loss: tuple[str, float] | None = None,
+        loss: Chosen | None = None,
     ) -> tuple[float, list[Array], Array | None]:
         """The loss, its gradients [dW1, db1, dW2, ...], and its gradient with respect to X on request.
 
         The loss is the sum of the weighted row losses over the number of rows.  Dropout, clipping and
-        penalties have no part in it.  `loss` (name, parameter) takes the place of compile's.
+        penalties have no part in it.  `loss` (name, parameters) takes the place of compile's.
         """
         traces = self._forward(X)
         row_losses, dz, _ = self._loss(self._fitting(loss), traces[-1], y, sample_weight)
@@ -340,7 +344,7 @@ class Plan:
         sample_weight: Array | None = None,
         threads: int | None = None,
         *,
-        loss: tuple[str, float] | None = None,
+        loss: Chosen | None = None,
     ) -> tuple[float, float]:
         """(sum of the weighted row losses, number of correct rows); `threads` is ignored."""
         row_losses, _, correct = self._loss(self._fitting(loss), self._forward(X)[-1], y, sample_weight)
@@ -349,7 +353,11 @@ class Plan:
     # Training
 
     def compile(
-        self, loss: str | None, loss_parameter: float, optimizer: str, hyperparameters: Mapping[str, Any]
+        self,
+        loss: str | None,
+        loss_parameters: Parameters,
+        optimizer: str,
+        hyperparameters: Mapping[str, Any],
     ) -> None:
         """Chooses loss and optimizer, and starts the optimizer anew.
 
@@ -358,7 +366,8 @@ class Plan:
         loss : str or None
             One of `LOSSES`, for calls that are given no other; None if each is, or if the loss comes from
             outside, by `train_forward` and `train_backward`.
-        loss_parameter : float
+        loss_parameters : float or sequence of float
+            A number is the first of them; those that are left out have their defaults.
         optimizer : str
             One of `OPTIMIZERS`.
         hyperparameters : mapping
@@ -379,7 +388,7 @@ class Plan:
                 if ACTIVATIONS[name].parameter and not least <= parameter <= most:
                     raise ValueError(f"{name!r} with {parameter} has no known derivative.")
         _known("optimizer", optimizer, OPTIMIZERS)
-        self._loss_chosen = None if loss is None else self._fitting((loss, loss_parameter))
+        self._loss_chosen = None if loss is None else self._fitting((loss, loss_parameters))
         self._optimizer, self._hyperparameters = optimizer, dict(hyperparameters)
         rule = OPTIMIZERS[optimizer]
         count = 0 if rule.by_momentum and not hyperparameters.get("momentum") else rule.slots

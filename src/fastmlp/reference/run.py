@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .functions import Array
-from .plan import Plan, total
+from .plan import Chosen, Plan, total
 from .random import shuffled
 
 
@@ -71,7 +71,7 @@ class Run:
         batch_size: int,
         seed: int,
         shuffle: bool,
-        loss: tuple[str, float] | None = None,
+        loss: Chosen | None = None,
         threads: int | None = None,
         check_rows: bool = False,
         squares: bool = False,

@@ -41,7 +41,7 @@ def twin_of(net):
     """The reference's Plan with the network's weights, compiled alike."""
     plan = reference.Plan(net.plan.n_in, net.plan.layers, dtype=net.dtype.name)
     plan.set_weights(net.get_weights())
-    plan.compile(net.plan.loss, net.loss_parameter, net.optimizer.rule, net.optimizer.hyperparameters())
+    plan.compile(net.plan.loss, (), net.optimizer.rule, net.optimizer.hyperparameters())
     return plan
 
 

@@ -33,10 +33,11 @@ _TRAINED = {name for name, (_, saved) in registry.ACTIVATIONS.items() if saved !
 
 def _losses_of(*links: str) -> tuple[type[Loss], ...]:
     """Those of one output a target that have one of the links."""
-    return tuple(cls for cls in LOSSES.values() if cls.link in links and cls.outputs == 1)
+    return tuple(cls for cls in LOSSES.values() if cls.link in links and cls().outputs == 1)
 
 
-_OF_NUMBERS, _OF_CLASSES = _losses_of("any", "sigmoid", "exp"), _losses_of("any")
+_OF_NUMBERS = _losses_of("any", "sigmoid", "exp")
+_OF_CLASSES = tuple(cls for cls in _losses_of("any") if not cls.classes)  # a hinge's answer is a sign
 
 # Classes that can be told from numbers without a look at the rows: more, each once, would be warned of.
 _FEW = 10

@@ -59,7 +59,7 @@ class Objective:
         self.constant = self._constant()
         self.shapes = [array.shape for array in net.plan.get_weights()]
         self.matrices = sum(math.prod(shape) for shape in self.shapes[::2])  # numbers before the biases
-        net.plan.compile(goal.loss.name, goal.loss.parameter, "sgd", {})
+        net.plan.compile(goal.loss.name, goal.loss.parameters, "sgd", {})
 
     def _constant(self) -> float:
         if self.goal.constants is None:

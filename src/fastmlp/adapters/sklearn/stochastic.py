@@ -275,7 +275,7 @@ class Trainer:
         if self._compiled:
             return
         plan, loss = self.net.plan, self.goal.loss
-        plan.compile(loss.name or None, loss.parameter, self.solver.name, self.solver.hyperparameters())
+        plan.compile(loss.name or None, loss.parameters, self.solver.name, self.solver.hyperparameters())
         self.solver.begin(plan)
         self._compiled = True
 

@@ -30,7 +30,7 @@ extern const fm_kernels KERNEL_TABLE; /* a dense layer looks its activation up *
 
 #define ACTIVATION(name, saved, parameter, least, most) {name##_map, name##_map_backward},
 #define ROW_ACTIVATION(name)
-#define LOSS(name, link, target, parameter, outputs) name##_loss,
+#define LOSS(name, ...) name##_loss,
 #define OPTIMIZER(name, rule, slots, needs) name##_update,
 #define ELEMENTARY(name) name##_elementary,
 const fm_kernels KERNEL_TABLE = {

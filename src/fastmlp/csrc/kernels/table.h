@@ -136,7 +136,8 @@ typedef struct {
     const real *weights;          /* (rows,), or NULL for 1 */
     ptrdiff_t rows, n;            /* n outputs */
     real scale;                   /* of the gradients, beside the weights */
-    real parameter;
+    const double *parameters;
+    int parameter_count;
     real *d;                      /* the gradient with respect to p; NULL for the values alone */
     real *values;                 /* (rows,): weight * loss */
     double *correct;              /* (rows,): 1 or 0, or the share of the outputs */

@@ -39,12 +39,12 @@ static int activation_backward(const fm_kernels *k, int activation, void *dz, co
 }
 
 /* A cache line of rows at a time, in lines: outputs, targets and gradients (n, L) each. */
-static int loss_rows(const fm_kernels *k, int loss, double parameter, const void *p, const fm_target *target, ptrdiff_t rows,
-                     ptrdiff_t n, void *values, void *d, double *correct)
+static int loss_rows(const fm_kernels *k, const void *p, const fm_target *target, ptrdiff_t rows, ptrdiff_t n,
+                     void *values, void *d, double *correct)
 {
     const unsigned word = fm_fp_begin();
     real *lines = new_rows(n * L, 3), *y = lines ? lines + n * L : NULL, *gradient = lines ? y + n * L : NULL;
-    const ptrdiff_t targets = n / fm_losses[loss].outputs;
+    const ptrdiff_t targets = n / outputs_a_target(target);
     const int type = BITS == 32 ? FM_FLOAT32 : FM_FLOAT64;
     const fm_input outputs = {.data = p, .row_bytes = n * (ptrdiff_t)sizeof(real), .columns = n, .type = type};
     const fm_input expected = {.data = target->rows, .row_bytes = targets * (ptrdiff_t)sizeof(real), .columns = targets,
@@ -53,11 +53,12 @@ static int loss_rows(const fm_kernels *k, int loss, double parameter, const void
         const loss_args l = {
             .p = lines, .y = y, .labels = target->labels ? target->labels + r : NULL,
             .weights = target->weights ? (const real *)target->weights + r : NULL, .rows = rows - r < L ? rows - r : L,
-            .n = n, .scale = 1 / (real)rows, .parameter = (real)parameter, .d = gradient, .values = (real *)values + r,
+            .n = n, .scale = 1 / (real)rows, .parameters = target_parameters(target),
+            .parameter_count = parameter_count(target), .d = gradient, .values = (real *)values + r,
             .correct = correct + r};
         k->gather_lines(lines, &outputs, NULL, r, l.rows);
         if (target->rows) k->gather_lines(y, &expected, NULL, r, l.rows);
-        k->losses[loss](&l);
+        k->losses[target->loss](&l);
         for (ptrdiff_t i = 0; i < l.rows; i++)
             for (ptrdiff_t j = 0; j < n; j++) ((real *)d)[(r + i) * n + j] = gradient[j * L + i];
     }

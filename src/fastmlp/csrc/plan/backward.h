@@ -57,7 +57,8 @@ static loss_args stage_loss_args(const fm_plan *plan, const training_stage *s, c
 {
     return (loss_args){.y = s->targets + first * target_columns(plan, target), .labels = s->labels + first,
                        .weights = s->weights + first, .n = plan->n_out, .scale = scale,
-                       .parameter = (real)target->parameter, .values = s->values + first, .correct = s->correct + first};
+                       .parameters = target_parameters(target), .parameter_count = parameter_count(target),
+                       .values = s->values + first, .correct = s->correct + first};
 }
 
 /* Values, and with `gradients` the deltas of the output layer. */

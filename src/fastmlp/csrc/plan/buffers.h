@@ -14,10 +14,26 @@ static int link_is_fused(const fm_target *target)
     return target && target->loss >= 0 && fm_losses[target->loss].link >= 0;
 }
 
+static const double *target_parameters(const fm_target *target)
+{
+    return target->parameters ? target->parameters : fm_losses[target->loss].defaults;
+}
+
+static int parameter_count(const fm_target *target)
+{
+    return target->parameters ? target->parameter_count : fm_losses[target->loss].count;
+}
+
+static ptrdiff_t outputs_a_target(const fm_target *target)
+{
+    const int outputs = fm_losses[target->loss].outputs;
+    return outputs ? outputs : parameter_count(target);
+}
+
 /* Columns of a target's rows. */
 static ptrdiff_t target_columns(const fm_plan *plan, const fm_target *target)
 {
-    return plan->n_out / fm_losses[target->loss].outputs;
+    return plan->n_out / outputs_a_target(target);
 }
 
 static int keeps_z(const fm_plan *plan, int l, int fused)

@@ -254,7 +254,8 @@ static void store_losses(const row_pass *pass, real *a, ptrdiff_t first, ptrdiff
         const loss_args l = {
             .y = y, .labels = target->labels ? target->labels + r : NULL,
             .weights = target->weights ? (const real *)target->weights + r : NULL, .n = plan->n_out,
-            .parameter = (real)target->parameter, .values = pass->values + r, .correct = pass->correct + r};
+            .parameters = target_parameters(target), .parameter_count = parameter_count(target),
+            .values = pass->values + r, .correct = pass->correct + r};
         if (target->rows) plan->kernels->gather_lines(y, &in, NULL, r, some);
         panel_losses(plan, target, l, some, a + (r - first) * L, NULL, rows * L, spare);
     }

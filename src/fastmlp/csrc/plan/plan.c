@@ -27,7 +27,7 @@ const fm_loss_info fm_losses[] = {
 #define FM_any (-1)
 #define LABEL 1
 #define ROW 0
-#define LOSS(name, link, target, parameter, outputs) {#name, FM_##link, target, parameter, outputs},
+#define LOSS(name, link, target, outputs, count, ...) {#name, FM_##link, target, outputs, count, {__VA_ARGS__}},
 #include "losses.def"
 #undef LOSS
 #undef LABEL
@@ -279,10 +279,10 @@ int fm_activation_backward(const fm_kernels *k, int type, int activation, void *
     return typed_plan(type)->activation_backward(k, activation, dz, da, saved, rows, n, parameter);
 }
 
-int fm_loss_rows(const fm_kernels *k, int type, int loss, double parameter, const void *p, const fm_target *target,
-                 ptrdiff_t rows, ptrdiff_t n, void *values, void *d, double *correct)
+int fm_loss_rows(const fm_kernels *k, int type, const void *p, const fm_target *target, ptrdiff_t rows, ptrdiff_t n,
+                 void *values, void *d, double *correct)
 {
-    return typed_plan(type)->loss_rows(k, loss, parameter, p, target, rows, n, values, d, correct);
+    return typed_plan(type)->loss_rows(k, p, target, rows, n, values, d, correct);
 }
 
 int fm_all_finite(const fm_kernels *k, int type, const void *values, ptrdiff_t count)

@@ -38,8 +38,8 @@ typedef struct {
                               double parameter);
     int (*activation_backward)(const fm_kernels *, int activation, void *dz, const void *da, const void *saved,
                                ptrdiff_t rows, ptrdiff_t n, double parameter);
-    int (*loss_rows)(const fm_kernels *, int loss, double parameter, const void *p, const fm_target *, ptrdiff_t rows,
-                     ptrdiff_t n, void *values, void *d, double *correct);
+    int (*loss_rows)(const fm_kernels *, const void *p, const fm_target *, ptrdiff_t rows, ptrdiff_t n, void *values,
+                     void *d, double *correct);
     void (*optimizer_update)(const fm_kernels *, int optimizer, const fm_hyper *, const fm_state *, void *w, const void *g,
                              ptrdiff_t count);
     void (*elementary)(const fm_kernels *, int function, void *out, const void *in, ptrdiff_t count);

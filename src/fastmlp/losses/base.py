@@ -1,0 +1,212 @@
+"""`Loss`, what all losses are, and `Function`, a loss written in Python."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .. import registry, validation
+from ..errors import unknown
+
+Array = np.ndarray[Any, Any]
+PythonLoss = Callable[[Array, Array], tuple[float, Array]]
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Base of all losses: one real number for each target, any finite one, unless a subclass says otherwise.
+
+    Attributes
+    ----------
+    name : str
+        The engine's name.
+    aliases : tuple of str
+        Other packages' names of the same formula; the class's own name is one anyway.
+    formula : (str, str)
+        Of a row's value and of its gradient.
+    link : str
+        The output activation that the loss is fused with, or "any".
+    outputs : int
+        Of the network for each target; of the class 0 where the object says it.
+    labels : bool
+        Whether y is one class index a row, int64 of shape (rows,), rather than (rows, targets).
+    classes : bool
+        Whether targets are classes, so that accuracy makes sense.
+    bounds : (float, float)
+        The least and the largest target.
+    positive : bool
+        Whether 0, the lower bound, is no target itself.
+    """
+
+    name: ClassVar[str] = ""
+    aliases: ClassVar[tuple[str, ...]] = ()
+    formula: ClassVar[tuple[str, str]]
+    link: ClassVar[str] = "any"
+    outputs: ClassVar[int] = 1
+    labels: ClassVar[bool] = False
+    classes: ClassVar[bool] = False
+    bounds: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
+    positive: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if cls.name in registry.LOSSES:
+            cls.link = registry.LOSSES[cls.name]
+            cls.outputs = cls.__dict__.get("outputs", registry.LOSS_OUTPUTS[cls.name])
+            cls.labels = cls.name in registry.LABEL_LOSSES
+
+    def __post_init__(self) -> None:
+        if type(self) is Loss:
+            raise TypeError("Loss is a base class, expected one of its subclasses such as MSE or Huber")
+
+    @property
+    def parameters(self) -> tuple[float, ...]:
+        """The numbers that the engine is given."""
+        return tuple(getattr(self, item.name) for item in dataclasses.fields(self))
+
+    @property
+    def parameter(self) -> Any:
+        """What stands beside the name in ``(name, parameter)`` and in files: the one option, or all by name.
+
+        0 where a loss has none.
+
+        >>> from fastmlp.losses import Huber
+        >>> Huber(0.5).parameter
+        0.5
+        """
+        options = dataclasses.asdict(self)
+        return options if len(options) > 1 else next(iter(options.values()), 0.0)
+
+    @classmethod
+    def takes_parameter(cls) -> bool:
+        """Whether the loss has something to choose."""
+        return bool(dataclasses.fields(cls))
+
+    @classmethod
+    def of(cls, parameter: Any) -> Loss:
+        """The loss with its first option, or with options by name; None is the default."""
+        options = [item.name for item in dataclasses.fields(cls)]
+        if parameter is None:
+            return cls()
+        if not options:
+            raise ValueError(f"loss {cls.name!r} takes no parameter, got {parameter}")
+        if not isinstance(parameter, Mapping):
+            return cls(**{options[0]: parameter})
+        for name in parameter:
+            if name not in options:
+                raise unknown(f"option of loss {cls.name!r}", name, options)
+        return cls(**parameter)
+
+    def check_fits(self, activation: str) -> None:
+        """Raises ValueError unless the loss takes what the output activation gives."""
+        if self.link not in ("any", link_of(activation)):
+            raise ValueError(
+                f"loss {self.name!r} needs the output activation {self.link!r}, got {activation!r}"
+            )
+
+    def as_targets(
+        self, y: object, n_out: int, dtype: np.dtype[Any], rows: int, *, argument: str = "y"
+    ) -> Array:
+        """Targets of a network of n_out outputs as the engine takes them, checked.
+
+        Returns int64 (rows,) where `labels`, else (rows, n_out // outputs) of the dtype.  Raises TypeError or
+        ValueError with the place of the first target that cannot be one.
+        """
+        array = validation.numeric(y, argument)
+        if array.ndim == 0:
+            raise ValueError(f"{argument} is a single number, expected {rows} targets, one for each row of X")
+        if len(array) != rows:
+            raise ValueError(f"{argument} has {len(array)} rows, expected {rows}, one for each row of X")
+        return self._checked(array, n_out, dtype, argument)
+
+    def _checked(self, array: Array, n_out: int, dtype: np.dtype[Any], argument: str) -> Array:
+        shape = len(array), n_out // self.outputs
+        if shape[1] == 1 and array.ndim == 1:
+            array = array.reshape(shape)
+        if array.shape != shape:
+            expected = f"{shape}" + (f" or ({shape[0]},)" if shape[1] == 1 else "")
+            raise ValueError(
+                f"{argument} has shape {array.shape}, expected {expected} for loss {self.name!r}"
+                f"{self._hint(array)}"
+            )
+        targets = validation.converted(array, dtype, argument)
+        self._check_bounds(targets, argument)
+        return targets
+
+    def _hint(self, array: Array) -> str:
+        """What to say of targets of a wrong shape."""
+        return ""
+
+    def _check_bounds(self, targets: Array, argument: str) -> None:
+        low, high = self.bounds
+        least, most = (targets.min(), targets.max()) if self.bounds != Loss.bounds else (low, high)
+        if low <= least and most <= high and not (self.positive and least == low):
+            return
+        wrong = (targets < low) | (targets > high) | (self.positive & (targets == low))
+        expected = f"{low:g} to {high:g}" if math.isfinite(high) else f"{low:g} or more"
+        self._refuse(targets, wrong, f"above {low:g}" if self.positive else expected, argument)
+
+    def _refuse(self, targets: Array, wrong: Array, expected: str, argument: str) -> None:
+        """Raises ValueError that names the first of the wrong targets."""
+        index = tuple(int(i) for i in np.argwhere(wrong)[0])
+        came = f"{targets[index]:g} at {validation.place(index)}"
+        raise ValueError(f"{argument} contains {came}, expected {expected} for loss {self.name!r}")
+
+    def classes_of(self, targets: Array) -> Array:
+        """Each row's class (rows,), int64, of targets from `as_targets`; ValueError where rows have none."""
+        raise ValueError(
+            f"class_weight came with the loss {self.name!r} of {targets.shape[1]} outputs, "
+            "expected one class a row"
+        )
+
+
+@dataclass(frozen=True)
+class Function(Loss):
+    """A loss computed in Python; a function given as a loss becomes one of these.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(y_true, y_pred) -> (mean value, gradient with respect to y_pred)``.  y_true has the
+        network's dtype, one row for each of X, (rows, 1) for (rows,) where there is one output; y_pred has
+        shape (rows, n_out).
+
+    Examples
+    --------
+    >>> from fastmlp import Network, functional, losses
+    >>> net = Network([2, 1], initializer="zeros", dtype="float64")
+    >>> net.compile(loss=losses.Function(functional.mse_loss_gradient))
+    >>> net.evaluate([[1.0, 2.0]], [3.0])
+    {'loss': 9.0}
+    """
+
+    function: PythonLoss
+
+    def __post_init__(self) -> None:
+        if not callable(self.function):
+            raise TypeError(f"function is {self.function!r}, expected a function of (y_true, y_pred)")
+
+    @property
+    def parameters(self) -> tuple[float, ...]:
+        """None: the engine does not compute it."""
+        return ()
+
+    @property
+    def parameter(self) -> Any:
+        """0: no file can hold a function."""
+        return 0.0
+
+    def _checked(self, array: Array, n_out: int, dtype: np.dtype[Any], argument: str) -> Array:
+        if n_out == 1 and array.ndim == 1:
+            array = array.reshape(-1, 1)
+        return validation.converted(array, dtype, argument)
+
+
+def link_of(activation: str) -> str:
+    """What a loss calls the output activation; log_softmax has the logits of softmax."""
+    return "softmax" if activation == "log_softmax" else activation

@@ -1,0 +1,72 @@
+"""Losses: what a prediction costs, beside the gradient of that cost.
+
+A loss compares a batch of outputs with targets y and gives one value a row, and the gradient of that value
+with respect to what it was given.  Those with a *link* are given logits z, the outputs before softmax,
+sigmoid or exp: loss and link together are shorter, and stable where the two apart would take the log of 0.
+The others are given the prediction a.  Values and names are Keras' (a mean over the outputs, not a sum).
+
+Shapes: z and a are (rows, n_out), y is (rows, targets), mostly one for each output, but (rows,) of classes
+for the sparse losses; values are (rows,).  Parameters come last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..functions import Array
+from . import classification, regression
+from .base import Loss
+
+__all__ = ["LINKS", "LOSSES", "Loss", "loss_gradient"]
+
+LOSSES: dict[str, Loss] = {**classification.LOSSES, **regression.LOSSES}
+
+# The output activations each link stands for.  The logits of log_softmax are those of softmax.
+LINKS: dict[str, tuple[str, ...]] = {
+    "softmax": ("softmax", "log_softmax"),
+    "sigmoid": ("sigmoid",),
+    "exp": ("exp",),
+}
+
+
+def loss_gradient(
+    name: str, parameters: float | Sequence[float], p: Array, y: Array, sample_weight: Array | None = None
+) -> tuple[Array, Array, Array]:
+    """What the named loss says of a batch.
+
+    Parameters
+    ----------
+    name : str
+        One of `LOSSES`.
+    parameters : float or sequence of float
+        The loss's parameters; a number is the first, and ignored by losses that have none.
+    p : ndarray of shape (rows, n_out)
+        The logits where the loss has a link, else the predictions.
+    y : ndarray
+        The targets: (rows,) classes for sparse losses, else (rows, targets).
+    sample_weight : ndarray of shape (rows,), optional
+        Multiplies each row's value and gradient.
+
+    Returns
+    -------
+    row_losses : ndarray of shape (rows,)
+        weight * value; the batch's loss is their sum over the number of rows.
+    dp : ndarray of shape (rows, n_out)
+        The gradient of the batch's loss with respect to p.
+    correct : ndarray of shape (rows,)
+        How much of each row is right, without weights.
+
+    Examples
+    --------
+    >>> row_losses, da, _ = loss_gradient("mse", 0.0, np.array([[1.0], [2.0]]), np.array([[1.0], [4.0]]))
+    >>> row_losses, da.ravel()
+    (array([0., 4.]), array([ 0., -2.]))
+    """
+    loss = LOSSES[name]
+    weight = np.ones(len(p), p.dtype) if sample_weight is None else sample_weight.astype(p.dtype)
+    chosen = loss.chosen(parameters)
+    row_losses = weight * loss.value(p, y, *chosen)
+    dp = (weight / len(p))[:, None] * loss.gradient(p, y, *chosen)
+    return row_losses, dp, loss.correct(p, y)
