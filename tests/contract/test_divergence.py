@@ -246,3 +246,20 @@ def test_without_the_step_that_goes_too_far_nothing_diverges(dtype):
         start = plan.get_weights()
         train_epochs(plan, X, y, batch_size=BATCH, learning_rates=np.full((EPOCHS, BATCHES), 0.01))
         assert_trained(plan.get_weights(), start)
+
+
+@pytest.mark.parametrize("twin", [False, True])
+def test_a_batch_is_judged_by_its_own_loss(twin):
+    """Each row's is finite here; the sum over the epoch is not, and the loss of two rows together is not."""
+    layers = layers_of([1], [], "identity")
+    plan = make_plan(1, layers, [np.zeros((1, 1)), np.zeros(1)], "float64", "numpy" if twin else None)
+    plan.compile("mse", 0.0, "sgd", HYPER["sgd"])
+    X, y = np.ones((4, 1)), np.full((4, 1), 1.2e154)
+    run = run_of(plan, X, y, batch_size=1)
+    run.begin(np.full((1, 4), 1e-160))
+    run.advance()
+    assert run.finished and run.sums[0, 0] == np.inf and plan.step == 4
+    run = run_of(plan, X, y, batch_size=2)
+    run.begin(np.full((1, 2), 1e-160))
+    with pytest.raises(FloatingPointError, match="the loss of batch 0 is not finite"):
+        run.advance()

@@ -50,3 +50,18 @@ def test_divergence_takes_the_optimizers_state_back_too(data, python_loss):
     state = net.plan.get_state()
     assert state["step"] == 0 and len(state["slots"]) == 1
     assert all(not array.any() for array in state["slots"][0])
+
+
+@pytest.mark.parametrize("python_loss", [False, True])
+def test_an_epoch_whose_losses_are_finite_has_not_diverged(python_loss):
+    """Though their sum is beyond the numbers: a batch is judged by its own loss."""
+    X, y = np.ones((3, 1)), np.full((3, 1), 1.2e154)  # losses of 1.44e308 each
+    net = Network([1, 1], initializer="zeros", dtype="float64")
+    net.compile(optimizers.SGD(1e-160), mse if python_loss else "mse")
+    with np.errstate(over="ignore"):
+        net.fit(X, y, epochs=2, batch_size=1, verbose=0)
+    assert net.epochs_done == 2 and net.get_weights()[1] > 0
+    before = net.get_weights()
+    with np.errstate(over="ignore"), pytest.raises(FloatingPointError, match="the loss of batch 2 is not"):
+        net.fit(X, y * np.array([[1], [1], [2]]), batch_size=1, shuffle=False, verbose=0)
+    assert net.get_weights()[1] > before[1]  # of the first two batches

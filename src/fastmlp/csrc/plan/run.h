@@ -19,6 +19,14 @@ static void sum_rows(const training_stage *s, ptrdiff_t rows, double *loss, doub
     for (ptrdiff_t r = 0; r < rows; r++) *loss += (double)s->values[r], *correct += s->correct[r];
 }
 
+/* Whether the loss of the batch is; that of the epoch so far may be beyond the numbers where each batch's is not. */
+static int loss_is_finite(const step_work *w)
+{
+    double loss = 0, correct = 0;
+    sum_rows(w->stage, w->rows, &loss, &correct);
+    return isfinite(loss);
+}
+
 /* Whether all of the plan's state is finite. */
 static int state_is_finite(const fm_plan *plan)
 {
@@ -48,7 +56,7 @@ static int train_batch(fm_plan *plan, step_work *w, fm_run *run)
     if (run_rows(w)) return FM_INTERRUPTED;
     if (w->bad_rows) return FM_BAD_INPUT;
     sum_rows(w->stage, w->rows, &loss, &correct);
-    if (!isfinite(loss)) return FM_NOT_FINITE;
+    if (!isfinite(loss) && !loss_is_finite(w)) return FM_NOT_FINITE;
     if (update(plan, w, run->learning_rates[at], run->l2 ? run->l2[at] : plan->hyper.l2,
                run->weight_decay ? run->weight_decay[at] : plan->hyper.weight_decay))
         return FM_INTERRUPTED;
