@@ -70,6 +70,23 @@ def test_optimizers_take_the_same_steps(theirs, ours, rng):
         (keras.losses.CategoricalCrossentropy(), "softmax", "categorical_crossentropy"),
         (keras.losses.sparse_categorical_crossentropy, "softmax", "sparse_categorical_crossentropy"),
         (keras.losses.SparseCategoricalCrossentropy(), "softmax", "sparse_categorical_crossentropy"),
+        (keras.losses.BinaryCrossentropy(label_smoothing=0.1), "sigmoid", "binary_crossentropy"),
+        (keras.losses.CategoricalCrossentropy(label_smoothing=0.1), "softmax", "categorical_crossentropy"),
+        ("binary_focal_crossentropy", "sigmoid", "binary_focal_crossentropy"),
+        (
+            keras.losses.BinaryFocalCrossentropy(True, alpha=0.3, gamma=1.5, label_smoothing=0.1),
+            "sigmoid",
+            "binary_focal_crossentropy",
+        ),
+        ("categorical_focal_crossentropy", "softmax", "categorical_focal_crossentropy"),
+        (
+            keras.losses.CategoricalFocalCrossentropy(alpha=0.5, gamma=1.5, label_smoothing=0.1),
+            "softmax",
+            "categorical_focal_crossentropy",
+        ),
+        (keras.losses.KLDivergence(), "softmax", "kl_divergence"),
+        ("hinge", None, "hinge"),
+        (keras.losses.SquaredHinge(), "tanh", "squared_hinge"),
     ],
 )
 def test_losses_have_the_same_values(loss, output, expected, rng):
@@ -84,7 +101,7 @@ def test_losses_have_the_same_values(loss, output, expected, rng):
     values = keras.ops.convert_to_numpy(function(y, model(X)))
     # The two predict alike to some eps, and a logarithm adds its own; Keras clips probabilities at 1e-7.
     mine = net.evaluate(X, y)["loss"]
-    assert mine > 0.01 and abs(mine - np.mean(values)) <= 64 * np.finfo(np.float32).eps * max(1, mine)
+    assert abs(mine) > 0.01 and abs(mine - np.mean(values)) <= 64 * np.finfo(np.float32).eps * max(1, mine)
 
 
 class Square(keras.losses.Loss):
@@ -110,11 +127,11 @@ NOT_OURS = [
     (keras.optimizers.SGD(0.1, gradient_accumulation_steps=2), "mse", None, "gradient_accumulation_steps=2"),
     (keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.1, 10)), "mse", None, "has a schedule"),
     ("sgd", keras.losses.CategoricalCrossentropy(from_logits=True), "softmax", "loss has from_logits=True"),
-    ("sgd", keras.losses.CategoricalCrossentropy(label_smoothing=0.1), "softmax", "label_smoothing=0.1"),
+    ("sgd", keras.losses.CategoricalCrossentropy(axis=0), "softmax", "loss has axis=0, expected -1"),
     ("sgd", keras.losses.MeanSquaredError(reduction="sum"), None, "loss has reduction='sum'"),
     ("sgd", keras.losses.MeanSquaredError(dtype="float16"), None, "loss has the dtype 'float16'"),
     ("sgd", "binary_crossentropy", "tanh", "needs the output activation 'sigmoid', got 'tanh'"),
-    ("sgd", "kl_divergence", "softmax", "loss is 'kl_divergence', expected one of keras.losses: mean_squ"),
+    ("sgd", keras.losses.Dice(), "softmax", "loss is 'Dice', expected one of keras.losses: sparse_categ"),
     ("sgd", Square(), None, "loss is 'Square'"),
     ("sgd", lambda y_true, y_pred: keras.ops.mean(y_true - y_pred), None, "loss is '<lambda>'"),
 ]

@@ -26,10 +26,46 @@ def _of_classes(z, y, share=0.0):
     return np.where(y == 0, 0, -y * logs).sum(axis=1), gradient, *sizes
 
 
+def _divergence(z, y):
+    value, gradient, *sizes = _of_classes(z, y)
+    entropy = -np.where(y == 0, 0, y * np.log(np.where(y == 0, 1, y))).sum(axis=1)
+    return value - entropy, gradient, *sizes
+
+
+def _focal(z, y, gamma, alpha, share):
+    y, p = _smoothed(y, share, z.shape[1]), np.exp(log_softmax(z))
+    f = lambda p: -alpha * (1 - p) ** gamma * np.log(p)  # noqa: E731
+    slope = alpha * (gamma * (1 - p) ** (gamma - 1) * np.log(p) - (1 - p) ** gamma / p)
+    jacobian = p[:, :, None] * (np.eye(p.shape[1]) - p[:, None, :])  # (rows, of p, by z)
+    gradient = np.einsum("rj,rjk->rk", y * slope, jacobian)
+    of_targets = alpha * (1 + gamma) ** 2 * y * ((1 - p) ** gamma + (1 - p) ** (gamma - 1)) * (1 - np.log(p))
+    of_sum = p * (1 - np.log(p)) * of_targets.sum(axis=1, keepdims=True)
+    return (y * f(p)).sum(axis=1), gradient, of_targets.sum(axis=1), of_targets + of_sum
+
+
 def _binary(z, y, share=0.0):  # -y log(s) - (1 - y) log(1 - s), where log(s) = -log(1 + exp(-z))
     y, s = _smoothed(y, share, 2), 1 / (1 + np.exp(-z))
     value = y * np.logaddexp(0, -z) + (1 - y) * np.logaddexp(0, z)
     return value, s - y, np.maximum(z, 0) + np.abs(z * y) + 1, s + y
+
+
+def _binary_focal(z, y, gamma, positive, negative, share):
+    y, p = _smoothed(y, share, 2), 1 / (1 + np.exp(-z))
+    error = 1 - (y * p + (1 - y) * (1 - p))
+    weight, cost = y * positive + (1 - y) * negative, -y * np.log(p) - (1 - y) * np.log(1 - p)
+    by_p = gamma * error ** (gamma - 1) * (1 - 2 * y) * cost + error**gamma * ((1 - y) / (1 - p) - y / p)
+    size = (1 + gamma) * (1 + np.abs(z))
+    return weight * error**gamma * cost, weight * by_p * p * (1 - p), size, size
+
+
+def _hinge(p, y):
+    margin = np.maximum(1 - y * p, 0)
+    return margin, np.where(margin > 0, -y, 0), 1 + np.abs(p), np.ones_like(p)
+
+
+def _squared_hinge(p, y):
+    margin = np.maximum(1 - y * p, 0)
+    return margin**2, -2 * y * margin, (1 + np.abs(p)) ** 2, 2 * (1 + np.abs(p))
 
 
 def _error_sizes(p, y):
@@ -70,7 +106,12 @@ def _gaussian_nll(p, y):  # -log of the density of y, but for log(2 pi) / 2
 # name -> (value, its gradient, what the roundings of either are relative to), of rows or of each target
 FORMULAS = {
     "categorical_crossentropy": _of_classes,
+    "kl_divergence": _divergence,
+    "categorical_focal_crossentropy": _focal,
     "binary_crossentropy": _binary,
+    "binary_focal_crossentropy": _binary_focal,
+    "hinge": _hinge,
+    "squared_hinge": _squared_hinge,
     "mse": _mse,
     "mae": _mae,
     "huber": _huber,

@@ -10,7 +10,7 @@ import pytest
 from differences import assert_same_gradient, central_difference
 from fastmlp import reference
 from fastmlp.reference import functions
-from helpers import TRAINABLE, dense, targets, train_epoch, train_epochs
+from helpers import TRAINABLE, dense, outputs_of, targets, train_epoch, train_epochs
 from twins import Plan, network
 
 # Whole networks
@@ -38,7 +38,7 @@ def assert_network_gradients(made, X, y, weight):
 
 @pytest.mark.parametrize(("output", "loss"), PAIRS)
 def test_network_gradients_for_every_output_and_loss(output, loss):
-    made = network("tanh", output, seed=5, n_out=3 * reference.LOSSES[loss].outputs)
+    made = network("tanh", output, seed=5, n_out=outputs_of(loss, 3))
     made.compile(loss, reference.LOSSES[loss].parameters, "sgd", {})
     rng = np.random.default_rng(6)
     y = targets(rng, loss, 5, made.n_out, np.float64)
@@ -48,7 +48,7 @@ def test_network_gradients_for_every_output_and_loss(output, loss):
 @pytest.mark.parametrize("loss", list(reference.LOSSES))
 @pytest.mark.parametrize("hidden", TRAINABLE)
 def test_network_gradients_for_every_hidden_activation_and_loss(hidden, loss):
-    made = network(hidden, OUTPUTS[loss][0], seed=7, n_out=3 * reference.LOSSES[loss].outputs)
+    made = network(hidden, OUTPUTS[loss][0], seed=7, n_out=outputs_of(loss, 3))
     made.set_weights([0.5 * w for w in made.get_weights()])  # exp of large numbers has rough differences
     made.compile(loss, reference.LOSSES[loss].parameters, "sgd", {})
     rng = np.random.default_rng(8)

@@ -75,9 +75,11 @@ class Loss:
 
         0 where a loss has none.
 
-        >>> from fastmlp.losses import Huber
+        >>> from fastmlp.losses import BinaryFocalCrossentropy, Huber
         >>> Huber(0.5).parameter
         0.5
+        >>> BinaryFocalCrossentropy(gamma=1).parameter
+        {'gamma': 1.0, 'alpha': None, 'label_smoothing': 0.0}
         """
         options = dataclasses.asdict(self)
         return options if len(options) > 1 else next(iter(options.values()), 0.0)

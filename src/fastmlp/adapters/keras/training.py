@@ -13,27 +13,9 @@ from ... import losses, optimizers
 from ...errors import listed
 from ...network import Network
 
-# Functions and classes of keras.losses: ours.
-_LOSSES: dict[str, type[losses.Loss]] = {
-    "mean_squared_error": losses.MSE,
-    "MeanSquaredError": losses.MSE,
-    "mean_absolute_error": losses.MAE,
-    "MeanAbsoluteError": losses.MAE,
-    "binary_crossentropy": losses.BinaryCrossentropy,
-    "BinaryCrossentropy": losses.BinaryCrossentropy,
-    "categorical_crossentropy": losses.CategoricalCrossentropy,
-    "CategoricalCrossentropy": losses.CategoricalCrossentropy,
-    "sparse_categorical_crossentropy": losses.SparseCategoricalCrossentropy,
-    "SparseCategoricalCrossentropy": losses.SparseCategoricalCrossentropy,
-    "huber": losses.Huber,
-    "Huber": losses.Huber,
-    "poisson": losses.Poisson,
-    "Poisson": losses.Poisson,
-}
 # Options that change a loss or a step and that fastmlp has not, with the value that leaves it as it is.
 _LOSS_OPTIONS: dict[str, Any] = {
     "from_logits": False,
-    "label_smoothing": 0,
     "ignore_class": None,
     "reduction": "sum_over_batch_size",
     "axis": -1,
@@ -118,12 +100,15 @@ def _loss(keras: Any, loss: Any) -> losses.Loss:
         # Huber's get_config lacks its delta, and all lack their dtype (3.15).
         config = {**loss.get_config(), **vars(loss).get("_fn_kwargs", {}), "dtype": loss.dtype}
     known = getattr(keras.losses, name, None)
-    if name not in _LOSSES or known not in (loss, type(loss)):
-        raise ValueError(f"its loss is {name!r}, expected one of keras.losses: {listed(_LOSSES)}")
+    if name not in losses.NAMES or known not in (loss, type(loss)):
+        names = [name for name in losses.NAMES if hasattr(keras.losses, name)]
+        raise ValueError(f"its loss is {name!r}, expected one of keras.losses: {listed(names)}")
     _check_plain("loss", config, _LOSS_OPTIONS)
     if config.get("dtype") not in (None, "float32", "float64"):
         raise ValueError(f"its loss has the dtype {config['dtype']!r}, expected float32 or float64")
-    cls = _LOSSES[name]
+    cls = losses.NAMES[name]
+    if not config.get("apply_class_balancing", True):
+        config["alpha"] = None
     return cls(**{item.name: config[item.name] for item in fields(cls) if item.name in config})
 
 
