@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 
+from fastmlp import losses
 from fastmlp.keras import from_keras
 from fastmlp.optimizers import SGD, Adadelta, Adam, Lion, NAdam
 from keras_models import assert_predict_the_same, filled, keras, layers
@@ -87,6 +88,8 @@ def test_optimizers_take_the_same_steps(theirs, ours, rng):
         (keras.losses.KLDivergence(), "softmax", "kl_divergence"),
         ("hinge", None, "hinge"),
         (keras.losses.SquaredHinge(), "tanh", "squared_hinge"),
+        (keras.losses.LogCosh(), None, "log_cosh"),
+        ("cosine_similarity", None, "cosine_similarity"),
     ],
 )
 def test_losses_have_the_same_values(loss, output, expected, rng):
@@ -102,6 +105,12 @@ def test_losses_have_the_same_values(loss, output, expected, rng):
     # The two predict alike to some eps, and a logarithm adds its own; Keras clips probabilities at 1e-7.
     mine = net.evaluate(X, y)["loss"]
     assert abs(mine) > 0.01 and abs(mine - np.mean(values)) <= 64 * np.finfo(np.float32).eps * max(1, mine)
+
+
+def test_every_loss_that_keras_has_too_was_compared():
+    [mark] = [m for m in test_losses_have_the_same_values.pytestmark if "expected" in m.args[0]]
+    shared = {cls.name for name, cls in losses.NAMES.items() if hasattr(keras.losses, name)}
+    assert shared == {expected for *_, expected in mark.args[1]}
 
 
 class Square(keras.losses.Loss):

@@ -62,6 +62,7 @@ LOSSES_OF_TORCH = {
     "huber": nn.HuberLoss(delta=0.8),
     "poisson": nn.PoissonNLLLoss(),
     "gaussian_nll": gaussian,
+    "cosine_similarity": lambda p, y: -nn.functional.cosine_similarity(p, y).mean(),
 }
 
 

@@ -89,8 +89,39 @@ def _huber(p, y, delta):
     return value, np.where(outside, delta * np.sign(error), error), size + size**2, slope
 
 
+def _log_cosh(p, y):
+    size, slope = _error_sizes(p, y)
+    return np.log(np.cosh(p - y)), np.tanh(p - y), size, slope
+
+
+def _quantile(p, y, *levels):
+    q = np.repeat(np.array(levels, np.longdouble), y.shape[1])
+    error = np.hstack([y] * len(levels)) - p
+    value = np.maximum(q * error, (q - 1) * error)
+    return value, (error < 0) - q, *_error_sizes(p, np.abs(error) + np.abs(p))
+
+
 def _poisson(z, y):
     return np.exp(z) - y * z, np.exp(z) - y, np.exp(z) + np.abs(y * z), np.exp(z) + y
+
+
+def _poisson_deviance(z, y):
+    logs = np.log(np.where(y == 0, 1, y))
+    value, gradient = 2 * (y * (logs - z) - y + np.exp(z)), 2 * (np.exp(z) - y)
+    return value, gradient, 2 * (y * (np.abs(logs) + np.abs(z) + 1) + np.exp(z)), 2 * (np.exp(z) + y)
+
+
+def _gamma_deviance(z, y):
+    ratio = y / np.exp(z)
+    size = 2 * ((ratio + 1) * (1 + np.abs(z)) + np.log(y))
+    return 2 * (z - np.log(y) + ratio - 1), 2 * (1 - ratio), size, size
+
+
+def _tweedie_deviance(z, y, power):
+    a, b = power - 1, 2 - power
+    parts = y * np.exp(-a * z) / a, np.exp(b * z) / b, y**b / (a * b)
+    size = 2 * sum(parts) * (1 + np.abs(z))
+    return 2 * (parts[0] + parts[1] - parts[2]), 2 * (b * parts[1] - a * parts[0]), size, size
 
 
 def _gaussian_nll(p, y):  # -log of the density of y, but for log(2 pi) / 2
@@ -101,6 +132,14 @@ def _gaussian_nll(p, y):  # -log of the density of y, but for log(2 pi) / 2
     size = np.abs(mean) + np.abs(y)
     sizes = np.hstack([size / variance, 1 + size**2 / variance])
     return value, gradient, np.abs(log_variance) + 1 + size**2 / variance, sizes
+
+
+def _cosine_similarity(p, y):
+    lengths = np.sqrt((p * p).sum(axis=1, keepdims=True)), np.sqrt((y * y).sum(axis=1, keepdims=True))
+    cosine = (p * y).sum(axis=1, keepdims=True) / (lengths[0] * lengths[1])
+    gradient = cosine * p / lengths[0] ** 2 - y / (lengths[0] * lengths[1])
+    sizes = (np.abs(p) / lengths[0] + np.abs(y) / lengths[1]) / lengths[0] + 1 / lengths[0] / p.shape[1]
+    return -cosine[:, 0], gradient, np.ones(len(p)), sizes
 
 
 # name -> (value, its gradient, what the roundings of either are relative to), of rows or of each target
@@ -115,8 +154,14 @@ FORMULAS = {
     "mse": _mse,
     "mae": _mae,
     "huber": _huber,
+    "log_cosh": _log_cosh,
+    "quantile": _quantile,
     "poisson": _poisson,
+    "poisson_deviance": _poisson_deviance,
+    "gamma_deviance": _gamma_deviance,
+    "tweedie_deviance": _tweedie_deviance,
     "gaussian_nll": _gaussian_nll,
+    "cosine_similarity": _cosine_similarity,
 }
 
 
