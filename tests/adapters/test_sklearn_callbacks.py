@@ -10,7 +10,13 @@ from sklearn.exceptions import ConvergenceWarning
 
 from estimators import EPS, data, pair
 from fastmlp import optimizers, schedules
-from fastmlp.callbacks import Callback, EarlyStopping, LambdaCallback, ReduceLROnPlateau
+from fastmlp.callbacks import (
+    Callback,
+    EarlyStopping,
+    LambdaCallback,
+    ReduceLROnPlateau,
+    TerminateOnNaN,
+)
 from fastmlp.sklearn import MLPClassifier, MLPRegressor
 from helpers import assert_same_bits
 
@@ -174,3 +180,17 @@ def test_a_diverging_fit_says_so():
     with pytest.raises(ValueError, match="non-finite"):
         model.fit(X, 100 * y)
     assert np.isnan(model.loss_) and model.n_iter_ == 30
+
+
+def test_a_divergence_may_end_the_fit_without_an_error(rng):
+    X, y = 1e3 * rng.normal(size=(40, 3)), rng.normal(size=40)
+    model = MLPRegressor(
+        hidden_layer_sizes=(4,), solver="sgd", learning_rate_init=1e6, max_iter=50, random_state=0
+    )
+    with pytest.raises(ValueError, match="non-finite"):
+        model.fit(X, y)
+    stop = TerminateOnNaN()
+    with pytest.warns(RuntimeWarning, match="non-finite"):
+        model.set_params(callbacks=[stop]).fit(X, y)
+    assert stop.stopped_epoch == model.n_iter_ - 1
+    assert all(np.isfinite(W).all() for W in model.coefs_)

@@ -251,7 +251,7 @@ def test_every_module_says_what_it_is_and_its_examples_run(name):
     if "plots" in name.split("."):
         pytest.importorskip("matplotlib").use("agg")
         pytest.importorskip("sklearn")
-    for package in {"keras", "onnx", "sklearn", "tabular", "torch"} & {*name.split(".")}:
+    for package in {"keras", "onnx", "sklearn", "tabular", "tensorboard", "torch"} & {*name.split(".")}:
         pytest.importorskip({"tabular": "sklearn"}.get(package, package))
     module = importlib.import_module(name)
     assert module.__doc__ and len(module.__doc__.splitlines()[0]) > 20

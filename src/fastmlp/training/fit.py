@@ -47,9 +47,13 @@ def _check_weighed(held_out: Rows | None) -> None:
         raise ValueError(f"sample_weight is 0 in all {len(held_out)} held-out rows, {rest}")
 
 
-def _diverged(epoch: int, error: FloatingPointError) -> FloatingPointError:
+class Divergence(FloatingPointError):
+    """The loss, or what a step leads to, is not finite; not an error of a callback's own arithmetic."""
+
+
+def _diverged(epoch: int, error: FloatingPointError) -> Divergence:
     """An error of the plan, with the epoch that it comes from."""
-    return FloatingPointError(
+    return Divergence(
         f"training diverged in epoch {epoch + 1}: {error}; the weights are the last finite ones, "
         "and a lower learning rate or clipping may help"
     )
@@ -92,6 +96,9 @@ class _Fit:
             except KeyboardInterrupt:
                 self.history.end_interrupted()
                 self.progress.interrupted(done)
+            except Divergence as error:
+                if not self.callbacks.take_divergence(done, str(error)):
+                    raise
             failed = False
         finally:
             self.callbacks.end(logs, failed=failed)

@@ -178,8 +178,10 @@ class Descending:
             self._tell_divergence()
 
     def _tell_divergence(self) -> None:
-        """ValueError, unless there are held-out rows that have chosen weights before it."""
+        """ValueError, unless a callback takes it, or held-out rows have chosen weights before it."""
         model = self.model
+        if self.watchers and self.watchers.hooks.take_divergence(model.n_iter_ - 1, NOT_FINITE):
+            return
         if not model.early_stopping or model.best_validation_score_ == -np.inf:
             raise ValueError(NOT_FINITE)
         warnings.warn(

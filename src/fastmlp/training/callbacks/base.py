@@ -1,11 +1,9 @@
-"""`Callback`, the hooks of a fit, and `LambdaCallback`, which makes them of functions."""
+"""`Callback`: the hooks of a fit."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from ...errors import unknown
 from ...model import Model
 
 Logs = dict[str, float]
@@ -22,8 +20,9 @@ class Callback:
 
     Attributes
     ----------
-    network : Network
-        The network in training; ``self.network.stop_training = True`` ends it after the epoch.
+    network, model : Network
+        The network in training; ``self.network.stop_training = True`` ends it after the epoch.  `model` is
+        Keras' name for it.
     params : dict
         "epochs", "steps" (batches of an epoch), "batch_size", "metrics", the names in an epoch's logs, and
         "running", those of them that are means over the batches, each measured before its step.
@@ -44,6 +43,10 @@ class Callback:
 
     network: Model
     params: dict[str, Any]
+
+    @property
+    def model(self) -> Model:
+        return self.network
 
     def on_train_begin(self, logs: Logs) -> None:
         """Before the first epoch."""
@@ -67,19 +70,9 @@ class Callback:
     def on_train_batch_end(self, batch: int, logs: Logs) -> None:
         """After each step, with its loss and metrics; overriding it makes every batch a call into Python."""
 
+    def on_divergence(self, epoch: int, message: str) -> bool:
+        """When training leaves the finite numbers; whether the fit ends here rather than in the error.
 
-class LambdaCallback(Callback):
-    """A callback from functions, named like the hooks.
-
-    >>> from fastmlp.callbacks import LambdaCallback
-    >>> callback = LambdaCallback(on_epoch_end=lambda epoch, logs: print(epoch, logs["loss"]))
-    """
-
-    def __init__(self, **hooks: Callable[..., None]) -> None:
-        known = [name for name in vars(Callback) if name.startswith("on_")]
-        for name, function in hooks.items():
-            if name not in known:
-                raise unknown("hook", name, known)
-            if not callable(function):
-                raise TypeError(f"{name} is a {type(function).__name__}, expected a function")
-            setattr(self, name, function)
+        The weights are the last finite ones; the epoch is not recorded.
+        """
+        return False

@@ -64,6 +64,10 @@ class Hooks:
         for callback in self.callbacks:
             getattr(callback, hook)(*arguments)
 
+    def take_divergence(self, epoch: int, message: str) -> bool:
+        """`on_divergence` of each; whether one takes it as the end of the fit."""
+        return any([callback.on_divergence(epoch, message) for callback in self.callbacks])
+
     def end(self, logs: Logs, *, failed: bool) -> None:
         """`on_train_end` of each that has begun, whatever the others raise.
 

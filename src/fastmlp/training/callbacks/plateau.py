@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from ...validation import integer, real
 from .base import Logs
 from .monitor import Monitor
+from .rate import constant_rate
 
 
 class ReduceLROnPlateau(Monitor):
@@ -73,15 +72,10 @@ class ReduceLROnPlateau(Monitor):
                 self._lower()
 
     def _rate(self) -> float:
-        optimizer = self.network.optimizer
-        if optimizer is None or not isinstance(optimizer.learning_rate, float):
-            raise ValueError("learning_rate is a schedule, ReduceLROnPlateau expects a number it can lower")
-        return optimizer.learning_rate
+        return constant_rate(self.network, type(self).__name__)
 
     def _lower(self) -> None:
         rate = self._rate()
         if rate > self.min_lr:
-            assert self.network.optimizer is not None
-            lower = max(rate * self.factor, self.min_lr)
-            self.network.optimizer = replace(self.network.optimizer, learning_rate=lower)
+            self.network.learning_rate = max(rate * self.factor, self.min_lr)
             self._wait, self._cooling = 0, self.cooldown
