@@ -212,7 +212,7 @@ cdef class Plan:
             c.fm_free(gradient)
 
     def evaluate(self, X, y, sample_weight=None, threads=None, *, loss=None):
-        """(sum of the weighted row losses, number of correct rows); `loss` (name, parameters) takes the place of compile's."""
+        """(sum of the row losses, sum of correct rows), both weighted; `loss` (name, parameters) takes the place of compile's."""
         cdef list keep = []
         cdef c.fm_input rows
         cdef ptrdiff_t count

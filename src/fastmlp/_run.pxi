@@ -104,7 +104,7 @@ cdef class Run:
 
     @property
     def epoch(self):
-        """Epochs done since `begin`; their sums are the first rows of `sums`: losses, correct rows, squares after it."""
+        """Epochs done since `begin`; their sums are the first rows of `sums`: losses, correct rows, squares after."""
         return self.c_run.epoch
 
     @property

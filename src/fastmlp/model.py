@@ -17,7 +17,7 @@ from .errors import NotCompiledError
 from .layers import Layer, chain, lowering
 from .losses import Function, Loss
 from .losses.base import PythonLoss
-from .metrics import Metric, check_metrics
+from .metrics import Metric, check_metrics, measure_of
 from .optimizers import Optimizer
 from .schedules import Constant, Schedule, as_schedule
 
@@ -53,10 +53,15 @@ class Objective:
         """Whether the loss is a function in Python."""
         return isinstance(self.loss, Function)
 
+    def is_counted(self, metric: Metric) -> bool:
+        """Whether the plan counts a metric itself, beside the loss: the accuracy, of classes."""
+        measure = measure_of(metric)
+        return self.loss.classes and measure is not None and measure.name == "accuracy"
+
     @property
-    def counts_accuracy(self) -> bool:
-        """Whether the plan counts the correct rows itself, beside the loss."""
-        return self.loss.classes and "accuracy" in self.metrics
+    def counted(self) -> str | None:
+        """The name under which the plan's count of correct rows is listed, if it is."""
+        return next((str(metric) for metric in self.metrics if self.is_counted(metric)), None)
 
 
 NOT_COMPILED = "the network is not compiled, expected a call of compile() first"
@@ -221,7 +226,9 @@ class Model(Predictor):
             indices), binary_crossentropy for sigmoid, poisson for exp, mse for the rest. A callable has the
             form ``loss(y_true, y_pred) -> (mean value, gradient with respect to y_pred)``.
         metrics : iterable of str or callable, optional
-            None is ["accuracy"] for cross-entropy losses and nothing for others.
+            Names of `fastmlp.metrics`, such as "accuracy", "auc" or "r2", and functions of (y_true, y_pred),
+            which get ``sample_weight=`` as well if they take it. None is ["accuracy"] for losses of classes
+            and nothing for others.
         dropout_schedule : Schedule, float or callable, optional
             What the rate of every `Dropout` is multiplied by in each step, 0 to less than 1 / rate.
 

@@ -162,7 +162,8 @@ class Network(Model):
         callbacks : iterable of Callback
             See `fastmlp.callbacks`.
         sample_weight : array-like of shape (rows,), optional
-            Factors of the rows' losses, 0 or more; the loss is their weighted sum over the number of rows.
+            Factors of the rows' losses, 0 or more; the loss is their weighted sum over the number of rows,
+            and metrics are weighted means.
         class_weight : mapping, optional
             Class index to factor; multiplies with `sample_weight`.
         shuffle : bool

@@ -136,10 +136,11 @@ def test_rows_of_one_target_lose_as_each_alone(isa, dtype, loss, weighted):
     values, d, correct = _kernels.loss_gradient(loss, 1.0, z, y, weight, isa=isa)
     assert np.any(d > 0) and np.any(d < 0)
     assert_same_bits(plan.gradients(z, y, weight, input_gradient=True)[2], d)
-    total = 0.0
-    for value in values:
+    total = right = 0.0
+    for row, value in enumerate(values):
         total += float(value)
-    assert plan.evaluate(z, y, weight) == (total, correct.sum())
+        right += correct[row] * (1.0 if weight is None else float(weight[row]))
+    assert plan.evaluate(z, y, weight) == (total, right)
 
 
 NARROW = [

@@ -204,7 +204,7 @@ int fm_plan_predict(const fm_plan *, const fm_input *, ptrdiff_t rows, void *out
 /* Every layer's activations: outs[l] is (rows, n_out of l), row-major.  This, like predictions, evaluation and gradients, is
    FM_NOT_FINITE where the input is not finite, as it is or rescaled. */
 int fm_plan_forward(const fm_plan *, const fm_input *, ptrdiff_t rows, void *const *outs);
-/* Sums of the weighted row losses and of correct rows. */
+/* Sums of the row losses and of correct rows, both weighted. */
 int fm_plan_evaluate(const fm_plan *, const fm_input *, const fm_target *, ptrdiff_t rows, double *loss, double *correct,
                      int threads);
 
@@ -227,7 +227,7 @@ typedef struct {
     const double *learning_rates;  /* (epochs, batches) */
     const double *l2, *weight_decay; /* likewise; NULL: the hyperparameter */
     const double *dropout;         /* likewise, factors of each layer's rate; NULL: 1 */
-    double *sums;                  /* out, (epochs, 3): loss and correct rows, and with `squares` fm_plan_squares after it */
+    double *sums;                  /* out, (epochs, 3): weighted sums of losses and correct rows; with `squares`, fm_plan_squares */
     int squares;
     ptrdiff_t epoch, batch;        /* the cursor: epochs done, and batches of the next one */
 } fm_run;

@@ -346,9 +346,9 @@ class Plan:
         *,
         loss: Chosen | None = None,
     ) -> tuple[float, float]:
-        """(sum of the weighted row losses, number of correct rows); `threads` is ignored."""
+        """(sum of the row losses, sum of correct rows), both weighted; `threads` is ignored."""
         row_losses, _, correct = self._loss(self._fitting(loss), self._forward(X)[-1], y, sample_weight)
-        return total(row_losses), total(correct)
+        return total(row_losses), total(correct if sample_weight is None else sample_weight * correct)
 
     # Training
 

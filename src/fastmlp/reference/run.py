@@ -46,8 +46,8 @@ class Run:
     epoch, batch : int
         The cursor: epochs done since `begin`, and batches done of the next one.
     sums : ndarray of float64, shape (epochs, 3)
-        The sum of the weighted row losses of each epoch, each before its own update, the number of correct
-        rows, and the plan's `squares` after it.
+        Of each epoch the weighted sum of the row losses, each before its own update, the weighted sum of
+        correct rows, and the plan's `squares` after it.
 
     Examples
     --------
@@ -185,7 +185,7 @@ class Run:
             plan.set_weights(before[0])
             plan.set_state(before[1])
             raise FloatingPointError(f"the step of batch {self.batch} leads to weights that are not finite")
-        return total(row_losses), total(correct)
+        return total(row_losses), total(correct if weight is None else weight * correct)
 
 
 def _finite(plan: Plan) -> bool:

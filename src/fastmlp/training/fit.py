@@ -11,7 +11,8 @@ from typing import Any
 
 from .. import validation
 from ..errors import shown
-from ..metrics import name_of
+from ..metrics import name_of, takes_weights
+from ..metrics.base import ratio
 from ..model import Model, Objective
 from .callbacks.base import Callback
 from .callbacks.history import History
@@ -19,7 +20,7 @@ from .callbacks.hooks import Hooks
 from .passes import Passes, looking
 from .progress import Progress
 from .rows import Rows, can_look_later, check_rescaled, prepare, split, validation_rows, with_class_weight
-from .scoring import from_predictions, score
+from .scoring import check_measurable, from_predictions, score
 
 BRIEF = 0.005  # seconds of an epoch that is worth no look of its own
 BATCHES_AHEAD = 4096  # whose learning rates are made at a time
@@ -104,16 +105,22 @@ class _Fit:
             self.callbacks.end(logs, failed=failed)
 
     def _params(self) -> dict[str, Any]:
-        running = ["loss", "accuracy"] if self.objective.counts_accuracy else ["loss"]
+        counted = self.objective.counted
+        running = ["loss"] if counted is None else ["loss", counted]
         names = ["loss", *(name_of(metric) for metric in self.objective.metrics)]
+        by_weight = ["loss", *(name_of(m) for m in self.objective.metrics if takes_weights(m))]
+        weighted = by_weight if self.rows.weights is not None else []
         if self.held_out is not None:
             names += [f"val_{name}" for name in names]
+            if self.held_out.weights is not None:
+                weighted = weighted + [f"val_{name}" for name in by_weight]
         params = {
             "epochs": self.epochs,
             "steps": -(-len(self.rows) // self.batch_size),
             "batch_size": self.batch_size,
             "metrics": names,
             "running": running,
+            "weighted": weighted,
         }
         self.history.params = params
         return params
@@ -129,7 +136,7 @@ class _Fit:
         if self.held_out is not None:
             held_out = score(self.net, self.objective, self.held_out, self.threads)
             logs.update({f"val_{name}": value for name, value in held_out.items()})
-        self.progress.epoch_end(epoch, logs)
+        self.progress.epoch_end(epoch, logs, self.history.weighted)
         try:
             self.callbacks.call("on_epoch_end", epoch, logs)
         finally:  # callbacks may add to the logs, or be interrupted
@@ -139,10 +146,10 @@ class _Fit:
     @cached_property
     def _unwatched(self) -> bool:
         """Whether only the history hears of an epoch, and the plan itself measures all that it records."""
-        metrics = ["accuracy"] if self.objective.counts_accuracy else []
+        counted = self.objective.counted
         return (
             not self.objective.in_python
-            and list(self.objective.metrics) == metrics
+            and list(self.objective.metrics) == ([] if counted is None else [counted])
             and self.held_out is None
             and not self.callbacks
             and self.progress.silent
@@ -157,10 +164,13 @@ class _Fit:
         except FloatingPointError as error:
             raise _diverged(first + passes.run.epoch, error) from None
         finally:  # whatever ends the call, these epochs are done
-            sums = passes.run.sums[: passes.run.epoch] / len(self.rows)
+            sums = passes.run.sums[: passes.run.epoch]
             self.net.epochs_done += len(sums)
-            names = ["loss", *map(name_of, self.objective.metrics)]
-            self.history.extend(first, {name: sums[:, i].tolist() for i, name in enumerate(names)})
+            logs = {"loss": (sums[:, 0] / len(self.rows)).tolist()}
+            if self.objective.counted is not None:
+                total = self.rows.total_weight
+                logs[self.objective.counted] = [ratio(correct, total) for correct in sums[:, 1].tolist()]
+            self.history.extend(first, logs)
         return len(sums)
 
     def _trained(self, epoch: int) -> dict[str, float]:
@@ -227,6 +237,7 @@ def fit(
         if validation_data is not None:
             held_out = validation_rows(net, objective, validation_data)
         _check_weighed(held_out)
+        check_measurable(net, objective, rows)
         size = len(rows) if size is None else min(size, len(rows))
         assert net.optimizer is not None
         net.optimizer.check_batches(size, len(rows))

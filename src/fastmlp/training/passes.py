@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import _kernels, validation
 from .._kernels import Run
+from ..metrics.base import ratio
 from ..model import Array, Model, Objective
 from .rows import Rows, check_rescaled
 from .scoring import python_loss
@@ -99,10 +100,13 @@ class Passes:
 
     def _logs(self, first: int, done: int, old: Sums, new: Sums) -> dict[str, float]:
         """What batches `first` to `done` gave."""
-        rows = min(done * self.batch_size, len(self.rows)) - first * self.batch_size
+        part = slice(first * self.batch_size, min(done * self.batch_size, len(self.rows)))
+        rows = part.stop - part.start
         logs = {"loss": (new[0] - old[0]) / rows}
-        if self.objective.counts_accuracy:
-            logs["accuracy"] = (new[1] - old[1]) / rows
+        if self.objective.counted is not None:
+            weights = self.rows.weights
+            total = rows if weights is None else np.sum(weights[self._in_order(part)], dtype=np.float64)
+            logs[self.objective.counted] = ratio(new[1] - old[1], total)
         return logs
 
     def _python_batch(self, first: int, sums: Sums) -> tuple[int, Sums]:
@@ -122,12 +126,15 @@ class Passes:
 
     def _gathered(self, batch: int) -> Rows:
         """The rows of a batch, in the order that the plan would take them in."""
-        chosen = slice(batch * self.batch_size, (batch + 1) * self.batch_size)
+        return self.rows.part(self._in_order(slice(batch * self.batch_size, (batch + 1) * self.batch_size)))
+
+    def _in_order(self, part: slice) -> slice | Array:
+        """The rows that the epoch has at these places."""
         if not self.shuffle:
-            return self.rows.part(chosen)
+            return part
         if self._shuffled is None:
             self._shuffled = _kernels.shuffled(self.net.seed, self.net.epochs_done, len(self.rows))
-        return self.rows.part(self._shuffled[chosen])
+        return self._shuffled[part]
 
 
 @contextmanager

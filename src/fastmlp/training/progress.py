@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from .. import notebook
@@ -14,13 +14,18 @@ _LINE_EVERY = 0.25  # seconds between lines that nobody asked for
 _REDRAW_EVERY = 0.1  # seconds
 
 
-def line(epoch: int, epochs: int, logs: Mapping[str, float], seconds: float) -> str:
-    """What is said of a finished epoch.
+def line(
+    epoch: int, epochs: int, logs: Mapping[str, float], seconds: float, weighted: Collection[str] = ()
+) -> str:
+    """What is said of a finished epoch; held-out numbers that rows' weights entered say so.
 
-    >>> line(0, 20, {"loss": 0.5, "accuracy": 0.25}, 1.5)
-    'epoch 1/20  loss 0.5000  accuracy 0.2500  1.5 s'
+    >>> line(0, 20, {"loss": 0.5, "val_loss": 0.25}, 1.5, ["loss", "val_loss"])
+    'epoch 1/20  loss 0.5000  val_loss 0.2500 (weighted)  1.5 s'
     """
-    numbers = "  ".join(f"{name} {_number(value)}" for name, value in logs.items())
+    marked = {name for name in weighted if name.startswith("val_")}
+    numbers = "  ".join(
+        f"{name} {_number(value)}{' (weighted)' if name in marked else ''}" for name, value in logs.items()
+    )
     return f"epoch {epoch + 1}/{epochs}  {numbers}  {seconds:.1f} s"
 
 
@@ -69,12 +74,12 @@ class Progress:
         self._bar.set_description(description, refresh=False)
         self._bar.update(epoch * self._batches + done - self._bar.n)
 
-    def epoch_end(self, epoch: int, logs: Mapping[str, float]) -> None:
+    def epoch_end(self, epoch: int, logs: Mapping[str, float], weighted: Collection[str] = ()) -> None:
         now = time.monotonic()
         if self._level == 0 or (self._auto and not self._worth_a_line(epoch, now)):
             return
         self._last_line = now
-        self._say(line(epoch, self._epochs, logs, now - self._epoch_start))
+        self._say(line(epoch, self._epochs, logs, now - self._epoch_start, weighted))
 
     def _worth_a_line(self, epoch: int, now: float) -> bool:
         last = epoch + 1 == self._epochs

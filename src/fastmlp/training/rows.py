@@ -26,6 +26,11 @@ class Rows:
     def __len__(self) -> int:
         return len(self.X)
 
+    @property
+    def total_weight(self) -> float:
+        """Of all rows; a row without a weight has 1."""
+        return float(len(self)) if self.weights is None else float(np.sum(self.weights, dtype=np.float64))
+
     def part(self, rows: slice | Array) -> Rows:
         return Rows(self.X[rows], self.y[rows], None if self.weights is None else self.weights[rows])
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from .. import validation
 from ..losses import Function, Loss
-from ..metrics import name_of, value_of
+from ..metrics import Metric, name_of, value_of
+from ..metrics.base import ratio
 from ..model import Array, Model, Objective
 from .rows import Rows, prepare, refuse_weights
 
@@ -33,17 +34,32 @@ def python_loss(loss: Loss, y: Array, predictions: Array, weights: Array | None)
 def from_predictions(
     net: Model, objective: Objective, rows: Rows, correct: float | None, threads: int | None
 ) -> dict[str, float]:
-    """The metrics; `correct` rows as the plan counted them, the rest from one prediction of all rows."""
+    """The metrics; `correct` as the plan added it up, the rest from one prediction of all rows."""
     logs: dict[str, float] = {}
     predictions: Array | None = None
     for metric in objective.metrics:
-        if metric == "accuracy" and correct is not None and objective.counts_accuracy:
-            logs["accuracy"] = correct / len(rows)
+        if correct is not None and objective.is_counted(metric):
+            logs[name_of(metric)] = ratio(correct, rows.total_weight)
             continue
         if predictions is None:
             predictions = net.plan.predict(rows.X, None, threads)
-        logs[name_of(metric)] = value_of(metric, rows.y, predictions)
+        logs[name_of(metric)] = measured(net, metric, rows, predictions)
     return logs
+
+
+def measured(net: Model, metric: Metric, rows: Rows, predictions: Array) -> float:
+    """A metric of the rows' predictions; one with a name takes probabilities where those are logarithms."""
+    if isinstance(metric, str) and net.plan.layers[-1]["activation"] == "log_softmax":
+        predictions = np.exp(predictions)
+    return value_of(metric, rows.y, predictions, rows.weights)
+
+
+def check_measurable(net: Model, objective: Objective, rows: Rows) -> None:
+    """ValueError, before anything is trained, where a metric with a name does not fit targets and outputs."""
+    first = rows.part(slice(0, 1))
+    names = [m for m in objective.metrics if isinstance(m, str) and not objective.is_counted(m)]
+    for metric in names:
+        measured(net, metric, first, np.zeros((1, net.plan.n_out), net.dtype))
 
 
 def score(net: Model, objective: Objective, rows: Rows, threads: int | None) -> dict[str, float]:

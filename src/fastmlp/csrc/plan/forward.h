@@ -273,7 +273,9 @@ static int evaluate(const fm_plan *plan, const fm_input *input, const fm_target 
     pass.values = (real *)(memory + rows);
     const int status = pass_run(&pass, threads);
     *loss = *correct = 0;
-    for (ptrdiff_t r = 0; r < rows && status == FM_OK; r++) *loss += (double)pass.values[r], *correct += pass.correct[r];
+    const real *weights = target->weights;
+    for (ptrdiff_t r = 0; r < rows && status == FM_OK; r++)
+        *loss += (double)pass.values[r], *correct += weights ? (double)weights[r] * pass.correct[r] : pass.correct[r];
     fm_free(memory);
     return status;
 }

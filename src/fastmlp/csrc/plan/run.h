@@ -16,7 +16,8 @@ static int stage_for(training_stage **found, fm_plan *plan, int fused, ptrdiff_t
 
 static void sum_rows(const training_stage *s, ptrdiff_t rows, double *loss, double *correct)
 {
-    for (ptrdiff_t r = 0; r < rows; r++) *loss += (double)s->values[r], *correct += s->correct[r];
+    for (ptrdiff_t r = 0; r < rows; r++)
+        *loss += (double)s->values[r], *correct += (double)s->weights[r] * s->correct[r];
 }
 
 /* Whether the loss of the batch is; that of the epoch so far may be beyond the numbers where each batch's is not. */

@@ -25,7 +25,8 @@ class Callback:
         Keras' name for it.
     params : dict
         "epochs", "steps" (batches of an epoch), "batch_size", "metrics", the names in an epoch's logs, and
-        "running", those of them that are means over the batches, each measured before its step.
+        "running", those of them that are means over the batches, each measured before its step, and
+        "weighted", those that weights of rows enter.
 
     Examples
     --------

@@ -27,8 +27,8 @@ class EarlyStopping(Monitor):
     patience : int
         Epochs in a row without improvement after which training ends; 0 is like 1.
     mode : {"auto", "min", "max"}
-        Which way is better; "auto" is up for names with "accuracy" in them, down for losses and errors, and
-        refused for names that are neither.
+        Which way is better; "auto" knows it of every metric with a name, takes up for other names with
+        "accuracy" in them and down for losses and errors, and is refused for names that are neither.
     baseline : float, optional
         Epochs that are not better than this count as without improvement.
     restore_best_weights : bool

@@ -18,12 +18,16 @@ class History(Callback):
     ----------
     history : dict of str to list of float
         "loss" and each metric, and with held-out rows the same with "val_" before it; one number an epoch.
-        Loss and accuracy of the training rows are means over the epoch, during which the weights move, with
-        dropout on and without penalties; other metrics and all "val_" numbers are those of the epoch's end.
+        With weights of rows the loss is their weighted sum over the number of rows, and metrics are weighted
+        means.  Loss and accuracy of the training rows are means over the epoch, during which the weights
+        move, with dropout on and without penalties; other metrics and all "val_" numbers are those of the
+        epoch's end.
     epoch : list of int
         The epochs' numbers, from 0.
     params : dict
         As in `Callback`.
+    weighted : list of str
+        Names of the numbers that weights of rows entered: "val_loss" is there if the held-out rows had any.
     interrupted : bool
         Whether Ctrl-C ended the fit.  The network then holds the weights of that moment, and the history the
         epochs that were finished.
@@ -43,6 +47,10 @@ class History(Callback):
         self.epoch: list[int] = []
         self.params = {}
         self.interrupted = False
+
+    @property
+    def weighted(self) -> list[str]:
+        return list(self.params.get("weighted", ()))
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         """Record the numbers of an epoch."""

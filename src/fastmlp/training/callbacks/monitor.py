@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...errors import listed, unknown
+from ...metrics import measure_of
 from ...validation import real
 from .base import Callback, Logs
 
@@ -15,9 +16,12 @@ def _rises(monitor: str, mode: str) -> bool:
         raise unknown("mode", mode, ("auto", "min", "max"))
     if mode != "auto":
         return mode == "max"
+    measure = measure_of(monitor.removeprefix("val_"))
+    if measure is not None and measure.rises is not None:
+        return measure.rises
     if "accuracy" in monitor:
         return True
-    if monitor.endswith(("loss", "mae", "mse", "error")):
+    if monitor.endswith(("loss", "error")):
         return False
     raise ValueError(
         f"mode is 'auto' for the monitor {monitor!r}, expected 'min' or 'max' to say which is better"

@@ -1,0 +1,118 @@
+"""Metrics: the numbers beside the loss that say how well a network does.
+
+`Network.compile` takes them by name, ``metrics=["accuracy", "auc", "top_5_accuracy"]``, or as functions of
+``(y_true, y_pred)``, which get ``sample_weight=`` too if they have such an argument, as scikit-learn's have.
+Those with a name are weighted means where rows have weights, equal to scikit-learn's to rounding:
+
+=================== ============================================================================
+accuracy            the share of right classes; of several independent outputs, of right outputs
+balanced_accuracy   the mean of the classes' recalls
+top_5_accuracy      the share of rows whose class is among the strongest 5, or as many as the name says
+precision recall f1 of class 1 of two; of more classes the mean over them
+auc                 area under the ROC curve; of more than two classes the mean of each against the rest
+log_loss            minus the mean logarithm of the right class's probability
+mae mse rmse r2     of numbers; of class indices as one-hot rows
+coverage            the share of targets between the least and the largest of their predicted quantiles
+=================== ============================================================================
+
+>>> from fastmlp import Network
+>>> net = Network([4, 8, 3], output="softmax", seed=0)
+>>> net.compile("adam", metrics=["accuracy", "auc"])
+>>> list(net.evaluate([[0.0, 1.0, 2.0, 3.0], [1.0, 1.0, 1.0, 1.0]], [0, 2]))
+['loss', 'accuracy', 'auc']
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from ..errors import shown, unknown
+from ..validation import as_list
+from . import classification, regression
+from .base import Array, Measure
+
+Metric = str | Callable[..., float]
+
+MEASURES: dict[str, Measure] = {
+    measure.name: measure for measure in (*classification.MEASURES, *regression.MEASURES)
+}
+_NAMES = {name: measure for measure in MEASURES.values() for name in (measure.name, *measure.aliases)}
+_TOP_K = re.compile(r"top_([1-9][0-9]{0,8})_accuracy")
+_KNOWN = [*MEASURES, "top_5_accuracy"]
+
+
+def measure_of(name: object) -> Measure | None:
+    """What is known of a metric by its name or another package's, or of no metric.
+
+    >>> measure_of("roc_auc").name
+    'auc'
+    """
+    if not isinstance(name, str):
+        return None
+    if name in ("top_k_categorical_accuracy", "TopKCategoricalAccuracy"):
+        name = "top_5_accuracy"
+    found = _TOP_K.fullmatch(name)
+    if found:
+        return Measure(name, classification.top_k_accuracy(int(found[1])), True)
+    return _NAMES.get(name)
+
+
+def check_metrics(metrics: Iterable[Metric]) -> list[Metric]:
+    """The metrics as a list; ValueError for a name that is not known or comes twice."""
+    checked = as_list(metrics, "metrics", "a list of names and functions")
+    names = ["loss"]
+    for metric in checked:
+        measure = measure_of(metric)
+        if measure is None and not callable(metric):
+            raise unknown("metric", metric, _KNOWN, _NAMES)
+        if isinstance(metric, type):
+            raise TypeError(f"metrics has the class {metric.__name__}, expected a name or a function")
+        name = name_of(metric) if measure is None else measure.name
+        if name in names:
+            raise ValueError(f"metrics has {name!r} twice, expected different names beside 'loss'")
+        names.append(name)
+    return checked
+
+
+def name_of(metric: Metric) -> str:
+    """The name that History lists a metric under: as it was given."""
+    return metric if isinstance(metric, str) else getattr(metric, "__name__", type(metric).__name__)
+
+
+def takes_weights(metric: Metric) -> bool:
+    """Whether rows' weights enter a metric: any with a name, and a function with that argument."""
+    if isinstance(metric, str):
+        return True
+    import inspect
+
+    try:
+        return "sample_weight" in inspect.signature(metric).parameters
+    except (TypeError, ValueError):  # of C, without a signature
+        return False
+
+
+def value_of(metric: Metric, y_true: Array, y_pred: Array, weights: Array | None = None) -> float:
+    """The metric of predictions (rows, n_out), with weights of the rows or without.
+
+    >>> import numpy as np
+    >>> value_of("accuracy", np.array([0, 1]), np.array([[0.7, 0.3], [0.6, 0.4]]), np.array([3.0, 1.0]))
+    0.75
+    """
+    measure = measure_of(metric)
+    value: Any
+    if measure is not None:
+        value = measure.function(y_true, y_pred, weights)
+    elif not callable(metric):
+        raise unknown("metric", metric, _KNOWN, _NAMES)
+    elif weights is not None and takes_weights(metric):
+        value = metric(y_true, y_pred, sample_weight=weights)
+    else:
+        value = metric(y_true, y_pred)
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        kind = type(value).__name__
+        what = f"metric {name_of(metric)!r} returned a {kind}"
+        raise TypeError(f"{what}, {shown(value)}, expected a number") from None
