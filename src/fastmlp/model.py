@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from . import losses, optimizers, registry, validation
+from . import labels, losses, optimizers, registry, validation
 from ._kernels import Plan, Predictor
 from .errors import NotCompiledError
 from .layers import Layer, chain, lowering
@@ -87,6 +87,7 @@ class Model(Predictor):
     stop_training: bool
     epochs_done: int
     _compiled: Compiled | None
+    _classes: Array | None
 
     def _build(
         self, n_in: int, layers: tuple[Layer, ...], dtype: np.dtype[Any], seed: int, isa: str | None
@@ -102,6 +103,7 @@ class Model(Predictor):
         self._compiled = None
         self.stop_training = False
         self._isa = isa
+        self._classes = None
         self.epochs_done = 0
 
     @property
@@ -201,6 +203,51 @@ class Model(Predictor):
             labels = len(shape) == 1 or shape[1:] == (1,)
             loss = losses.fitting(self.plan.layers[-1]["activation"], labels=labels)
         return Objective(loss, compiled.metrics)
+
+    @property
+    def classes(self) -> Array | None:
+        """The labels of the classes, in the order of their indices; None where targets are indices.
+
+        The first `fit` learns them from targets that are words, booleans, or whole numbers which cannot be
+        indices; they may be set before, where its rows lack a class.  One output has two classes.
+
+        >>> from fastmlp import Network
+        >>> net = Network([2, 3], output="softmax", seed=0)
+        >>> net.classes = ["bird", "cat", "dog"]
+        >>> net.predict_classes([[1.0, 2.0]]).dtype.kind
+        'U'
+        """
+        return self._classes
+
+    @classes.setter
+    def classes(self, classes: Any) -> None:
+        self._classes = None if classes is None else labels.as_classes(classes, self.plan.n_out)
+
+    def as_indices(
+        self, y: Any, argument: str = "y", *, classes: Array | None = None, learn: bool = False
+    ) -> tuple[Any, Array | None]:
+        """Targets as a loss takes them, and the classes whose labels they had, if they had any.
+
+        `classes` takes the place of the network's own.  With `learn`, where there are none, and before the
+        first step, they are those that y has.
+        """
+        if not self._has_classes():
+            return y, None
+        array = validation.words_or_numbers(y, argument)
+        classes, own = self._classes if classes is None else classes, labels.one_a_row(array)
+        if classes is None and own is not None and learn and self.plan.step == 0:
+            classes = labels.found_in(own, self.plan.n_out, argument)
+        if classes is not None and own is not None:
+            return labels.indices(own, classes, argument), classes
+        if array.dtype.kind == "U":
+            raise TypeError(f"{argument} holds strings, expected numbers, or labels that net.classes has")
+        return array, None
+
+    def _has_classes(self) -> bool:
+        """Whether the targets of compile's loss are classes."""
+        if self._compiled is None:
+            raise NotCompiledError(NOT_COMPILED)
+        return _of_plan(self._compiled.loss, self.plan.layers[-1]["activation"]).classes
 
     def changing(self, *, nested: bool = True) -> AbstractContextManager[None]:
         """Holds the network for those who change it; `nested`: who holds it may take it again."""

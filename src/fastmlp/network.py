@@ -53,6 +53,8 @@ class Network(Model):
         The compiled network; see `fastmlp.reference.Plan` for its readable twin.
     optimizer, loss, metrics
         As given to `compile`.
+    classes : ndarray or None
+        The labels of the classes, where targets are not indices.
 
     Raises
     ------
@@ -134,7 +136,7 @@ class Network(Model):
         validation_data: tuple[Any, ...] | None = None,
         callbacks: Iterable[Callback] = (),
         sample_weight: Any = None,
-        class_weight: Mapping[int, float] | None = None,
+        class_weight: Mapping[Any, float] | str | None = None,
         shuffle: bool = True,
         verbose: bool | int | str = "auto",
         threads: int | None = None,
@@ -149,8 +151,9 @@ class Network(Model):
             Floats, integers, bool, a list, a data frame, a tensor in main memory or anything that exports its
             memory by DLPack or `__array_interface__`; finite.  uint8 is read as it is.
         y : array-like
-            Class indices of shape (rows,), or one row of n_out numbers for each row of X.  (rows,) and (rows,
-            1) are the same where n_out is 1.
+            Classes of shape (rows,): indices, or words, booleans or any whole numbers, which `classes` then
+            lists in their order; or one row of n_out numbers for each row of X.  (rows,) and (rows, 1) are
+            the same where n_out is 1.
         epochs : int
             How often all rows are used, at least 1.
         batch_size : int or None
@@ -164,8 +167,9 @@ class Network(Model):
         sample_weight : array-like of shape (rows,), optional
             Factors of the rows' losses, 0 or more; the loss is their weighted sum over the number of rows,
             and metrics are weighted means.
-        class_weight : mapping, optional
-            Class index to factor; multiplies with `sample_weight`.
+        class_weight : mapping or "balanced", optional
+            Class to factor, by its label or, where there are none, its index; multiplies with
+            `sample_weight`.  "balanced" is rows / (classes * rows of the class), as in scikit-learn.
         shuffle : bool
             Whether each epoch has its own order, which follows from the seed.
         verbose : "auto", bool or int
@@ -280,6 +284,8 @@ class Network(Model):
     def predict_classes(self, X: Any, *, threads: int | None = None) -> Array:
         """The class of every row: the strongest output, or whether a single sigmoid output is above 0.5.
 
+        Labels, where `classes` has them, else indices.
+
         Parameters
         ----------
         X : array-like of shape (rows, n_in) or (n_in,)
@@ -289,7 +295,8 @@ class Network(Model):
 
         Returns
         -------
-        ndarray of int64, shape (rows,), or () for one row of shape (n_in,)
+        ndarray of shape (rows,), or () for one row of shape (n_in,)
+            int64, or the dtype of `classes`.
 
         Examples
         --------
@@ -298,16 +305,59 @@ class Network(Model):
         >>> net.set_weights([[[1, 0], [0, 1]], [0, 0]])
         >>> net.predict_classes([[3, 1], [1, 3]])
         array([0, 1])
+        >>> net.classes = ["no", "yes"]
+        >>> net.predict_classes([[3, 1], [1, 3]])
+        array(['no', 'yes'], dtype='<U3')
         """
         predictions = self.predict(X, None, threads)
         if self.plan.n_out > 1:
-            return np.asarray(predictions.argmax(axis=-1))
+            return self._labelled(predictions.argmax(axis=-1))
         if self.plan.layers[-1]["activation"] != "sigmoid":
             given = self.plan.layers[-1]["activation"]
             raise ValueError(
                 f"the one output has activation {given!r}, predict_classes expects 'sigmoid' there"
             )
-        return np.asarray(predictions[..., 0] > 0.5).astype(np.int64)
+        return self._labelled(np.asarray(predictions[..., 0] > 0.5).astype(np.int64))
+
+    def _labelled(self, indices: Array) -> Array:
+        return np.asarray(indices if self.classes is None else self.classes[indices])
+
+    def predict_proba(self, X: Any, *, threads: int | None = None) -> Array:
+        """The probability of every class, in the order of `classes`, or of every independent output.
+
+        Parameters
+        ----------
+        X, threads
+            As in `predict`.
+
+        Returns
+        -------
+        ndarray of shape (rows, classes), or (classes,) for one row of shape (n_in,)
+            What `predict` gives of softmax, or of several sigmoid outputs; of a single sigmoid output p both
+            1 - p and p.
+
+        Raises
+        ------
+        ValueError
+            If the output is neither softmax, log_softmax nor sigmoid.
+
+        Examples
+        --------
+        >>> from fastmlp import Network
+        >>> net = Network([2, 1], output="sigmoid", initializer="zeros")
+        >>> net.predict_proba([[1.0, 2.0]])
+        array([[0.5, 0.5]], dtype=float32)
+        """
+        activation = self.plan.layers[-1]["activation"]
+        if activation not in ("softmax", "log_softmax", "sigmoid"):
+            expected = "predict_proba expects 'softmax' or 'sigmoid' there"
+            raise ValueError(f"the output has activation {activation!r}, {expected}")
+        predictions = self.predict(X, None, threads)
+        if activation == "log_softmax":
+            return np.asarray(np.exp(predictions))
+        if self.plan.n_out == 1:
+            return np.concatenate([1 - predictions, predictions], axis=-1)
+        return predictions
 
     def forward(self, X: Any) -> list[Array]:
         """Every layer's activations, to look inside; without dropout.
@@ -362,6 +412,7 @@ class Network(Model):
         (1.0, [(array([[-2.],
                [-4.]]), array([-2.]))])
         """
+        y, _ = self.as_indices(y)
         objective = self.objective_for(y)
         input_gradient = validation.boolean(input_gradient, "input_gradient")
         inputs = validation.as_inputs(X, self.plan.n_in, self.plan.dtype)
@@ -534,4 +585,4 @@ def load(path: str | os.PathLike[str]) -> Network:
     >>> net
     Network([4, Dense(1, 'identity')], dtype='float32', seed=0)
     """
-    return files.load(path, Network)[0]
+    return files.load(path, Network)

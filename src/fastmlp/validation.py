@@ -178,6 +178,33 @@ def numeric(value: object, argument: str) -> Array:
     return array
 
 
+def words_or_numbers(value: object, argument: str) -> Array:
+    """What `numeric` gives, or an array of words; words beside numbers are refused."""
+    try:
+        return numeric(value, argument)
+    except TypeError:
+        words = _words(value, argument)
+        if words is None:
+            raise
+        return words
+
+
+def _words(value: object, argument: str) -> Array | None:
+    """An array of str; None where no element is one."""
+    try:
+        items = np.asarray(value, object)  # NumPy makes words of numbers that stand beside words
+    except Exception:  # whatever the export of a foreign object raises
+        return None
+    is_word = np.fromiter((isinstance(item, str) for item in items.flat), bool, items.size)
+    if not is_word.any():
+        return None
+    if not is_word.all():
+        index = tuple(int(i) for i in np.argwhere(~is_word.reshape(items.shape))[0])
+        what = f"{argument} holds {shown(items[index])} at {place(index)}"
+        raise TypeError(f"{what}, expected a word as elsewhere")
+    return items.astype(str)
+
+
 def _unreadable(value: object, argument: str, error: Exception) -> str:
     """The sentence on an object whose export failed; a tensor's names the calls that make it readable."""
     facts, calls = [], []

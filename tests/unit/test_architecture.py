@@ -23,7 +23,7 @@ CSRC = Path(__file__).parents[2] / "src" / "fastmlp" / "csrc"
 # From the bottom up; a module imports its own floor and those below.  A new module finds its place here.
 FLOORS = [
     {"_kernels", "errors", "reference"},
-    {"registry", "validation", "config", "thread_limits", "datasets", "functional", "metrics"}
+    {"registry", "validation", "labels", "config", "thread_limits", "datasets", "functional", "metrics"}
     | {"notebook", "optional"}
     | {"schedules", "initializers", "losses", "optimizers", "layers"},
     {"model"},

@@ -60,7 +60,7 @@ def test_a_file_that_is_replaced_while_it_is_read_is_the_old_one(suffix, tmp_pat
 
         return replaced
 
-    for owner, name in [(module, "parsed_header"), (module.chain, "check"), (module, "_class_names")]:
+    for owner, name in [(module, "parsed_header"), (module.chain, "check"), (module, "_restore_classes")]:
         old.save(path)
         with monkeypatch.context() as patch:
             patch.setattr(owner, name, saved_meanwhile(getattr(owner, name)))

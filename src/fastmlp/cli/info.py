@@ -6,8 +6,7 @@ import argparse
 
 from ..config import show_config
 from ..errors import listed
-from ..files.format import load
-from ..network import Network
+from ..network import load
 from .output import say
 
 
@@ -16,10 +15,10 @@ def run(options: argparse.Namespace) -> int:
     if options.model is None:
         show_config()
         return 0
-    network, classes = load(options.model, Network)
+    network = load(options.model)
     say(f"{options.model}: {network.dtype}, seed {network.seed}, runs on {network.isa} here")
-    if classes is not None:
-        print(f"classes: {listed(classes)}")
+    if network.classes is not None:
+        print(f"classes: {listed(map(str, network.classes.tolist()))}")
     print()
     network.summary()
     return 0

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ..files.format import load
-from ..network import Network
+from ..labels import class_count
+from ..network import Network, load
 from .data import load_inputs
 from .output import write_csv, write_npy
 from .scores import regression_scores
@@ -20,7 +20,7 @@ Array = np.ndarray[Any, Any]
 
 def run(options: argparse.Namespace) -> int:
     """Load a network and rows, predict, write."""
-    network, classes = load(options.model, Network)
+    network = load(options.model)
     X, y, words = load_inputs(options.data, options.target, options.max_bytes)
     if options.output is not None and options.output.suffix not in (".csv", ".npy"):
         raise ValueError(f"--output is {str(options.output)!r}, expected a name that ends in .csv or .npy")
@@ -31,10 +31,10 @@ def run(options: argparse.Namespace) -> int:
     if options.output is not None and options.output.suffix == ".npy":
         write_npy(options.output, outputs)
     else:
-        write_csv(options.output, _rows(network, classes, outputs))
+        write_csv(options.output, _rows(network, outputs))
     if y is not None:
         expected = y if words is None else np.array(words)[y]
-        print(_agreement(network, classes, outputs, expected), file=sys.stderr)
+        print(_agreement(network, outputs, expected), file=sys.stderr)
     return 0
 
 
@@ -46,19 +46,23 @@ def _is_binary(network: Network, outputs: Array) -> bool:
     return _output_activation(network) == "sigmoid" and outputs.shape[1] == 1
 
 
-def _class_names(network: Network, classes: tuple[str, ...] | None, outputs: Array) -> list[str]:
+def _class_names(network: Network, outputs: Array) -> list[str]:
     """The predicted class of each row of a classifier."""
-    if _is_binary(network, outputs):
-        return [str(int(p > 0.5)) for p in outputs[:, 0]]
-    names = classes or tuple(map(str, range(outputs.shape[1])))
-    return [names[code] for code in outputs.argmax(axis=1)]
+    codes = outputs[:, 0] > 0.5 if _is_binary(network, outputs) else outputs.argmax(axis=1)
+    labels = range(class_count(outputs.shape[1])) if network.classes is None else network.classes.tolist()
+    return [str(labels[code]) for code in codes.tolist()]
 
 
-def _rows(network: Network, classes: tuple[str, ...] | None, outputs: Array) -> Iterator[Sequence[str]]:
+def _second(network: Network) -> str:
+    """The class that a single output is the probability of."""
+    return "1" if network.classes is None else str(network.classes[1].item())
+
+
+def _rows(network: Network, outputs: Array) -> Iterator[Sequence[str]]:
     """The head and the rows of the file that `predict` writes."""
     activation = _output_activation(network)
     if _is_binary(network, outputs):
-        shares, heads = outputs[:, 0], ("class", "probability of 1")
+        shares, heads = outputs[:, 0], ("class", f"probability of {_second(network)}")
     elif activation in ("softmax", "log_softmax"):
         shares, heads = outputs.max(axis=1), ("class", "probability")
         shares = np.exp(shares) if activation == "log_softmax" else shares
@@ -67,10 +71,10 @@ def _rows(network: Network, classes: tuple[str, ...] | None, outputs: Array) -> 
         yield from ([f"{v:.9g}" for v in row] for row in outputs)
         return
     yield heads
-    yield from zip(_class_names(network, classes, outputs), map("{:.6f}".format, shares), strict=True)
+    yield from zip(_class_names(network, outputs), map("{:.6f}".format, shares), strict=True)
 
 
-def _agreement(network: Network, classes: tuple[str, ...] | None, outputs: Array, y: Array) -> str:
+def _agreement(network: Network, outputs: Array, y: Array) -> str:
     """How the predictions compare with targets that came with the rows."""
     if len(y) != len(outputs):
         raise ValueError(f"y has {len(y)} rows, expected {len(outputs)} as X has")
@@ -80,7 +84,7 @@ def _agreement(network: Network, classes: tuple[str, ...] | None, outputs: Array
     if y.shape == outputs.shape and outputs.shape[1] > 1:
         right = np.mean((outputs > 0.5) == (y > 0.5))
     else:
-        predicted = _class_names(network, classes, outputs)
+        predicted = _class_names(network, outputs)
         right = np.mean(
             [name == str(value) for name, value in zip(predicted, y.ravel().tolist(), strict=True)]
         )

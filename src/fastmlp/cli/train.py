@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .. import optimizers
-from ..files.format import save
 from ..layers import Dense, Dropout
 from ..network import Network
 from ..optional import install
@@ -43,11 +44,19 @@ def run(options: argparse.Namespace) -> int:
     if spread is not None:
         _fold_spread(network, *spread)
     _report(options, data, network, history, seconds)
-    save(network, model, classes=data.classes)
+    if data.classes is not None:
+        network.classes = _labels(data.classes)
+    network.save(model)
     say(f"saved      {model}{_plot(history, picture)}")
     if not options.quiet and not interrupted:
         _show_rows(data, network)
     return complain(options, "interrupted, the network was saved as it is", 130) if interrupted else 0
+
+
+def _labels(names: Sequence[str]) -> Sequence[Any]:
+    """Names of classes, as numbers where all of them are whole ones."""
+    numbers = [int(name) if re.fullmatch("-?[0-9]{1,18}", name) else None for name in names]
+    return numbers if [str(number) for number in numbers] == list(names) else names
 
 
 def _output_paths(options: argparse.Namespace) -> tuple[Path, Path | None]:

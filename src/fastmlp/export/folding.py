@@ -99,6 +99,7 @@ def _assembled(net: M, steps: Sequence[_Step]) -> M:
     kind: Any = type(net)  # Network, whose constructor this is
     result: M = kind([net.plan.n_in, *layers], dtype=net.dtype, seed=net.seed, isa=net._isa)
     result.set_weights([array for step in steps for array in step.arrays])
+    result.classes = net.classes
     return result
 
 

@@ -1,9 +1,9 @@
 """Model files: named arrays and one JSON header, in a container that the suffix names.
 
-The header holds the format's name and version, the layers, the dtype, the seed and what `Network.compile`
-was told; the arrays are named as in `Network.state_dict`, and the optimizer's "optimizer.0.layers.0.W" and so
-on.  Nothing is pickled.  A reader trusts no size in the file: the arrays' shapes follow from the layers, and
-each must have just the bytes it says, before anything is allocated.
+The header holds the format's name and version, the layers, the dtype, the seed, the labels of the classes and
+what `Network.compile` was told; the arrays are named as in `Network.state_dict`, and the optimizer's
+"optimizer.0.layers.0.W" and so on.  Nothing is pickled.  A reader trusts no size in the file: the arrays'
+shapes follow from the layers, and each must have just the bytes it says, before anything is allocated.
 
 What a header says and how it is checked stands here; the containers, `npz` and `safetensors`, write and
 read bytes.
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import IO, Any, Protocol, TypeVar
 
@@ -74,9 +74,8 @@ def save(
     path: str | os.PathLike[str],
     *,
     include_optimizer: bool = False,
-    classes: Sequence[str] | None = None,
 ) -> None:
-    """Write a network to a file; see `Network.save`.  `classes`: the names of its outputs, kept with it."""
+    """Write a network to a file; see `Network.save`."""
     import json
 
     target = paths.checked(path, SUFFIXES)
@@ -85,8 +84,6 @@ def save(
     container = _container(target)
     with net.changing():
         header, arrays = _contents(net, include_optimizer)
-    if classes is not None:
-        header["classes"] = list(classes)
     text = json.dumps(header, indent=container.INDENT, allow_nan=False)
     if len(text) > MAX_HEADER_BYTES:
         raise ValueError(
@@ -95,8 +92,8 @@ def save(
     atomic.write(target, lambda file: container.write(file, text, arrays))
 
 
-def load(path: str | os.PathLike[str], kind: type[M]) -> tuple[M, tuple[str, ...] | None]:
-    """A network of that kind from a file, and the names of its outputs if they were saved with it."""
+def load(path: str | os.PathLike[str], kind: type[M]) -> M:
+    """A network of that kind from a file."""
     with opened(paths.checked(path, SUFFIXES)) as reader:
         return _read(reader, kind)
 
@@ -136,6 +133,8 @@ def _contents(net: Model, include_optimizer: bool) -> tuple[dict[str, Any], dict
         "compile": None,
         "training": None,
     }
+    if net.classes is not None:
+        header["classes"] = net.classes.tolist()
     try:
         header["compile"] = _compile_config(net)
     except ValueError:
@@ -185,7 +184,7 @@ def _compile_config(net: Model) -> dict[str, Any] | None:
 # ---- reading ----
 
 
-def _read(reader: Reader, kind: type[M]) -> tuple[M, tuple[str, ...] | None]:
+def _read(reader: Reader, kind: type[M]) -> M:
     header = parsed_header(reader.header(MAX_HEADER_BYTES), FORMAT, VERSION)
     description, shapes = checked_description(header)
     dtype = np.dtype(description[2])
@@ -205,7 +204,8 @@ def _read(reader: Reader, kind: type[M]) -> tuple[M, tuple[str, ...] | None]:
             _restore_training(net, training_header, state)
     elif training_header is not None:
         raise ModelFileError("has the state of an optimizer but no optimizer")
-    return net, _class_names(header.get("classes"), net)
+    _restore_classes(net, header.get("classes"))
+    return net
 
 
 def checked_description(header: Mapping[str, Any]) -> tuple[Description, dict[str, tuple[int, ...]]]:
@@ -231,13 +231,14 @@ def rebuilt(
     return restored(kind, description, weights)
 
 
-def _class_names(names: object, net: Model) -> tuple[str, ...] | None:
-    if names is None:
-        return None
-    count = net.layer_sizes[-1]
-    if not isinstance(names, list) or len(names) != count or not all(isinstance(n, str) for n in names):
-        raise ModelFileError(f"has a damaged list of classes, expected {count} names")
-    return tuple(names)
+def _restore_classes(net: Model, classes: object) -> None:
+    kinds = {type(label) for label in classes} if isinstance(classes, list) else set()
+    if classes is not None and (len(kinds) != 1 or not kinds <= {str, bool, int, float}):
+        raise ModelFileError("has a damaged list of classes, expected words, numbers or booleans")
+    try:
+        net.classes = classes
+    except ValueError as error:
+        raise ModelFileError(f"has a damaged list of classes: {error}") from None
 
 
 def parsed_header(text: bytes, form: str, newest: int) -> dict[str, Any]:

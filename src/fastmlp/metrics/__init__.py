@@ -28,7 +28,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ..errors import shown, unknown
+from ..errors import unknown
 from ..validation import as_list
 from . import classification, regression
 from .base import Array, Measure
@@ -114,5 +114,4 @@ def value_of(metric: Metric, y_true: Array, y_pred: Array, weights: Array | None
         return float(value)
     except (TypeError, ValueError, OverflowError):
         kind = type(value).__name__
-        what = f"metric {name_of(metric)!r} returned a {kind}"
-        raise TypeError(f"{what}, {shown(value)}, expected a number") from None
+        raise TypeError(f"metric {name_of(metric)!r} returned a {kind}, expected a number") from None

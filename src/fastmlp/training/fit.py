@@ -214,7 +214,7 @@ def fit(
     validation_data: tuple[Any, ...] | None,
     callbacks: Iterable[Callback] | None,
     sample_weight: Any,
-    class_weight: Mapping[int, float] | None,
+    class_weight: Mapping[Any, float] | str | None,
     shuffle: bool,
     verbose: bool | int | str,
     threads: int | None,
@@ -228,14 +228,15 @@ def fit(
     verbose, checked = _check_verbose(verbose), Hooks(callbacks)
     with net.changing(nested=False):
         _check_left(net, epochs)
+        y, learned = net.as_indices(y, learn=True)
         objective = net.objective_for(y)
         alone = share == 0 and validation_data is None and not checked  # nobody else sees the rows
         look_later = alone and can_look_later(net, objective, X)
         prepared = prepare(net, objective, X, y, sample_weight, look_later=look_later)
         rows, held_out = split(prepared, share)
-        rows = with_class_weight(net, objective, rows, class_weight)
+        rows = with_class_weight(net, objective, rows, class_weight, learned)
         if validation_data is not None:
-            held_out = validation_rows(net, objective, validation_data)
+            held_out = validation_rows(net, objective, validation_data, learned)
         _check_weighed(held_out)
         check_measurable(net, objective, rows)
         size = len(rows) if size is None else min(size, len(rows))
@@ -255,6 +256,7 @@ def fit(
             history=History(),
             look_later=look_later,
         )
+        net.classes = net.classes if learned is None else learned
         try:
             call.all_epochs()
         finally:

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from .. import validation
+from ..errors import listed, shown
+from ..labels import class_count
 from ..layers.lowering import input_vectors
 from ..model import Array, Model, Objective
 
@@ -77,28 +79,58 @@ def refuse_weights(weights: object) -> None:
 
 
 def with_class_weight(
-    net: Model, objective: Objective, rows: Rows, class_weight: Mapping[int, float] | None
+    net: Model,
+    objective: Objective,
+    rows: Rows,
+    class_weight: Mapping[Any, float] | str | None,
+    classes: Array | None,
 ) -> Rows:
-    """Class weights multiplied into the rows' own."""
+    """Class weights, by the labels of `classes` if there are any, multiplied into the rows' own."""
     if class_weight is None:
         return rows
-    if not isinstance(class_weight, Mapping):
-        kind = type(class_weight).__name__
-        raise TypeError(f"class_weight is a {kind}, expected a mapping of class indices to numbers")
+    if class_weight != "balanced" and not isinstance(class_weight, Mapping):
+        came = shown(class_weight) if isinstance(class_weight, str) else f"a {type(class_weight).__name__}"
+        expected = "'balanced' or a mapping of classes to numbers"
+        raise TypeError(f"class_weight is {came}, expected {expected}")
     if objective.in_python:
         refuse_weights(class_weight)
-    factors = np.ones(max(net.plan.n_out, 2))
-    for index, factor in class_weight.items():
-        whole = isinstance(index, (int, np.integer)) and not isinstance(index, bool)
-        if not whole or not 0 <= index < len(factors):
-            raise ValueError(f"class_weight has the class {index!r}, expected 0 to {len(factors) - 1}")
-        factors[index] = validation.real(factor, f"class_weight of class {index}", minimum=0.0)
-    weights = factors[objective.loss.classes_of(rows.y)]
+    own = objective.loss.classes_of(rows.y)
+    count = class_count(net.plan.n_out)
+    if isinstance(class_weight, Mapping):
+        factors = _factors(class_weight, count, classes)
+    else:
+        factors = _balanced(own, count)
+    weights = factors[own]
     if rows.weights is not None:
         weights *= rows.weights
     argument = "sample_weight times class_weight"
     checked = validation.as_sample_weight(weights, len(rows), net.plan.dtype, argument=argument)
     return Rows(rows.X, rows.y, checked)
+
+
+def _factors(class_weight: Mapping[Any, float], count: int, classes: Array | None) -> Array:
+    """Of every class (count,), 1 for one without any."""
+    factors = np.ones(count)
+    known = None if classes is None else {label: i for i, label in enumerate(classes.tolist())}
+    for label, factor in class_weight.items():
+        if known is not None:
+            if label not in known:
+                expected = listed(map(repr, known))
+                raise ValueError(f"class_weight has the class {label!r}, expected one of {expected}")
+            index = known[label]
+        else:
+            whole = isinstance(label, (int, np.integer)) and not isinstance(label, bool)
+            if not whole or not 0 <= label < count:
+                raise ValueError(f"class_weight has the class {label!r}, expected 0 to {count - 1}")
+            index = int(label)
+        factors[index] = validation.real(factor, f"class_weight of class {label}", minimum=0.0)
+    return factors
+
+
+def _balanced(own: Array, count: int) -> Array:
+    """Factors (count,) by which every class that the rows have weighs the same; their mean over rows is 1."""
+    rows = np.bincount(own, minlength=count)
+    return np.asarray(len(own) / (np.count_nonzero(rows) * np.maximum(rows, 1)))
 
 
 def split(rows: Rows, share: float) -> tuple[Rows, Rows | None]:
@@ -113,14 +145,17 @@ def split(rows: Rows, share: float) -> tuple[Rows, Rows | None]:
     return rows.part(slice(None, kept)), rows.part(slice(kept, None))
 
 
-def validation_rows(net: Model, objective: Objective, data: tuple[Any, ...]) -> Rows:
+def validation_rows(
+    net: Model, objective: Objective, data: tuple[Any, ...], classes: Array | None
+) -> Rows:
     """`validation_data`, checked."""
     expected = "expected (X, y) or (X, y, sample_weight)"
     if not isinstance(data, (tuple, list)):
         raise TypeError(f"validation_data is a {type(data).__name__}, {expected}")
     if len(data) not in (2, 3):
         raise ValueError(f"validation_data has {len(data)} elements, {expected}")
-    return prepare(net, objective, data[0], data[1], data[2] if len(data) == 3 else None, "validation_data ")
+    y, _ = net.as_indices(data[1], "validation_data y", classes=classes)
+    return prepare(net, objective, data[0], y, data[2] if len(data) == 3 else None, "validation_data ")
 
 
 def check_rescaled(net: Model, X: Any) -> None:

@@ -77,5 +77,6 @@ def evaluate(
     net: Model, X: Any, y: Any, sample_weight: Any = None, *, threads: int | None = None
 ) -> dict[str, float]:
     threads = validation.as_threads(threads)
+    y, _ = net.as_indices(y)
     objective = net.objective_for(y)
     return score(net, objective, prepare(net, objective, X, y, sample_weight), threads)

@@ -14,9 +14,11 @@ from .scoring import measured
 
 def train_on_batch(net: Model, X: Any, y: Any, sample_weight: Any = None) -> dict[str, float]:
     with net.changing():
+        y, classes = net.as_indices(y, learn=True)
         objective = net.objective_for(y)
         rows = prepare(net, objective, X, y, sample_weight)
         others = [metric for metric in objective.metrics if not objective.is_counted(metric)]
+        net.classes = net.classes if classes is None else classes
         predictions = net.plan.predict(rows.X) if others else None
         before = {name_of(m): measured(net, m, rows, predictions) for m in others if predictions is not None}
         try:

@@ -106,8 +106,9 @@ def to_sklearn(net: Network, *, classes: Any = None, estimator: Any = None) -> A
         Dense layers; dropout is left out, and a `Rescaling`, `Standardize` or batch normalisation goes into
         the weights of a layer beside it.
     classes : array-like, optional
-        Labels of a classifier, sorted.  None is 0, 1, 2, ... for a softmax output, and 0 and 1 for one
-        sigmoid output; a sigmoid output of several is of as many labels a row.
+        Labels of a classifier, sorted.  None is ``net.classes`` or, where there are none, 0, 1, 2, ... for a
+        softmax output, and 0 and 1 for one sigmoid output; a sigmoid output of several is of as many labels a
+        row.
     estimator : class, optional
         What to make; None is scikit-learn's own classifier for a softmax or sigmoid output, else its
         regressor.  This package's take every activation, scikit-learn's the same of its four in every hidden
@@ -151,7 +152,7 @@ def to_sklearn(net: Network, *, classes: Any = None, estimator: Any = None) -> A
         model.set_params(loss=THEIR_LOSSES[last])
     _set_fitted(model, net, coefficients, str(last))
     if classifies:
-        _set_classes(model, classes, str(last), net.plan.n_out)
+        _set_classes(model, net.classes if classes is None else classes, str(last), net.plan.n_out)
     return model
 
 
