@@ -140,7 +140,15 @@ class Run:
 class Predictor:
     plan: Plan
     def __init__(self, plan: Plan) -> None: ...
-    def predict(self, X: ArrayLike, out: _Array | None = None, threads: int | None = None) -> _Array: ...
+    def predict(
+        self,
+        X: ArrayLike,
+        out: _Array | None = None,
+        threads: int | None = None,
+        *,
+        batch_size: int | None = None,
+        verbose: object = None,
+    ) -> _Array: ...
     def __call__(self, X: ArrayLike) -> _Array: ...
 
 def all_finite(x: _Array) -> bool: ...

@@ -7,7 +7,7 @@ cdef class Predictor:
     def __init__(self, Plan plan not None):
         self.plan = plan
 
-    def predict(self, X, out=None, threads=None):
+    def predict(self, X, out=None, threads=None, *, batch_size=None, verbose=None):
         """The network's answer to every row.
 
         Parameters
@@ -19,6 +19,8 @@ cdef class Predictor:
             Takes the predictions: of the network's dtype, C-contiguous, writable, apart from X.
         threads : int, optional
             At most this many threads; None leaves it to `fastmlp.set_num_threads`.  Short work uses one.
+        batch_size, verbose : optional
+            Keras' arguments, which change nothing here: all rows go in one call, and nothing is shown.
 
         Returns
         -------
@@ -41,6 +43,8 @@ cdef class Predictor:
         cdef c.fm_input rows
         cdef ptrdiff_t count
         cdef Plan plan = self.plan
+        if batch_size is not None and index(batch_size) < 1:
+            raise ValueError(f"batch_size is {batch_size}, expected an integer of at least 1")
         if plan is not None and cnp.PyArray_CheckExact(X) and rows_of(X, &plan.c_plan, &rows, &count):
             if threads is None or (type(threads) is int and 0 < threads < 65536):
                 result = run_predict(&plan.c_plan, X, &rows, count, out, 0 if threads is None else threads)

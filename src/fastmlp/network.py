@@ -244,7 +244,14 @@ class Network(Model):
         return step.train_on_batch(self, X, y, sample_weight)
 
     def evaluate(
-        self, X: Any, y: Any, sample_weight: Any = None, *, threads: int | None = None
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        threads: int | None = None,
+        batch_size: int | None = None,
+        verbose: object = None,
     ) -> dict[str, float]:
         """The loss and the metrics on given rows, without dropout.
 
@@ -254,6 +261,8 @@ class Network(Model):
             As in `fit`.
         threads : int, optional
             At most this many threads.
+        batch_size, verbose : optional
+            Keras' arguments, which change nothing here.
 
         Returns
         -------
@@ -268,6 +277,8 @@ class Network(Model):
         >>> sorted(net.evaluate([[1.0, 2.0]], [1]))
         ['accuracy', 'loss']
         """
+        if batch_size is not None:
+            validation.integer(batch_size, "batch_size", 1)
         return scoring.evaluate(self, X, y, sample_weight, threads=threads)
 
     # ---- prediction, and looking inside ----

@@ -31,6 +31,28 @@ LAYER_KINDS: dict[str, dict[str, tuple[float, float, float]]] = {
 }
 
 
+# Other packages' names of the same functions; not those whose default parameter differs.
+ALIASES = {
+    "linear": "identity",
+    "logistic": "sigmoid",
+    "swish": "silu",
+    "exponential": "exp",
+    "Identity": "identity",
+    "Sigmoid": "sigmoid",
+    "Tanh": "tanh",
+    "ReLU": "relu",
+    "ELU": "elu",
+    "SELU": "selu",
+    "GELU": "gelu",
+    "SiLU": "silu",
+    "Mish": "mish",
+    "Softplus": "softplus",
+    "Softsign": "softsign",
+    "Softmax": "softmax",
+    "LogSoftmax": "log_softmax",
+}
+
+
 def name_and_parameter(value: object, argument: str, others: str = "") -> tuple[str, float | None]:
     """Takes "name" or ("name", parameter) apart; `others`: what else is welcome, for the error."""
     if isinstance(value, str):
@@ -46,17 +68,19 @@ def name_and_parameter(value: object, argument: str, others: str = "") -> tuple[
 
 
 def resolve_activation(value: object, argument: str = "activation") -> tuple[str, float]:
-    """The registered name and the parameter of an activation; "linear" is another name of identity.
+    """The registered name and the parameter of an activation, by its own name or another package's.
 
+    >>> resolve_activation("swish")
+    ('silu', 0.0)
     >>> resolve_activation("leaky_relu")
     ('leaky_relu', 0.01)
     >>> resolve_activation(("leaky_relu", 0.2))
     ('leaky_relu', 0.2)
     """
     name, parameter = name_and_parameter(value, argument)
-    name = "identity" if name == "linear" else name
+    name = ALIASES.get(name, name)
     if name not in ACTIVATIONS:
-        raise unknown(argument, name, ACTIVATIONS)
+        raise unknown(argument, name, ACTIVATIONS, ALIASES)
     default = ACTIVATIONS[name][0]
     if parameter is None:
         return name, default
