@@ -426,7 +426,7 @@ def _with_options(function: Callable[..., Any], kind: type[Loss]) -> None:
 def _loss_words(kind: type[Loss], gradient: str, returns: str) -> str:
     what = "Predictions p." if kind.link == "any" else f"Logits z: the values before {kind.link}."
     outputs = [0.5, 2.0, 1.0][: max(2, kind().outputs)]
-    example = "[1]" if kind.labels else f"[{[1.0, 0.0][: len(outputs) // kind().outputs]}]"
+    example = "[1]" if kind.labels else f"[{[1.0, float(kind.positive)][: len(outputs) // kind().outputs]}]"
     options = [item.name for item in dataclasses.fields(kind)]
     meaning = f"\n        As `fastmlp.losses.{kind.__name__}` has {'it' if len(options) == 1 else 'them'}."
     parameter = f"\n    {', '.join(options)}{meaning}" if options else ""

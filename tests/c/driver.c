@@ -149,6 +149,7 @@ static void run_loss(const fm_kernels *kernels, int type, int loss)
 {
     const int outputs = fm_losses[loss].outputs ? fm_losses[loss].outputs : fm_losses[loss].count;
     draw_rows(type);
+    for (int i = 0; i < COUNT && fm_losses[loss].link == FM_exp; i++) set(type, y, i, get(type, y, i) + 0.01); /* not 0 */
     hash_loss(kernels, type, loss, N / outputs * outputs);
     printf("%s %s  %016llx\n", type_name(type), fm_losses[loss].name, (unsigned long long)hash);
 }

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import validation
-from ..adapters._optional import require
+from ..optional import require
 from . import frames, words
 from .frames import Frame
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import validation
-from ..adapters._optional import require
+from ..optional import require
 from . import checks, files, learning, metrics, recipes
 from .encoding import TableEncoder
 from .ensemble import Ensemble

@@ -183,8 +183,8 @@ def binary_focal_crossentropy_gradient(
 
 
 def _signs(y: Array) -> Array:
-    """-1 and 1, of targets that are so or 0 and 1."""
-    return np.where(y > 0, 1, -1).astype(y.dtype)
+    """-1 and 1, of targets that are so or 0 and 1; NaN of what is not finite."""
+    return np.where(y > 0, 1, -1).astype(y.dtype) + 0 * y
 
 
 def hinge(a: Array, y: Array) -> Array:

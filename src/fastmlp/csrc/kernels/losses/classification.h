@@ -204,11 +204,11 @@ INLINE vec binary_focal_crossentropy_element(vec z, vec y, const vec *parameters
     return weight * value;
 }
 
-/* How far t p is below 1, 0 where it is not; t is 1 where y > 0, else -1. */
+/* How far t p is below 1, 0 where it is not; t is 1 where y > 0, else -1, and NaN where y is not finite. */
 INLINE vec hinge_margin(vec p, vec y, vec *t)
 {
     const vec one = vset1(1), zero = vset1(0);
-    *t = vselect(vlt(zero, y), one, -one);
+    *t = vfma(zero, y, vselect(vlt(zero, y), one, -one));
     const vec margin = vfma(-*t, p, one);
     return vselect(vlt(margin, zero), zero, margin);
 }
