@@ -66,9 +66,9 @@ class Optimizer:
     Parameters
     ----------
     l1, l2 : float
-        Penalties added to the gradient: l1 * sign(w) + l2 * w; 0 or more.
+        Penalties added to the gradient: ``l1 * sign(w) + l2 * w``; 0 or more.
     weight_decay : float or Schedule
-        Decoupled decay, w *= 1 - learning_rate * weight_decay; 0 or more.
+        Decoupled decay, ``w *= 1 - learning_rate * weight_decay``; 0 or more.
     clipvalue : float, optional
         Bound of every gradient element, above 0.
     global_clipnorm : float, optional

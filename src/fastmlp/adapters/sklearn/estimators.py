@@ -82,7 +82,7 @@ class MLPClassifier(Engine, _Classifier):  # type: ignore[misc]
 
     A given `random_state` draws scikit-learn's numbers, so a fit has the weights that scikit-learn's would
     have, up to rounding.  Losses are not clipped at the machine's epsilon, which scikit-learn does;
-    `loss_curve_` takes |W|^2 of the penalty as linear in the batches of an epoch.
+    `loss_curve_` takes ``|W|^2`` of the penalty as linear in the batches of an epoch.
 
     Parameters
     ----------

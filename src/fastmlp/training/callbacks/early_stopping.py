@@ -14,7 +14,7 @@ from .monitor import Monitor
 class EarlyStopping(Monitor):
     """Ends the training when a number stops improving.
 
-    "val_" numbers belong to the weights of the epoch's end.  The loss and the accuracy of the training rows
+    ``val_`` numbers belong to the weights of the epoch's end.  The loss and the accuracy of the training rows
     are measured before each step: where an epoch is one batch, they belong to the weights that it began with;
     over several batches they are means while the weights move, and count for the weights of the epoch's end.
 

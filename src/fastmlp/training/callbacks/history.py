@@ -17,10 +17,10 @@ class History(Callback):
     Attributes
     ----------
     history : dict of str to list of float
-        "loss" and each metric, and with held-out rows the same with "val_" before it; one number an epoch.
+        "loss" and each metric, and with held-out rows the same with ``val_`` before it; one number an epoch.
         With weights of rows the loss is their weighted sum over the number of rows, and metrics are weighted
         means.  Loss and accuracy of the training rows are means over the epoch, during which the weights
-        move, with dropout on and without penalties; other metrics and all "val_" numbers are those of the
+        move, with dropout on and without penalties; other metrics and all ``val_`` numbers are those of the
         epoch's end.
     epoch : list of int
         The epochs' numbers, from 0.

@@ -1,0 +1,80 @@
+"""The site: ``python -m sphinx -W --keep-going -b html docs build/site`` with the group "docs" installed."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import warnings
+from pathlib import Path
+
+import fastmlp
+
+DOCS = Path(__file__).parent
+sys.path.insert(0, str(DOCS))
+
+import public_names  # noqa: E402
+
+os.environ.setdefault("MPLBACKEND", "Agg")
+warnings.filterwarnings("ignore", message=".*Maximum iterations.*")
+
+project = "fastmlp"
+author = copyright = "the fastmlp authors"
+release = version = fastmlp.__version__
+
+extensions = [
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.viewcode",
+    "sphinx_gallery.gen_gallery",
+]
+exclude_patterns = ["learn/*.rst", "learn/*.md", "gallery/*.rst"]
+source_suffix = {".rst": "restructuredtext", ".md": "markdown"}
+myst_enable_extensions = ["colon_fence", "dollarmath"]
+myst_heading_anchors = 3
+suppress_warnings = ["config.cache", "ref.ref"]  # ref.ref: labels in docstrings that scikit-learn brings
+
+autosummary_generate = True
+autosummary_ignore_module_all = False
+numpydoc_show_class_members = False
+numpydoc_class_members_toctree = False
+templates_path = ["_templates"]
+
+sphinx_gallery_conf = {
+    "examples_dirs": ["learn"],
+    "gallery_dirs": ["auto_learn"],
+    "filename_pattern": r"plot_",
+    "within_subsection_order": "FileNameSortKey",
+    "download_all_examples": True,
+    "remove_config_comments": True,
+    "show_memory": False,
+    "min_reported_time": 1e9,
+    "abort_on_example_error": True,
+    "plot_gallery": "True",
+}
+
+html_theme = "pydata_sphinx_theme"
+html_title = "fastmlp"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_show_sourcelink = False
+html_theme_options = {
+    "header_links_before_dropdown": 6,
+    "show_prev_next": True,
+    "secondary_sidebar_items": ["page-toc"],
+    "navigation_with_keys": False,
+    "pygments_light_style": "tango",
+}
+
+
+def _site_links(app, docname, source):
+    """Links of the repository become links of the site: the README's to docs/, the guides' to other files."""
+    text = re.sub(r"\]\(docs/([\w-]+)\.md", r"](\1.md", source[0])
+    source[0] = re.sub(r"\[([^\]]*)\]\((?:\.\./)?(?:examples|src|tests|benchmarks)(?:/[^)]*)?\)", r"\1", text)
+
+
+def setup(app):
+    public_names.write(DOCS / "reference")
+    app.connect("source-read", _site_links)

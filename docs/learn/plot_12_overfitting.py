@@ -1,0 +1,68 @@
+"""
+Overfitting and dropout
+=======================
+
+A network with many weights can learn its rows by heart, noise included. Only rows that it has not seen show
+that.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from fastmlp import Dense, Dropout, Network
+from fastmlp.callbacks import EarlyStopping
+from fastmlp.plots import plot_decision_boundary, plot_history
+
+rng = np.random.default_rng(0)
+
+
+def moons(rows):
+    """Two half circles with noise; one label in ten is wrong."""
+    t, upper = rng.uniform(0, np.pi, rows), rng.integers(0, 2, rows)
+    above, below = np.stack([np.cos(t), np.sin(t)], 1), np.stack([1 - np.cos(t), 0.5 - np.sin(t)], 1)
+    X = np.where(upper[:, None] == 1, above, below)
+    return X + rng.normal(0, 0.2, X.shape), np.where(rng.random(rows) < 0.1, 1 - upper, upper)
+
+
+X, y = moons(120)
+X_test, y_test = moons(1000)
+
+# %%
+# Seen and unseen rows
+# --------------------
+# The loss of the training rows keeps falling. That of the held-out rows falls and then rises: from there on
+# the network learns the noise.
+
+net = Network([2, 128, 128, 1], output="sigmoid", seed=0)
+net.compile("adam", metrics=["accuracy"])
+history = net.fit(X, y, epochs=300, validation_data=(X_test, y_test), verbose=False)
+plot_history(history)
+plt.show()
+
+# %%
+# Three remedies
+# --------------
+# *Dropout* turns off each unit with some probability in every step, so that no unit can rely on another; in
+# prediction all are on. *Weight decay* pulls the weights towards zero. *Early stopping* ends training when
+# the held-out loss has not improved for a while. More data is the best remedy of all.
+
+
+def fitted(layers, **options):
+    net = Network([2, *layers, Dense(1, "sigmoid")], seed=0)
+    net.compile("adam", metrics=["accuracy"], **options.pop("compile", {}))
+    net.fit(X, y, epochs=300, validation_data=(X_test, y_test), verbose=False, **options)
+    return net
+
+
+wide = [Dense(128, "relu"), Dense(128, "relu")]
+dropped = [Dense(128, "relu"), Dropout(0.5), Dense(128, "relu"), Dropout(0.5)]
+nets = {
+    "nothing": net,
+    "dropout 0.5": fitted(dropped),
+    "early stopping": fitted(wide, callbacks=[EarlyStopping(patience=10, restore_best_weights=True)]),
+}
+figure, panels = plt.subplots(1, 3, figsize=(14, 4.4), layout="constrained")
+for ax, (name, one) in zip(panels, nets.items(), strict=True):
+    accuracy = one.evaluate(X_test, y_test)["accuracy"]
+    plot_decision_boundary(one, X, y, ax=ax, title=f"{name}: {accuracy:.1%} of unseen rows")
+plt.show()

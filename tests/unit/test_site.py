@@ -1,0 +1,82 @@
+"""The site's sources: each lesson runs, each guide is in a list, each public name in the reference."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import fastmlp
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+LESSONS = sorted((DOCS / "learn").glob("plot_*.py"))
+
+pytest.importorskip("matplotlib")
+pytest.importorskip("sklearn")
+
+
+@pytest.fixture
+def pages(monkeypatch):
+    monkeypatch.syspath_prepend(str(DOCS))
+    yield importlib.import_module("public_names")
+    sys.modules.pop("public_names")
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.stem)
+def test_lesson_runs(lesson, tmp_path):
+    environment = {**os.environ, "MPLBACKEND": "Agg"}
+    command = [sys.executable, str(lesson)]
+    result = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert result.returncode == 0, result.stderr
+    assert list(tmp_path.iterdir()) == [], "a lesson leaves no files"
+
+
+def test_lessons_are_numbered_without_gaps():
+    assert [int(lesson.stem.split("_")[1]) for lesson in LESSONS] == list(range(1, len(LESSONS) + 1))
+    assert len(LESSONS) >= 13
+
+
+def test_every_guide_is_in_a_list():
+    lists = [page.read_text("utf-8") for page in DOCS.glob("*.md")]
+    listed = {
+        name.strip()
+        for text in lists
+        for block in re.findall(r"```\{toctree\}\n(.*?)```", text, re.S)
+        for name in block.splitlines()
+        if name and not name.startswith(":")
+    }
+    written = {page.stem for page in DOCS.glob("*.md")} - {"index"}
+    assert written <= listed, f"{sorted(written - listed)} stand in no list"
+
+
+def test_every_public_name_has_a_page(pages):
+    shown = set()
+    for _, _, name in pages.PAGES:
+        module = importlib.import_module(name) if not name.endswith(("torch", "keras", "onnx")) else None
+        shown |= set() if module is None else {id(getattr(module, entry)) for entry in pages.public(module)}
+    for name in fastmlp.__all__:
+        thing = getattr(fastmlp, name)
+        if callable(thing):
+            assert id(thing) in shown, name
+    modules = {
+        name for name, thing in vars(fastmlp).items() if name in fastmlp.__all__ and not callable(thing)
+    }
+    known = {page.removeprefix("fastmlp.") for _, _, page in pages.PAGES}
+    assert modules - {"__version__"} <= known, f"{modules - known} have no page"
+
+
+def test_a_page_is_written_for_each_module(pages, tmp_path):
+    wanted = [page for page in pages.PAGES if not page[2].endswith(("torch", "keras", "onnx", "tensorboard"))]
+    pages.PAGES[:] = wanted
+    pages.write(tmp_path / "reference")
+    index = (tmp_path / "reference" / "index.rst").read_text("utf-8")
+    assert all(f"   {page}\n" in index for page, _, _ in wanted)
+    layers = (tmp_path / "reference" / "layers.rst").read_text("utf-8")
+    assert layers.startswith("Layers\n======\n") and "   Dense\n" in layers
