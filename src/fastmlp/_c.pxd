@@ -29,7 +29,7 @@ cdef extern from "fastmlp.h" nogil:
     enum:
         FM_MOMENTUM, FM_MOST_SLOTS
     enum:
-        FM_TWO_INPUTS, FM_MOST_ARRAYS, FM_MOST_SETTINGS
+        FM_TWO_INPUTS, FM_READS_CODES, FM_KEEPS_INPUT, FM_MOST_ARRAYS, FM_MOST_SETTINGS
 
     ctypedef struct fm_activation_info:
         const char *name
@@ -88,6 +88,9 @@ cdef extern from "fastmlp.h" nogil:
         int use_bias, frozen
         int function
         double function_parameter
+        int tables
+        const int64_t *sizes
+        const int64_t *dims
         double settings[4]
         double learning_rate[4]
         double weight_decay[4]
@@ -131,6 +134,7 @@ cdef extern from "fastmlp.h" nogil:
     void *fm_alloc_raw(size_t bytes) noexcept
     void fm_free(void *) noexcept
     ptrdiff_t fm_layer_width(const fm_layer *) noexcept
+    int64_t fm_find_wrong_code(const fm_plan *, const fm_input *, ptrdiff_t rows, ptrdiff_t *row, ptrdiff_t *column) noexcept
     int fm_plan_init(fm_plan *) noexcept
     void fm_plan_clear(fm_plan *) noexcept
     void fm_plan_pack(const fm_plan *, void *vector, const fm_array *, const void *values) noexcept

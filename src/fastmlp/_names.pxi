@@ -24,8 +24,11 @@ def optimizer_names():
     return {c.fm_optimizers[i].name.decode(): c.fm_optimizers[i].slots for i in range(c.FM_OPTIMIZERS)}
 
 
+TRAITS = {"two_inputs": c.FM_TWO_INPUTS, "reads_codes": c.FM_READS_CODES, "keeps_input": c.FM_KEEPS_INPUT}
+
+
 def layer_kinds():
-    """name -> (whether it has two inputs, {setting: (default, least, most)})."""
+    """name -> (its traits, {setting: (default, least, most)})."""
     found = {}
     for i in range(c.FM_LAYERS):
         traits, settings = c.fm_layers[i].traits, {}
@@ -33,7 +36,7 @@ def layer_kinds():
             if c.fm_layers[i].settings[j].name != NULL:
                 setting = c.fm_layers[i].settings[j]
                 settings[setting.name.decode()] = (setting.start, setting.least, setting.most)
-        found[c.fm_layers[i].name.decode()] = (bool(traits & c.FM_TWO_INPUTS), settings)
+        found[c.fm_layers[i].name.decode()] = (frozenset([name for name, bit in TRAITS.items() if traits & bit]), settings)
     return found
 
 

@@ -2,7 +2,7 @@
 
 # What a node may say beside its kind and that kind's own settings, and what it says if it does not; units follow from those before
 # it and the settings, but of a dense layer are free.
-NODE = {"units": None, "activation": "identity", "parameter": 0.0, "dropout": 0.0, "function": "identity", "function_parameter": 0.0, "use_bias": True, "source": -1,
+NODE = {"units": None, "activation": "identity", "parameter": 0.0, "dropout": 0.0, "function": "identity", "function_parameter": 0.0, "use_bias": True, "source": -1, "sizes": (), "dims": (),
         "trainable": True, "learning_rate": {}, "weight_decay": {}}
 
 
@@ -27,7 +27,26 @@ cdef ptrdiff_t width_of(dict node, ptrdiff_t n_in) except -1:
     memset(&layer, 0, sizeof(layer))
     layer.kind, layer.n_in = position(KINDS, node["kind"], "kind"), n_in
     take_settings(&layer, node)
+    tables = take_tables(&layer, node)
     return c.fm_layer_width(&layer)
+
+
+cdef object take_tables(c.fm_layer *layer, dict node):
+    """Points a layer that reads codes to its sizes and dims; the array that holds them, (2, tables)."""
+    cdef Array tables
+    if ("reads_codes" in LAYER_KINDS[node["kind"]][0]) != bool(len(node["sizes"])) or len(node["sizes"]) != len(node["dims"]):
+        raise ValueError(f"a layer of kind {node['kind']!r} has {len(node['sizes'])} sizes and {len(node['dims'])} dims, "
+                         "expected as many of both, and some in a kind that reads codes alone")
+    for name in ("sizes", "dims"):
+        if not all([1 <= number < 2**31 for number in node[name]]):
+            raise ValueError(f"{name} of a layer is {tuple(node[name])}, expected whole numbers from 1 to {2**31 - 1}")
+    if sum([size * dim for size, dim in zip(node["sizes"], node["dims"])]) > 2**40:
+        raise MemoryError("tables of more than 2**40 numbers do not fit any memory")
+    tables = np.array([node["sizes"], node["dims"]], np.int64)
+    layer.tables = len(node["sizes"])
+    layer.sizes = <const int64_t *>cnp.PyArray_DATA(tables)
+    layer.dims = layer.sizes + layer.tables
+    return tables
 
 
 cdef int take_settings(c.fm_layer *layer, dict node) except -1:
@@ -48,8 +67,8 @@ cdef int check_derivative(activation, double parameter) except -1:
     return 0
 
 
-cdef int describe_node(c.fm_plan *plan, int l, dict node, ptrdiff_t width) except -1:
-    """Node l as C has it, checked for all that memory depends on."""
+cdef object describe_node(c.fm_plan *plan, int l, dict node, ptrdiff_t width):
+    """Node l as C has it, checked for all that memory depends on; what it points to, to be kept."""
     cdef c.fm_layer *layer = &plan.layers[l]
     cdef int i
     layer.kind = position(KINDS, node["kind"], "kind")
@@ -61,8 +80,9 @@ cdef int describe_node(c.fm_plan *plan, int l, dict node, ptrdiff_t width) excep
     layer.function, layer.function_parameter = position(ACTIVATIONS, node["function"], "function"), node["function_parameter"]
     if layer.function >= c.FM_ACTIVATIONS:
         raise ValueError(f"function {node['function']!r} works on whole rows, expected one of each number alone")
-    two_inputs, _ = LAYER_KINDS[node["kind"]]
+    traits, _ = LAYER_KINDS[node["kind"]]
     take_settings(layer, node)
+    tables = take_tables(layer, node)
     if layer.n_out != c.fm_layer_width(layer):
         raise ValueError(f"layer {l}, {node['kind']}, has {width} inputs and {layer.n_out} outputs, "
                          f"expected {c.fm_layer_width(layer)}")
@@ -70,14 +90,38 @@ cdef int describe_node(c.fm_plan *plan, int l, dict node, ptrdiff_t width) excep
         raise ValueError(f"dropout is {layer.dropout}, expected at least 0 and below 1")
     if layer.activation >= c.FM_ACTIVATIONS and l != plan.layer_count - 1:
         raise ValueError(f"activation {node['activation']!r} works on whole rows and is for the output layer alone")
-    if two_inputs:
+    if "two_inputs" in traits:
         if not 0 <= layer.source < l or plan.layers[layer.source].n_out != layer.n_out:
             raise ValueError(f"layer {l} adds layer {layer.source}, expected one before it with {layer.n_out} outputs")
     elif layer.source != -1:
         raise ValueError(f"layer {l}, {node['kind']}, has a source, expected one of a kind with two inputs alone")
     for i in range(c.FM_MOST_ARRAYS):
         layer.learning_rate[i] = layer.weight_decay[i] = 1
+    return tables
+
+
+cdef int check_codes(c.fm_plan *plan, tuple nodes) except -1:
+    """ValueError unless codes come to the layer that reads them as X has them."""
+    cdef ptrdiff_t i
+    for l, node in enumerate(nodes):
+        if "reads_codes" not in LAYER_KINDS[node["kind"]][0]:
+            continue
+        changing = [before["kind"] for before in nodes[:l] if "keeps_input" not in LAYER_KINDS[before["kind"]][0]]
+        changing += ["an activation" for before in nodes[:l] if before["activation"] != "identity"]
+        changing += ["dropout" for before in nodes[:l + 1] if before["dropout"]]
+        for i in range(plan.n_in - len(node["sizes"]), plan.n_in):
+            if plan.shift != NULL and real_at(plan, plan.shift, i) != 0:
+                changing.append("a shift of the input")
+            if plan.divisor != NULL and real_at(plan, plan.divisor, i) != 1:
+                changing.append("a divisor of the input")
+        if changing:
+            raise ValueError(f"layer {l}, {node['kind']}, reads codes from the last columns of the input, "
+                             f"expected nothing before it that changes them, got {changing[0]}")
     return 0
+
+
+cdef double real_at(const c.fm_plan *plan, const void *values, ptrdiff_t i) noexcept:
+    return (<const float *>values)[i] if plan.type == c.FM_FLOAT32 else (<const double *>values)[i]
 
 
 cdef int take_factors(c.fm_plan *plan, tuple nodes) except -1:

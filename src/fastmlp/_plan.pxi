@@ -10,6 +10,7 @@ cdef class Plan:
     cdef c.fm_plan c_plan
     cdef readonly tuple layers
     cdef readonly str isa
+    cdef list tables # what layers point to
     cdef tuple default_loss # number and parameters of compile's, or None
     cdef ptrdiff_t forward_rows
 
@@ -27,6 +28,7 @@ cdef class Plan:
             nodes.append(node_of(layer, width))
             width = nodes[len(nodes) - 1]["units"]
         self.layers = tuple(nodes)
+        self.tables = []
         if n_in < 1 or not nodes or min([node["units"] for node in nodes]) < 1:
             raise ValueError("a network needs an input width and at least one layer, every width at least 1")
         plan.type = c.FM_FLOAT32 if kind == np.float32 else c.FM_FLOAT64
@@ -38,7 +40,7 @@ cdef class Plan:
             raise MemoryError("fastmlp could not allocate a plan")
         cells = 0
         for l in range(plan.layer_count):
-            describe_node(plan, l, nodes[l], width)
+            self.tables.append(describe_node(plan, l, nodes[l], width))
             cells += (<object>plan.layers[l].n_in + 4) * (<object>plan.layers[l].n_out + 16) # Python's: no overflow
             width = plan.layers[l].n_out
         plan.n_out = width
@@ -47,6 +49,7 @@ cdef class Plan:
         for given, name in ((input_shift, "input_shift"), (input_divisor, "input_divisor")):
             if given is not None:
                 self._set_input(ready(np.asarray(given, kind), numpy_type(plan.type), (n_in,), name), name)
+        check_codes(plan, self.layers)
         with nogil:
             status = c.fm_plan_init(plan)
         check(status)

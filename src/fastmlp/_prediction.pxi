@@ -1,7 +1,12 @@
 # Included by _kernels.pyx: rows of callers as C reads them, and predictions into arrays.
 
 cdef int describe_rows(const c.fm_plan *plan, Array x, c.fm_input *rows, ptrdiff_t *count) except -1:
+    cdef ptrdiff_t row, column
     if rows_of(x, plan, rows, count):
+        size = c.fm_find_wrong_code(plan, rows, count[0], &row, &column)
+        if size:
+            raise ValueError(f"X has {np.atleast_2d(x)[row, column]} in row {row}, column {column}, expected a whole number from "
+                             f"0 to {size - 1}")
         return 0
     raise ValueError(f"X has shape {(<object>x).shape} and dtype {x.dtype}, expected ({'rows'}, {plan.n_in}) of "
                      f"{dtype_of(plan)}, float64, float32 or uint8 with contiguous rows")

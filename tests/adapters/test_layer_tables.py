@@ -13,13 +13,16 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from fastmlp import Network, Scale, keras, onnx, sklearn, torch
+from fastmlp import Network, Scale, keras, onnx, reference, sklearn, torch
 from fastmlp.layers import Layer
 from fastmlp.layers.base import LAYERS
 from helpers import assert_close
 
 WIDTH = 4
-VALUES = {"int": 1, "float": 0.5, "ActivationName": "tanh", "tuple[float, ...]": (0.5,) * WIDTH}
+VALUES = {
+    "int": 1, "float": 0.5, "ActivationName": "tanh", "tuple[float, ...]": (0.5,) * WIDTH,
+    "Sequence[int]": (3, 2), "int | Sequence[int]": 2,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -33,11 +36,15 @@ class Stranger(Layer, abstract=True):
 KINDS = [*(cls for cls in LAYERS.values() if not cls.composite), Stranger]
 
 
+def reads_codes(cls):
+    return cls.kind in reference.KINDS and "reads_codes" in reference.KINDS[cls.kind].traits
+
+
 def network(cls):
     """A network around one layer of a class, with numbers that are none of its defaults."""
     required = [field for field in dataclasses.fields(cls) if field.default is dataclasses.MISSING]
     layer = cls(*(VALUES[field.type] for field in required))
-    before = [] if layer.leads else [WIDTH]
+    before = [] if layer.leads or reads_codes(cls) else [WIDTH]
     net = Network([WIDTH, *before, layer, 3], activation="tanh", dtype="float64", seed=1)
     rng = np.random.default_rng(2)
     net.set_weights([rng.uniform(0.5, 1.5, array.shape) for array in net.get_weights()])
@@ -84,6 +91,8 @@ def of_sklearn(net, X, folder):
 def test_it_is_translated_or_refused_by_name(cls, form, rng, tmp_path):
     net, layer = network(cls)
     X = rng.normal(size=(7, WIDTH))
+    if reads_codes(cls):
+        X[:, 2:] = rng.integers(0, 2, (7, 2))
     sentence = re.escape(f"net has the layer {layer!r}, which has no equivalent in ") + r"[^.,;]*"
     try:
         found = np.asarray(form(net, X, tmp_path), net.dtype)

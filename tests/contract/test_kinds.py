@@ -11,11 +11,19 @@ from helpers import HYPER, assert_close, assert_same_bits, assert_trained, train
 KINDS = list(reference.KINDS)
 EPS = {"float32": np.finfo(np.float32).eps, "float64": np.finfo(np.float64).eps}
 LOSS = "sparse_categorical_crossentropy"
+CODES = (2, 7, 1)  # how many each of the last columns of rows_of has
 
 
 def nodes_of(kind, width=13):
     """A network around one layer of a kind, with an activation and, where it takes two inputs, a source."""
-    source = {"source": 0} if reference.KINDS[kind].two_inputs else {}
+    traits = reference.KINDS[kind].traits
+    source = {"source": 0} if "two_inputs" in traits else {}
+    if "reads_codes" in traits:
+        tables = {"sizes": CODES, "dims": (2, width, 1)}
+        return [
+            {"kind": kind, "activation": "tanh", **tables},
+            {"kind": "dense", "units": 3, "activation": "softmax"},
+        ]
     return [
         {"kind": "dense", "units": width, "activation": "tanh"},
         {"kind": "dense", "units": width, "activation": "tanh"},
@@ -42,7 +50,9 @@ def arrays_of(plan):
 
 
 def rows_of(rng, rows, dtype="float64"):
-    return rng.normal(size=(rows, 5)).astype(dtype), rng.integers(0, 3, rows)
+    X = rng.normal(size=(rows, 5))
+    X[:, 2:] = rng.integers(0, CODES, (rows, 3))
+    return X.astype(dtype), rng.integers(0, 3, rows)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -81,7 +91,8 @@ def test_gradients_are_differences_of_the_loss(kind, isa, rng):
 
     kept = [array.moves for array in arrays_of(reference.Plan(5, nodes_of(kind)))]
     moved = [pair for pair, moves in zip(zip(arrays, gradients, strict=True), kept, strict=True) if moves]
-    for array, gradient in [*moved, (X, dX)]:
+    reals = 2 if "reads_codes" in reference.KINDS[kind].traits else 5  # a code cannot be moved a little
+    for array, gradient in [*moved, (X[:, :reals], dX[:, :reals])]:
         for at in list(np.ndindex(array.shape))[:: max(1, array.size // 5)]:
             assert abs(difference(array, at) - gradient[at]) < 1e-8
     assert all(np.abs(gradient).max() > 1e-5 for gradient in (gradients[0], gradients[-1], dX))

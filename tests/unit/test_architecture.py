@@ -217,7 +217,7 @@ def test_both_registries_say_the_same():
     assert _kernels.activation_names() == activations and len(activations) >= 17
     assert _kernels.loss_names() == losses and len(losses) >= 7
     assert _kernels.optimizer_names() == optimizers and len(optimizers) >= 5
-    kinds = {name: (kind.two_inputs, kind.settings) for name, kind in reference.KINDS.items()}
+    kinds = {name: (kind.traits, kind.settings) for name, kind in reference.KINDS.items()}
     assert _kernels.layer_kinds() == kinds and len(kinds) >= 5
 
 

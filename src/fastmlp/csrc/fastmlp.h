@@ -59,7 +59,7 @@ enum {
 
 enum { FM_NOTHING, FM_MOMENTUM, FM_CORRECTION, FM_RECTIFICATION, FM_NESTEROV }; /* what an optimizer needs: optimizers.def */
 enum { FM_MOST_SLOTS = 3 };
-enum { FM_TWO_INPUTS = 1 };      /* traits of a kind of layer: layers.def */
+enum { FM_TWO_INPUTS = 1, FM_READS_CODES = 2, FM_KEEPS_INPUT = 4 }; /* traits of a kind of layer: layers.def */
 enum { FM_MOST_SETTINGS = 4 };
 #define FM_HUGE 1e30 /* as a bound of a parameter: both types hold it, and its product with a number of usual size */
 
@@ -142,6 +142,8 @@ typedef struct {
     int frozen;                /* training leaves its arrays alone */
     int function;              /* an activation that the kind applies itself, */
     double function_parameter; /* not at its end */
+    int tables;                /* with FM_READS_CODES how many columns of codes; */
+    const int64_t *sizes, *dims; /* how many codes each may have, and how many numbers one becomes */
     double settings[FM_MOST_SETTINGS]; /* the kind's own numbers, in the order of layers.def */
     double learning_rate[FM_MOST_ARRAYS], weight_decay[FM_MOST_ARRAYS]; /* factors of each array */
     fm_array arrays[FM_MOST_ARRAYS]; /* in order; made with the plan */
@@ -164,6 +166,7 @@ typedef struct {
     fm_layer *layers;
     ptrdiff_t n_in, n_out;
     ptrdiff_t widest, kept_width; /* reals of the longest padded row of any layer; of all that adds have as sources */
+    int codes;                 /* the layer that reads codes, or -1 */
     int narrow;                /* batches go through all layers with their rows in the lanes */
     ptrdiff_t size, largest;   /* reals in the parameter vector; of a layer's weights, at most */
     void *shift, *divisor;     /* (n_in,) of the input, or NULL */
@@ -185,6 +188,9 @@ void fm_plan_release(fm_plan *);
 
 /* The outputs of a layer whose kind, n_in, settings and, where they are free, n_out are given; 0 where these do not go together. */
 ptrdiff_t fm_layer_width(const fm_layer *);
+
+/* The first of the rows' codes that is none, whole and from 0 to below its size: its row and column, and its size; or 0. */
+int64_t fm_find_wrong_code(const fm_plan *, const fm_input *, ptrdiff_t rows, ptrdiff_t *row, ptrdiff_t *column);
 
 /* Completes a plan whose kernels, type, layers (sizes, activations) are set: offsets, size, parameters. */
 int fm_plan_init(fm_plan *);

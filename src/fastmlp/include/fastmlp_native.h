@@ -27,7 +27,7 @@ extern "C" {
 enum {
     FASTMLP_OK = 0,
     FASTMLP_NO_MEMORY = 1,  /* scratch could not be allocated */
-    FASTMLP_NOT_FINITE = 2, /* x holds NaN or infinity */
+    FASTMLP_NOT_FINITE = 2, /* x holds NaN or infinity, or a number that is no code where one belongs */
     FASTMLP_WRONG_TYPE = 3  /* only of the functions of one type: the network has the other */
 };
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # names that type checkers know
     from .add import *
     from .batch_normalization import *
     from .dense import *
+    from .embedding import *
     from .input import *
     from .layer_normalization import *
     from .parametric_activation import *

@@ -29,7 +29,8 @@ Arrays = Sequence[Array]
 # a layer whose kind has no width of its own are those before it.
 NODE: dict[str, Any] = {
     "units": None, "activation": "identity", "parameter": 0.0, "dropout": 0.0, "function": "identity",
-    "function_parameter": 0.0, "use_bias": True, "source": -1,
+    "function_parameter": 0.0, "use_bias": True, "source": -1, "sizes": (),
+    "dims": (),
     "trainable": True, "learning_rate": {}, "weight_decay": {},
 }  # fmt: skip
 
@@ -93,8 +94,9 @@ class LayerKind(NamedTuple):
     width : callable, optional
         ``width(node, n_in)``: outputs, where they need not be as many as the inputs; 0 for settings that do
         not go with n_in.
-    two_inputs : bool
-        Whether the node has a source.
+    traits : frozenset of str
+        Some of "two_inputs", where the node has a source; "reads_codes", where the last columns of its input
+        are those of the network's and hold codes; "keeps_input", where its output ends with its input.
     settings : mapping
         The kind's own numbers, a `Setting` by name.
     """
@@ -104,7 +106,7 @@ class LayerKind(NamedTuple):
     backward: Callable[[Array, Array, Arrays, Node, Arrays, bool], list[Array]]
     after_step: Callable[[Arrays, Node, Arrays], None] | None = None
     width: Callable[[Node, int], int] | None = None
-    two_inputs: bool = False
+    traits: frozenset[str] = frozenset()
     settings: Mapping[str, Setting] = {}
 
 
@@ -294,6 +296,45 @@ def _periodic_backward(
     return [flush(dx), d_frequency, d_angles.sum(axis=0), d_W, d.sum(axis=0).T]
 
 
+# Embedding: the last columns of x, codes, each as a row of its table, after the columns before them
+
+
+def _embedding_width(node: Node, n_in: int) -> int:
+    codes = len(node["sizes"])
+    return n_in - codes + sum(node["dims"]) if 0 < codes <= n_in else 0
+
+
+def _tables(node: Node, n_in: int) -> dict[str, ArrayKind]:
+    count = sum(size * dim for size, dim in zip(node["sizes"], node["dims"], strict=True))
+    return {"tables": ArrayKind((count,), decays=True)}
+
+
+def _places(x: Array, node: Node) -> list[Array]:
+    """Of each table (rows, dim): which of all its numbers each row has."""
+    found, begin = [], 0
+    for size, dim, code in zip(node["sizes"], node["dims"], x.T[-len(node["sizes"]) :], strict=True):
+        found.append(begin + code.astype(np.int64)[:, None] * dim + np.arange(dim))
+        begin += size * dim
+    return found
+
+
+def _embedding(x: Array, arrays: Arrays, node: Node, other: Any, training: bool) -> list[Array]:
+    rows = [arrays[0][places] for places in _places(x, node)]
+    return [np.concatenate([x[:, : -len(rows)], *rows], axis=1)]
+
+
+def _embedding_backward(
+    dz: Array, x: Array, arrays: Arrays, node: Node, taken: Arrays, training: bool
+) -> list[Array]:
+    dx, d_tables = np.zeros_like(x), np.zeros_like(arrays[0])
+    at = x.shape[1] - len(node["sizes"])
+    dx[:, :at] = dz[:, :at]
+    for places in _places(x, node):
+        np.add.at(d_tables, places, dz[:, at : at + places.shape[1]])
+        at += places.shape[1]
+    return [dx, d_tables]
+
+
 # Add: z = x + the output of the source; the gradient goes to both as it is
 
 
@@ -318,11 +359,15 @@ KINDS: dict[str, LayerKind] = {
         _gamma_and_beta, _layer, _layer_backward, settings={"epsilon": _EPSILON}
     ),
     "scale": LayerKind(_scale_arrays, _scale, _scale_backward),
-    "add": LayerKind(lambda node, n_in: {}, _add, _add_backward, two_inputs=True),
+    "add": LayerKind(lambda node, n_in: {}, _add, _add_backward, traits=frozenset({"two_inputs"})),
     "parametric_activation": LayerKind(_alpha, _parametric, _parametric_backward),
     "prelu": LayerKind(_slope, _prelu, _prelu_backward),
+    "embedding": LayerKind(
+        _tables, _embedding, _embedding_backward, width=_embedding_width, traits=frozenset({"reads_codes"})
+    ),
     "periodic_embedding": LayerKind(
         _periodic_arrays, _periodic, _periodic_backward, width=_periodic_width,
+        traits=frozenset({"keeps_input"}),
         settings={
             "columns": Setting(1, 1, 2**20), "frequencies": Setting(16, 1, 64), "width": Setting(4, 2, 64)
         },

@@ -156,12 +156,15 @@ class Plan:
         for name, (_, least, most) in kind.settings.items():
             if not least <= node[name] <= most:
                 raise ValueError(f"{name} of {where} must be {least:g} to {most:g}, got {node[name]}.")
-        if kind.two_inputs and not (
+        if "two_inputs" in kind.traits and not (
             0 <= node["source"] < number and self.layers[node["source"]]["units"] == node["units"]
         ):
             raise ValueError(f"{where} adds layer {node['source']}, which must come before and be as wide.")
-        if not kind.two_inputs and node["source"] != -1:
+        if "two_inputs" not in kind.traits and node["source"] != -1:
             raise ValueError(f"{where} has a source, which only a kind with two inputs has.")
+        before = [KINDS[earlier["kind"]].traits for earlier in self.layers[:number]]
+        if "reads_codes" in kind.traits and not all("keeps_input" in traits for traits in before):
+            raise ValueError(f"{where} reads codes, so what comes before it must keep the input.")
         for key in ("learning_rate", "weight_decay"):
             for name in node[key]:
                 _known(f"{key} of {where} for array", name, self._kinds[number])

@@ -35,4 +35,15 @@ INLINE vec d_x_term(const layer_args *g, ptrdiff_t r, ptrdiff_t at_x, ptrdiff_t 
     return vload(g->d + at_d) * vload(g->x + at_x);
 }
 
+/* Columns from `from_first` on of one matrix to those from `to_first` on of another. */
+static void copy_columns(real *to, ptrdiff_t to_panel, ptrdiff_t to_first, const real *from, ptrdiff_t from_panel,
+                         ptrdiff_t from_first, ptrdiff_t columns, ptrdiff_t rows)
+{
+    for (ptrdiff_t i = 0; i < columns; i++) {
+        real *t = to + (to_first + i) / L * to_panel + (to_first + i) % L;
+        const real *f = from + (from_first + i) / L * from_panel + (from_first + i) % L;
+        for (ptrdiff_t r = 0; r < rows; r++) t[r * L] = f[r * L];
+    }
+}
+
 #endif

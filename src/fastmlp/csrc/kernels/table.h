@@ -15,6 +15,14 @@ static inline ptrdiff_t padded(ptrdiff_t columns) { return count_panels(columns)
    their cache sets, and a row of W crosses them all. */
 static inline ptrdiff_t w_panel(ptrdiff_t n_in) { return (n_in | 1) * L; }
 
+/* Numbers of all tables of a layer that reads codes. */
+static inline ptrdiff_t table_numbers(const fm_layer *layer)
+{
+    ptrdiff_t count = 0;
+    for (int t = 0; t < layer->tables; t++) count += layer->sizes[t] * layer->dims[t];
+    return count;
+}
+
 /* One optimizer step's constants: the hyperparameters, learning_rate and epsilon as the rule takes them, and what follows. */
 typedef struct {
 #define HYPERPARAMETER(name, fallback) real name;
@@ -109,6 +117,7 @@ typedef struct {
     ptrdiff_t dx_panel;
     const real *arrays[FM_MOST_ARRAYS]; /* as the parameters hold them */
     real *own[MOST_OWN];          /* the kind's own buffers; NULL in prediction */
+    const fm_layer *layer;
     const double *settings;       /* the kind's own numbers */
     int function;                 /* an activation, */
     real parameter;               /* and its parameter */

@@ -1,7 +1,7 @@
 /* Cosines of the first p columns and what is linear in them, before all columns as they are: z = [y_1, ..., y_p, x], where
    y_j has K values, W_j^T cos(2 pi x_j frequency_j + phase_j) + b_j, of F waves. */
 #if defined LAYER
-LAYER(periodic_embedding, 0, &periodic_embedding_kernels,
+LAYER(periodic_embedding, KEEPS_INPUT, &periodic_embedding_kernels,
       SETTING(columns, 1, 1, 1048576) SETTING(frequencies, 16, 1, 64) SETTING(width, 4, 2, 64))
 #else
 
@@ -76,17 +76,6 @@ INLINE void wave_values(const wave_panel *w, real *values, const real *x)
                 y = vfma(vload(waves + f * VW), vload(w->weight + (f * w->s.values + k) * L + v * VW), y);
             vstore(values + k * L + v * VW, y);
         }
-    }
-}
-
-/* Column i of (m, n_in) to column first + i of (m, n), or back. */
-static void copy_columns(real *to, ptrdiff_t to_panel, ptrdiff_t to_first, const real *from, ptrdiff_t from_panel,
-                         ptrdiff_t from_first, ptrdiff_t columns, ptrdiff_t rows)
-{
-    for (ptrdiff_t i = 0; i < columns; i++) {
-        real *t = to + (to_first + i) / L * to_panel + (to_first + i) % L;
-        const real *f = from + (from_first + i) / L * from_panel + (from_first + i) % L;
-        for (ptrdiff_t r = 0; r < rows; r++) t[r * L] = f[r * L];
     }
 }
 

@@ -87,7 +87,7 @@ static const layer_kernels *kernels_of(const fm_plan *plan, int l) { return plan
 static layer_args args_of(const fm_plan *plan, int l, ptrdiff_t rows)
 {
     const fm_layer *layer = &plan->layers[l];
-    layer_args g = {.m = rows, .k = layer->n_in, .n = layer->n_out, .settings = layer->settings,
+    layer_args g = {.m = rows, .k = layer->n_in, .n = layer->n_out, .layer = layer, .settings = layer->settings,
                     .function = layer->function, .parameter = (real)layer->function_parameter};
     for (int i = 0; i < layer->array_count; i++) g.arrays[i] = array_of(plan, l, i);
     return g;

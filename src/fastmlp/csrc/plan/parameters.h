@@ -69,7 +69,7 @@ static ptrdiff_t lay_out_arrays(fm_layer *layer, ptrdiff_t offset)
 static ptrdiff_t lay_out(fm_plan *plan)
 {
     ptrdiff_t size = 0;
-    plan->widest = plan->largest = plan->kept_width = 0;
+    plan->widest = plan->largest = plan->kept_width = 0, plan->codes = -1;
     for (int l = 0; l < plan->layer_count; l++) {
         fm_layer *layer = &plan->layers[l];
         const ptrdiff_t n = padded(layer->n_out), end = lay_out_arrays(layer, size);
@@ -77,6 +77,7 @@ static ptrdiff_t lay_out(fm_plan *plan)
         plan->largest = end - size > plan->largest ? end - size : plan->largest;
         size = end;
         layer->kept = -1;
+        if (layer->tables) plan->codes = l;
     }
     for (int l = 0; l < plan->layer_count; l++) {
         fm_layer *source = plan->layers[l].source < 0 ? NULL : &plan->layers[plan->layers[l].source];

@@ -54,12 +54,16 @@ const char *const fm_elementary_names[] = {
 
 const fm_layer_info fm_layers[] = {
 #define TWO_INPUTS FM_TWO_INPUTS
+#define READS_CODES FM_READS_CODES
+#define KEEPS_INPUT FM_KEEPS_INPUT
 #define SETTING(name, start, least, most) {#name, start, least, most},
 #define LAYER(kind, traits, kernels, settings) {#kind, traits, {settings}},
 #include "layers.def"
 #undef LAYER
 #undef SETTING
 #undef TWO_INPUTS
+#undef READS_CODES
+#undef KEEPS_INPUT
 };
 
 static size_t real_size(const fm_plan *plan) { return plan->type == FM_FLOAT32 ? sizeof(float) : sizeof(double); }
@@ -181,8 +185,34 @@ int fm_plan_initialize(fm_plan *plan, int layer, int array, int normal, double s
     return status;
 }
 
+/* A number of an input, exactly. */
+static double number_at(const fm_input *input, ptrdiff_t row, ptrdiff_t column)
+{
+    static const ptrdiff_t sizes[] = {[FM_FLOAT32] = sizeof(float), [FM_FLOAT64] = sizeof(double), [FM_UINT8] = 1};
+    const char *at = (const char *)input->data + row * input->row_bytes + column * sizes[input->type];
+    if (input->type == FM_FLOAT32) return *(const float *)at;
+    return input->type == FM_FLOAT64 ? *(const double *)at : *(const uint8_t *)at;
+}
+
+int64_t fm_find_wrong_code(const fm_plan *plan, const fm_input *input, ptrdiff_t rows, ptrdiff_t *row, ptrdiff_t *column)
+{
+    if (plan->codes < 0) return 0;
+    const fm_layer *layer = &plan->layers[plan->codes];
+    for (ptrdiff_t r = 0; r < rows; r++)
+        for (int t = 0; t < layer->tables; t++) {
+            const double value = number_at(input, r, plan->n_in - layer->tables + t);
+            const int inside = value >= 0 && value < (double)layer->sizes[t];
+            if (inside && value == (double)(int64_t)value) continue;
+            *row = r, *column = plan->n_in - layer->tables + t;
+            return layer->sizes[t];
+        }
+    return 0;
+}
+
 int fm_plan_predict(const fm_plan *plan, const fm_input *input, ptrdiff_t rows, void *out, int threads)
 {
+    ptrdiff_t row, column;
+    if (fm_find_wrong_code(plan, input, rows, &row, &column)) return FM_NOT_FINITE;
     return typed_plan(plan->type)->predict(plan, input, rows, out, threads);
 }
 
