@@ -16,6 +16,7 @@ pytest.importorskip("torch")
 import torch
 
 from fastmlp.functional import shuffled
+from fastmlp.layers.lowering import nodes_of
 from fastmlp.tabular import Recipe, network
 from fastmlp.tabular.targets import Classes, Numbers
 
@@ -36,15 +37,26 @@ def flat_cosine(t):
 class Theirs:
     """The network and its training, in float64 from the start of ours."""
 
-    def __init__(self, state, recipe):
+    def __init__(self, net, recipe):
         self.recipe = recipe
-        self.scale = self.parameter(state["layers.0.s"])
-        self.layers = []
-        for i in range(1, len(recipe.widths) + 2):
-            W, b = state[f"layers.{i}.W"], state[f"layers.{i}.b"]
-            self.layers.append((self.parameter(W * math.sqrt(len(W))), self.parameter(b)))
-        weights, biases = zip(*self.layers, strict=True)
-        self.groups = [([self.scale], 6.0, 0.0), (list(weights), 1.0, 1.0), (list(biases), 0.1, 0.0)]
+        self.waves, self.scale, self.layers, self.shares = {}, None, [], []
+        self.groups = []  # parameters, factor of the rate, factor of the decay
+        for kind, arrays in arrays_of(net):
+            own = {name: self.parameter(array) for name, array in arrays.items()}
+            if kind == "periodic_embedding":
+                self.waves = own
+                rest = [own[name] for name in ("frequency", "phase", "b")]
+                self.groups += [([own["W"]], 0.1, 1.0), (rest, 0.1, 0.0)]
+            elif kind == "scale":
+                self.scale = own["s"]
+                self.groups.append(([own["s"]], 6.0, 1.0))
+            elif kind == "dense":
+                W = self.parameter(arrays["W"] * math.sqrt(len(arrays["W"])))
+                self.layers.append((W, own["b"]))
+                self.groups += [([W], 1.0, 1.0), ([own["b"]], 0.1, 0.0)]
+            else:
+                self.shares.append(own["alpha"])
+                self.groups.append(([own["alpha"]], 0.1, 0.0))
         groups = [{"params": parameters} for parameters, _, _ in self.groups]
         self.adam = torch.optim.Adam(groups, betas=(0.9, 0.95), eps=1e-8)
 
@@ -52,12 +64,26 @@ class Theirs:
     def parameter(array):
         return torch.tensor(np.asarray(array, np.float64), requires_grad=True)
 
+    def front(self, X):
+        """What the first dense layer takes in."""
+        if self.waves:
+            frequency, phase, W, b = (self.waves[name] for name in ("frequency", "phase", "W", "b"))
+            count = frequency.shape[1]
+            cosines = torch.cos(2 * math.pi * X[:, None, :count] * frequency + phase)
+            values = torch.einsum("rfp,fkp->rpk", cosines, W.reshape(len(frequency), -1, count)) + b.T
+            X = torch.cat([values.reshape(len(X), -1), X], dim=1)
+        return X * self.scale
+
+    def activated(self, z, i):
+        f = ACTIVATIONS[self.recipe.activation](z)
+        return z + self.shares[i] * (f - z) if self.shares else f
+
     def outputs(self, X):
-        x = X * self.scale
-        for W, b in self.layers[:-1]:
-            x = ACTIVATIONS[self.recipe.activation](x @ W / math.sqrt(len(W)) + b)
-        W, b = self.layers[-1]
-        return x @ W / math.sqrt(len(W)) + b
+        x = self.front(X)
+        for i, (W, b) in enumerate(self.layers):
+            z = x @ W / math.sqrt(len(W)) + b
+            x = self.activated(z, i) if i < len(self.layers) - 1 else z
+        return x
 
     def step(self, X, y, t):
         recipe, high, flat = self.recipe, wave(self.recipe.schedule, t), flat_cosine(t)
@@ -74,11 +100,19 @@ class Theirs:
                     parameter.mul_(1 - factor)
         self.adam.step()
 
-    def state(self):
-        arrays = {"layers.0.s": self.scale}
-        for i, (W, b) in enumerate(self.layers, 1):
-            arrays |= {f"layers.{i}.W": W / math.sqrt(len(W)), f"layers.{i}.b": b}
-        return {name: array.detach().numpy() for name, array in arrays.items()}
+    def arrays(self):
+        """In the order of `Network.get_weights`."""
+        found = [*self.waves.values(), self.scale]
+        for i, (W, b) in enumerate(self.layers):
+            found += [W / math.sqrt(len(W)), b, *self.shares[i : i + 1]]
+        return [array.detach().numpy() for array in found]
+
+
+def arrays_of(net):
+    """The kind of each node, and its arrays by name."""
+    nodes = nodes_of(net.plan.n_in, net.layers)
+    arrays = iter(net.get_weights())
+    return [(node.layer.kind, {name: next(arrays) for name in node.shapes}) for node in nodes]
 
 
 def rows(task):
@@ -92,16 +126,19 @@ def rows(task):
 
 
 @pytest.mark.parametrize("schedule", ["coslog4", "cosine"])
+@pytest.mark.parametrize("periodic", [0, 3])
+@pytest.mark.parametrize("parametric", [0.0, 0.1])
 @pytest.mark.parametrize("task", ["classes", "numbers"])
-def test_steps_are_realmlps(task, schedule):
+def test_steps_are_realmlps(task, parametric, periodic, schedule):
     recipe = Recipe.named("realmlp", task).replace(
-        widths=(12, 8), dropout=0.0, schedule=schedule, epochs=EPOCHS, weight_decay=0.5, learning_rate=0.02
-    )
+        widths=(12, 8), dropout=0.0, schedule=schedule, parametric=parametric, epochs=EPOCHS,
+        weight_decay=0.5, learning_rate=0.02,
+    )  # fmt: skip
     X, targets, truth = rows(task)
-    inputs = network.Inputs(COLUMNS, 0)
+    inputs = network.Inputs(COLUMNS, periodic)
     net = network.build(inputs, targets.outputs, recipe, softmax=targets.softmax, seed=5)
     network.begin(net, recipe, X)
-    theirs = Theirs(net.state_dict(), recipe)
+    theirs = Theirs(net, recipe)
     y = targets.to_network(truth, recipe.label_smoothing)
     steps = EPOCHS * ROWS // BATCH
     network.compile_for(net, recipe, steps, targets.loss)
@@ -111,8 +148,8 @@ def test_steps_are_realmlps(task, schedule):
         epoch, batch = divmod(step, ROWS // BATCH)
         chosen = shuffled(5, epoch, ROWS)[batch * BATCH : (batch + 1) * BATCH]
         theirs.step(theirs_X[chosen], theirs_y[chosen], step / steps)
-    for name, array in theirs.state().items():
-        assert net.state_dict()[name] == pytest.approx(array, rel=1e-3, abs=2e-5), name
+    for ours, array in zip(net.get_weights(), theirs.arrays(), strict=True):
+        assert ours == pytest.approx(array, rel=1e-3, abs=2e-5)
     outputs = theirs.outputs(theirs_X).detach()
     expected = torch.softmax(outputs, dim=1) if targets.softmax else outputs
     assert net.predict(X) == pytest.approx(expected.numpy(), rel=1e-4, abs=1e-4)
@@ -122,31 +159,31 @@ def test_steps_are_realmlps(task, schedule):
 def test_pre_activations_begin_with_unit_variance(task):
     recipe = Recipe.named("realmlp", task).replace(widths=(12, 8))
     X, targets, _ = rows(task)
-    net = network.build(network.Inputs(COLUMNS, 0), targets.outputs, recipe, softmax=targets.softmax, seed=5)
+    net = network.build(network.Inputs(COLUMNS, 3), targets.outputs, recipe, softmax=targets.softmax, seed=5)
     network.begin(net, recipe, X)
-    theirs = Theirs(net.state_dict(), recipe)
-    x = torch.tensor(X.astype(np.float64))
-    for W, b in theirs.layers:
+    theirs = Theirs(net, recipe)
+    x = theirs.front(torch.tensor(X.astype(np.float64)))
+    for i, (W, b) in enumerate(theirs.layers):
         z = x @ W / math.sqrt(len(W)) + b
         assert z.std(dim=0, correction=0).detach().numpy() == pytest.approx(1, abs=1e-4)
         low, high = (z - b).amin(dim=0), (z - b).amax(dim=0)
         assert bool(((-b > low) & (-b < high)).all())  # a mean of rows lies between them
-        x = ACTIVATIONS[recipe.activation](z)
+        x = theirs.activated(z, i) if i < 2 else z
 
 
 def test_a_start_from_normal_numbers():
     recipe = Recipe.named("realmlp-s", "classes").replace(widths=(400, 300))
     X, targets, _ = rows("classes")
-    net = network.build(network.Inputs(COLUMNS, 0), targets.outputs, recipe, softmax=True, seed=5)
+    net = network.build(network.Inputs(COLUMNS, 3), targets.outputs, recipe, softmax=True, seed=5)
     network.begin(net, recipe, X)
-    state = net.state_dict()
-    assert state["layers.2.W"].std() * math.sqrt(400) == pytest.approx(1, abs=0.02)
-    assert state["layers.2.b"].std() == pytest.approx(1, abs=0.15)
-    assert not state["layers.3.W"].any() and not state["layers.3.b"].any()
+    dense = [arrays for kind, arrays in arrays_of(net) if kind == "dense"]
+    assert dense[1]["W"].std() * math.sqrt(400) == pytest.approx(1, abs=0.02)
+    assert dense[1]["b"].std() == pytest.approx(1, abs=0.15)
+    assert not dense[2]["W"].any() and not dense[2]["b"].any()
 
 
 def test_dropout_falls_to_nothing_after_half_of_the_steps():
     recipe = Recipe.named("realmlp", "classes")
-    net = network.build(network.Inputs(2, 0), 2, recipe, softmax=True, seed=0)
+    net = network.build(network.Inputs(2, 2), 2, recipe, softmax=True, seed=0)
     network.compile_for(net, recipe, 100, "categorical_crossentropy")
     assert net.dropout_schedule.values(0, 100) == pytest.approx([flat_cosine(t / 100) for t in range(100)])

@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 
 from .. import functional
-from ..layers import Activation, Dense, Dropout, Layer, Scale
+from ..layers import (
+    Activation,
+    Dense,
+    Dropout,
+    Layer,
+    ParametricActivation,
+    PeriodicEmbedding,
+    Scale,
+)
 from ..layers.lowering import nodes_of
 from ..network import Network
 from ..optimizers import Adam
@@ -24,14 +32,10 @@ _MEAN_OF = 5  # rows
 
 @dataclass(frozen=True)
 class Inputs:
-    """The columns of a network's input, in this order: scaled numbers, others as they are."""
+    """The columns of a network's input, and how many of them, the first ones, have a periodic embedding."""
 
-    numbers: int
-    others: int
-
-    @property
-    def width(self) -> int:
-        return self.numbers + self.others
+    width: int
+    periodic: int = 0
 
 
 @dataclass(frozen=True)
@@ -47,19 +51,41 @@ class Product(Schedule):
 # ---- layers ----
 
 
-def embedded(inputs: Inputs, recipe: Recipe) -> list[Layer]:
-    """What stands in front of the dense layers."""
-    return [Scale(learning_rate=recipe.scale)] if recipe.scale else []
-
-
 def layers_of(inputs: Inputs, outputs: int, recipe: Recipe) -> list[int | Layer]:
     """The layers of a network, its input's width first."""
-    layers: list[int | Layer] = [inputs.width, *embedded(inputs, recipe)]
+    front = _front(inputs, recipe)
     width = inputs.width
+    for layer in front:
+        width = layer.output_width(width)
+    layers: list[int | Layer] = [inputs.width, *front]
     for units in recipe.widths:
-        layers += [_dense(width, units, recipe), Activation(recipe.activation), Dropout(recipe.dropout)]
+        layers += [_dense(width, units, recipe), _activation(recipe), Dropout(recipe.dropout)]
         width = units
     return [*layers, _dense(width, outputs, recipe)]
+
+
+def _front(inputs: Inputs, recipe: Recipe) -> list[Layer]:
+    """What stands before the dense layers.
+
+    Decays have the factors of the rates once more: in RealMLP both enter the decay twice.
+    """
+    layers: list[Layer] = []
+    if inputs.periodic:
+        rate = recipe.embedding
+        layers.append(
+            PeriodicEmbedding(
+                inputs.periodic, recipe.frequencies, sigma=recipe.sigma, learning_rate=rate, weight_decay=rate
+            )
+        )
+    if recipe.scale:
+        layers.append(Scale(learning_rate=recipe.scale, weight_decay=recipe.scale))
+    return layers
+
+
+def _activation(recipe: Recipe) -> Layer:
+    if not recipe.parametric:
+        return Activation(recipe.activation)
+    return ParametricActivation(recipe.activation, learning_rate=recipe.parametric)
 
 
 def _dense(n_in: int, units: int, recipe: Recipe) -> Dense:

@@ -12,7 +12,7 @@ from ..errors import shown, unknown
 from ..layers.base import ActivationName, named, short_repr
 
 TASKS = ("classes", "numbers")
-VIEWS = ("plain", "quantiles")
+VIEWS = ("plain", "periodic", "quantiles")
 SCHEDULES = ("cosine", "coslog4", "constant")
 STARTS = ("data", "normal")
 
@@ -27,6 +27,9 @@ class Recipe:
         Units of the hidden layers.
     activation : str or (str, float)
         Of the hidden layers.
+    parametric : float
+        Factor of the learning rate of a share a of the activation f in every unit, x + a (f(x) - x); 0 leaves
+        the share at 1.
     dropout : float
         0 <= rate < 1, behind every hidden layer; constant for half of the steps, then a cosine to 0.
     scale : float
@@ -42,16 +45,20 @@ class Recipe:
     schedule : {"cosine", "coslog4", "constant"}
         Of the learning rate, over all epochs.
     weight_decay : float
-        Decoupled, of the dense layers' W; constant for half of the steps, then a cosine to 0.
+        Decoupled, of all weights but biases; constant for half of the steps, then a cosine to 0.
     label_smoothing : float
         0 <= share < 1 of each label that is spread over all classes.
     epochs, batch_size : int
         Batches are made equal, and no fewer than there are whole ones of `batch_size`.
     held_out : float
         0 <= share <= 0.5 of the rows that choose the epoch, others for every network; 0 takes the last epoch.
-    views : tuple of {"plain", "quantiles"}
-        One for each network that is averaged, over again where there are more networks.  "quantiles" adds
-        piecewise-linear views of numbers.
+    views : tuple of {"plain", "periodic", "quantiles"}
+        One for each network that is averaged, over again where there are more networks.  "periodic" puts a
+        `PeriodicEmbedding` of numbers in front, "quantiles" adds piecewise-linear views of them.
+    frequencies, sigma : int, float
+        Of the `PeriodicEmbedding`.
+    embedding : float
+        Factor of its learning rate.
     bins : int
         Of these views, at most.
     one_hot_up_to : int
@@ -71,6 +78,7 @@ class Recipe:
 
     widths: tuple[int, ...] = (256, 256, 256)
     activation: ActivationName = "selu"
+    parametric: float = 0.1
     dropout: float = 0.15
     scale: float = 6.0
     bias: float = 0.1
@@ -82,7 +90,10 @@ class Recipe:
     epochs: int = 256
     batch_size: int = 256
     held_out: float = 0.2
-    views: tuple[str, ...] = ("plain",)
+    views: tuple[str, ...] = ("periodic",)
+    frequencies: int = 16
+    sigma: float = 0.1
+    embedding: float = 0.1
     bins: int = 12
     one_hot_up_to: int = 1_000_000
 
@@ -91,7 +102,7 @@ class Recipe:
         self._set("activation", named(self.activation, "activation"))
         for name, least, limit in _REALS:
             self._set(name, validation.real(getattr(self, name), name, minimum=least, **limit))
-        for name, least in (("epochs", 1), ("batch_size", 1), ("bins", 2), ("one_hot_up_to", 2)):
+        for name, least in _COUNTS:
             self._set(name, validation.integer(getattr(self, name), name, least))
         for name, known in (("start", STARTS), ("schedule", SCHEDULES)):
             if getattr(self, name) not in known:
@@ -131,12 +142,16 @@ class Recipe:
         return cls(**fields)
 
 
+_COUNTS = (("epochs", 1), ("batch_size", 1), ("bins", 2), ("one_hot_up_to", 2), ("frequencies", 1))
 _BELOW_ONE: dict[str, Any] = {"below": 1.0}
 _REALS: tuple[tuple[str, float, dict[str, Any]], ...] = (
     ("dropout", 0.0, _BELOW_ONE),
     ("label_smoothing", 0.0, _BELOW_ONE),
     ("held_out", 0.0, {"maximum": 0.5}),
     ("scale", 0.0, {}),
+    ("parametric", 0.0, {}),
+    ("embedding", 0.0, {}),
+    ("sigma", 0.0, {}),
     ("bias", 0.0, {}),
     ("learning_rate", 0.0, {}),
     ("weight_decay", 0.0, {}),
@@ -144,9 +159,15 @@ _REALS: tuple[tuple[str, float, dict[str, Any]], ...] = (
 
 _REALMLP = Recipe()
 _REALMLP_NUMBERS = _REALMLP.replace(activation="mish", learning_rate=0.2)
-_SMALL = {"dropout": 0.0, "weight_decay": 0.0, "start": "normal"}
-_DEFAULT: dict[str, Any] = {"schedule": "cosine", "views": ("plain", "quantiles")}
-_FAST: dict[str, Any] = {"widths": (128, 128), "epochs": 64, "schedule": "cosine"}
+_SMALL: dict[str, Any] = {
+    "dropout": 0.0,
+    "weight_decay": 0.0,
+    "start": "normal",
+    "parametric": 0.0,
+    "views": ("plain",),
+}
+_DEFAULT: dict[str, Any] = {"schedule": "cosine", "views": ("periodic", "quantiles")}
+_FAST: dict[str, Any] = {"widths": (128, 128), "epochs": 64, "schedule": "cosine", "views": ("plain",)}
 
 RECIPES: dict[str, dict[str, Recipe]] = {
     "default": {"classes": _REALMLP.replace(**_DEFAULT), "numbers": _REALMLP_NUMBERS.replace(**_DEFAULT)},

@@ -88,7 +88,7 @@ View = Plain | Quantiles
 
 def learn(kind: str, matrix: Array, numbers: int, bins: int) -> View:
     """A view of one of `recipes.VIEWS`."""
-    return Plain() if kind == "plain" else Quantiles.learn(matrix, numbers, bins)
+    return Quantiles.learn(matrix, numbers, bins) if kind == "quantiles" else Plain()
 
 
 def from_config(config: dict[str, Any]) -> View:

@@ -4,7 +4,7 @@ import numpy as np
 
 from fastmlp.tabular import Recipe
 
-QUICK = Recipe(widths=(32,), epochs=30, batch_size=32, schedule="cosine")
+QUICK = Recipe(widths=(32,), views=("plain",), epochs=30, batch_size=32, schedule="cosine")
 QUICK_NUMBERS = QUICK.replace(activation="mish", learning_rate=0.2)
 
 
