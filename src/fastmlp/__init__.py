@@ -22,6 +22,7 @@ from .config import (
 )
 from .errors import BusyError, ModelFileError, NotCompiledError
 from .layers import *
+from .loops import clip_gradients
 from .network import Network, load
 from .thread_limits import watch
 from .training.callbacks.history import History
@@ -39,6 +40,7 @@ __all__ = [
     "RangeTest",
     "__version__",
     "callbacks",
+    "clip_gradients",
     "datasets",
     "functional",
     "get_include",

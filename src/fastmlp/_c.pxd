@@ -111,6 +111,9 @@ cdef extern from "fastmlp.h" nogil:
         int optimizer
         fm_hyper hyper
         fm_state state
+        ptrdiff_t forward_rows
+        void *gradient
+        int has_gradient
     ctypedef struct fm_run:
         fm_input input
         fm_target target
@@ -151,8 +154,12 @@ cdef extern from "fastmlp.h" nogil:
     double fm_plan_squares(const fm_plan *) noexcept
     int fm_plan_advance(fm_plan *, fm_run *, ptrdiff_t batches, double seconds, int *by_step) noexcept
     int fm_plan_train_forward(fm_plan *, const fm_input *, ptrdiff_t rows, uint64_t seed, double dropout, void *out) noexcept
-    int fm_plan_train_backward(fm_plan *, const void *output_gradient, ptrdiff_t rows, double learning_rate,
-                               double l2, double weight_decay) noexcept
+    int fm_plan_accumulate(fm_plan *, const void *output_gradient, int parameters, void *input_gradient) noexcept
+    int fm_plan_take_step(fm_plan *, double learning_rate, double l2, double weight_decay) noexcept
+    int fm_plan_have_gradient(fm_plan *) noexcept
+    double fm_plan_gradient_squares(const fm_plan *) noexcept
+    void fm_plan_shrink_gradient(fm_plan *, double factor) noexcept
+    void fm_plan_blend(fm_plan *, const fm_plan *other, double share) noexcept
     int fm_plan_gradients(const fm_plan *, const fm_input *, const fm_target *, const void *output_gradient,
                           ptrdiff_t rows, void *gradient, void *input_gradient, double *loss) noexcept
 
@@ -164,6 +171,8 @@ cdef extern from "fastmlp.h" nogil:
                      void *values, void *d, double *correct) noexcept
     int fm_all_finite(const fm_kernels *, int type, const void *values, ptrdiff_t count) noexcept
     void fm_elementary(const fm_kernels *, int type, int function, void *out, const void *x, ptrdiff_t count) noexcept
+    void fm_optimizer_step(const fm_kernels *, int type, int optimizer, const fm_hyper *, fm_state *, const void *g,
+                           ptrdiff_t count) noexcept
     void fm_optimizer_update(const fm_kernels *, int type, int optimizer, const fm_hyper *, int64_t step, void *w,
                              const void *g, void *const *slots, ptrdiff_t count) noexcept
 

@@ -12,7 +12,8 @@ cdef class Plan:
     cdef readonly str isa
     cdef list tables # what layers point to
     cdef tuple default_loss # number and parameters of compile's, or None
-    cdef ptrdiff_t forward_rows
+    cdef readonly uint64_t forwards # training's forward passes since the weights moved last
+    cdef bint derivatives_known
 
     def __cinit__(self, ptrdiff_t n_in, layers, *, dtype="float32", input_shift=None, input_divisor=None, isa=None):
         cdef c.fm_plan *plan = &self.c_plan
@@ -113,6 +114,7 @@ cdef class Plan:
         arrays = checked_parameters(&self.c_plan, weights, "weights")
         with self.changing():
             pack(&self.c_plan, self.c_plan.state.parameters, arrays)
+            self.c_plan.forward_rows = 0
 
     def initialize(self, int layer, str kind, double scale, seed, int array=0):
         """Random numbers for one array of a layer, "uniform" in [-scale, scale) or "normal"."""
@@ -128,6 +130,7 @@ cdef class Plan:
         with self.changing():
             with nogil:
                 status = c.fm_plan_initialize(&self.c_plan, layer, array, normal, scale, number)
+            self.c_plan.forward_rows = 0
             check(status)
 
     # --- what reads
@@ -249,7 +252,7 @@ cdef class Plan:
                 status = c.fm_plan_compile(&self.c_plan, rule, &hyper)
             check(status)
             self.default_loss = chosen
-            self.forward_rows = 0
+            self.forwards = 0
 
     cdef int check_derivatives(self) except -1:
         for node in self.layers:
@@ -267,53 +270,141 @@ cdef class Plan:
         return 1 / highest if highest > 0 else np.inf
 
     def train_forward(self, X, *, seed, double dropout=1.0):
-        """Predictions of one batch with dropout on, its rates times `dropout`, for a loss in Python; train_backward finishes
-        the step."""
+        """Predictions of one batch in training, with dropout at its rates times `dropout`; what `accumulate` needs is kept until
+        the weights change."""
         cdef c.fm_input rows
         cdef ptrdiff_t count
         cdef int status
         cdef uint64_t key = index(seed)
         cdef Array x = as_rows(&self.c_plan, X)
-        of_step(dropout, "dropout", self.highest_dropout())
+        if dropout != 1:
+            of_step(dropout, "dropout", self.highest_dropout())
         describe_rows(&self.c_plan, x, &rows, &count)
-        cdef Array out = np.empty((count, self.n_out), self.dtype)
+        if not self.derivatives_known:
+            self.check_derivatives()
+            self.derivatives_known = True
+        cdef cnp.npy_intp shape[2]
+        shape[0], shape[1] = count, self.c_plan.n_out
+        cdef Array out = cnp.PyArray_EMPTY(2, shape, numpy_type(self.c_plan.type), 0)
         cdef void *memory = cnp.PyArray_DATA(out)
         with self.changing():
-            self.check_compiled()
-            self.forward_rows = 0
             with nogil:
                 status = c.fm_plan_train_forward(&self.c_plan, &rows, count, key, dropout, memory)
             check_input(status, &self.c_plan, x)
-            self.forward_rows = count
+            self.forwards += 1
         return out
+
+    def accumulate(self, output_gradient, *, bint inputs=False, bint parameters=True):
+        """Adds the gradient of the parameters, from that with respect to train_forward's predictions, to the plan's, and returns
+        that of the input, (rows, n_in), or None."""
+        cdef int status = c.FM_OK
+        cdef Array d, dx
+        cdef const void *memory
+        cdef void *dx_memory = NULL
+        cdef cnp.npy_intp shape[2]
+        with self.changing():
+            if self.c_plan.forward_rows == 0:
+                raise RuntimeError("there is no forward pass of training to go back through, expected one whose batch is the "
+                                   "last, with nothing between that changes the network")
+            d = ready(output_gradient, numpy_type(self.c_plan.type), (self.c_plan.forward_rows, self.c_plan.n_out),
+                      "output_gradient")
+            memory = cnp.PyArray_DATA(d)
+            if inputs:
+                shape[0], shape[1] = self.c_plan.forward_rows, self.c_plan.n_in
+                dx = cnp.PyArray_EMPTY(2, shape, numpy_type(self.c_plan.type), 0)
+                dx_memory = cnp.PyArray_DATA(dx)
+            if inputs or parameters:
+                with nogil:
+                    status = c.fm_plan_accumulate(&self.c_plan, memory, parameters, dx_memory)
+            if status == c.FM_BAD_INPUT:
+                raise ValueError("output_gradient contains NaN or infinity, expected finite values")
+            check(status)
+        return dx if inputs else None
+
+    def take_step(self, double learning_rate, l2=None, weight_decay=None):
+        """One optimizer step by the plan's gradient, which stays; `l2` and `weight_decay` take the places of the
+        hyperparameters."""
+        cdef int status
+        cdef double penalty = self.c_plan.hyper.l2 if l2 is None else of_step(l2, "l2")
+        cdef double decay = self.c_plan.hyper.weight_decay if weight_decay is None else of_step(weight_decay, "weight_decay")
+        with self.changing():
+            self.check_compiled()
+            if not self.c_plan.has_gradient:
+                raise RuntimeError("there is no gradient to make a step by, expected one since it was set to zero")
+            with nogil:
+                status = c.fm_plan_take_step(&self.c_plan, learning_rate, penalty, decay)
+            if status == c.FM_NOT_FINITE:
+                raise FloatingPointError("the step leads to weights that are not finite")
+            check(status)
+            self.forwards = 0
+
+    def train_backward(self, output_gradient, double learning_rate, l2=None, weight_decay=None):
+        """The rest of a step whose loss comes from outside: `accumulate` and `take_step`, from a gradient of zero back to it."""
+        with self.changing():
+            self.check_compiled()
+            self.zero_gradient()
+            self.accumulate(output_gradient)
+            try:
+                self.take_step(learning_rate, l2, weight_decay)
+            finally:
+                self.zero_gradient()
+
+    @property
+    def forward_rows(self):
+        """Rows of the batch that `accumulate` goes back through, or 0."""
+        return self.c_plan.forward_rows
+
+    @property
+    def has_gradient(self):
+        """Whether there is a gradient: else it is zero."""
+        return bool(self.c_plan.has_gradient)
+
+    def zero_gradient(self):
+        """Forgets what `accumulate` has added up."""
+        with self.changing():
+            self.c_plan.has_gradient = 0
+
+    def get_gradient(self):
+        """What `accumulate` has added up, arrays like get_weights; zeros for what is not trained."""
+        if not self.c_plan.has_gradient:
+            return [np.zeros(shape, self.dtype) for shape in shapes_of(&self.c_plan)]
+        return unpacked(&self.c_plan, self.c_plan.gradient)
+
+    def set_gradient(self, gradient):
+        """Takes another gradient, arrays like get_weights; those of what is not trained stay zero."""
+        cdef c.fm_layer *layer
+        arrays = checked_parameters(&self.c_plan, gradient, "gradient")
+        each = iter(arrays)
+        with self.changing():
+            check(c.fm_plan_have_gradient(&self.c_plan))
+            for l in range(self.c_plan.layer_count):
+                layer = &self.c_plan.layers[l]
+                for i in range(layer.array_count):
+                    array = next(each)
+                    if layer.arrays[i].moves and not layer.frozen:
+                        c.fm_plan_pack(&self.c_plan, self.c_plan.gradient, &layer.arrays[i], cnp.PyArray_DATA(<Array>array))
+            self.c_plan.has_gradient = 1
+
+    def gradient_squares(self):
+        """The sum of the squares of the plan's gradient, in float64."""
+        return c.fm_plan_gradient_squares(&self.c_plan)
+
+    def shrink_gradient(self, double factor):
+        """The plan's gradient times a factor."""
+        with self.changing():
+            c.fm_plan_shrink_gradient(&self.c_plan, factor)
+
+    def blend(self, Plan other not None, double share):
+        """parameters += share * (other's - parameters), of a plan with the same arrays; a share of 1 copies them."""
+        if not laid_out_alike(&self.c_plan, &other.c_plan):
+            raise ValueError("other has other arrays, expected those of the same layers and dtype")
+        with self.changing():
+            c.fm_plan_blend(&self.c_plan, &other.c_plan, share)
 
     cdef int check_compiled(self) except -1:
         if self.c_plan.optimizer < 0:
             raise RuntimeError("the plan has no optimizer: compile it first")
         return 0
-
-    def train_backward(self, output_gradient, double learning_rate, l2=None, weight_decay=None):
-        """One optimizer step from the gradient of the loss with respect to train_forward's predictions; `l2` and `weight_decay`
-        take the places of the hyperparameters."""
-        cdef int status
-        cdef double penalty, decay
-        cdef ptrdiff_t count
-        cdef Array d
-        cdef const void *memory
-        with self.changing():
-            if self.forward_rows == 0:
-                raise RuntimeError("train_backward needs a train_forward before it")
-            penalty = self.c_plan.hyper.l2 if l2 is None else of_step(l2, "l2")
-            decay = self.c_plan.hyper.weight_decay if weight_decay is None else of_step(weight_decay, "weight_decay")
-            count = self.forward_rows
-            d = ready(output_gradient, numpy_type(self.c_plan.type), (count, self.n_out), "output_gradient")
-            memory = cnp.PyArray_DATA(d)
-            self.forward_rows = 0
-            with nogil:
-                status = c.fm_plan_train_backward(&self.c_plan, memory, count, learning_rate, penalty, decay)
-            if status == c.FM_NOT_FINITE:
-                raise FloatingPointError("the step leads to weights that are not finite")
-            check(status)
 
     def get_state(self):
         """The optimizer's state: step, powers of beta, and its vectors as arrays like get_weights."""
@@ -343,3 +434,22 @@ cdef class Plan:
                 pack(&self.c_plan, self.c_plan.state.slots[<int>i], arrays)
             self.c_plan.state.beta_powers[0], self.c_plan.state.beta_powers[1] = first, second
             self.c_plan.state.step = step
+
+
+def reads_rows(Plan plan not None, X):
+    """Whether X is a matrix of the plan's inputs in its dtype that is read as it lies."""
+    cdef c.fm_input rows
+    cdef ptrdiff_t count
+    return (cnp.PyArray_CheckExact(X) and cnp.PyArray_NDIM(<Array>X) == 2 and rows_of(X, &plan.c_plan, &rows, &count)
+            and rows.type == plan.c_plan.type)
+
+
+def is_like_predictions(Plan plan not None, dY):
+    """Whether dY is an array as train_forward's last predictions were."""
+    cdef Array array
+    if not cnp.PyArray_CheckExact(dY):
+        return False
+    array = dY
+    return (cnp.PyArray_TYPE(array) == numpy_type(plan.c_plan.type) and cnp.PyArray_ISCARRAY_RO(array)
+            and cnp.PyArray_NDIM(array) == 2 and cnp.PyArray_DIM(array, 0) == plan.c_plan.forward_rows
+            and cnp.PyArray_DIM(array, 1) == plan.c_plan.n_out)

@@ -52,6 +52,28 @@ cdef class Predictor:
                     return result
         return self._predict(X, out, threads)
 
-    def __call__(self, X):
-        """The same as predict(X)."""
-        return self.predict(X)
+    def __call__(self, X, training=False):
+        """Predictions for every row of X; in training those that `backward` goes back from.
+
+        Parameters
+        ----------
+        X : array-like of shape (rows, n_in), or without training (n_in,)
+            As in `fit`.
+        training : bool
+            False is predict(X).  True is the forward pass of a training step: dropout is on, with other units
+            than in the pass before, and `BatchNormalization` takes the statistics of the batch.
+
+        Returns
+        -------
+        ndarray of shape (rows, n_out), or (n_out,) for one row
+
+        Examples
+        --------
+        >>> from fastmlp import Network
+        >>> net = Network([2, 8, 1], seed=0)
+        >>> net([[1.0, 2.0]], training=True).shape
+        (1, 1)
+        """
+        if training is False:
+            return self.predict(X)
+        return self._call(X, training)

@@ -133,7 +133,8 @@ cdef class Run:
             if run.epoch == run.epochs:
                 raise RuntimeError("the run has no epochs left: begin others")
             plan.check_compiled()
-            plan.forward_rows = 0
+            plan.forwards = 0
+            plan.c_plan.has_gradient = 0
             with nogil:
                 status = c.fm_plan_advance(&plan.c_plan, run, most, seconds, &by_step)
             if status == c.FM_BAD_INPUT:

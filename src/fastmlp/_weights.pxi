@@ -14,6 +14,23 @@ cdef list shapes_of(const c.fm_plan *plan):
     return shapes
 
 
+cdef bint laid_out_alike(const c.fm_plan *a, const c.fm_plan *b):
+    """Whether two plans have the same arrays of the same type, one after the other."""
+    cdef int l, i
+    cdef const c.fm_array *one
+    cdef const c.fm_array *other
+    if a.type != b.type or a.layer_count != b.layer_count or a.size != b.size:
+        return False
+    for l in range(a.layer_count):
+        if a.layers[l].array_count != b.layers[l].array_count:
+            return False
+        for i in range(a.layers[l].array_count):
+            one, other = &a.layers[l].arrays[i], &b.layers[l].arrays[i]
+            if one.rows != other.rows or one.columns != other.columns or one.offset != other.offset:
+                return False
+    return True
+
+
 cdef list unpacked(const c.fm_plan *plan, const void *vector):
     cdef Array array
     cdef const c.fm_array *found

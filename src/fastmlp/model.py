@@ -114,7 +114,7 @@ class Model(Predictor):
     @property
     def num_parameters(self) -> int:
         """How many weights and biases there are."""
-        return sum(int(np.prod(shape)) for shape in self._shapes().values())
+        return sum(int(np.prod(shape)) for shape in self.parameter_shapes().values())
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -126,7 +126,8 @@ class Model(Predictor):
         """The instruction set that runs."""
         return self.plan.isa
 
-    def _shapes(self) -> dict[str, tuple[int, ...]]:
+    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of every array of `get_weights`, by its name."""
         return chain.parameter_shapes(self.plan.n_in, self.layers)
 
     # ---- compile state ----
@@ -352,7 +353,7 @@ class Model(Predictor):
         >>> net.predict([1.0, 1.0])
         array([3.5], dtype=float32)
         """
-        shapes = self._shapes()
+        shapes = self.parameter_shapes()
         arrays = validation.as_weights(weights, list(shapes), list(shapes.values()), self.plan.dtype)
         with self.changing():
             self.plan.set_weights(arrays)
@@ -364,7 +365,7 @@ class Model(Predictor):
         >>> list(Network([4, 1]).state_dict())
         ['layers.0.W', 'layers.0.b']
         """
-        return dict(zip(self._shapes(), self.plan.get_weights(), strict=True))
+        return dict(zip(self.parameter_shapes(), self.plan.get_weights(), strict=True))
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Replace the parameters by those of a mapping like `state_dict`; all or none.
@@ -373,7 +374,7 @@ class Model(Predictor):
         >>> net, other = Network([4, 1], seed=0), Network([4, 1], seed=1)
         >>> net.load_state_dict(other.state_dict())
         """
-        names = list(self._shapes())
+        names = list(self.parameter_shapes())
         if not isinstance(state, Mapping):
             raise TypeError(f"state is a {type(state).__name__}, expected a mapping of names to arrays")
         for name in names:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from . import notebook, validation
+from . import loops, notebook, validation
 from .export.native import NativeNetwork
 from .files import format as files
 from .initializers import Initializer
@@ -280,6 +280,123 @@ class Network(Model):
         if batch_size is not None:
             validation.integer(batch_size, "batch_size", 1)
         return scoring.evaluate(self, X, y, sample_weight, threads=threads)
+
+    # ---- loops of one's own ----
+
+    def _call(self, X: Any, training: Any) -> Array:
+        """What a call does with anything but training=False."""
+        if not validation.boolean(training, "training"):
+            return self.predict(X)
+        return loops.forward(self, X)
+
+    def backward(self, dY: Any, *, inputs: bool = False, parameters: bool = True) -> Array | None:
+        """Go back through the last net(X, training=True), and add to the gradient.
+
+        Parameters
+        ----------
+        dY : array-like of shape (rows, n_out)
+            The gradient of a loss with respect to the predictions; finite.
+        inputs : bool
+            Whether the gradient with respect to X is wanted.
+        parameters : bool
+            Whether `gradient` grows by that of the parameters.  What is left out costs nothing.
+
+        Returns
+        -------
+        ndarray of shape (rows, n_in), or None without `inputs`
+
+        Raises
+        ------
+        RuntimeError
+            Without a forward pass before, or where the network was changed in between.
+        ValueError, TypeError
+            If dY does not fit; nothing is changed.
+
+        Examples
+        --------
+        >>> from fastmlp import Network
+        >>> net = Network([2, 1], initializer="zeros")
+        >>> Y = net([[1.0, 2.0]], training=True)
+        >>> net.backward([[1.0]], inputs=True)
+        array([[0., 0.]], dtype=float32)
+        >>> net.gradient[0].ravel(), net.gradient[1]
+        (array([1., 2.], dtype=float32), array([1.], dtype=float32))
+        """
+        return loops.backward(self, dY, inputs=inputs, parameters=parameters)
+
+    @property
+    def gradient(self) -> list[Array]:
+        """What `backward` has added up, copies shaped like `get_weights`; a list like it may be set.
+
+        It is zero where nothing is trained: in frozen layers and moving statistics.
+        """
+        return self.plan.get_gradient()
+
+    @gradient.setter
+    def gradient(self, gradient: Any) -> None:
+        loops.set_gradient(self, gradient)
+
+    def zero_gradient(self) -> None:
+        """Make the gradient zero; `fit`, `train_on_batch` and `compile` do so too.
+
+        Examples
+        --------
+        >>> from fastmlp import Network
+        >>> net = Network([2, 1])
+        >>> net.gradient = [[[3.0], [4.0]], [1.0]]
+        >>> net.zero_gradient()
+        >>> net.gradient[1]
+        array([0.], dtype=float32)
+        """
+        self.plan.zero_gradient()
+
+    def step(self) -> None:
+        """One step of the compiled optimizer by the gradient, which stays until `zero_gradient`.
+
+        The same bits as a step of `fit`, penalties, clipping and schedules included.  `BatchNormalization`
+        takes the statistics of the last net(X, training=True) into its moving ones.
+
+        Raises
+        ------
+        FloatingPointError
+            If it leads to weights that are not finite; nothing is changed.
+        RuntimeError
+            If the gradient is zero as `zero_gradient` made it.
+        NotCompiledError
+            Before `compile`.
+
+        Examples
+        --------
+        >>> from fastmlp import Network
+        >>> net = Network([2, 1], initializer="zeros")
+        >>> net.compile("sgd")
+        >>> dY = net([[1.0, 2.0]], training=True) - 0.5                # of (Y - 0.5)^2 / 2
+        >>> net.backward(dY)
+        >>> net.step()
+        >>> net.biases[0]
+        array([0.005], dtype=float32)
+        """
+        loops.step(self)
+
+    def blend(self, other: Network, tau: float) -> None:
+        """All arrays become (1 - tau) times themselves plus tau times another network's (Polyak averaging).
+
+        Parameters
+        ----------
+        other : Network
+            With the same layers and dtype.
+        tau : float
+            0 to 1, which copies.
+
+        Examples
+        --------
+        >>> from fastmlp import Network
+        >>> net, target = Network([2, 1], seed=0), Network([2, 1], seed=1)
+        >>> target.blend(net, 1.0)
+        >>> bool((target.weights[0] == net.weights[0]).all())
+        True
+        """
+        loops.blend(self, other, tau)
 
     # ---- prediction, and looking inside ----
 

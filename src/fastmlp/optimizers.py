@@ -18,6 +18,7 @@ takes a copy, ``net.optimizer``.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -27,6 +28,7 @@ import numpy as np
 from . import schedules, validation
 from .errors import unknown
 from .schedules import Schedule
+from .stepper import Stepper
 
 Array = np.ndarray[Any, Any]
 
@@ -151,6 +153,22 @@ class Optimizer:
         if isinstance(self.weight_decay, Schedule):
             return self.weight_decay.values(first_step, count)
         return None
+
+    def on(self, array: Array) -> Stepper:
+        """A stepper whose `step(gradient)` changes a plain array in place, as `Network.step` changes weights.
+
+        Parameters
+        ----------
+        array : ndarray of float32 or float64, any shape
+            Writable, in C order.
+
+        >>> import numpy as np
+        >>> array = np.zeros(3)
+        >>> SGD(0.5).on(array).step([1.0, 2.0, 4.0])
+        >>> array
+        array([-0.5, -1. , -2. ])
+        """
+        return Stepper(copy.copy(self), array)
 
     def check_batches(self, batch_size: int, rows: int) -> None:
         """ValueError if the optimizer needs all rows in a batch, and they are not.

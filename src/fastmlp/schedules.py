@@ -627,6 +627,15 @@ SCHEDULES: dict[str, type[Schedule]] = {
 }
 
 
+def at(value: float | Schedule, step: int) -> float:
+    """The value of one step.
+
+    >>> at(0.5, 3)
+    0.5
+    """
+    return value(step) if isinstance(value, Schedule) else value
+
+
 def as_schedule(value: object, argument: str) -> Schedule | float:
     """A schedule as it is, of a function a `FunctionOfStep`, or a number of 0 or more, checked.
 

@@ -365,19 +365,32 @@ def as_sample_weight(
 # ---- weights ----
 
 
-def as_weights(
-    weights: object, names: Sequence[str], shapes: Sequence[tuple[int, ...]], dtype: np.dtype[Any]
+def as_arrays(
+    given: object,
+    argument: str,
+    names: Sequence[str],
+    shapes: Sequence[tuple[int, ...]],
+    dtype: np.dtype[Any],
 ) -> list[Array]:
-    """A network's flat list of weights: count, shapes and finiteness checked before anything is written."""
-    items = as_list(weights, "weights", "a list of arrays")
+    """A flat list of arrays of certain shapes, all checked before any is used."""
+    items = as_list(given, argument, "a list of arrays")
     if len(items) != len(shapes):
-        raise ValueError(f"weights has {len(items)} arrays, expected {len(shapes)}: {', '.join(names)}")
+        raise ValueError(f"{argument} has {len(items)} arrays, expected {len(shapes)}: {', '.join(names)}")
     result = []
     for item, name, shape in zip(items, names, shapes, strict=True):
         array = numeric(item, name)
         if array.shape != shape:
             raise ValueError(f"{name} has shape {array.shape}, expected {shape}")
         result.append(converted(array, dtype, name))
-        if name.endswith(".variance") and result[-1].min() < 0:
-            raise ValueError(f"{name} contains {result[-1].min():g}, expected numbers of 0 or more")
     return result
+
+
+def as_weights(
+    weights: object, names: Sequence[str], shapes: Sequence[tuple[int, ...]], dtype: np.dtype[Any]
+) -> list[Array]:
+    """A network's flat list of weights."""
+    arrays = as_arrays(weights, "weights", names, shapes, dtype)
+    for array, name in zip(arrays, names, strict=True):
+        if name.endswith(".variance") and array.min() < 0:
+            raise ValueError(f"{name} contains {array.min():g}, expected numbers of 0 or more")
+    return arrays

@@ -137,7 +137,7 @@ def test_work_without_compile(isa):
         lambda: train(plan, X, y, 0.1),
         lambda: plan.gradients(X, y),
         lambda: plan.evaluate(X, y),
-        lambda: plan.train_forward(X, seed=0),
+        lambda: plan.take_step(0.1),
         lambda: plan.train_backward(y, 0.1),
     ):
         with pytest.raises(RuntimeError):

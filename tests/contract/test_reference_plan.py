@@ -89,7 +89,7 @@ def test_what_was_not_compiled_is_refused():
     with pytest.raises(RuntimeError, match="no loss"):
         made.evaluate(np.zeros((1, 4)), np.zeros(1, np.int64))
     with pytest.raises(RuntimeError, match="no optimizer"):
-        made.train_forward(np.zeros((1, 4)), seed=0)
+        made.train_backward(np.zeros((1, 3)), 0.1)
     made.compile(None, 0.0, "sgd", {})
     with pytest.raises(RuntimeError, match="train_forward before"):
         made.train_backward(np.zeros((1, 3)), 0.1)

@@ -25,10 +25,10 @@ FLOORS = [
     {"_kernels", "errors", "reference"},
     {"registry", "validation", "labels", "config", "thread_limits", "datasets", "functional", "metrics"}
     | {"notebook", "optional"}
-    | {"schedules", "initializers", "losses", "optimizers", "layers"},
+    | {"schedules", "initializers", "losses", "optimizers", "stepper", "layers"},
     {"model"},
     {"export", "files"},
-    {"training", "callbacks"},
+    {"training", "callbacks", "loops"},
     {"network"},
     {"adapters", "keras", "onnx", "sklearn", "tabular", "torch"}
     | {"plots", "bench", "cli", "__main__", "__init__"},

@@ -174,6 +174,10 @@ typedef struct {
     fm_hyper hyper;
     fm_state state, kept;      /* what training changes; what it was, to go back to */
     void *stage;               /* training's buffers, made for a batch size */
+    ptrdiff_t forward_rows;    /* of the batch that they hold for fm_plan_accumulate, or 0 */
+    void *input_gradient;      /* room beside them, made when it is first asked for */
+    void *gradient, *addend;   /* like the parameters: what fm_plan_accumulate adds up, and room for one more; NULL before */
+    int has_gradient;          /* else it is zero, whatever lies there */
     uint64_t owner;            /* the thread that changes the plan: see fm_plan_claim */
     int claims;                /* how often it has claimed it */
 } fm_plan;
@@ -245,12 +249,24 @@ typedef struct {
    FM_INTERRUPTED and FM_NO_MEMORY: plan and cursor are as before the call.  FM_BAD_INPUT: batches before were trained. */
 int fm_plan_advance(fm_plan *, fm_run *, ptrdiff_t batches, double seconds, int *by_step);
 
-/* One batch in two halves, for a loss from outside: predictions out, their gradient in.  Where the second fails, all but the
-   buffers is as before. */
+/* Training step by step, for loops and losses from outside.  A call that fails has changed nothing but the buffers.
+
+   Predictions of a batch, with dropout and the batch's statistics; what accumulate needs of it is kept until the weights are
+   changed by anything.  FM_NOT_FINITE: X is not finite, as it is or rescaled. */
 int fm_plan_train_forward(fm_plan *, const fm_input *, ptrdiff_t rows, uint64_t seed, double dropout, void *out);
-int fm_plan_train_backward(fm_plan *, const void *output_gradient, ptrdiff_t rows, double learning_rate, double l2,
-                           double weight_decay);
-/* gradient: a vector laid out like the parameters; input_gradient: (rows, n_in) or NULL.  Starts from a target, or from
+/* From the gradient with respect to those predictions: that of the parameters is added to the plan's, and that of the input,
+   (rows, n_in), is written; either is left out on request.  FM_BAD_INPUT: the former is not finite. */
+int fm_plan_accumulate(fm_plan *, const void *output_gradient, int parameters, void *input_gradient);
+/* One step of the optimizer by the plan's gradient, which stays; batch normalisation takes the statistics of the last batch. */
+int fm_plan_take_step(fm_plan *, double learning_rate, double l2, double weight_decay);
+int fm_plan_have_gradient(fm_plan *); /* room for one, to be written from outside */
+/* Of the plan's gradient the sum of the squares; itself times a factor. */
+double fm_plan_gradient_squares(const fm_plan *);
+void fm_plan_shrink_gradient(fm_plan *, double factor);
+/* parameters = (1 - share) parameters + share other's, of a plan with the same arrays and type. */
+void fm_plan_blend(fm_plan *, const fm_plan *other, double share);
+
+/* gradient: a vector laid out like the parameters, or NULL; input_gradient: (rows, n_in) or NULL.  Starts from a target, or from
    the gradient with respect to the prediction. */
 int fm_plan_gradients(const fm_plan *, const fm_input *, const fm_target *, const void *output_gradient,
                       ptrdiff_t rows, void *gradient, void *input_gradient, double *loss);
@@ -265,7 +281,10 @@ int fm_loss_rows(const fm_kernels *, int type, const void *p, const fm_target *,
                  void *d, double *correct);
 int fm_all_finite(const fm_kernels *, int type, const void *values, ptrdiff_t count);
 void fm_elementary(const fm_kernels *, int type, int function, void *out, const void *in, ptrdiff_t count);
-/* count is a multiple of 16; `step` optimizer steps were done before. */
+/* One step on a state of vectors of any length that is a multiple of 16. */
+void fm_optimizer_step(const fm_kernels *, int type, int optimizer, const fm_hyper *, fm_state *, const void *g,
+                       ptrdiff_t count);
+/* `step` optimizer steps were done before. */
 void fm_optimizer_update(const fm_kernels *, int type, int optimizer, const fm_hyper *, int64_t step, void *w,
                          const void *g, void *const *slots, ptrdiff_t count);
 

@@ -63,6 +63,8 @@ class Plan:
     num_parameters : int
     step : int
         Optimizer steps done since `compile`.
+    forwards : int
+        Forward passes of training since the last of them, or since `compile`.
     loss : str or None
         The loss of `compile`, which calls take that are given none.
 
@@ -126,6 +128,8 @@ class Plan:
         self._slots: list[list[Array]] = []  # one list like get_weights() for each slot
         self._moment = BEFORE_THE_FIRST  # of the last step
         self._last: list[_Trace] | None = None
+        self._gradient: list[Array] | None = None  # None is zero
+        self.forwards = 0
 
     def _check(self) -> None:
         """ValueError unless the description makes a network."""
@@ -194,6 +198,7 @@ class Plan:
     def set_weights(self, weights: Sequence[Array]) -> None:
         """Takes the values of a list like `get_weights`'; ValueError, and no change, if shapes differ."""
         _copy_all(self._parameters(), weights, "weights")
+        self._last = None
 
     def initialize(self, layer: int, kind: str, scale: float, seed: int, array: int = 0) -> None:
         """Draws one array of a layer, "uniform" in [-scale, scale) or "normal" of that deviation."""
@@ -201,6 +206,7 @@ class Plan:
         _known("kind", kind, draw)
         w = self._arrays[layer][array]
         w[...] = draw[kind](seed, layer, w.shape, scale, array)
+        self._last = None
 
     # Forward
 
@@ -397,7 +403,8 @@ class Plan:
         count = 0 if rule.by_momentum and not hyperparameters.get("momentum") else rule.slots
         self._slots = [[np.zeros_like(array) for array in self._parameters()] for _ in range(count)]
         self._moment = BEFORE_THE_FIRST
-        self._last = None
+        self._last = self._gradient = None
+        self.forwards = 0
 
     def squares(self) -> float:
         """The sum of the squared weights of all dense layers, biases left out, in float64."""
@@ -409,6 +416,10 @@ class Plan:
         pairs = zip(self.layers, self._kinds, strict=True)
         return [(node, name, kind) for node, kinds in pairs for name, kind in kinds.items()]
 
+    def _moved(self) -> list[bool]:
+        """Whether training moves each parameter array by its gradient."""
+        return [node["trainable"] and kind.moves for node, _, kind in self._flat_kinds()]
+
     def _update(
         self, gradients: Sequence[Array], learning_rate: float, l2: float | None, weight_decay: float | None
     ) -> None:
@@ -416,8 +427,7 @@ class Plan:
         given = {"l2": l2, "weight_decay": weight_decay}
         h = {**self._hyperparameters, **{name: value for name, value in given.items() if value is not None}}
         now = following(self._optimizer, h, self._moment)
-        flat = self._flat_kinds()
-        moved = [node["trainable"] and kind.moves for node, _, kind in flat]
+        flat, moved = self._flat_kinds(), self._moved()
         of_moved = [gradient for gradient, moves in zip(gradients, moved, strict=True) if moves]
         scale = global_norm_scale(of_moved, h.get("global_clipnorm"))
         for i, (array, gradient) in enumerate(zip(self._parameters(), gradients, strict=True)):
@@ -444,11 +454,43 @@ class Plan:
         return self._moment.t
 
     def train_forward(self, X: Any, *, seed: int, dropout: float = 1.0) -> Array:
-        """The predictions of a batch, dropout on at its rates times `dropout`, kept for `train_backward`."""
-        if not self._optimizer:
-            raise RuntimeError("the plan has no optimizer, compile it first.")
+        """The predictions of a batch, dropout on at its rates times `dropout`, kept for `accumulate`."""
         self._last = self._forward(X, dropout_seed=seed, dropout=dropout)
+        self.forwards += 1
         return self._last[-1].a.copy()
+
+    def accumulate(
+        self, output_gradient: Any, *, inputs: bool = False, parameters: bool = True
+    ) -> Array | None:
+        """Adds the gradient of the parameters to the plan's; returns dX if `inputs`.
+
+        It starts from the gradient of a loss with respect to `train_forward`'s predictions.
+        """
+        if self._last is None:
+            raise RuntimeError("accumulate needs a train_forward before it.")
+        dz = self._from_outside(self._last[-1], output_gradient)
+        gradients, dx = self._backward(self._last, dz, training=True)
+        if parameters:
+            before = self.get_gradient()
+            self._gradient = [
+                old + new if moves else old
+                for old, new, moves in zip(before, gradients, self._moved(), strict=True)
+            ]
+        return dx if inputs else None
+
+    def take_step(
+        self, learning_rate: float, l2: float | None = None, weight_decay: float | None = None
+    ) -> None:
+        """One optimizer step by the plan's gradient; batch normalisation takes the last batch's statistics.
+
+        `l2` and `weight_decay` take the places of the hyperparameters.
+        """
+        if not self._optimizer or self._gradient is None:
+            raise RuntimeError("take_step needs an optimizer and a gradient.")
+        self._update(self._gradient, learning_rate, l2, weight_decay)
+        if self._last is not None:
+            self._after_step(self._last)
+        self._last, self.forwards = None, 0
 
     def train_backward(
         self,
@@ -457,16 +499,59 @@ class Plan:
         l2: float | None = None,
         weight_decay: float | None = None,
     ) -> None:
-        """One optimizer step from the gradient of a loss with respect to `train_forward`'s predictions.
+        """`accumulate` and `take_step`, from a gradient of zero back to it."""
+        if not self._optimizer:
+            raise RuntimeError("the plan has no optimizer, compile it first.")
+        self.zero_gradient()
+        self.accumulate(output_gradient)
+        self.take_step(learning_rate, l2, weight_decay)
+        self.zero_gradient()
 
-        `l2` and `weight_decay` take the places of the hyperparameters.
-        """
-        if self._last is None:
-            raise RuntimeError("train_backward needs a train_forward before it.")
-        traces, self._last = self._last, None
-        dz = self._from_outside(traces[-1], output_gradient)
-        self._update(self._backward(traces, dz, training=True)[0], learning_rate, l2, weight_decay)
-        self._after_step(traces)
+    @property
+    def forward_rows(self) -> int:
+        """Rows of the batch that `accumulate` goes back through, or 0."""
+        return 0 if self._last is None else len(self._last[-1].a)
+
+    @property
+    def has_gradient(self) -> bool:
+        """Whether there is a gradient: else it is zero."""
+        return self._gradient is not None
+
+    def zero_gradient(self) -> None:
+        """Forgets what `accumulate` has added up."""
+        self._gradient = None
+
+    def get_gradient(self) -> list[Array]:
+        """What `accumulate` has added up, like `get_weights`; zeros for what is not trained."""
+        if self._gradient is None:
+            return [np.zeros_like(array) for array in self._parameters()]
+        return [array.copy() for array in self._gradient]
+
+    def set_gradient(self, gradient: Sequence[Array]) -> None:
+        """Takes another gradient, like `get_weights`; that of what is not trained stays zero."""
+        taken = [np.zeros_like(array) for array in self._parameters()]
+        _copy_all(taken, gradient, "gradient")
+        for array, moves in zip(taken, self._moved(), strict=True):
+            array *= moves
+        self._gradient = taken
+
+    def gradient_squares(self) -> float:
+        """The sum of the squares of the gradient, in float64."""
+        return sum(total(np.square(array, dtype=np.float64)) for array in self.get_gradient())
+
+    def shrink_gradient(self, factor: float) -> None:
+        """The gradient times a factor."""
+        if self._gradient is not None:
+            self._gradient = [array * array.dtype.type(factor) for array in self._gradient]
+
+    def blend(self, other: Plan, share: float) -> None:
+        """parameters += share * (other's - parameters); a share of 1 copies them."""
+        if [array.shape for array in other._parameters()] != [array.shape for array in self._parameters()]:
+            raise ValueError("other must have arrays of the same shapes.")
+        for w, v in zip(self._parameters(), other._parameters(), strict=True):
+            near, far = w.dtype.type(share), w.dtype.type(1 - share)
+            w[...] = w + near * (v - w) if share < 0.5 else v - far * (v - w)
+        self._last = None
 
     @contextmanager
     def changing(self, nested: bool = True) -> Iterator[None]:

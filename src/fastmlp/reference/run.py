@@ -181,6 +181,8 @@ class Run:
         l2, decay = self._of_step(self._l2), self._of_step(self._decay)
         plan._update(plan._backward(traces, dz, training=True)[0], rate, l2, decay)
         plan._after_step(traces)
+        plan._last = plan._gradient = None
+        plan.forwards = 0
         if not _finite(plan):
             plan.set_weights(before[0])
             plan.set_state(before[1])

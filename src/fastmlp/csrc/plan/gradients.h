@@ -1,62 +1,4 @@
-/* Passes that move no weights, or whose loss comes from outside: gradients, activations, the two halves of a step. */
-
-/* Of passes over rows of an input that they have looked at. */
-static int status_of(const step_work *w, int interrupted)
-{
-    return interrupted ? FM_INTERRUPTED : w->bad_rows ? FM_NOT_FINITE : FM_OK;
-}
-
-static int train_forward(fm_plan *plan, const fm_input *input, ptrdiff_t rows, uint64_t seed, double dropout,
-                         void *out)
-{
-    training_stage *s;
-    const int status = stage_for(&s, plan, 0, rows, 1);
-    if (status != FM_OK) return status;
-    s->training = 1, s->skip_link = 0, s->dropout = dropout;
-    step_work w = {.plan = plan, .stage = s, .workers = 1, .input = input, .rows = rows, .seed = seed,
-                   .check_rows = 1};
-    const unsigned word = fm_fp_begin();
-    const int passed = status_of(&w, run_rows(&w));
-    if (passed == FM_OK) plan->kernels->scatter(out, s->layers[plan->layer_count - 1].a, s->panel, rows, plan->n_out);
-    fm_fp_end(word);
-    return passed;
-}
-
-/* Deltas of the output layer from the gradient with respect to the prediction. */
-static void take_output_gradient(const fm_plan *plan, const training_stage *s, const void *output_gradient, ptrdiff_t rows)
-{
-    const fm_input in = {.data = output_gradient, .row_bytes = plan->n_out * (ptrdiff_t)sizeof(real),
-                         .columns = plan->n_out, .type = plan->type};
-    plan->kernels->gather(s->layers[plan->layer_count - 1].d, s->panel, &in, NULL, 0, rows);
-    link_backward(plan, s, 0, rows);
-}
-
-static int train_backward(fm_plan *plan, const void *output_gradient, ptrdiff_t rows, double learning_rate,
-                          double l2, double weight_decay)
-{
-    training_stage *s = plan->stage;
-    step_work w = {.plan = plan, .stage = s, .workers = 1, .rows = rows, .backward = 1};
-    const unsigned word = fm_fp_begin();
-    int status = fm_plan_keep(plan) ? FM_INTERRUPTED : FM_OK;
-    if (status == FM_OK) {
-        take_output_gradient(plan, s, output_gradient, rows);
-        if (run_rows(&w) || update(plan, &w, learning_rate, l2, weight_decay))
-            status = FM_INTERRUPTED;
-        else if (!state_is_finite(plan))
-            status = FM_NOT_FINITE;
-        if (status != FM_OK) fm_plan_restore(plan);
-    }
-    fm_fp_end(word);
-    return status;
-}
-
-/* d loss / d x = (d loss / d x_in) / divisor, as x_in = (x - shift) / divisor. */
-static void undo_divisor(const fm_plan *plan, real *dx, ptrdiff_t rows)
-{
-    const real *divisor = plan->divisor;
-    for (ptrdiff_t r = 0; r < rows && divisor; r++)
-        for (ptrdiff_t i = 0; i < plan->n_in; i++) dx[r * plan->n_in + i] /= divisor[i];
-}
+/* Passes that read a plan and change nothing: gradients and activations. */
 
 /* The passes of `gradients`; returns whether they were interrupted. */
 static int gradient_passes(step_work *w, const void *output_gradient)
@@ -67,7 +9,7 @@ static int gradient_passes(step_work *w, const void *output_gradient)
         w->input = NULL, w->backward = 1;
         if (run_rows(w)) return 1;
     }
-    return run_weights(w);
+    return w->sink->gradient && run_weights(w);
 }
 
 static int gradients(const fm_plan *plan, const fm_input *input, const fm_target *target,

@@ -18,6 +18,7 @@
 #include "step.h"
 #include "train.h"
 #include "run.h"
+#include "loops.h"
 #include "gradients.h"
 #include "arrays.h"
 
@@ -34,7 +35,11 @@ const fm_typed_plan CAT2(fm_typed_plan_f, BITS) = {
     .evaluate = evaluate,
     .advance = advance,
     .train_forward = train_forward,
-    .train_backward = train_backward,
+    .accumulate = accumulate,
+    .take_step = take_step,
+    .gradient_squares = gradient_squares,
+    .shrink_gradient = shrink_gradient,
+    .blend = blend,
     .gradients = gradients,
     .activation_forward = activation_forward,
     .activation_backward = activation_backward,

@@ -125,21 +125,31 @@ static void free_slots(fm_state *state)
     }
 }
 
+void fm_plan_drop_stage(fm_plan *plan)
+{
+    fm_free(plan->stage);
+    fm_free(plan->input_gradient);
+    plan->stage = plan->input_gradient = NULL;
+    plan->forward_rows = 0;
+}
+
 /* What training has beside the parameters.  Both vectors of those stay: a prediction on another thread may be reading either. */
 static void drop_training(fm_plan *plan)
 {
     free_slots(&plan->state);
     free_slots(&plan->kept);
-    fm_free(plan->stage);
-    plan->stage = NULL;
+    fm_plan_drop_stage(plan);
+    plan->has_gradient = 0;
 }
 
 void fm_plan_clear(fm_plan *plan)
 {
     drop_training(plan);
-    fm_free(plan->state.parameters);
-    fm_free(plan->kept.parameters);
-    plan->state.parameters = plan->kept.parameters = NULL;
+    void **const vectors[] = {&plan->state.parameters, &plan->kept.parameters, &plan->gradient, &plan->addend};
+    for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) {
+        fm_free(*vectors[i]);
+        *vectors[i] = NULL;
+    }
 }
 
 int fm_plan_claim(fm_plan *plan)
@@ -285,10 +295,47 @@ int fm_plan_train_forward(fm_plan *plan, const fm_input *input, ptrdiff_t rows, 
     return typed_plan(plan->type)->train_forward(plan, input, rows, seed, dropout, out);
 }
 
-int fm_plan_train_backward(fm_plan *plan, const void *output_gradient, ptrdiff_t rows, double learning_rate,
-                           double l2, double weight_decay)
+/* A vector like the parameters, all zeros, unless there is one. */
+static int have_vector(const fm_plan *plan, void **vector)
 {
-    return typed_plan(plan->type)->train_backward(plan, output_gradient, rows, learning_rate, l2, weight_decay);
+    if (!*vector) *vector = fm_alloc(vector_bytes(plan));
+    return *vector != NULL;
+}
+
+int fm_plan_have_gradient(fm_plan *plan) { return have_vector(plan, &plan->gradient) ? FM_OK : FM_NO_MEMORY; }
+
+int fm_plan_accumulate(fm_plan *plan, const void *output_gradient, int parameters, void *input_gradient)
+{
+    if (parameters && !have_vector(plan, &plan->gradient)) return FM_NO_MEMORY;
+    if (parameters && plan->has_gradient && !have_vector(plan, &plan->addend)) return FM_NO_MEMORY;
+    return typed_plan(plan->type)->accumulate(plan, output_gradient, parameters, input_gradient);
+}
+
+int fm_plan_take_step(fm_plan *plan, double learning_rate, double l2, double weight_decay)
+{
+    return typed_plan(plan->type)->take_step(plan, learning_rate, l2, weight_decay);
+}
+
+double fm_plan_gradient_squares(const fm_plan *plan)
+{
+    const unsigned word = fm_fp_begin();
+    const double squares = typed_plan(plan->type)->gradient_squares(plan);
+    fm_fp_end(word);
+    return squares;
+}
+
+void fm_plan_shrink_gradient(fm_plan *plan, double factor)
+{
+    const unsigned word = fm_fp_begin();
+    typed_plan(plan->type)->shrink_gradient(plan, factor);
+    fm_fp_end(word);
+}
+
+void fm_plan_blend(fm_plan *plan, const fm_plan *other, double share)
+{
+    const unsigned word = fm_fp_begin();
+    typed_plan(plan->type)->blend(plan, other, share);
+    fm_fp_end(word);
 }
 
 int fm_plan_gradients(const fm_plan *plan, const fm_input *input, const fm_target *target, const void *output_gradient,
@@ -337,6 +384,16 @@ void fm_optimizer_update(const fm_kernels *k, int type, int optimizer, const fm_
         fm_count_step(&state, optimizer, hyper);
     }
     state.step = step;
-    typed_plan(type)->optimizer_update(k, optimizer, hyper, &state, w, g, count);
+    state.parameters = w;
+    fm_optimizer_step(k, type, optimizer, hyper, &state, g, count);
+    fm_fp_end(word);
+}
+
+void fm_optimizer_step(const fm_kernels *k, int type, int optimizer, const fm_hyper *hyper, fm_state *state, const void *g,
+                       ptrdiff_t count)
+{
+    const unsigned word = fm_fp_begin();
+    typed_plan(type)->optimizer_update(k, optimizer, hyper, state, state->parameters, g, count);
+    fm_count_step(state, optimizer, hyper);
     fm_fp_end(word);
 }

@@ -30,8 +30,11 @@ typedef struct {
                     int threads);
     int (*advance)(fm_plan *, fm_run *, ptrdiff_t batches, double seconds, int *by_step);
     int (*train_forward)(fm_plan *, const fm_input *, ptrdiff_t rows, uint64_t seed, double dropout, void *out);
-    int (*train_backward)(fm_plan *, const void *output_gradient, ptrdiff_t rows, double learning_rate, double l2,
-                          double weight_decay);
+    int (*accumulate)(fm_plan *, const void *output_gradient, int parameters, void *input_gradient);
+    int (*take_step)(fm_plan *, double learning_rate, double l2, double weight_decay);
+    double (*gradient_squares)(const fm_plan *);
+    void (*shrink_gradient)(fm_plan *, double factor);
+    void (*blend)(fm_plan *, const fm_plan *other, double share);
     int (*gradients)(const fm_plan *, const fm_input *, const fm_target *, const void *output_gradient, ptrdiff_t rows,
                      void *gradient, void *input_gradient, double *loss);
     int (*activation_forward)(const fm_kernels *, int activation, void *a, const void *z, ptrdiff_t rows, ptrdiff_t n,
@@ -56,6 +59,9 @@ void fm_plan_restore(fm_plan *);
 void fm_count_step(fm_state *, int optimizer, const fm_hyper *);
 /* What nadam has in place of beta_1 at step t: mu_t = beta_1 (1 - 0.96^(t momentum_decay) / 2). */
 double fm_nadam_momentum(const fm_hyper *, int64_t t);
+
+/* Frees training's buffers. */
+void fm_plan_drop_stage(fm_plan *);
 
 /* Threads for `rows` rows through the network `passes` times: as many as are allowed while each has enough multiply-adds
    to outweigh waking it. */

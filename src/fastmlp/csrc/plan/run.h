@@ -7,8 +7,8 @@ static int stage_for(training_stage **found, fm_plan *plan, int fused, ptrdiff_t
     training_stage *s = plan->stage;
     *found = s;
     if (s && s->rows == rows && s->workers == workers && s->fused == fused) return FM_OK;
-    fm_free(s);
-    plan->stage = *found = NULL;
+    fm_plan_drop_stage(plan);
+    *found = NULL;
     const int status = stage_new(found, plan, fused, rows, workers, !isinf(plan->hyper.global_clipnorm));
     plan->stage = *found;
     return status;
@@ -206,6 +206,7 @@ static int advance(fm_plan *plan, fm_run *run, ptrdiff_t batches, double seconds
     const double start = fm_seconds();
     const int fused = link_is_fused(&run->target);
     training_stage *s;
+    plan->forward_rows = 0;
     int status = stage_for(&s, plan, fused, rows, fm_workers_for(plan, rows, 3, run->threads));
     if (status != FM_OK) return status;
     if (fm_plan_keep(plan)) return FM_INTERRUPTED;

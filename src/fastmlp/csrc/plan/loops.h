@@ -1,0 +1,181 @@
+/* A step of training in its parts, for loops and losses from outside: forward, gradients that add up, the optimizer. */
+
+/* A stage of more rows or workers will do, as a run's does for its last batch. */
+static int loop_stage(training_stage **found, fm_plan *plan, ptrdiff_t rows)
+{
+    const int workers = fm_workers_for(plan, rows, 1, 0);
+    const training_stage *s = plan->stage;
+    const int fits = s && !s->fused && s->rows >= rows && s->rows <= 4 * rows && s->workers >= workers;
+    return stage_for(found, plan, 0, fits ? s->rows : rows, fits ? s->workers : workers);
+}
+
+static int loop_workers(const fm_plan *plan, const training_stage *s, ptrdiff_t rows)
+{
+    const int workers = fm_workers_for(plan, rows, 1, 0);
+    return workers < s->workers ? workers : s->workers;
+}
+
+/* Of passes over rows of an input that they have looked at. */
+static int status_of(const step_work *w, int interrupted)
+{
+    return interrupted ? FM_INTERRUPTED : w->bad_rows ? FM_NOT_FINITE : FM_OK;
+}
+
+static int train_forward(fm_plan *plan, const fm_input *input, ptrdiff_t rows, uint64_t seed, double dropout,
+                         void *out)
+{
+    training_stage *s;
+    plan->forward_rows = 0;
+    const int status = loop_stage(&s, plan, rows);
+    if (status != FM_OK) return status;
+    s->training = 1, s->skip_link = 0, s->dropout = dropout;
+    step_work w = {.plan = plan, .stage = s, .workers = loop_workers(plan, s, rows), .input = input,
+                   .rows = rows, .seed = seed, .check_rows = 1};
+    const unsigned word = fm_fp_begin();
+    const int passed = status_of(&w, run_rows(&w));
+    if (passed == FM_OK) plan->kernels->scatter(out, s->layers[plan->layer_count - 1].a, s->panel, rows, plan->n_out);
+    fm_fp_end(word);
+    if (passed == FM_OK) plan->forward_rows = rows;
+    return passed;
+}
+
+/* Deltas of the output layer from the gradient with respect to the prediction. */
+static void take_output_gradient(const fm_plan *plan, const training_stage *s, const void *output_gradient, ptrdiff_t rows)
+{
+    const fm_input in = {.data = output_gradient, .row_bytes = plan->n_out * (ptrdiff_t)sizeof(real),
+                         .columns = plan->n_out, .type = plan->type};
+    plan->kernels->gather(s->layers[plan->layer_count - 1].d, s->panel, &in, NULL, 0, rows);
+    link_backward(plan, s, 0, rows);
+}
+
+/* d loss / d x = (d loss / d x_in) / divisor, as x_in = (x - shift) / divisor. */
+static void undo_divisor(const fm_plan *plan, real *dx, ptrdiff_t rows)
+{
+    const real *divisor = plan->divisor;
+    for (ptrdiff_t r = 0; r < rows && divisor; r++)
+        for (ptrdiff_t i = 0; i < plan->n_in; i++) dx[r * plan->n_in + i] /= divisor[i];
+}
+
+/* Room for the gradient with respect to the input, for as long as there is the stage. */
+static int input_gradient_room(fm_plan *plan)
+{
+    const training_stage *s = plan->stage;
+    if (!plan->input_gradient) plan->input_gradient = fm_alloc((size_t)(count_panels(plan->n_in) * s->panel) * sizeof(real));
+    return plan->input_gradient != NULL;
+}
+
+/* The first gradient is stored, and later ones come beside it until they are whole: what was interrupted has added nothing. */
+static int accumulate(fm_plan *plan, const void *output_gradient, int parameters, void *input_gradient)
+{
+    training_stage *s = plan->stage;
+    const ptrdiff_t rows = plan->forward_rows;
+    const gradient_sink sink = {.take = take_gradient, .gradient = plan->has_gradient ? plan->addend : plan->gradient};
+    step_work w = {.plan = plan, .stage = s, .workers = loop_workers(plan, s, rows), .rows = rows, .backward = 1, .sink = &sink};
+    if (input_gradient && !input_gradient_room(plan)) return FM_NO_MEMORY;
+    const unsigned word = fm_fp_begin();
+    int status = plan->kernels->all_finite(output_gradient, rows * plan->n_out) ? FM_OK : FM_BAD_INPUT;
+    if (status == FM_OK) {
+        s->input_gradient = input_gradient ? plan->input_gradient : NULL;
+        take_output_gradient(plan, s, output_gradient, rows);
+        if (run_rows(&w) || (parameters && run_weights(&w))) status = FM_INTERRUPTED;
+        s->input_gradient = NULL;
+    }
+    if (status == FM_OK && input_gradient) {
+        plan->kernels->scatter(input_gradient, plan->input_gradient, s->panel, rows, plan->n_in);
+        undo_divisor(plan, input_gradient, rows);
+    }
+    if (status == FM_OK && parameters) {
+        if (plan->has_gradient) plan->kernels->add(plan->gradient, plan->gradient, plan->addend, plan->size);
+        plan->has_gradient = 1;
+    }
+    fm_fp_end(word);
+    return status;
+}
+
+/* Elements [at, at + count) of all vectors of a state. */
+static void copy_part(const fm_state *to, const fm_state *from, ptrdiff_t at, ptrdiff_t count)
+{
+    memcpy((real *)to->parameters + at, (const real *)from->parameters + at, (size_t)count * sizeof(real));
+    for (int i = 0; i < FM_MOST_SLOTS && from->slots[i]; i++)
+        memcpy((real *)to->slots[i] + at, (const real *)from->slots[i] + at, (size_t)count * sizeof(real));
+}
+
+static int part_is_finite(const fm_kernels *kernels, const fm_state *state, ptrdiff_t at, ptrdiff_t count)
+{
+    int finite = kernels->all_finite((const real *)state->parameters + at, count);
+    for (int i = 0; i < FM_MOST_SLOTS && state->slots[i]; i++)
+        finite &= kernels->all_finite((const real *)state->slots[i] + at, count);
+    return finite;
+}
+
+/* Reals that are copied, moved and looked at together, while a first-level cache has them. */
+enum { PIECE = 1024 };
+
+/* The state after a step, in the place of the plan's copy: what it was stays as it is until all is well. */
+static int next_state(fm_plan *plan, const step_constants *step)
+{
+    const fm_state *from = &plan->state, *to = &plan->kept;
+    gradient_sink sink = updating_sink(plan, step);
+    int finite = 1;
+    sink.parameters = to->parameters;
+    for (int i = 0; i < FM_MOST_SLOTS; i++) sink.slots[i] = to->slots[i];
+    for (int l = 0; l < plan->layer_count; l++) {
+        const fm_layer *layer = sink.layer = &plan->layers[l];
+        for (const fm_array *array = layer->arrays; array < layer->arrays + layer->array_count; array++) {
+            const ptrdiff_t end = array->offset + array_size(array);
+            for (ptrdiff_t at = array->offset; at < end; at += PIECE) {
+                const ptrdiff_t count = end - at < PIECE ? end - at : PIECE;
+                copy_part(to, from, at, count);
+                if (!array->moves || layer->frozen) continue;
+                take_update(&sink, (const real *)plan->gradient + at, at, count, array->decays);
+                finite &= part_is_finite(plan->kernels, to, at, count);
+            }
+            if (fm_interrupted()) return FM_INTERRUPTED;
+        }
+    }
+    return finite ? FM_OK : FM_NOT_FINITE;
+}
+
+static int take_step(fm_plan *plan, double learning_rate, double l2, double weight_decay)
+{
+    fm_hyper hyper = plan->hyper;
+    hyper.learning_rate = learning_rate, hyper.l2 = l2, hyper.weight_decay = weight_decay;
+    const unsigned word = fm_fp_begin();
+    step_constants step = next_step(plan->optimizer, &hyper, &plan->state);
+    step.gradient_scale = norm_scale(plan->kernels, &hyper, plan->gradient, plan->size);
+    const int status = next_state(plan, &step);
+    if (status == FM_OK) {
+        plan->kept.step = plan->state.step;
+        memcpy(plan->kept.beta_powers, plan->state.beta_powers, sizeof plan->state.beta_powers);
+        fm_plan_restore(plan);
+        for (int l = 0; l < plan->layer_count && plan->forward_rows; l++)
+            if (kind_of(&plan->layers[l])->after_step) kind_of(&plan->layers[l])->after_step(plan, plan->stage, l);
+        fm_count_step(&plan->state, plan->optimizer, &plan->hyper);
+        plan->forward_rows = 0;
+    }
+    fm_fp_end(word);
+    return status;
+}
+
+static double gradient_squares(const fm_plan *plan)
+{
+    return plan->has_gradient ? plan->kernels->sum_of_squares(plan->gradient, plan->size) : 0;
+}
+
+static void shrink_gradient(fm_plan *plan, double factor)
+{
+    real *gradient = plan->gradient;
+    for (ptrdiff_t i = 0; plan->has_gradient && i < plan->size; i++) gradient[i] *= (real)factor;
+}
+
+/* From the nearer end, so that equal weights stay and a share of 1 copies. */
+static void blend(fm_plan *plan, const fm_plan *other, double share)
+{
+    real *w = plan->state.parameters;
+    const real *v = other->state.parameters, near = (real)share, far = (real)(1 - share);
+    if (share < 0.5)
+        for (ptrdiff_t i = 0; i < plan->size; i++) w[i] += near * (v[i] - w[i]);
+    else
+        for (ptrdiff_t i = 0; i < plan->size; i++) w[i] = v[i] - far * (v[i] - w[i]);
+    plan->forward_rows = 0;
+}
