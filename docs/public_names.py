@@ -18,6 +18,7 @@ PAGES = [
     ("initializers", "Initializers", "fastmlp.initializers"),
     ("callbacks", "Callbacks", "fastmlp.callbacks"),
     ("datasets", "Data", "fastmlp.datasets"),
+    ("autodiff", "Derivatives", "fastmlp.autodiff"),
     ("plots", "Pictures", "fastmlp.plots"),
     ("functional", "Kernels as functions", "fastmlp.functional"),
     ("reference", "The NumPy twin", "fastmlp.reference"),

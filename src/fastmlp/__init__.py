@@ -29,7 +29,7 @@ from .training.callbacks.history import History
 from .training.range_test import RangeTest, learning_rate_range
 
 if TYPE_CHECKING:
-    from . import datasets, functional, plots, reference
+    from . import autodiff, datasets, functional, plots, reference
 
 __all__ = [
     "BusyError",
@@ -39,6 +39,7 @@ __all__ = [
     "NotCompiledError",
     "RangeTest",
     "__version__",
+    "autodiff",
     "callbacks",
     "clip_gradients",
     "datasets",
@@ -63,9 +64,8 @@ warn_of_environment()
 watch()
 
 # Imported when they are first used, so that a script that only predicts does not wait for them.
-_LATER = frozenset(
-    {"datasets", "functional", "keras", "onnx", "plots", "reference", "sklearn", "tabular", "torch"}
-)
+_LATER = frozenset({"autodiff", "datasets", "functional", "keras", "onnx", "plots", "reference"})
+_LATER |= frozenset({"sklearn", "tabular", "torch"})
 
 
 def __getattr__(name: str) -> Any:

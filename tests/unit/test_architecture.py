@@ -29,7 +29,7 @@ FLOORS = [
     {"model"},
     {"export", "files"},
     {"training", "callbacks", "loops"},
-    {"network"},
+    {"network", "autodiff"},
     {"adapters", "keras", "onnx", "sklearn", "tabular", "torch"}
     | {"plots", "bench", "cli", "__main__", "__init__"},
 ]
