@@ -125,7 +125,7 @@ cdef double real_at(const c.fm_plan *plan, const void *values, ptrdiff_t i) noex
 
 
 cdef int take_factors(c.fm_plan *plan, tuple nodes) except -1:
-    """The factors of arrays, whose names are known once the plan is laid out."""
+    """The factors of arrays, whose names are known once the plan is laid out; one of weight decay lets an array decay."""
     cdef c.fm_layer *layer
     cdef int l, i
     for l in range(plan.layer_count):
@@ -139,6 +139,6 @@ cdef int take_factors(c.fm_plan *plan, tuple nodes) except -1:
                 if key == "learning_rate":
                     layer.arrays[i].learning_rate = factor
                 else:
-                    layer.arrays[i].weight_decay = factor
+                    layer.arrays[i].weight_decay, layer.arrays[i].decays = factor, True
                 layer.scaled = layer.scaled or factor != 1
     return 0

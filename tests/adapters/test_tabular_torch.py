@@ -45,8 +45,7 @@ class Theirs:
             own = {name: self.parameter(array) for name, array in arrays.items()}
             if kind == "periodic_embedding":
                 self.waves = own
-                rest = [own[name] for name in ("frequency", "phase", "b")]
-                self.groups += [([own["W"]], 0.1, 1.0), (rest, 0.1, 0.0)]
+                self.groups.append((list(own.values()), 0.1, 1.0))
             elif kind == "scale":
                 self.scale = own["s"]
                 self.groups.append(([own["s"]], 6.0, 1.0))
@@ -56,7 +55,7 @@ class Theirs:
                 self.groups += [([W], 1.0, 1.0), ([own["b"]], 0.1, 0.0)]
             else:
                 self.shares.append(own["alpha"])
-                self.groups.append(([own["alpha"]], 0.1, 0.0))
+                self.groups.append(([own["alpha"]], 0.1, 1.0))
         groups = [{"params": parameters} for parameters, _, _ in self.groups]
         self.adam = torch.optim.Adam(groups, betas=(0.9, 0.95), eps=1e-8)
 

@@ -87,3 +87,36 @@ def test_each_array_has_factors_of_its_own(cls, net):
         assert kept & {prefix + name for name in moved} == {prefix + name}
     with pytest.raises(ValueError, match=r"names the array 'nothing', expected "):
         dataclasses.replace(net.layers[place], learning_rate={"nothing": 0.0})
+
+
+def one_step(net, place, weight_decay):
+    """The arrays of a copy whose layer has these factors of decay, before and after a step of AdamW."""
+    changed = dataclasses.replace(net.layers[place], weight_decay=weight_decay, learning_rate=1.0)
+    layers = [*net.layers[:place], changed, *net.layers[place + 1 :]]
+    other = Network([net.layer_sizes[0], *layers], dtype="float64", seed=0)
+    rng = np.random.default_rng(5)
+    other.set_weights([rng.uniform(0.5, 1.5, array.shape) for array in other.get_weights()])
+    before, X = other.state_dict(), rows_of(net).astype(np.float64)
+    other.compile(fastmlp.optimizers.AdamW(1e-3, weight_decay=0.5), "mse")
+    other.fit(X, np.ones((len(X), net.layer_sizes[-1])), epochs=1, verbose=0)
+    return before, other.state_dict()
+
+
+@each
+def test_weight_decay_acts_on_weights_and_on_what_it_names(cls, net):
+    """A factor of 2 takes 2 times rate times decay of the array; without names only weights decay."""
+    place = next(i for i, layer in enumerate(net.layers) if isinstance(layer, cls))
+    moved = net.layers[place]._array_names()
+    none = {name: 0.0 for name in moved}
+    before, kept = one_step(net, place, none)
+    for name in moved:
+        _, after = one_step(net, place, {**none, name: 2.0})
+        for key, array in after.items():
+            named = key == f"layers.{place}.{name}"
+            taken = 2 * 1e-3 * 0.5 * before[key] if named else np.zeros_like(array)
+            np.testing.assert_allclose(kept[key] - array, taken, rtol=1e-9, atol=1e-14)
+    _, after = one_step(net, place, 1.0)
+    decayed = {
+        name for name in moved if not np.array_equal(*(d[f"layers.{place}.{name}"] for d in (after, kept)))
+    }
+    assert decayed == set(cls.decaying) & set(moved)

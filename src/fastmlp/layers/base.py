@@ -124,8 +124,15 @@ def trained_field(default: Any) -> Any:
 
 
 class Trained(Layer, abstract=True):
-    """A layer with arrays: `trainable`, and factors of the optimizer's learning rate and weight decay."""
+    """A layer with arrays: `trainable`, and factors of the optimizer's learning rate and weight decay.
 
+    Attributes
+    ----------
+    decaying : tuple of str
+        The arrays on which penalties act; on others they do where `weight_decay` names them.
+    """
+
+    decaying: ClassVar[tuple[str, ...]] = ("W",)
     trainable: bool
     learning_rate: Factors
     weight_decay: Factors
@@ -158,9 +165,13 @@ class Trained(Layer, abstract=True):
         found: dict[str, Any] = {"trainable": self.trainable}
         for name in ("learning_rate", "weight_decay"):
             value = getattr(self, name)
-            names = [key for key in self.arrays(n_in) if key in self._array_names()]
-            factors = dict(value) if isinstance(value, Mapping) else dict.fromkeys(names, value)
-            found[name] = {key: factor for key, factor in factors.items() if factor != 1.0}
+            usual = [key for key in self.arrays(n_in) if key in self._array_names()]
+            if name == "weight_decay":
+                usual = [key for key in usual if key in self.decaying]
+            factors = dict(value) if isinstance(value, Mapping) else dict.fromkeys(usual, value)
+            found[name] = {
+                key: factor for key, factor in factors.items() if factor != 1.0 or key not in usual
+            }
         return found
 
 

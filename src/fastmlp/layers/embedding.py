@@ -36,7 +36,7 @@ class Embedding(Trained):
         `split`.  They start normal, of deviation 1.
     learning_rate, weight_decay : float or mapping
         Factors of the optimizer's, 0 or more, of all its arrays or by name: ``{"tables": 0.1}``.  The second
-        is one of l2 as well.
+        is one of l2 as well; weights have penalties, and any other array that it names.
 
     References
     ----------
@@ -63,6 +63,7 @@ class Embedding(Trained):
     weight_decay: Factors = trained_field(1.0)
 
     kind: ClassVar[str] = "embedding"
+    decaying: ClassVar[tuple[str, ...]] = ("tables",)
     takes_activation: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

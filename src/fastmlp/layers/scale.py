@@ -21,8 +21,8 @@ class Scale(Trained):
     trainable : bool
         Whether training changes its arrays.
     learning_rate, weight_decay : float or mapping
-        Factors of the optimizer's, 0 or more: a number, or ``{"s": 6.0}``.  The second is one of l2 as well,
-        and 0 unless given: no penalty takes the factors to zero.
+        Factors of the optimizer's, 0 or more, of all its arrays or by name: ``{"s": 6.0}``.  The second
+        is one of l2 as well; weights have penalties, and any other array that it names.
 
     References
     ----------
@@ -38,7 +38,7 @@ class Scale(Trained):
 
     trainable: bool = trained_field(True)
     learning_rate: Factors = trained_field(1.0)
-    weight_decay: Factors = trained_field(0.0)
+    weight_decay: Factors = trained_field(1.0)
 
     kind: ClassVar[str] = "scale"
     takes_activation: ClassVar[bool] = True

@@ -193,7 +193,7 @@ def _layer_backward(
 
 
 def _scale_arrays(node: Node, n_in: int) -> dict[str, ArrayKind]:
-    return {"s": ArrayKind((n_in,), start=1.0, decays=True)}
+    return {"s": ArrayKind((n_in,), start=1.0)}
 
 
 def _scale(x: Array, arrays: Arrays, node: Node, other: Any, training: bool) -> list[Array]:

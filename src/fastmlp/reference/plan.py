@@ -111,7 +111,11 @@ class Plan:
         self._kinds: list[dict[str, ArrayKind]] = []
         for layer in layers:
             nodes.append(node_of(layer, width))
-            self._kinds.append(KINDS[nodes[-1]["kind"]].arrays(nodes[-1], width))
+            kinds = KINDS[nodes[-1]["kind"]].arrays(nodes[-1], width)
+            decaying = nodes[-1]["weight_decay"]  # a factor lets an array decay
+            self._kinds.append(
+                {key: kind._replace(decays=kind.decays or key in decaying) for key, kind in kinds.items()}
+            )
             width = nodes[-1]["units"]
         self.layers: tuple[dict[str, Any], ...] = tuple(nodes)
         self._check()

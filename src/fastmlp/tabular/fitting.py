@@ -102,6 +102,8 @@ def fit(lesson: Lesson) -> Trained:
     ------
     FloatingPointError
         If it diverges before there is an epoch to keep.
+    KeyboardInterrupt
+        After Ctrl-C: a part of an ensemble is none.
     """
     recipe, rows, targets = lesson.recipe, lesson.rows, lesson.targets
     net = network.build(lesson.inputs, targets.outputs, recipe, softmax=targets.softmax, seed=lesson.seed)
@@ -110,7 +112,7 @@ def fit(lesson: Lesson) -> Trained:
     network.compile_for(net, recipe, recipe.epochs * batches, targets.loss)
     best = Best(lesson)
     try:
-        net.fit(
+        history = net.fit(
             rows.X,
             targets.to_network(rows.truth, recipe.label_smoothing),
             epochs=recipe.epochs,
@@ -120,6 +122,8 @@ def fit(lesson: Lesson) -> Trained:
             verbose=False,
             threads=1,
         )
+        if history.interrupted:
+            raise KeyboardInterrupt
     except FloatingPointError:
         if best.epoch < 0:
             raise

@@ -122,7 +122,11 @@ def _lesson(
         given, mine = given.part(~out), given.part(out)
     elif held_out is not None:
         mine = _seen(view, held_out)
-    inputs = Inputs(given.X.shape[1], encoder.number_count if name == "periodic" else 0)
+    inputs = Inputs(
+        given.X.shape[1],
+        encoder.number_count if name == "periodic" else 0,
+        tuple(column.size for column in encoder.embedded),
+    )
     seed = int(np.random.SeedSequence([plan.seed, number]).generate_state(1, np.uint64)[0])
     return name, out, Lesson(inputs, targets, plan.recipe, _weighed(given), mine, seed, plan.metric)
 

@@ -13,6 +13,7 @@ from ..layers import (
     Activation,
     Dense,
     Dropout,
+    Embedding,
     Layer,
     ParametricActivation,
     PeriodicEmbedding,
@@ -32,10 +33,21 @@ _MEAN_OF = 5  # rows
 
 @dataclass(frozen=True)
 class Inputs:
-    """The columns of a network's input, and how many of them, the first ones, have a periodic embedding."""
+    """The columns of a network's input.
+
+    Attributes
+    ----------
+    width : int
+        How many there are.
+    periodic : int
+        How many, the first ones, have a periodic embedding.
+    sizes : tuple of int
+        How many codes the last ones have, a table each.
+    """
 
     width: int
     periodic: int = 0
+    sizes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,27 +77,27 @@ def layers_of(inputs: Inputs, outputs: int, recipe: Recipe) -> list[int | Layer]
 
 
 def _front(inputs: Inputs, recipe: Recipe) -> list[Layer]:
-    """What stands before the dense layers.
-
-    Decays have the factors of the rates once more: in RealMLP both enter the decay twice.
-    """
+    """What stands before the dense layers."""
     layers: list[Layer] = []
     if inputs.periodic:
-        rate = recipe.embedding
-        layers.append(
-            PeriodicEmbedding(
-                inputs.periodic, recipe.frequencies, sigma=recipe.sigma, learning_rate=rate, weight_decay=rate
-            )
-        )
+        rates = _rates(recipe.embedding, "frequency", "phase", "W", "b")
+        layers.append(PeriodicEmbedding(inputs.periodic, recipe.frequencies, sigma=recipe.sigma, **rates))
+    if inputs.sizes:
+        layers.append(Embedding(inputs.sizes, recipe.table_width, **_rates(1.0, "tables")))
     if recipe.scale:
-        layers.append(Scale(learning_rate=recipe.scale, weight_decay=recipe.scale))
+        layers.append(Scale(**_rates(recipe.scale, "s")))
     return layers
+
+
+def _rates(factor: float, *names: str) -> dict[str, Any]:
+    """A factor of the rate of arrays, and of their decay once more: in RealMLP it enters that twice."""
+    return {"learning_rate": factor, "weight_decay": dict.fromkeys(names, factor)}
 
 
 def _activation(recipe: Recipe) -> Layer:
     if not recipe.parametric:
         return Activation(recipe.activation)
-    return ParametricActivation(recipe.activation, learning_rate=recipe.parametric)
+    return ParametricActivation(recipe.activation, **_rates(recipe.parametric, "alpha"))
 
 
 def _dense(n_in: int, units: int, recipe: Recipe) -> Dense:

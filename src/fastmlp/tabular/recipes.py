@@ -62,7 +62,9 @@ class Recipe:
     bins : int
         Of these views, at most.
     one_hot_up_to : int
-        Categories of at most so many values, the gap counted, have a column for each.
+        Categories of at most so many values, the gap counted, have a column for each; larger ones a table.
+    table_width : int
+        Numbers that a value of a larger category becomes, an `Embedding`.
 
     Examples
     --------
@@ -95,7 +97,8 @@ class Recipe:
     sigma: float = 0.1
     embedding: float = 0.1
     bins: int = 12
-    one_hot_up_to: int = 1_000_000
+    one_hot_up_to: int = 9
+    table_width: int = 8
 
     def __post_init__(self) -> None:
         self._set("widths", tuple(validation.integer(width, "widths", 1) for width in self.widths))
@@ -142,7 +145,14 @@ class Recipe:
         return cls(**fields)
 
 
-_COUNTS = (("epochs", 1), ("batch_size", 1), ("bins", 2), ("one_hot_up_to", 2), ("frequencies", 1))
+_COUNTS = (
+    ("epochs", 1),
+    ("batch_size", 1),
+    ("bins", 2),
+    ("one_hot_up_to", 2),
+    ("table_width", 1),
+    ("frequencies", 1),
+)
 _BELOW_ONE: dict[str, Any] = {"below": 1.0}
 _REALS: tuple[tuple[str, float, dict[str, Any]], ...] = (
     ("dropout", 0.0, _BELOW_ONE),
@@ -166,7 +176,7 @@ _SMALL: dict[str, Any] = {
     "parametric": 0.0,
     "views": ("plain",),
 }
-_DEFAULT: dict[str, Any] = {"schedule": "cosine", "views": ("periodic", "quantiles")}
+_DEFAULT: dict[str, Any] = {"schedule": "cosine", "views": ("plain", "quantiles")}
 _FAST: dict[str, Any] = {"widths": (128, 128), "epochs": 64, "schedule": "cosine", "views": ("plain",)}
 
 RECIPES: dict[str, dict[str, Recipe]] = {

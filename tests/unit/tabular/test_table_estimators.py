@@ -184,6 +184,23 @@ def test_a_metric_of_ones_own():
     assert calls == [(32, 1)] * QUICK.epochs
 
 
+@pytest.mark.parametrize("n_jobs", [1, 3])
+def test_an_interrupt_ends_all_networks(n_jobs):
+    X, y, _ = table()
+    calls = []
+
+    def interrupted(truth, probabilities, weights):
+        calls.append(1)
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+        return 0.0
+
+    model = classifier(recipe=QUICK.replace(epochs=100_000), nets=3, n_jobs=n_jobs, metric=interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, y)
+    assert not hasattr(model, "ensemble_")
+
+
 def test_seeds():
     X, y, _ = table()
     first, again = classifier().fit(X, y), classifier().fit(X, y)
@@ -239,6 +256,22 @@ def test_columns_and_names():
         model.predict(pd.DataFrame(X).drop(columns="colour"))
     arrays = classifier().fit(np.ones((160, 1)) * X["size"][:, None], y)
     assert not hasattr(arrays, "feature_names_in_")
+
+
+def test_large_categories_have_tables():
+    rng = np.random.default_rng(0)
+    town = rng.integers(0, 30, 400)
+    X = {"town": [f"t{each}" for each in town], "x": rng.normal(size=400)}
+    y = 10.0 * (town % 3)
+    model = regressor(recipe=QUICK_NUMBERS.replace(epochs=60)).fit(part_of(X, 0, 300), y[:300])
+    assert type(model.ensemble_.members[0].net.layers[0]).__name__ == "Embedding"
+    assert model.score(part_of(X, 300, 400), y[300:]) > 0.9
+    unknown = {"town": ["never seen", None], "x": [0.0, 0.0]}
+    assert np.isfinite(model.predict(unknown)).all()
+
+
+def part_of(X, first, end):
+    return {name: values[first:end] for name, values in X.items()}
 
 
 def test_verbose(capsys):

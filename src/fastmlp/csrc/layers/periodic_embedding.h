@@ -42,19 +42,39 @@ static void wave_panel_of(wave_panel *w, const layer_args *g, ptrdiff_t p)
     for (ptrdiff_t i = 0; i < s.waves * L; i += VW) vstore(w->turns + i, vload(phase + i) * vset1(1 / TURN));
 }
 
-/* The values of L columns, (K, L), to where z has them, column by column; `z` is the row in the first of their panels. */
-INLINE void spread(real *z, ptrdiff_t panel, const real *values, ptrdiff_t columns, const ptrdiff_t k_values)
+/* (K, L) to (L, K) and back; RealMLP's K is said, for the compiler to make shuffles of it. */
+INLINE void interleave(real *flat, const real *values, const ptrdiff_t k_values)
 {
-    for (ptrdiff_t j = 0, i = 0; j < columns; j++)
-        for (ptrdiff_t k = 0; k < k_values; k++, i++) z[i / L * panel + i % L] = values[k * L + j];
+    for (ptrdiff_t j = 0; j < L; j++)
+        for (ptrdiff_t k = 0; k < k_values; k++) flat[j * k_values + k] = values[k * L + j];
+}
+
+INLINE void separate(real *values, const real *flat, const ptrdiff_t k_values)
+{
+    for (ptrdiff_t j = 0; j < L; j++)
+        for (ptrdiff_t k = 0; k < k_values; k++) values[k * L + j] = flat[j * k_values + k];
+}
+
+/* The values of a panel's columns, (K, L), to where z has them, column by column; `z` is the row in the first of their panels.
+   What it puts beyond them is overwritten by the columns as they are, or padding. */
+static void spread(const wave_panel *w, real *z, ptrdiff_t panel, const real *values)
+{
+    real flat[MOST_WAVES * L] __attribute__((aligned(64)));
+    w->s.values == 3 ? interleave(flat, values, 3) : interleave(flat, values, w->s.values);
+    for (ptrdiff_t i = 0; i < w->columns * w->s.values; i += L)
+        UNROLL for (int v = 0; v < VPL; v++) vstore(z + i / L * panel + v * VW, vload(flat + i + v * VW));
 }
 
 /* And back; zero in lanes without a column, which so have no gradient. */
-INLINE void collect(real *values, const real *d, ptrdiff_t panel, ptrdiff_t columns, const ptrdiff_t k_values)
+static void collect(const wave_panel *w, real *values, const real *d, ptrdiff_t panel)
 {
-    if (columns < L) memset(values, 0, (size_t)(k_values * L) * sizeof(real));
-    for (ptrdiff_t j = 0, i = 0; j < columns; j++)
-        for (ptrdiff_t k = 0; k < k_values; k++, i++) values[k * L + j] = d[i / L * panel + i % L];
+    real flat[MOST_WAVES * L] __attribute__((aligned(64)));
+    for (ptrdiff_t i = 0; i < w->columns * w->s.values; i += L)
+        UNROLL for (int v = 0; v < VPL; v++) vstore(flat + i + v * VW, vload(d + i / L * panel + v * VW));
+    w->s.values == 3 ? separate(values, flat, 3) : separate(values, flat, w->s.values);
+    for (ptrdiff_t k = 0; w->columns < L && k < w->s.values; k++)
+        UNROLL for (int v = 0; v < VPL; v++)
+            vstore(values + k * L + v * VW, mask_lanes(vload(values + k * L + v * VW), vset1(0), w->columns, v));
 }
 
 /* The turns of wave f at x, vector v of the panel. */
@@ -82,13 +102,13 @@ INLINE void wave_values(const wave_panel *w, real *values, const real *x)
 static void periodic_forward(const layer_args *g)
 {
     const periodic_shape s = periodic_shape_of(g->settings);
-    real values[MOST_WAVES * L] __attribute__((aligned(64)));
+    real values[MOST_WAVES * L] __attribute__((aligned(64))) = {0};
     wave_panel w;
     for (ptrdiff_t p = 0; p < count_panels(s.columns); p++) {
         wave_panel_of(&w, g, p);
         for (ptrdiff_t r = 0; r < g->m; r++) {
             wave_values(&w, values, g->x + p * g->x_panel + r * L);
-            spread(g->z + p * s.values * g->z_panel + r * L, g->z_panel, values, w.columns, s.values);
+            spread(&w, g->z + p * s.values * g->z_panel + r * L, g->z_panel, values);
         }
     }
     copy_columns(g->z, g->z_panel, s.columns * s.values, g->x, g->x_panel, 0, g->k, g->m);
@@ -116,7 +136,7 @@ static void periodic_backward(const layer_args *g)
         wave_panel_of(&w, g, p);
         for (ptrdiff_t r = 0; r < g->m; r++) {
             real *dx = g->dx + p * g->dx_panel + r * L;
-            collect(values, g->d + p * s.values * g->d_panel + r * L, g->d_panel, w.columns, s.values);
+            collect(&w, values, g->d + p * s.values * g->d_panel + r * L, g->d_panel);
             UNROLL for (int v = 0; v < VPL; v++) {
                 const vec x = vload(g->x + p * g->x_panel + r * L + v * VW), own = vload(dx + v * VW);
                 vec sum = vset1(0);
@@ -163,7 +183,7 @@ static void periodic_gradient(const layer_args *g, ptrdiff_t p)
         real *sums = first ? total + size : total;
         memset(sums, 0, (size_t)size * sizeof(real));
         for (ptrdiff_t r = first; r < smaller(first + BLOCK_ROWS, g->m); r++) {
-            collect(values, g->d + p * s.values * g->d_panel + r * L, g->d_panel, w.columns, s.values);
+            collect(&w, values, g->d + p * s.values * g->d_panel + r * L, g->d_panel);
             add_wave_gradient(&w, sums, g->x + p * g->x_panel + r * L, values);
         }
         for (ptrdiff_t i = 0; first && i < size; i += VW) vstore(total + i, vload(total + i) + vload(sums + i));

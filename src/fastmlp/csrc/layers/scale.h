@@ -33,7 +33,7 @@ static const layer_kernels scale_kernels = {.forward = scale_forward, .backward 
 #elif defined PLAN
 static int scale_arrays(const fm_layer *layer, fm_array *arrays)
 {
-    arrays[0] = (fm_array){.name = "s", .rows = 1, .columns = layer->n_out, .start = 1, .decays = 1, .moves = 1};
+    arrays[0] = (fm_array){.name = "s", .rows = 1, .columns = layer->n_out, .start = 1, .moves = 1};
     return 1;
 }
 
