@@ -151,7 +151,8 @@ def _decay(recipe: Recipe, steps: int) -> Schedule:
 def begin(net: Network, recipe: Recipe, X: Array) -> None:
     """Sets the weights that training begins with; X has the rows to train on, float32 of shape (rows, n)."""
     rng = np.random.Generator(np.random.PCG64(net.seed))
-    dense = [i for i, node in enumerate(nodes_of(net.plan.n_in, net.layers)) if isinstance(node.layer, Dense)]
+    nodes = nodes_of(net.plan.n_in, net.layers)
+    dense = [place for place, node in enumerate(nodes) if node.layer.kind == Dense.kind]
     if recipe.start == "normal":
         _begin_normal(net, rng, dense)
         return

@@ -177,7 +177,13 @@ _SMALL: dict[str, Any] = {
     "views": ("plain",),
 }
 _DEFAULT: dict[str, Any] = {"schedule": "cosine", "views": ("plain", "quantiles")}
-_FAST: dict[str, Any] = {"widths": (128, 128), "epochs": 64, "schedule": "cosine", "views": ("plain",)}
+_FAST: dict[str, Any] = {
+    "widths": (128, 128),
+    "epochs": 64,
+    "batch_size": 64,
+    "schedule": "cosine",
+    "views": ("quantiles",),
+}
 
 RECIPES: dict[str, dict[str, Recipe]] = {
     "default": {"classes": _REALMLP.replace(**_DEFAULT), "numbers": _REALMLP_NUMBERS.replace(**_DEFAULT)},
