@@ -119,7 +119,7 @@ def test_a_backend_that_rounds_to_float32_is_refused(monkeypatch):
 def test_without_keras_the_group_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "keras", None)
     for call in (lambda: from_keras(None), lambda: to_keras(None)):
-        with pytest.raises(ImportError, match=r'keras is not installed.*pip install "fastmlp\[keras\]"'):
+        with pytest.raises(ImportError, match=r'keras is not installed.*pip install "\.\[keras\]"'):
             call()
 
 

@@ -83,5 +83,5 @@ def test_without_onnx_the_message_names_the_group(monkeypatch, tmp_path):
         lambda: fastmlp.onnx.to_model(Network([2, 1])),
         lambda: fastmlp.onnx.from_model(None),
     ):
-        with pytest.raises(ImportError, match=r'onnx is not installed.*pip install "fastmlp\[onnx\]"'):
+        with pytest.raises(ImportError, match=r'onnx is not installed.*pip install "\.\[onnx\]"'):
             call()

@@ -364,7 +364,7 @@ def test_bad_descriptions(make, error, message):
 @pytest.mark.parametrize(
     "layer, message",
     [
-        ({**normalization("batch"), "units": 4}, "has 4 outputs, expected 3"),
+        ({**normalization("batch"), "units": 4}, "has 3 inputs and 4 outputs, expected 3"),
         (normalization("group"), "'group_normalization'"),
         (normalization("layer", epsilon=0.0), "epsilon"),
         (normalization("layer", epsilon=float("nan")), "epsilon"),

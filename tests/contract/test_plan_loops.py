@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from fastmlp import _kernels, reference
-from helpers import HYPER, OPTIMIZERS, RATES, assert_close, assert_same_bits, normalization
+from helpers import HYPER, OPTIMIZERS, RATES, assert_close, assert_same_bits, dense, normalization
 
 NODES = [
-    (9, "tanh", 0.0, True, 0.2),
+    dense(9, "tanh", dropout=0.2),
     normalization("batch", "relu", 0.3, momentum=0.9),
     {"kind": "dense", "units": 9, "activation": "gelu", "trainable": False},
     normalization("layer"),
     {"kind": "add", "source": 1},
-    (3, "softmax", 0.0, True, 0.1),
+    dense(3, "softmax", dropout=0.1),
 ]
 
 
@@ -100,7 +100,7 @@ def test_shorter_batches_have_the_bits_of_buffers_of_their_own(fma_isa):
 def test_a_part_that_is_interrupted_has_changed_nothing(part):
     """Many layers of some hundredths of a second each; the signal comes after one and a half."""
     n = 600
-    plan = _kernels.Plan(n, [(n, "tanh", 0.0, True, 0.0)] * 12, dtype="float64")
+    plan = _kernels.Plan(n, [dense(n, "tanh")] * 12, dtype="float64")
     for layer in range(12):
         plan.initialize(layer, "uniform", 0.05, 1)
     rng = np.random.default_rng(0)

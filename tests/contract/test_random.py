@@ -141,7 +141,7 @@ def test_layers_and_seeds_draw_apart(isa):
 
 
 def test_each_array_of_a_layer_draws_its_own(isa, dtype):
-    plan = _kernels.Plan(3, [(21, "tanh", 0.0, True, 0.0)], dtype=dtype.name, isa=isa)
+    plan = _kernels.Plan(3, [dense(21, "tanh")], dtype=dtype.name, isa=isa)
     plan.initialize(0, "uniform", 0.5, 7, 1)
     W, b = plan.get_weights()
     assert_same_bits(b, reference.uniform_weights(7, 0, (21,), 0.5, 1).astype(dtype))

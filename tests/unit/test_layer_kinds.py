@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import doctest
 import pickle
@@ -52,10 +53,26 @@ def test_a_file_gives_the_network_back(cls, net, name, tmp_path):
 
 
 @each
+def test_a_copy_trains_on_with_the_same_bits(cls, net):
+    X = rows_of(net)
+    net = copy.deepcopy(net)
+    net.compile("adam", loss="mse")
+    y = np.random.default_rng(4).uniform(0.1, 0.9, (len(X), net.plan.n_out))
+    net.fit(X, y, epochs=1, batch_size=4)
+    before, others = net.get_weights(), [pickle.loads(pickle.dumps(net)), copy.deepcopy(net)]
+    net.fit(X, y, epochs=1, batch_size=4)
+    assert any((one != other).any() for one, other in zip(before, net.get_weights(), strict=True))
+    for other in others:
+        other.fit(X, y, epochs=1, batch_size=4)
+        for got, expected in zip(other.get_weights(), net.get_weights(), strict=True):
+            assert_same_bits(got, expected, zeros=True)
+
+
+@each
 def test_a_pickle_and_the_repr_give_the_layers_back(cls, net):
-    copy = pickle.loads(pickle.dumps(net))
-    assert copy.layers == net.layers
-    assert_same_bits(copy.predict(rows_of(net)), net.predict(rows_of(net)))
+    other = pickle.loads(pickle.dumps(net))
+    assert other.layers == net.layers
+    assert_same_bits(other.predict(rows_of(net)), net.predict(rows_of(net)))
     shown = [layer.shown() for layer in net.layers]
     assert [eval(repr(layer), vars(fastmlp).copy()) for layer in shown] == shown
 

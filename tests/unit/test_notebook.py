@@ -102,7 +102,8 @@ def test_elsewhere_fit_is_silent(monkeypatch, capsys, shell):
     assert capsys.readouterr().out == "" and not notebook.runs()
 
 
-def test_a_real_kernel_shows_tables_pictures_and_a_line(tmp_path):
+def test_a_real_kernel_shows_tables_pictures_and_a_line(monkeypatch):
+    monkeypatch.delenv("MPLBACKEND", raising=False)  # a kernel has its own
     client = pytest.importorskip("nbclient")
     format = pytest.importorskip("nbformat")
     pytest.importorskip("ipykernel")

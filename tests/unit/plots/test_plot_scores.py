@@ -45,11 +45,11 @@ def test_roc_and_precision_recall_of_two_classes_have_one_curve_each():
     net = of_two()
     scores = net.predict(X)[:, 0]
     roc = plots.plot_roc(net, X, Y2)
-    assert labels_of(roc)[0] == f"class 1, AUC {metrics.roc_auc_score(Y2, scores):.3f}"
+    assert labels_of(roc)[0] == f"class True, AUC {metrics.roc_auc_score(Y2, scores):.3f}"
     fpr, tpr, _ = metrics.roc_curve(Y2, scores)
     assert np.array_equal(roc.get_lines()[0].get_xydata(), np.stack([fpr, tpr], axis=1))
     precision = plots.plot_precision_recall(net, X, Y2)
-    assert labels_of(precision) == [f"class 1, AP {metrics.average_precision_score(Y2, scores):.3f}"]
+    assert labels_of(precision) == [f"class True, AP {metrics.average_precision_score(Y2, scores):.3f}"]
 
 
 def test_roc_of_three_classes_has_each_against_the_others():

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from fastmlp import Dense, Dropout, Network, optimizers, reference
+from fastmlp import Dense, Dropout, Network, losses, optimizers, reference
 from fastmlp.schedules import CosineDecay, Schedule, Warmup
 from helpers import (
     LINKS,
@@ -41,7 +41,8 @@ def twin_of(net):
     """The reference's Plan with the network's weights, compiled alike."""
     plan = reference.Plan(net.plan.n_in, net.plan.layers, dtype=net.dtype.name)
     plan.set_weights(net.get_weights())
-    plan.compile(net.plan.loss, (), net.optimizer.rule, net.optimizer.hyperparameters())
+    parameters = losses.resolve(net.plan.loss).parameters
+    plan.compile(net.plan.loss, parameters, net.optimizer.rule, net.optimizer.hyperparameters())
     return plan
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ...optional import install
 from ...validation import integer
 from .base import Callback, Logs
 
@@ -113,7 +114,7 @@ class _Events:
             from tensorboard.summary.writer.event_file_writer import EventFileWriter
         except ImportError as error:
             what = "tensorboard is not installed, expected it for the callback TensorBoard"
-            raise ImportError(f'{what}: pip install "fastmlp[tensorboard]"') from error
+            raise ImportError(f"{what}: {install('tensorboard')}") from error
         self._event, self.writer = Event, EventFileWriter
         self._scalar, self._histogram = scalar_pb, histogram_pb
 
