@@ -42,6 +42,8 @@ def date_formats(texts: Iterable[str]) -> list[str]:
     """
     found, texts = list(FORMATS), list(texts)
     for text in texts:
+        if not any(letter.isdigit() for letter in text):
+            return []
         found = [form for form in found if parse(text, form) is not None]
         if not found:
             break

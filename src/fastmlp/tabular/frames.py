@@ -241,6 +241,8 @@ def _moment(value: Any) -> Any:
 
 def is_gap(value: Any) -> bool:
     """None, NaN, NaT and pandas' NA."""
+    if isinstance(value, str):
+        return False
     return (
         value is None
         or type(value).__name__ == "NAType"

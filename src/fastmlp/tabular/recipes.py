@@ -176,7 +176,12 @@ _SMALL: dict[str, Any] = {
     "parametric": 0.0,
     "views": ("plain",),
 }
-_DEFAULT: dict[str, Any] = {"schedule": "cosine", "views": ("plain", "quantiles")}
+_DEFAULT: dict[str, Any] = {
+    "epochs": 128,
+    "batch_size": 64,
+    "schedule": "cosine",
+    "views": ("plain", "quantiles"),
+}
 _FAST: dict[str, Any] = {
     "widths": (128, 128),
     "epochs": 64,

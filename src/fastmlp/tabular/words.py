@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ _CURRENCIES = "$\u00a3\u20ac\u00a5\u20a9\u20b9"
 _EXPONENT = r"(?:[eE][+-]?\d+)?"
 
 
+@functools.lru_cache(maxsize=1 << 14)  # a column says the same few words over and over
 def is_gap(text: str) -> bool:
     """Whether a cell's text says that there is nothing.
 
