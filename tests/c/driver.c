@@ -121,10 +121,16 @@ static void hash_loss(const fm_kernels *kernels, int type, int loss, ptrdiff_t n
     for (int r = 0; r < M; r++) add_to_hash(correct[r]);
 }
 
-/* Losses before this one share a line with the activations; this and those after it have one each. */
-enum { FIRST_ALONE = FM_gaussian_nll_loss };
+/* Losses and elementary functions before these share a line with the activations; these and those after them have one each. */
+enum { FIRST_ALONE = FM_gaussian_nll_loss, FIRST_ELEMENTARY_ALONE = FM_sin_elementary };
 
-/* Every activation, the first losses and every elementary function, the shuffle and the cosine, hashed. */
+static void hash_elementary(const fm_kernels *kernels, int type, int function)
+{
+    fm_elementary(kernels, type, function, a, z, COUNT);
+    hash_reals(type, a, COUNT);
+}
+
+/* Every activation, the first losses and elementary functions, the shuffle and the cosine, hashed. */
 static void run_kernels(const fm_kernels *kernels, int type)
 {
     draw_rows(type);
@@ -136,13 +142,17 @@ static void run_kernels(const fm_kernels *kernels, int type)
     }
     for (int l = 0; l < FIRST_ALONE; l++) hash_loss(kernels, type, l, N);
     for (int i = 0; i < COUNT; i++) set(type, z, i, fabs(get(type, z, i)) + 1e-3);
-    for (int f = 0; f < FM_ELEMENTARY; f++) {
-        fm_elementary(kernels, type, f, a, z, COUNT);
-        hash_reals(type, a, COUNT);
-    }
+    for (int f = 0; f < FIRST_ELEMENTARY_ALONE; f++) hash_elementary(kernels, type, f);
     fm_shuffle(order, ROWS, 5, 6);
     for (int r = 0; r < ROWS; r++) add_to_hash((double)order[r]), add_to_hash(fm_cosine(0.02 * r));
     printf("%s kernels  %016llx\n", type_name(type), (unsigned long long)hash);
+}
+
+static void run_elementary(const fm_kernels *kernels, int type, int function)
+{
+    draw_rows(type);
+    hash_elementary(kernels, type, function);
+    printf("%s elementary %d  %016llx\n", type_name(type), function, (unsigned long long)hash);
 }
 
 static void run_loss(const fm_kernels *kernels, int type, int loss)
@@ -162,6 +172,10 @@ int main(int count, char **arguments)
     for (int type = FM_FLOAT32; type <= FM_FLOAT64; type++) {
         begin_hash();
         run_kernels(fm_isa_table(isa, type), type);
+        for (int function = FIRST_ELEMENTARY_ALONE; function < FM_ELEMENTARY; function++) {
+            begin_hash();
+            run_elementary(fm_isa_table(isa, type), type, function);
+        }
         for (int loss = FIRST_ALONE; loss < FM_LOSSES; loss++) {
             begin_hash();
             run_loss(fm_isa_table(isa, type), type, loss);
