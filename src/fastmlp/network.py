@@ -509,6 +509,41 @@ class Network(Model):
         """
         return list(self.plan.forward(validation.as_inputs(X, self.plan.n_in, self.plan.dtype, single=True)))
 
+    def layer_output(self, X: Any, layer: int) -> Array:
+        """What one of `layers` gives, as in `predict`.
+
+        Parameters
+        ----------
+        X : array-like of shape (rows, n_in) or (n_in,)
+            As in `predict`.
+        layer : int
+            Place in ``net.layers``; below 0 it counts from the end.
+
+        Returns
+        -------
+        ndarray of shape (rows, units) or (units,)
+
+        Raises
+        ------
+        ValueError, TypeError
+            If there is no such layer, or nothing up to it computes anything, as with Dropout alone.
+
+        Examples
+        --------
+        >>> from fastmlp import BatchNormalization, Dense, Network
+        >>> net = Network([2, Dense(8, "relu"), BatchNormalization(), 3], seed=0)
+        >>> net.layer_output([[1.0, 2.0]], 1).shape
+        (1, 8)
+        """
+        count = len(self.layers)
+        place = validation.integer(layer, "layer", -count, count - 1) % count
+        first = self.layers[: place + 1]
+        while len(first) > 1 and first[-1].drops() is not None:  # which does nothing here
+            first = first[:-1]
+        part = Network([self.plan.n_in, *first], dtype=self.dtype, seed=self.seed, isa=self._isa)
+        part.set_weights(self.get_weights()[: len(part.parameter_shapes())])
+        return part.predict(X)
+
     def gradients(
         self, X: Any, y: Any, sample_weight: Any = None, *, input_gradient: bool = False
     ) -> tuple[Any, ...]:
