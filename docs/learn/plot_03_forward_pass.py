@@ -6,6 +6,7 @@ A network is layers in a row: the outputs of one are the inputs of the next. Her
 computed step by step, with numbers that you can check on paper.
 """
 
+import matplotlib.pyplot as plt
 import numpy as np
 
 x = np.array([1.0, 0.5])
@@ -40,9 +41,12 @@ assert np.allclose(y, [0.31682708, 0.69627909])
 # -------------------
 
 from fastmlp import Dense, Network
+from fastmlp.plots import plot_network
 
 net = Network([2, Dense(3, "sigmoid"), Dense(2, "sigmoid"), Dense(2, "identity")], dtype="float64")
 net.set_weights([W1, b1, W2, b2, W3, b3])
+plot_network(net)
+plt.show()
 print(net.predict(x))
 assert np.allclose(net.predict(x), y)
 

@@ -10,6 +10,7 @@ probabilities:
 They are positive and add up to 1.
 """
 
+import matplotlib.pyplot as plt
 import numpy as np
 
 from fastmlp import functional
@@ -21,7 +22,15 @@ def softmax(z):
     return e / e.sum()
 
 
-print(softmax(np.array([0.3, 2.9, 4.0])))
+z = np.array([0.3, 2.9, 4.0])
+print(softmax(z))
+
+figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
+left.bar(["z1", "z2", "z3"], z)
+left.set_title("outputs")
+right.bar(["y1", "y2", "y3"], softmax(z))
+right.set(title="probabilities", ylim=(0, 1))
+plt.show()
 
 # %%
 # The overflow
