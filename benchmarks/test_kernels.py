@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 import pytest
 
 from fastmlp import reference, registry
-from fastmlp.optimizers import OPTIMIZERS, Adam
+from fastmlp.optimizers import OPTIMIZERS
 
 from .checks import assert_close, relative_bound
 
 ROWS, N_IN, N_OUT = 256, 784, 100
 
 ACTIVATIONS = registry.ACTIVATIONS
-RULES = [*(cls() for cls in OPTIMIZERS.values()), Adam(amsgrad=True)]
+SWITCHED = [  # with a switch that chooses another rule: Adam(amsgrad=True)
+    cls(**{item.name: True})
+    for cls in OPTIMIZERS.values()
+    for item in dataclasses.fields(cls)
+    if not item.metadata.get("of_rule", True)
+]
+RULES = [*(cls() for cls in OPTIMIZERS.values()), *SWITCHED]
 HYPERPARAMETERS = {optimizer.rule: optimizer.hyperparameters() for optimizer in RULES}
 HYPERPARAMETERS["sgd"]["momentum"] = 0.9
 
