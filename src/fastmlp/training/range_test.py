@@ -12,12 +12,13 @@ import numpy as np
 from .. import validation
 from ..errors import NotCompiledError
 from ..model import NOT_COMPILED, Model
+from .rows import prepare
 from .step import train_on_batch
 
 Array = np.ndarray[Any, Any]
 
 _SMOOTHING = 0.9  # of the exponential mean of the losses
-_DIVERGED = 4.0  # times the best loss
+_DIVERGED = 4.0  # times the first or the lowest loss, which may be below 0
 _FEW = 10  # first steps, whose mean is of too few batches
 _HALF = 5  # steps before and after a rate over which a fall is measured
 
@@ -60,7 +61,8 @@ def learning_rate_range(
     """Train a copy of the network with a learning rate that grows at every step, and record the losses.
 
     The rate of step i of n is low (high / low)^(i / (n - 1)).  The test ends early where the smoothed loss
-    exceeds four times its lowest value or is not finite.  The network itself is not changed.
+    lies above its lowest value by four times the larger of that and the first, or is not finite.  The network
+    itself is not changed.
 
     Parameters
     ----------
@@ -84,7 +86,9 @@ def learning_rate_range(
     NotCompiledError
         If the network is not compiled.
     ValueError, TypeError
-        If an argument is out of range.
+        If an argument is out of range, or rows and targets do not fit, as in `Network.fit`.
+    FloatingPointError
+        If the loss of the first batch is not finite.
 
     References
     ----------
@@ -107,6 +111,7 @@ def learning_rate_range(
     batch_size = validation.integer(batch_size, "batch_size", minimum=1)
     tried = copy.deepcopy(network)
     X, y = validation.numeric(X, "X"), np.asarray(y)
+    _look_through(tried, X, y, sample_weight)
     weights = None if sample_weight is None else np.asarray(sample_weight)
     losses: list[float] = []
     smoothed: list[float] = []
@@ -121,10 +126,20 @@ def learning_rate_range(
         losses.append(loss)
         mean = _SMOOTHING * mean + (1 - _SMOOTHING) * loss
         smoothed.append(mean / (1 - _SMOOTHING ** len(losses)))
-        if smoothed[-1] > _DIVERGED * min(smoothed):
+        if smoothed[-1] - min(smoothed) > _DIVERGED * max(abs(smoothed[0]), abs(min(smoothed))):
             break
+    if not losses:
+        raise FloatingPointError("the loss of the first batch is not finite, no learning rate was tried")
     used = rates[: len(losses)]
     return RangeTest(used, np.array(losses), np.array(smoothed), _steepest(used, np.array(smoothed)))
+
+
+def _look_through(network: Model, X: Any, y: Any, sample_weight: Any) -> None:
+    """Checks what `fit` checks, and lets the network know all classes before a batch shows it some."""
+    indices, classes = network.as_indices(y, learn=True)
+    prepare(network, network.objective_for(indices), X, indices, sample_weight)
+    if classes is not None:
+        network.classes = classes
 
 
 def _rates(low: float, high: float, steps: int) -> Array:

@@ -24,6 +24,12 @@ def test_the_line_of_two_classes_is_where_both_are_as_likely(output):
     ax = plots.plot_decision_boundary(two_classes(output), X, y[:, None], resolution=41)
     (line,) = [c for c in ax.collections if len(getattr(c, "levels", ())) == 1]
     assert np.abs(line.get_paths()[0].vertices[:, 0]).max() < 0.1, "the line is at x1 = 0"
+    shades = ax.collections[0]  # a path for each share between two levels
+    shown = {
+        x1: [shades.levels[k] for k, path in enumerate(shades.get_paths()) if path.contains_point((x1, 0.5))]
+        for x1 in (-1.0, 1.0)
+    }
+    assert max(shown[-1.0]) < 0.1 and min(shown[1.0]) > 0.9, "class 1 is likely where x1 > 0"
     assert np.array_equal(points_of(ax)["class 0"], X[:1]) and np.array_equal(points_of(ax)["class 1"], X[1:])
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("$x_{1}$", "$x_{2}$")
 

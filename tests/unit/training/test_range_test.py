@@ -49,6 +49,34 @@ def test_it_ends_where_the_loss_explodes_and_the_network_is_left_alone():
     assert net.learning_rate == network().learning_rate and net.plan.step == 0 == state["step"]
 
 
+def test_words_that_a_first_batch_lacks_are_known():
+    y = np.repeat(["a", "b", "c"], 32)
+    net = Network([3, 3], output="softmax", seed=3)
+    net.compile("sgd")
+    found = learning_rate_range(net, X, y, batch_size=2, steps=10)
+    indices = Network([3, 3], output="softmax", seed=3)
+    indices.compile("sgd")
+    same = learning_rate_range(indices, X, np.repeat([0, 1, 2], 32), batch_size=2, steps=10)
+    assert found.losses.tolist() == same.losses.tolist() and net.classes is None
+
+
+def test_a_loss_below_0_does_not_count_as_diverged():
+    net = Network([3, 2], dtype="float64", seed=3)
+    net.compile("sgd", loss="gaussian_nll")
+    net.set_weights([np.zeros((3, 2)), [0.0, -4.0]])
+    found = learning_rate_range(net, X, np.zeros(96), low=1e-6, high=1e-5, steps=30)
+    assert len(found.losses) == 30 and found.smoothed[0] < 0
+
+
+def test_targets_and_weights_that_do_not_fit_are_refused_as_in_fit():
+    with pytest.raises(ValueError, match="y has 95"):
+        learning_rate_range(network(), X, Y[:-1])
+    with pytest.raises(ValueError, match="sample_weight"):
+        learning_rate_range(network(), X, Y, sample_weight=np.ones(3))
+    with pytest.raises(FloatingPointError, match="the loss of the first batch is not finite"):
+        learning_rate_range(network(), X, np.full(96, 1e200))
+
+
 @pytest.mark.parametrize(
     "options, message",
     [
