@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 
 from fastmlp import Network, optimizers
-from helpers import assert_same_bits
 
 pytestmark = pytest.mark.skipif(
     not hasattr(signal, "setitimer"), reason="no timers of processor time that interrupt"
@@ -23,6 +22,7 @@ pytestmark = pytest.mark.skipif(
 
 SHARE = 0.25  # of the whole call, after which the signal comes; who hears nothing goes on for the rest
 SOON = 0.2  # seconds; or as large a share again, where all is slow
+TRIES = 4  # each with half the time to the signal, as beside other programs the same call can be shorter
 UNITS = 1024
 
 
@@ -56,28 +56,27 @@ def first_long(calls):
     pytest.skip(f"takes {whole:.2f} s here, too short to be cut")
 
 
-def assert_ends_soon(*calls, unchanged=lambda: None):
-    """`unchanged` looks whether a call that was cut has left all as it was."""
+def assert_ends_soon(*calls, state=list):
+    """A call that was cut ends soon and leaves `state()`, a list of arrays, as it was.
+
+    The signal that comes when all has been done, and is heard on the way out, is sent again sooner.
+    """
     call, whole = first_long(calls)
     for share in (SHARE, 2 * SHARE):
-        after = interrupted_after(call, share * whole)
-        assert after is not None, "the signal was not heard"
-        unchanged()
+        for halved in range(TRIES):
+            before = state()
+            after = interrupted_after(call, share * whole / 2**halved)
+            if after is not None and all(map(np.array_equal, state(), before)):
+                break
+        else:
+            pytest.fail("no signal was heard, or what was done by then was not undone")
         assert after < max(SOON, SHARE * whole), f"{after:.2f} s after the signal, {whole:.2f} s the whole"
     call()
 
 
-def assert_state_stays(net):
-    before = net.get_weights(), net.plan.get_state()
-
-    def unchanged():
-        after = net.get_weights(), net.plan.get_state()
-        assert_same_bits(after[0], before[0], zeros=True)
-        assert after[1]["step"] == before[1]["step"]
-        for one, two in zip(after[1]["slots"], before[1]["slots"], strict=True):
-            assert_same_bits(one, two, zeros=True)
-
-    return unchanged
+def state_of(net):
+    state = net.plan.get_state()
+    return [*net.get_weights(), *np.atleast_1d(state["step"]), *(a for slot in state["slots"] for a in slot)]
 
 
 @pytest.fixture(scope="module")
@@ -90,8 +89,19 @@ def parts():
 
 def test_a_call_that_hears_nothing_is_told():
     calls = [partial(hashlib.sha256, bytes(1 << n)) for n in range(26, 31)]
-    with pytest.raises(AssertionError, match="s after the signal|was not heard"):
+    with pytest.raises(AssertionError, match="s after the signal"):
         assert_ends_soon(*calls)
+
+
+def test_a_call_that_is_not_undone_is_told():
+    count = np.zeros(1)
+
+    def counts(n):
+        count[0] += 1
+        hashlib.sha256(bytes(1 << n))
+
+    with pytest.raises(pytest.fail.Exception, match="not undone"):
+        assert_ends_soon(*[partial(counts, n) for n in range(26, 31)], state=lambda: [count.copy()])
 
 
 @pytest.fixture(scope="module")
@@ -112,24 +122,20 @@ READING = {
 @pytest.mark.parametrize("name", READING)
 def test_what_reads_a_network_ends_soon(net, parts, name):
     calls = [partial(READING[name], net, *part) for part in parts]
-    assert_ends_soon(*calls, unchanged=assert_state_stays(net))
+    assert_ends_soon(*calls, state=partial(state_of, net))
 
 
 @pytest.mark.parametrize("clipnorm", [None, 1.0])
 @pytest.mark.parametrize("name", ["fit", "train_on_batch"])
 def test_a_step_is_cut_and_undone(parts, name, clipnorm):
-    """A step on all rows of a network that is wide; it is undone, so that each call makes the same."""
+    """A step on all rows of a network that is wide."""
     net = Network([100, UNITS, UNITS, 10], output="softmax", seed=0)
     net.compile(optimizers.Adam(global_clipnorm=clipnorm))
-    weights, state = net.get_weights(), net.plan.get_state()
-    unchanged = assert_state_stays(net)
 
     def step(X, y):
-        net.set_weights(weights)
-        net.plan.set_state(state)
         if name == "fit":
             return net.fit(X, y, batch_size=None, verbose=0)
         return net.train_on_batch(X, y)
 
-    assert_ends_soon(*[partial(step, *part) for part in parts], unchanged=unchanged)
-    assert net.plan.step == 1
+    assert_ends_soon(*[partial(step, *part) for part in parts], state=partial(state_of, net))
+    assert all(np.isfinite(array).all() for array in net.get_weights())
