@@ -410,9 +410,10 @@ class Network(Model):
         return self.plan.predict(inputs, out, validation.as_threads(threads))
 
     def predict_classes(self, X: Any, *, threads: int | None = None) -> Array:
-        """The class of every row: the strongest output, or whether a single sigmoid output is above 0.5.
+        """The class of every row: the strongest output, or whether a single one says yes.
 
-        Labels, where `classes` has them, else indices.
+        A single sigmoid output says yes above 0.5, one that was compiled with a hinge loss above 0.  Labels,
+        where `classes` has them, else indices.
 
         Parameters
         ----------
@@ -440,10 +441,14 @@ class Network(Model):
         predictions = self.predict(X, None, threads)
         if self.plan.n_out > 1:
             return self._labelled(predictions.argmax(axis=-1))
-        if self.plan.layers[-1]["activation"] != "sigmoid":
+        loss = None if self._compiled is None else self._compiled.loss
+        if loss is not None and loss.classes:
+            _, predictions = loss.shares(predictions, predictions)
+        elif self.plan.layers[-1]["activation"] != "sigmoid":
             given = self.plan.layers[-1]["activation"]
             raise ValueError(
-                f"the one output has activation {given!r}, predict_classes expects 'sigmoid' there"
+                f"the one output has activation {given!r}, predict_classes expects 'sigmoid' there, "
+                "or a loss of classes"
             )
         return self._labelled(np.asarray(predictions[..., 0] > 0.5).astype(np.int64))
 

@@ -165,3 +165,61 @@ def test_a_hinge_at_its_margin(isa, dtype):
     assert values.tolist() == [0.5] and d.tolist() == [[0, 0, -0.25, -0.25]] and correct.tolist() == [0.75]
     values, d, _ = gradient(losses.SquaredHinge(), p, y, dtype, isa)
     assert values.tolist() == [0.625] and d.tolist() == [[0, 0, -0.25, -0.75]]
+
+
+@each_hinge
+@pytest.mark.parametrize("n_out", [1, 3])
+def test_metrics_of_classes_are_decided_at_nothing(loss, n_out):
+    """As scikit-learn's on the signs; among the rows are some whose signs sum to 1 and outputs near 0."""
+    scores = pytest.importorskip("sklearn.metrics")
+    rng = np.random.default_rng(n_out)
+    X, signs = rng.normal(size=(60, 4)), np.where(rng.random((60, n_out)) < 0.4, 1, -1)
+    net = Network([4, n_out], seed=0, dtype="float64")
+    names = ["accuracy", "precision", "recall", "f1", "auc"]
+    net.compile("sgd", loss, metrics=names + ["balanced_accuracy"] * (n_out == 1))
+    p = net.predict(X)
+    said, so = p > 0, signs > 0
+    assert 0.1 < said.mean() < 0.9 and ((p > 0) != (p > 0.5)).mean() > 0.1
+    average = {"average": "macro" if n_out > 1 else "binary", "zero_division": 0}
+    expected = {
+        "accuracy": np.mean(said == so),
+        "precision": scores.precision_score(so, said, **average),
+        "recall": scores.recall_score(so, said, **average),
+        "f1": scores.f1_score(so, said, **average),
+        "auc": scores.roc_auc_score(so, p),
+        "balanced_accuracy": scores.balanced_accuracy_score(so[:, 0], said[:, 0]),
+    }
+    for y in (signs, so.astype(int)):
+        found = net.evaluate(X, y)
+        assert {name: found[name] for name in net.metrics} == pytest.approx(
+            {name: expected[name] for name in net.metrics}, rel=1e-12
+        )
+
+
+@each_hinge
+def test_the_least_positive_output_is_yes(loss, dtype):
+    net = Network([1, 1], initializer="zeros", dtype=dtype)
+    net.compile("sgd", loss, metrics=["accuracy", "recall", "f1"])
+    least = np.nextafter(np.zeros(1, dtype), 1, dtype=dtype) * 2**30
+    net.set_weights([[[1]], [0]])
+    assert net.evaluate([least], [1])["recall"] == net.evaluate([least], [1])["accuracy"] == 1
+    assert net.evaluate([-least], [1])["recall"] == net.evaluate([-least], [1])["accuracy"] == 0
+    assert net.predict_classes([least, -least]).tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("loss", ["binary_crossentropy", "binary_focal_crossentropy"])
+def test_rows_of_one_yes_each_are_no_classes_where_outputs_are_independent(loss):
+    """Outputs that are all below 0.5 say no, also where every row has just one yes."""
+    net = Network([1, 3], output="sigmoid", initializer="zeros", dtype="float64")
+    net.compile("sgd", loss, metrics=["accuracy", "recall", "log_loss"])
+    net.set_weights([[[0, 0, 0]], [-0.1, -0.2, -0.3]])
+    found = net.evaluate([[0.0], [0.0], [0.0]], np.eye(3))
+    assert found["accuracy"] == 2 / 3 and found["recall"] == 0
+    p = net.predict([[0.0]])
+    assert found["log_loss"] == pytest.approx(-np.mean(np.log(p) / 3 + np.log(1 - p) * 2 / 3), rel=1e-12)
+
+
+def test_one_output_without_a_loss_of_classes_has_none():
+    net = Network([1, 1], seed=0)
+    with pytest.raises(ValueError, match="^the one output has activation 'identity'"):
+        net.predict_classes([[1.0]])

@@ -37,6 +37,9 @@ class Loss:
         Whether y is one class index a row, int64 of shape (rows,), rather than (rows, targets).
     classes : bool
         Whether targets are classes, so that accuracy makes sense.
+    independent : bool or None
+        Of classes, whether each output is a question of its own, rather than one class of several; None
+        where that follows from the targets.
     bounds : (float, float)
         The least and the largest target.
     positive : bool
@@ -50,6 +53,7 @@ class Loss:
     outputs: ClassVar[int] = 1
     labels: ClassVar[bool] = False
     classes: ClassVar[bool] = False
+    independent: ClassVar[bool | None] = None
     bounds: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
     positive: ClassVar[bool] = False
 
@@ -158,6 +162,10 @@ class Loss:
         index = tuple(int(i) for i in np.argwhere(wrong)[0])
         came = f"{targets[index]:g} at {validation.place(index)}"
         raise ValueError(f"{argument} contains {came}, expected {expected} for loss {self.name!r}")
+
+    def shares(self, targets: Array, predictions: Array) -> tuple[Array, Array]:
+        """Both as metrics of classes take them: from 0 to 1, yes above 0.5."""
+        return targets, predictions
 
     def classes_of(self, targets: Array) -> Array:
         """Each row's class (rows,), int64, of targets from `as_targets`; ValueError where rows have none."""

@@ -30,6 +30,7 @@ class _Labels(Loss):
     """Targets that are one class index a row."""
 
     classes: ClassVar[bool] = True
+    independent: ClassVar[bool | None] = False
     _twin: ClassVar[str] = ""  # the loss of the same formula that takes one-hot rows
 
     def _checked(self, array: Array, n_out: int, dtype: np.dtype[Any], argument: str) -> Array:
@@ -62,6 +63,7 @@ class _Shares(Loss):
     """Targets that are rows of probabilities, one a class."""
 
     classes: ClassVar[bool] = True
+    independent: ClassVar[bool | None] = False
     bounds: ClassVar[tuple[float, float]] = (0.0, math.inf)
     _twin: ClassVar[str] = ""  # the loss of the same formula that takes class indices, if there is one
 
@@ -86,6 +88,7 @@ class _Bits(Loss):
     """Targets 0 to 1, one an output: no and yes."""
 
     classes: ClassVar[bool] = True
+    independent: ClassVar[bool | None] = True
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def classes_of(self, targets: Array) -> Array:
@@ -346,6 +349,7 @@ class _Signs(Loss):
     """Targets -1 and 1, or 0 and 1 for the same, one an output, whose sign is the class."""
 
     classes: ClassVar[bool] = True
+    independent: ClassVar[bool | None] = True
 
     def _check_bounds(self, targets: Array, argument: str) -> None:
         no, negative = targets == 0, targets == -1
@@ -354,6 +358,12 @@ class _Signs(Loss):
             self._refuse(targets, wrong, "-1 or 1, or 0 or 1", argument)
         if no.any() and negative.any():
             self._refuse(targets, no, "-1 or 1 beside a target of -1", argument)
+
+    def shares(self, targets: Array, predictions: Array) -> tuple[Array, Array]:
+        """1 of a target that is yes, else 0; (p + 1) / 2, which the least positive p leaves above 0.5."""
+        halved = (predictions.astype(np.float64) + 1) / 2
+        above = np.maximum(halved, np.nextafter(0.5, 1))
+        return np.asarray(targets > 0, np.float64), np.where(predictions > 0, above, halved)
 
     def classes_of(self, targets: Array) -> Array:
         """0 or 1, of a single output."""

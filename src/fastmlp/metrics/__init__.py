@@ -55,7 +55,7 @@ def measure_of(name: object) -> Measure | None:
         name = "top_5_accuracy"
     found = _TOP_K.fullmatch(name)
     if found:
-        return Measure(name, classification.top_k_accuracy(int(found[1])), True)
+        return classification.top_k_measure(name, int(found[1]))
     return _NAMES.get(name)
 
 
@@ -93,8 +93,17 @@ def takes_weights(metric: Metric) -> bool:
         return False
 
 
-def value_of(metric: Metric, y_true: Array, y_pred: Array, weights: Array | None = None) -> float:
+def value_of(
+    metric: Metric,
+    y_true: Array,
+    y_pred: Array,
+    weights: Array | None = None,
+    independent: bool | None = None,
+) -> float:
     """The metric of predictions (rows, n_out), with weights of the rows or without.
+
+    `independent` is whether several outputs are classes that do not exclude each other; None follows from
+    the targets.
 
     >>> import numpy as np
     >>> value_of("accuracy", np.array([0, 1]), np.array([[0.7, 0.3], [0.6, 0.4]]), np.array([3.0, 1.0]))
@@ -103,7 +112,8 @@ def value_of(metric: Metric, y_true: Array, y_pred: Array, weights: Array | None
     measure = measure_of(metric)
     value: Any
     if measure is not None:
-        value = measure.function(y_true, y_pred, weights)
+        options = (independent,) if measure.classes else ()
+        value = measure.function(y_true, y_pred, weights, *options)
     elif not callable(metric):
         raise unknown("metric", metric, _KNOWN, _NAMES)
     elif weights is not None and takes_weights(metric):

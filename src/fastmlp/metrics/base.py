@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 Array = np.ndarray[Any, Any]
-Function = Callable[[Array, Array, Array | None], float]
+Function = Callable[..., float]
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,16 @@ class Measure:
         Whether larger is better; None where neither way is.
     aliases : tuple of str
         Names that scikit-learn, Keras or PyTorch have for it.
+    classes : bool
+        Whether it is of classes: targets and predictions are shares of yes, 0 to 1, and the function takes
+        a fourth argument, whether several outputs are independent, or None where nothing says it.
     """
 
     name: str
     function: Function
     rises: bool | None
     aliases: tuple[str, ...] = ()
+    classes: bool = False
 
 
 def mean(values: Array, weights: Array | None) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import validation
 from ..losses import Function, Loss
-from ..metrics import Metric, name_of, value_of
+from ..metrics import Metric, measure_of, name_of, value_of
 from ..metrics.base import ratio
 from ..model import Array, Model, Objective
 from .rows import Rows, prepare, refuse_weights
@@ -43,15 +43,18 @@ def from_predictions(
             continue
         if predictions is None:
             predictions = net.plan.predict(rows.X, None, threads)
-        logs[name_of(metric)] = measured(net, metric, rows, predictions)
+        logs[name_of(metric)] = measured(net, objective, metric, rows, predictions)
     return logs
 
 
-def measured(net: Model, metric: Metric, rows: Rows, predictions: Array) -> float:
+def measured(net: Model, objective: Objective, metric: Metric, rows: Rows, predictions: Array) -> float:
     """A metric of the rows' predictions; one with a name takes probabilities where those are logarithms."""
-    if isinstance(metric, str) and net.plan.layers[-1]["activation"] == "log_softmax":
+    y, measure = rows.y, measure_of(metric)
+    if measure is not None and net.plan.layers[-1]["activation"] == "log_softmax":
         predictions = np.exp(predictions)
-    return value_of(metric, rows.y, predictions, rows.weights)
+    if measure is not None and measure.classes:
+        y, predictions = objective.loss.shares(y, predictions)
+    return value_of(metric, y, predictions, rows.weights, objective.loss.independent)
 
 
 def check_measurable(net: Model, objective: Objective, rows: Rows) -> None:
@@ -59,7 +62,7 @@ def check_measurable(net: Model, objective: Objective, rows: Rows) -> None:
     first = rows.part(slice(0, 1))
     names = [m for m in objective.metrics if isinstance(m, str) and not objective.is_counted(m)]
     for metric in names:
-        measured(net, metric, first, np.zeros((1, net.plan.n_out), net.dtype))
+        measured(net, objective, metric, first, np.zeros((1, net.plan.n_out), net.dtype))
 
 
 def score(net: Model, objective: Objective, rows: Rows, threads: int | None) -> dict[str, float]:

@@ -20,7 +20,11 @@ def train_on_batch(net: Model, X: Any, y: Any, sample_weight: Any = None) -> dic
         others = [metric for metric in objective.metrics if not objective.is_counted(metric)]
         net.classes = net.classes if classes is None else classes
         predictions = net.plan.predict(rows.X) if others else None
-        before = {name_of(m): measured(net, m, rows, predictions) for m in others if predictions is not None}
+        before = {
+            name_of(m): measured(net, objective, m, rows, predictions)
+            for m in others
+            if predictions is not None
+        }
         try:
             total, correct = Passes(net, objective, rows, len(rows), False, None).one()
         except FloatingPointError:
