@@ -68,6 +68,7 @@ cdef extern from "fastmlp.h" nogil:
         const int64_t *labels
         const void *rows
         const void *weights
+        int standardized
     ctypedef struct fm_hyper:
         double learning_rate, l2, weight_decay, momentum, epsilon
     ctypedef struct fm_hyperparameter_info:
@@ -108,6 +109,9 @@ cdef extern from "fastmlp.h" nogil:
         ptrdiff_t n_in, n_out, size
         void *shift
         void *divisor
+        void *output_scale
+        void *output_offset
+        int rescales_output
         int optimizer
         fm_hyper hyper
         fm_state state
@@ -140,6 +144,7 @@ cdef extern from "fastmlp.h" nogil:
     int64_t fm_find_wrong_code(const fm_plan *, const fm_input *, ptrdiff_t rows, ptrdiff_t *row, ptrdiff_t *column) noexcept
     int fm_plan_init(fm_plan *) noexcept
     void fm_plan_clear(fm_plan *) noexcept
+    void fm_plan_rescale_output(fm_plan *, const void *scale, const void *offset) noexcept
     void fm_plan_pack(const fm_plan *, void *vector, const fm_array *, const void *values) noexcept
     int fm_plan_unpack(const fm_plan *, const void *vector, const fm_array *, void *values) noexcept
     int fm_plan_claim(fm_plan *) noexcept

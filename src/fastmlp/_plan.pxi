@@ -133,6 +133,16 @@ cdef class Plan:
             self.c_plan.forward_rows = 0
             check(status)
 
+    def rescale_output(self, scale, offset):
+        """From now on predictions are a * scale + offset of the last activations a, which are those of an identity."""
+        cdef int number = numpy_type(self.c_plan.type)
+        cdef Array factor = ready(scale, number, (self.n_out,), "scale"), shift = ready(offset, number, (self.n_out,), "offset")
+        output = self.layers[len(self.layers) - 1]["activation"]
+        if output != "identity":
+            raise ValueError(f"the output has activation {output!r}, expected 'identity' where it is rescaled")
+        with self.changing():
+            c.fm_plan_rescale_output(&self.c_plan, cnp.PyArray_DATA(factor), cnp.PyArray_DATA(shift))
+
     # --- what reads
 
     def predict(self, X, out=None, threads=None):
@@ -217,8 +227,11 @@ cdef class Plan:
         finally:
             c.fm_free(gradient)
 
-    def evaluate(self, X, y, sample_weight=None, threads=None, *, loss=None):
-        """(sum of the row losses, sum of correct rows), both weighted; `loss` (name, parameters) takes the place of compile's."""
+    def evaluate(self, X, y, sample_weight=None, threads=None, *, loss=None, bint standardized=False):
+        """(sum of the row losses, sum of correct rows), both weighted; `loss` (name, parameters) takes the place of compile's.
+
+        With `standardized` y is compared with outputs that are not rescaled.
+        """
         cdef list keep = []
         cdef c.fm_input rows
         cdef ptrdiff_t count
@@ -226,7 +239,8 @@ cdef class Plan:
         cdef int status, most = threads or 0
         cdef Array x = as_rows(&self.c_plan, X)
         describe_rows(&self.c_plan, x, &rows, &count)
-        cdef c.fm_target target = target_of(&self.c_plan, self.loss_or_default(loss), y, sample_weight, count, keep)
+        cdef c.fm_target target = target_of(&self.c_plan, self.loss_or_default(loss), y, sample_weight, count, keep,
+                                            standardized)
         with nogil:
             status = c.fm_plan_evaluate(&self.c_plan, &rows, &target, count, &total, &correct, most)
         check_input(status, &self.c_plan, x)

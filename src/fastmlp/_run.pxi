@@ -4,7 +4,8 @@ cdef class Run:
     """Mini-batches of a plan on given rows, epochs at a time, from a cursor that goes on with every call of `advance`.
 
     X, y and sample_weight are looked through once; class numbers and orders are copied, other arrays read where they lie.
-    `loss` (name, parameters) takes the place of compile's.  With `check_rows` an X of the plan's dtype need not have been seen
+    `loss` (name, parameters) takes the place of compile's.  With `standardized` y is compared with outputs that are not
+    rescaled.  With `check_rows` an X of the plan's dtype need not have been seen
     to be finite: NotFiniteInput comes before the first batch that is not.  With `squares` the third column of `sums` is
     filled.  What it holds is changed with the plan's flag taken, as other threads may be training.  `reference.Run` is its
     readable twin.
@@ -16,7 +17,7 @@ cdef class Run:
     cdef readonly Array sums
 
     def __cinit__(self, Plan plan not None, X, y, sample_weight=None, *, ptrdiff_t batch_size, seed, bint shuffle,
-                  loss=None, threads=None, bint check_rows=False, bint squares=False):
+                  loss=None, threads=None, bint check_rows=False, bint squares=False, bint standardized=False):
         cdef c.fm_run *run = &self.c_run
         cdef Array x = as_rows(&plan.c_plan, X)
         self.plan = plan
@@ -25,7 +26,7 @@ cdef class Run:
         describe_rows(&plan.c_plan, x, &run.input, &run.rows)
         if x.ndim != 2 or batch_size < 1:
             raise ValueError("X needs two dimensions and batch_size at least 1")
-        run.target = target_of(&plan.c_plan, plan.loss_or_default(loss), y, sample_weight, run.rows, self.rows)
+        run.target = target_of(&plan.c_plan, plan.loss_or_default(loss), y, sample_weight, run.rows, self.rows, standardized)
         run.batch_size = batch_size
         run.seed = index(seed)
         run.threads = threads or 0

@@ -19,6 +19,7 @@ cdef void set_loss(c.fm_target *target, tuple loss):
     """Of a (number, parameters) that stays as long as the target."""
     cdef Array parameters = loss[1]
     target.loss = loss[0]
+    target.standardized = 0
     target.parameters = <const double *>cnp.PyArray_DATA(parameters)
     target.parameter_count = <int>cnp.PyArray_DIM(parameters, 0)
 
@@ -44,7 +45,8 @@ cdef tuple fitting_loss(const c.fm_plan *plan, loss):
     return found
 
 
-cdef c.fm_target target_of(const c.fm_plan *plan, tuple loss, y, sample_weight, ptrdiff_t rows, list keep) except *:
+cdef c.fm_target target_of(const c.fm_plan *plan, tuple loss, y, sample_weight, ptrdiff_t rows, list keep,
+                           bint standardized=False) except *:
     """The C view of a loss (number, parameters), of y and of the weights; `keep` holds the arrays alive."""
     cdef c.fm_target t
     cdef Array array
@@ -52,6 +54,9 @@ cdef c.fm_target target_of(const c.fm_plan *plan, tuple loss, y, sample_weight, 
     cdef const int64_t *labels
     set_loss(&t, loss)
     keep.append(loss)
+    if standardized and not plan.rescales_output:
+        raise ValueError("standardized came with a plan whose output is not rescaled, expected rescale_output before")
+    t.standardized = standardized
     t.labels = NULL
     t.rows = t.weights = NULL
     if c.fm_losses[t.loss].label:

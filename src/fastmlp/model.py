@@ -13,8 +13,8 @@ import numpy as np
 
 from . import labels, losses, optimizers, registry, validation
 from ._kernels import Plan, Predictor
-from .errors import NotCompiledError
-from .layers import Layer, chain, lowering
+from .errors import NotCompiledError, listed
+from .layers import Layer, OutputRescaling, chain, lowering
 from .losses import Function, Loss
 from .losses.base import PythonLoss
 from .metrics import Metric, check_metrics, measure_of
@@ -34,6 +34,7 @@ class Compiled:
     loss: Loss | None  # None: what fits the targets
     metrics: tuple[Metric, ...]
     dropout_schedule: Schedule | None = None
+    standardize_targets: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,13 +99,20 @@ class Model(Predictor):
         super().__init__(
             Plan(n_in, nodes, dtype=dtype.name, input_shift=shift, input_divisor=divisor, isa=isa)
         )
-        self.layers = layers
+        self._take_layers(layers)
         self.seed = seed
         self._compiled = None
         self.stop_training = False
         self._isa = isa
         self._classes = None
         self.epochs_done = 0
+
+    def _take_layers(self, layers: tuple[Layer, ...]) -> None:
+        """The layers, and what the last of them makes of the plan's output."""
+        vectors = lowering.output_vectors(self.plan.n_out, layers, self.plan.dtype)
+        if vectors is not None:
+            self.plan.rescale_output(*vectors)
+        self.layers = layers
 
     @property
     def layer_sizes(self) -> tuple[int, ...]:
@@ -161,6 +169,22 @@ class Model(Predictor):
     def dropout_schedule(self) -> Schedule | None:
         """As given to `compile`."""
         return None if self._compiled is None else self._compiled.dropout_schedule
+
+    @property
+    def standardize_targets(self) -> bool:
+        """As given to `compile`."""
+        return self._compiled is not None and self._compiled.standardize_targets
+
+    @property
+    def output_rescaling(self) -> OutputRescaling | None:
+        """The last layer, where it is one that rescales the output."""
+        last: Any = self.layers[-1]
+        return last if last.ends else None
+
+    def rescale_output(self, rescaling: OutputRescaling | None) -> None:
+        """Puts a layer at the end, if there is one to put and none there."""
+        if rescaling is not None and self.output_rescaling is None:
+            self._take_layers((*self.layers, rescaling))
 
     def of_steps(self, first_step: int, shape: tuple[int, int]) -> dict[str, Array | None]:
         """What a `Run` is given for the steps of (epochs, batches) from `first_step` on."""
@@ -261,6 +285,7 @@ class Model(Predictor):
         metrics: Iterable[Metric] | None = None,
         *,
         dropout_schedule: Any = None,
+        standardize_targets: bool = False,
     ) -> None:
         """Choose how to train; the optimizer's state and the count of epochs begin anew, the weights stay.
 
@@ -279,11 +304,24 @@ class Model(Predictor):
             and nothing for others.
         dropout_schedule : Schedule, float or callable, optional
             What the rate of every `Dropout` is multiplied by in each step, 0 to less than 1 / rate.
+        standardize_targets : bool
+            Whether training compares outputs with (y - mean) / std of each target, for regression with an
+            identity output.  The first `fit` takes mean and std, weighted, of its training rows, and adds an
+            `OutputRescaling`, so that predictions are in the units of y; where there is one, it stays.
+            "loss" and "val_loss" in training are of standardized targets; metrics, and all that `evaluate`
+            gives, are in the units of y.
+
+        Notes
+        -----
+        A loss on standardized targets is not the one on y but for a factor: every target of several counts
+        the same, and `delta` of Huber is in deviations.  Loops of one's own, and `gradients`, are in the
+        units of y.
 
         Raises
         ------
         ValueError
-            If a name is unknown, the loss needs another output activation, or a layer cannot be trained.
+            If a name is unknown, the loss needs another output activation, a layer cannot be trained, or
+            targets cannot be standardized.
 
         Examples
         --------
@@ -302,11 +340,25 @@ class Model(Predictor):
         loss.check_fits(output)
         if metrics is None:
             metrics = ["accuracy"] if loss.classes else []
-        compiled = Compiled(chosen, given, tuple(check_metrics(metrics)), factors)
+        standardizes = validation.boolean(standardize_targets, "standardize_targets")
+        if standardizes:
+            self._check_standardized(loss, output)
+        compiled = Compiled(chosen, given, tuple(check_metrics(metrics)), factors, standardizes)
         with self.changing(nested=False):
             self.plan.compile(loss.name or None, loss.parameters, chosen.rule, chosen.hyperparameters())
             self._compiled = compiled
             self.epochs_done = 0
+
+    def _check_standardized(self, loss: Loss, output: str) -> None:
+        """ValueError unless targets of the loss can be standardized."""
+        if output != "identity":
+            raise ValueError(f"standardize_targets is True and the output {output!r}, expected 'identity'")
+        if not loss.standardizes:
+            known = listed(name for name, cls in losses.LOSSES.items() if cls.standardizes)
+            came = repr(loss.name) if loss.name else "a function in Python"
+            raise ValueError(f"standardize_targets is True and the loss {came}, expected one of {known}")
+        if self.output_rescaling is not None:
+            loss.target_scaling(*self.output_rescaling.scale_and_offset(self.plan.n_out))
 
     # ---- parameters ----
 

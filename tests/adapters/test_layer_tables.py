@@ -45,7 +45,8 @@ def network(cls):
     required = [field for field in dataclasses.fields(cls) if field.default is dataclasses.MISSING]
     layer = cls(*(VALUES[field.type] for field in required))
     before = [] if layer.leads or reads_codes(cls) else [WIDTH]
-    net = Network([WIDTH, *before, layer, 3], activation="tanh", dtype="float64", seed=1)
+    layers = [WIDTH, WIDTH, WIDTH, layer] if layer.ends else [WIDTH, *before, layer, 3]
+    net = Network(layers, activation="tanh", dtype="float64", seed=1)
     rng = np.random.default_rng(2)
     net.set_weights([rng.uniform(0.5, 1.5, array.shape) for array in net.get_weights()])
     return net, layer

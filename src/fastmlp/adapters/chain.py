@@ -139,6 +139,8 @@ def _check_ends(parts: Sequence[Part]) -> None:
         if part.layer.leads and i:
             came = f"{part.path}: it is {type(part.layer).__name__} after {parts[i - 1].path}"
             raise ValueError(f"{came}, expected it directly after the input")
+        if part.layer.ends and i < len(parts) - 1:
+            raise ValueError(f"{part.path}: it is {type(part.layer).__name__}, expected it at the end")
         activation = part.layer.applies()
         name = "" if activation is None else registry.resolve_activation(activation)[0]
         if name and registry.ACTIVATIONS[name][1] == "row" and i < len(parts) - 1:

@@ -94,6 +94,7 @@ typedef struct {
     const int64_t *labels;  /* one class a row, */
     const void *rows;       /* or reals of the plan's type, (rows, n_out / outputs a target), */
     const void *weights;    /* one real a row, or NULL */
+    int standardized;       /* rows are what outputs are compared with before the plan's output_scale and output_offset */
 } fm_target;
 
 /* Dropout of one layer's input in one step: a word below threshold drops, what is kept is multiplied by `kept`. */
@@ -170,6 +171,8 @@ typedef struct {
     int narrow;                /* batches go through all layers with their rows in the lanes */
     ptrdiff_t size, largest;   /* reals in the parameter vector; of a layer's weights, at most */
     void *shift, *divisor;     /* (n_in,) of the input, or NULL */
+    void *output_scale, *output_offset; /* (n_out,) padded: predictions are a * scale + offset of the last activations a, */
+    int rescales_output;       /* if so, which an identity is */
     int optimizer;             /* -1: not compiled */
     fm_hyper hyper;
     fm_state state, kept;      /* what training changes; what it was, to go back to */
@@ -205,6 +208,9 @@ void fm_plan_pack(const fm_plan *, void *vector, const fm_array *, const void *v
 int fm_plan_unpack(const fm_plan *, const void *vector, const fm_array *, void *values);
 /* Weights uniform in [-scale, scale) or normal with that deviation; the bias zero. */
 int fm_plan_initialize(fm_plan *, int layer, int array, int normal, double scale, uint64_t seed);
+
+/* Takes (n_out,) reals of the plan's type as scale and offset of the predictions. */
+void fm_plan_rescale_output(fm_plan *, const void *scale, const void *offset);
 
 /* The sum of the squared weights of all dense layers, biases left out. */
 double fm_plan_squares(const fm_plan *);

@@ -15,6 +15,7 @@ from ..layers import (
     Dropout,
     Layer,
     LayerNormalization,
+    OutputRescaling,
     ParametricActivation,
     PReLU,
     Scale,
@@ -57,6 +58,7 @@ def _steps(net: Model) -> list[_Step]:
         own = tuple(next(arrays).astype(np.float64) for _ in node.shapes)
         found.append(_Step(node.layer, short_activation(*node.activation), node.dropout, own))
         _role(found[-1])
+    found += [_Step(layer, "identity", 0.0, ()) for layer in net.layers if layer.ends]
     return found
 
 
@@ -120,11 +122,16 @@ def _batch_normalization(layer: BatchNormalization, arrays: tuple[Array, ...]) -
     return scale, beta - mean * scale
 
 
+def _output(layer: OutputRescaling, arrays: tuple[Array, ...]) -> tuple[Array, Array]:
+    return layer.scale_and_offset(len(layer.scale))
+
+
 _STAYS = _Role()
 _ROLES: dict[type[Layer], _Role] = {
     BatchNormalization: _Role(affine=_batch_normalization),
     Dense: _Role(linear=lambda layer: Dense(layer.units, initializer=layer.initializer)),
     LayerNormalization: _STAYS,
+    OutputRescaling: _Role(affine=_output),
     ParametricActivation: _STAYS,
     PReLU: _STAYS,
     Scale: _STAYS,

@@ -171,6 +171,7 @@ def _compile_config(net: Model) -> dict[str, Any] | None:
         if callable(item):
             raise ValueError(f"{what} is a Python function, which cannot be saved with the optimizer")
     factors = net.dropout_schedule
+    standardizes = {"standardize_targets": True} if net.standardize_targets else {}
     return {
         "optimizer": optimizers.to_config(net.optimizer),
         "loss": net.loss,
@@ -178,6 +179,7 @@ def _compile_config(net: Model) -> dict[str, Any] | None:
         "compiled_loss": net.plan.loss,
         "metrics": list(net.metrics),
         "dropout_schedule": None if factors is None else schedules.to_config(factors, "dropout_schedule"),
+        **standardizes,
     }
 
 
@@ -266,7 +268,13 @@ def _restore_compile(net: Model, saved: Mapping[str, Any]) -> None:
     optimizer = optimizers.from_config(saved["optimizer"])
     factors = saved.get("dropout_schedule")
     dropout_schedule = None if factors is None else schedules.from_config(factors, "dropout_schedule")
-    net.compile(optimizer, _saved_loss(saved), saved["metrics"], dropout_schedule=dropout_schedule)
+    net.compile(
+        optimizer,
+        _saved_loss(saved),
+        saved["metrics"],
+        dropout_schedule=dropout_schedule,
+        standardize_targets=saved.get("standardize_targets", False),
+    )
     losses.resolve(saved["compiled_loss"]).check_fits(net.plan.layers[-1]["activation"])
 
 

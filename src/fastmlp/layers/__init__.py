@@ -30,12 +30,13 @@ if TYPE_CHECKING:  # names that type checkers know
     from .embedding import *
     from .input import *
     from .layer_normalization import *
+    from .output import *
     from .parametric_activation import *
     from .periodic_embedding import *
     from .prelu import *
     from .scale import *
 
-_LOWERED = ("activation", "input")
+_LOWERED = ("activation", "input", "output")
 
 PUBLIC: list[str] = []
 for _name in (*registry.LAYER_KINDS, *_LOWERED):

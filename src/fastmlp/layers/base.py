@@ -33,6 +33,8 @@ class Layer:
         Whether it is the activation of the dense layer before it, which then has none.
     leads : bool
         Whether it belongs directly after the input's width.
+    ends : bool
+        Whether it belongs after all others, and an identity.
     composite : bool
         Whether it stands for other layers: see `expanded`.
     """
@@ -41,6 +43,7 @@ class Layer:
     takes_activation: ClassVar[bool] = False
     activates: ClassVar[bool] = False
     leads: ClassVar[bool] = False
+    ends: ClassVar[bool] = False
     composite: ClassVar[bool] = False
 
     def __init_subclass__(cls, abstract: bool = False) -> None:
@@ -82,6 +85,10 @@ class Layer:
 
     def shift_and_divisor(self, n_in: int) -> tuple[Array, Array] | None:
         """What it makes of the network's input, (x - shift) / divisor, float64 arrays (n_in,)."""
+        return None
+
+    def scale_and_offset(self, n_out: int) -> tuple[Array, Array] | None:
+        """What it makes of the network's output, a * scale + offset, float64 arrays (n_out,)."""
         return None
 
     def input_width(self) -> int | None:
@@ -187,6 +194,17 @@ def short_repr(layer: Any, positional: Sequence[str]) -> str:
         if value != field.default:
             words.append(repr(value) if field.name in positional else f"{field.name}={value!r}")
     return f"{type(layer).__name__}({', '.join(words)})"
+
+
+def short_numbers(values: tuple[float, ...]) -> str:
+    """Numbers of columns, or of many the first and the last.
+
+    >>> short_numbers((1.0, 2.0)), short_numbers(tuple(range(784)))
+    ('(1.0, 2.0)', '(0, ..., 783; 784 columns)')
+    """
+    if len(values) <= 4:
+        return repr(values)
+    return f"({values[0]:.6g}, ..., {values[-1]:.6g}; {len(values)} columns)"
 
 
 def named(value: object, argument: str) -> ActivationName:

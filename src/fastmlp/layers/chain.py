@@ -67,14 +67,17 @@ def _check_order(layers: Sequence[Layer]) -> None:
         before = layers[i - 1] if i else None
         if layer.leads and i > 0:
             raise ValueError(f"layers[{i + 1}] is {layer!r}, which belongs directly after the input's width")
+        if layer.ends and i < len(layers) - 1:
+            raise ValueError(f"layers[{i + 1}] is {layer!r}, expected it at the end")
         if isinstance(layer, Activation) and not (before and before.takes_activation):
             raise ValueError(
                 f"layers[{i + 1}] is {layer!r}, expected it after a layer that may have one and has none"
             )
     if not any(isinstance(layer, Dense) for layer in layers):
         raise ValueError(f"layers has {list(layers)} after the input, expected a width or a Dense layer")
-    if isinstance(layers[-1], Dropout):
-        raise ValueError(f"layers ends with {layers[-1]!r}, expected a layer that it acts on")
+    acting = [layer for layer in layers if not layer.ends]
+    if isinstance(acting[-1], Dropout):
+        raise ValueError(f"layers ends with {acting[-1]!r}, expected a layer that it acts on")
 
 
 def _filled(
@@ -116,10 +119,14 @@ def _hidden_activations(activation: object, hidden: int) -> list[ActivationName]
 def check(layers: Sequence[Layer], n_in: int) -> None:
     """Raises ValueError unless resolved layers, in this order, make a network."""
     _check_order(layers)
-    for node in nodes_of(n_in, layers)[:-1]:
+    *before, last = nodes_of(n_in, layers)
+    for node in before:
         name, _ = node.activation
         if registry.ACTIVATIONS[name][1] == "row":
             raise ValueError(f"activation {name!r} is in a hidden layer, expected it in the last one alone")
+    if layers[-1].ends and last.activation[0] != "identity":
+        came = f"{layers[-1]!r} after the activation {last.activation[0]!r}"
+        raise ValueError(f"layers ends with {came}, expected 'identity' there")
 
 
 def nodes_with_arrays(n_in: int, layers: Sequence[Layer]) -> list[Node]:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import validation
-from .base import Array, Layer, set_field, short_repr
+from .base import Array, Layer, set_field, short_numbers, short_repr
 
 __all__ = ["Rescaling", "Standardize"]
 
@@ -94,7 +94,7 @@ class Standardize(Layer):
                 raise ValueError(f"std contains {deviation:g} at index {i}, expected numbers above 0")
 
     def __repr__(self) -> str:
-        return f"Standardize(mean={_short(self.mean)}, std={_short(self.std)})"
+        return f"Standardize(mean={short_numbers(self.mean)}, std={short_numbers(self.std)})"
 
     @classmethod
     def adapt(cls, X: Any) -> Standardize:
@@ -120,17 +120,3 @@ class Standardize(Layer):
         if len(self.mean) != n_in:
             raise ValueError(f"Standardize has {len(self.mean)} means, expected {n_in}, the input's width")
         return np.array(self.mean), np.array(self.std)
-
-
-_SHOWN = 4  # columns that a representation gives in full
-
-
-def _short(values: tuple[float, ...]) -> str:
-    """The numbers, or of many the first and the last.
-
-    >>> _short((1.0, 2.0)), _short(tuple(range(784)))
-    ('(1.0, 2.0)', '(0, ..., 783; 784 columns)')
-    """
-    if len(values) <= _SHOWN:
-        return repr(values)
-    return f"({values[0]:.6g}, ..., {values[-1]:.6g}; {len(values)} columns)"

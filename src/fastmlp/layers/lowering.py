@@ -97,6 +97,21 @@ def input_vectors(
     return None, None
 
 
+def output_vectors(n_out: int, layers: Sequence[Layer], dtype: np.dtype[Any]) -> tuple[Array, Array] | None:
+    """The output's scale and offset, (n_out,) of the dtype, None where there are none."""
+    found = layers[-1].scale_and_offset(n_out)
+    if found is None:
+        return None
+    with np.errstate(over="ignore", under="ignore"):
+        scale, offset = (values.astype(dtype) for values in found)
+    held = np.isfinite(scale) & np.isfinite(offset) & (scale != 0)
+    if not held.all():
+        i = int(np.flatnonzero(~held)[0])
+        came = f"a * {found[0][i]:g} + {found[1][i]:g}"
+        raise ValueError(f"{type(layers[-1]).__name__} is {came}, which {dtype} cannot hold")
+    return scale, offset
+
+
 def _check_held(shift: Array, divisor: Array, dtype: np.dtype[Any], name: str) -> None:
     with np.errstate(over="ignore", under="ignore"):
         held = (

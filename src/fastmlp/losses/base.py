@@ -44,6 +44,8 @@ class Loss:
         The least and the largest target.
     positive : bool
         Whether 0, the lower bound, is no target itself.
+    standardizes : bool
+        Whether it may be trained on standardized targets, with `output_scaling` back to their units.
     """
 
     name: ClassVar[str] = ""
@@ -56,6 +58,7 @@ class Loss:
     independent: ClassVar[bool | None] = None
     bounds: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
     positive: ClassVar[bool] = False
+    standardizes: ClassVar[bool] = False
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -114,6 +117,23 @@ class Loss:
             raise ValueError(
                 f"loss {self.name!r} needs the output activation {self.link!r}, got {activation!r}"
             )
+
+    def output_scaling(self, mean: Array, std: Array) -> tuple[Array, Array]:
+        """(scale, offset) of the outputs, float64 (n_out,), where targets are those of (y - mean) / std.
+
+        The first outputs are one for each target and in its unit.
+        """
+        return np.tile(std, self.outputs), np.tile(mean, self.outputs)
+
+    def target_scaling(self, scale: Array, offset: Array) -> tuple[Array, Array]:
+        """(mean, std), (targets,), of which this is the `output_scaling`; ValueError if it is none."""
+        targets = len(scale) // self.outputs
+        mean, std = offset[:targets], scale[:targets]
+        expected = self.output_scaling(mean, std)
+        if not all(np.array_equal(a, b) for a, b in zip(expected, (scale, offset), strict=True)):
+            came = f"outputs are rescaled by {scale} and {offset}"
+            raise ValueError(f"{came}, expected standardized targets of the loss {self.name!r}")
+        return mean, std
 
     def as_targets(
         self, y: object, n_out: int, dtype: np.dtype[Any], rows: int, *, argument: str = "y"

@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from .. import registry, validation
-from .base import Loss
+from .base import Array, Loss
 
 __all__ = [
     "CosineSimilarity",
@@ -43,6 +43,7 @@ class MSE(Loss):
     """
 
     name: ClassVar[str] = "mse"
+    standardizes: ClassVar[bool] = True
     aliases: ClassVar[tuple[str, ...]] = ("mean_squared_error", "MeanSquaredError", "MSELoss")
     formula: ClassVar[tuple[str, str]] = ("mean((p - y)**2)", "2 * (p - y) / n_out")
 
@@ -63,6 +64,7 @@ class MAE(Loss):
     """
 
     name: ClassVar[str] = "mae"
+    standardizes: ClassVar[bool] = True
     aliases: ClassVar[tuple[str, ...]] = ("mean_absolute_error", "MeanAbsoluteError", "L1Loss")
     formula: ClassVar[tuple[str, str]] = ("mean(abs(p - y))", "sign(p - y) / n_out")
 
@@ -89,6 +91,7 @@ class Huber(Loss):
     """
 
     name: ClassVar[str] = "huber"
+    standardizes: ClassVar[bool] = True
     aliases: ClassVar[tuple[str, ...]] = ("HuberLoss",)
     formula: ClassVar[tuple[str, str]] = (
         "mean(e**2 / 2 where e = abs(p - y) <= delta, else delta * (e - delta / 2))",
@@ -149,10 +152,15 @@ class GaussianNLL(Loss):
     """
 
     name: ClassVar[str] = "gaussian_nll"
+    standardizes: ClassVar[bool] = True
     formula: ClassVar[tuple[str, str]] = (
         "mean((s + (m - y)**2 / exp(s)) / 2), m the first half of p and s the second",
         "(m - y) / exp(s) / targets and (1 - (m - y)**2 / exp(s)) / 2 / targets",
     )
+
+    def output_scaling(self, mean: Array, std: Array) -> tuple[Array, Array]:
+        """As of all losses; a log variance grows by that of the targets, 2 log(std)."""
+        return np.concatenate([std, np.ones_like(std)]), np.concatenate([mean, 2 * np.log(std)])
 
 
 @dataclass(frozen=True)
@@ -171,6 +179,7 @@ class LogCosh(Loss):
     """
 
     name: ClassVar[str] = "log_cosh"
+    standardizes: ClassVar[bool] = True
     aliases: ClassVar[tuple[str, ...]] = ("logcosh",)
     formula: ClassVar[tuple[str, str]] = ("mean(log(cosh(p - y)))", "tanh(p - y) / n_out")
 
@@ -203,6 +212,7 @@ class Quantile(Loss):
     """
 
     name: ClassVar[str] = "quantile"
+    standardizes: ClassVar[bool] = True
     aliases: ClassVar[tuple[str, ...]] = ("pinball", "mean_pinball_loss")
     formula: ClassVar[tuple[str, str]] = (
         "mean(maximum(q * e, (q - 1) * e)), e = y - p for each target and level q",

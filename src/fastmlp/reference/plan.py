@@ -122,6 +122,7 @@ class Plan:
         self.n_out = width
         self._shift = self._input_vector("input_shift", input_shift)
         self._divisor = self._input_vector("input_divisor", input_divisor)
+        self._output: tuple[Array, Array] | None = None  # scale and offset of the predictions
         self._arrays = [
             [np.full(kind.shape, kind.start, self.dtype) for kind in kinds.values()] for kinds in self._kinds
         ]
@@ -212,6 +213,16 @@ class Plan:
         w[...] = draw[kind](seed, layer, w.shape, scale, array)
         self._last = None
 
+    def rescale_output(self, scale: Array, offset: Array) -> None:
+        """From now on predictions are a * scale + offset, (n_out,) each, of the last activations a."""
+        for name, values in (("scale", scale), ("offset", offset)):
+            if np.shape(values) != (self.n_out,):
+                raise ValueError(f"{name} must have shape ({self.n_out},), got {np.shape(values)}.")
+        if self.layers[-1]["activation"] != "identity":
+            raise ValueError(f"an output {self.layers[-1]['activation']!r} cannot be rescaled.")
+        self._output = np.array(scale, self.dtype), np.array(offset, self.dtype)
+        self._last = None
+
     # Forward
 
     def _input(self, X: Any) -> Array:
@@ -225,8 +236,13 @@ class Plan:
             x = x / self._divisor
         return x
 
-    def _forward(self, X: Any, dropout_seed: int | None = None, dropout: float = 1.0) -> list[_Trace]:
-        """The forward pass, with dropout if there is a seed for it, at the nodes' rates times `dropout`."""
+    def _forward(
+        self, X: Any, dropout_seed: int | None = None, dropout: float = 1.0, standardized: bool = False
+    ) -> list[_Trace]:
+        """The forward pass, with dropout if there is a seed for it, at the nodes' rates times `dropout`.
+
+        With `standardized` the output is not rescaled.
+        """
         a = self._input(X)
         traces: list[_Trace] = []
         training = dropout_seed is not None
@@ -241,6 +257,9 @@ class Plan:
             z, *taken = KINDS[node["kind"]].forward(x, self._arrays[number], node, other, training)
             a = activation_forward(node["activation"], z, node["parameter"])
             traces.append(_Trace(x, mask, z, a, taken))
+        if self._output is not None and not standardized:
+            scale, offset = self._output
+            traces[-1] = traces[-1]._replace(a=a * scale + offset)
         return traces
 
     def forward(self, X: Any) -> list[Array]:
@@ -283,7 +302,12 @@ class Plan:
         return name, parameters
 
     def _loss(
-        self, loss: Chosen, output: _Trace, y: Array, sample_weight: Array | None
+        self,
+        loss: Chosen,
+        output: _Trace,
+        y: Array,
+        sample_weight: Array | None,
+        standardized: bool = False,
     ) -> tuple[Array, Array, Array]:
         """(row losses, dz of the last layer, correct) of a batch."""
         name, parameters = loss
@@ -291,7 +315,13 @@ class Plan:
             row_losses, dz, correct = loss_gradient(name, parameters, output.z, y, sample_weight)
             return row_losses, flush(dz), correct
         row_losses, da, correct = loss_gradient(name, parameters, output.a, y, sample_weight)
-        return row_losses, self._through_activation(-1, output, flush(da)), correct
+        return row_losses, self._through_output(output, flush(da), standardized), correct
+
+    def _through_output(self, output: _Trace, da: Array, standardized: bool = False) -> Array:
+        """dz of the last layer from the gradient with respect to the prediction."""
+        if self._output is not None and not standardized:
+            da = flush(da * self._output[0])
+        return self._through_activation(-1, output, da)
 
     def _through_activation(self, number: int, trace: _Trace, da: Array) -> Array:
         """dz from da of a layer."""
@@ -304,7 +334,7 @@ class Plan:
         da = np.asarray(output_gradient, dtype=self.dtype)
         if da.shape != output.a.shape:
             raise ValueError(f"output_gradient must have shape {output.a.shape}, got {da.shape}.")
-        return self._through_activation(-1, output, da)
+        return self._through_output(output, da)
 
     def _backward(
         self, traces: Sequence[_Trace], dz: Array, *, training: bool = False
@@ -358,9 +388,14 @@ class Plan:
         threads: int | None = None,
         *,
         loss: Chosen | None = None,
+        standardized: bool = False,
     ) -> tuple[float, float]:
-        """(sum of the row losses, sum of correct rows), both weighted; `threads` is ignored."""
-        row_losses, _, correct = self._loss(self._fitting(loss), self._forward(X)[-1], y, sample_weight)
+        """(sum of the row losses, sum of correct rows), both weighted; `threads` is ignored.
+
+        With `standardized` y is compared with outputs that are not rescaled.
+        """
+        output = self._forward(X, standardized=standardized)[-1]
+        row_losses, _, correct = self._loss(self._fitting(loss), output, y, sample_weight, standardized)
         return total(row_losses), total(correct if sample_weight is None else sample_weight * correct)
 
     # Training

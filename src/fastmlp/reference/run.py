@@ -38,6 +38,8 @@ class Run:
         Whether X may hold NaN or infinity, which end a call before the first batch that has any.
     squares : bool
         Whether the third column of `sums` is filled.
+    standardized : bool
+        Whether y is compared with outputs that are not rescaled.
 
     Attributes
     ----------
@@ -75,12 +77,13 @@ class Run:
         threads: int | None = None,
         check_rows: bool = False,
         squares: bool = False,
+        standardized: bool = False,
     ) -> None:
         self.plan = plan
         self._rows = (X, y, sample_weight)
         self._loss = plan._fitting(loss)
         self._batch_size, self._seed, self._shuffle = batch_size, seed, shuffle
-        self.check_rows, self._squares = check_rows, squares
+        self.check_rows, self._squares, self._standardized = check_rows, squares, standardized
         self.batches = math.ceil(len(X) / batch_size)
         self.epoch = self.batch = 0
         self.sums = np.empty((0, 3))
@@ -172,9 +175,9 @@ class Run:
             raise ValueError("X contains NaN or infinity, expected finite values")
         factor = self._of_step(self._dropout)
         dropout = 1.0 if factor is None else factor
-        traces = plan._forward(X[chosen], dropout_seed=self._seed, dropout=dropout)
+        traces = plan._forward(X[chosen], self._seed, dropout, self._standardized)
         weight = None if weights is None else weights[chosen]
-        row_losses, dz, correct = plan._loss(self._loss, traces[-1], y[chosen], weight)
+        row_losses, dz, correct = plan._loss(self._loss, traces[-1], y[chosen], weight, self._standardized)
         if not np.isfinite(total(row_losses)):
             raise FloatingPointError(f"the loss of batch {self.batch} is not finite")
         rate = float(self._rates[self.epoch, self.batch])

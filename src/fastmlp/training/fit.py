@@ -21,6 +21,7 @@ from .passes import Passes, looking
 from .progress import Progress
 from .rows import Rows, can_look_later, check_rescaled, prepare, split, validation_rows, with_class_weight
 from .scoring import check_measurable, from_predictions, score
+from .targets import rescaling_for, standardized
 
 BRIEF = 0.005  # seconds of an epoch that is worth no look of its own
 BATCHES_AHEAD = 4096  # whose learning rates are made at a time
@@ -237,6 +238,9 @@ def fit(
         rows = with_class_weight(net, objective, rows, class_weight, learned)
         if validation_data is not None:
             held_out = validation_rows(net, objective, validation_data, learned)
+        rescaling = rescaling_for(net, objective, rows)
+        rows = standardized(objective, rescaling, rows)
+        held_out = None if held_out is None else standardized(objective, rescaling, held_out)
         _check_weighed(held_out)
         check_measurable(net, objective, rows)
         size = len(rows) if size is None else min(size, len(rows))
@@ -257,6 +261,7 @@ def fit(
             look_later=look_later,
         )
         net.classes = net.classes if learned is None else learned
+        net.rescale_output(rescaling)
         try:
             call.all_epochs()
         finally:

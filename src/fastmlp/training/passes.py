@@ -42,8 +42,8 @@ class Passes:
         self.run = None
         if not objective.in_python:
             self.run = Run(
-                net.plan, rows.X, rows.y, rows.weights, batch_size=batch_size, seed=net.seed, shuffle=shuffle,
-                loss=objective.named, threads=threads,
+                net.plan, rows.X, sample_weight=rows.weights, batch_size=batch_size, seed=net.seed,
+                shuffle=shuffle, loss=objective.named, threads=threads, **rows.of_loss,
             )  # fmt: skip
 
     def one(

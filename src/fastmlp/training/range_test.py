@@ -14,6 +14,7 @@ from ..errors import NotCompiledError
 from ..model import NOT_COMPILED, Model
 from .rows import prepare
 from .step import train_on_batch
+from .targets import rescaling_for
 
 Array = np.ndarray[Any, Any]
 
@@ -135,9 +136,11 @@ def learning_rate_range(
 
 
 def _look_through(network: Model, X: Any, y: Any, sample_weight: Any) -> None:
-    """Checks what `fit` checks, and lets the network know all classes before a batch shows it some."""
+    """Checks what `fit` checks, and lets the network know all targets before a batch shows it some."""
     indices, classes = network.as_indices(y, learn=True)
-    prepare(network, network.objective_for(indices), X, indices, sample_weight)
+    objective = network.objective_for(indices)
+    rows = prepare(network, objective, X, indices, sample_weight)
+    network.rescale_output(rescaling_for(network, objective, rows))
     if classes is not None:
         network.classes = classes
 

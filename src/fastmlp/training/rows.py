@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,11 +20,17 @@ FAR = 1 << 20  # bytes of an X that the first epoch itself looks through: memory
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows ready for the plan: X (rows, n_in), y as the loss takes it, weights (rows,) or None."""
+    """Rows ready for the plan: X (rows, n_in), y as the loss takes it, weights (rows,) or None.
+
+    Where the network standardizes targets, `exact` is y in float64, (rows, targets), as float32 may not hold
+    their spread, and `standardized` what training compares outputs with; metrics take y.
+    """
 
     X: Array
     y: Array
     weights: Array | None
+    exact: Array | None = None
+    standardized: Array | None = None
 
     def __len__(self) -> int:
         return len(self.X)
@@ -33,8 +40,16 @@ class Rows:
         """Of all rows; a row without a weight has 1."""
         return float(len(self)) if self.weights is None else float(np.sum(self.weights, dtype=np.float64))
 
+    @property
+    def of_loss(self) -> dict[str, Any]:
+        """What a plan is told of the targets in training."""
+        if self.standardized is None:
+            return {"y": self.y}
+        return {"y": self.standardized, "standardized": True}
+
     def part(self, rows: slice | Array) -> Rows:
-        return Rows(self.X[rows], self.y[rows], None if self.weights is None else self.weights[rows])
+        parts = (None if a is None else a[rows] for a in (self.weights, self.exact, self.standardized))
+        return Rows(self.X[rows], self.y[rows], *parts)
 
 
 def prepare(
@@ -58,7 +73,10 @@ def prepare(
     )
     if objective.in_python:
         refuse_weights(weights)
-    return Rows(inputs, targets, weights)
+    exact = None
+    if net.standardize_targets:
+        exact = np.asarray(validation.numeric(y, prefix + "y"), np.float64).reshape(targets.shape)
+    return Rows(inputs, targets, weights, exact)
 
 
 def can_look_later(net: Model, objective: Objective, X: Any) -> bool:
@@ -105,7 +123,7 @@ def with_class_weight(
         weights *= rows.weights
     argument = "sample_weight times class_weight"
     checked = validation.as_sample_weight(weights, len(rows), net.plan.dtype, argument=argument)
-    return Rows(rows.X, rows.y, checked)
+    return dataclasses.replace(rows, weights=checked)
 
 
 def _factors(class_weight: Mapping[Any, float], count: int, classes: Array | None) -> Array:

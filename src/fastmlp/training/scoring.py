@@ -66,10 +66,12 @@ def check_measurable(net: Model, objective: Objective, rows: Rows) -> None:
 
 
 def score(net: Model, objective: Objective, rows: Rows, threads: int | None) -> dict[str, float]:
-    """The loss and the metrics on rows, without dropout."""
+    """The loss and the metrics on rows, without dropout; the loss of standardized targets, if there are."""
     correct = None
     if not objective.in_python:
-        total, correct = net.plan.evaluate(rows.X, rows.y, rows.weights, threads, loss=objective.named)
+        total, correct = net.plan.evaluate(
+            rows.X, sample_weight=rows.weights, threads=threads, loss=objective.named, **rows.of_loss
+        )
         value = total / len(rows)
     else:
         value, _ = python_loss(objective.loss, rows.y, net.plan.predict(rows.X, None, threads), rows.weights)

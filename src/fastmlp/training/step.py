@@ -10,6 +10,7 @@ from ..model import Model
 from .passes import Passes
 from .rows import check_rescaled, prepare
 from .scoring import measured
+from .targets import rescaling_for, standardized
 
 
 def train_on_batch(net: Model, X: Any, y: Any, sample_weight: Any = None) -> dict[str, float]:
@@ -17,8 +18,11 @@ def train_on_batch(net: Model, X: Any, y: Any, sample_weight: Any = None) -> dic
         y, classes = net.as_indices(y, learn=True)
         objective = net.objective_for(y)
         rows = prepare(net, objective, X, y, sample_weight)
+        rescaling = rescaling_for(net, objective, rows)
+        rows = standardized(objective, rescaling, rows)
         others = [metric for metric in objective.metrics if not objective.is_counted(metric)]
         net.classes = net.classes if classes is None else classes
+        net.rescale_output(rescaling)
         predictions = net.plan.predict(rows.X) if others else None
         before = {
             name_of(m): measured(net, objective, m, rows, predictions)

@@ -243,7 +243,11 @@ class _Reader:
 
     def _rescaling(self, layer: Any, path: str) -> None:
         if np.ndim(layer.scale) or np.ndim(layer.offset):
-            raise ValueError("its scale or its offset is an array, expected numbers")
+            if not self.parts:
+                raise ValueError("its scale or its offset is an array, expected numbers before all layers")
+            rows = (np.broadcast_to(values, self._width()).tolist() for values in (layer.scale, layer.offset))
+            self.parts.append(Part(path, ours.OutputRescaling(*map(tuple, rows))))
+            return
         self.parts.append(Part(path, ours.Rescaling(float(layer.scale), float(layer.offset))))
 
     def _normalization(self, layer: Any, path: str) -> None:

@@ -102,6 +102,10 @@ def _prelu(keras: Any, layer: ours.PReLU, dtype: np.dtype[Any]) -> list[Any]:
     return [keras.layers.PReLU(dtype=dtype.name)]
 
 
+def _output_rescaling(keras: Any, layer: ours.OutputRescaling, dtype: np.dtype[Any]) -> list[Any]:
+    return [keras.layers.Rescaling(list(layer.scale), list(layer.offset), dtype=dtype.name)]
+
+
 def _rescaling(keras: Any, layer: ours.Rescaling, dtype: np.dtype[Any]) -> list[Any]:
     return [keras.layers.Rescaling(layer.scale, layer.offset, dtype=dtype.name)]
 
@@ -118,6 +122,7 @@ _MAKERS: dict[type[ours.Layer], Callable[[Any, Any, np.dtype[Any]], list[Any]]] 
     ours.Dense: _dense,
     ours.Dropout: _dropout,
     ours.LayerNormalization: _layer_normalization,
+    ours.OutputRescaling: _output_rescaling,
     ours.PReLU: _prelu,
     ours.Rescaling: _rescaling,
     ours.Standardize: _standardize,

@@ -34,6 +34,7 @@ def restored(model: Any, found: Sequence[Layer], n_in: int, dtype: np.dtype[Any]
         saved = json.loads(told[-1])
         described = [chain.from_config(item) for item in saved["layers"]]
         chain.check(described, n_in)
+        described = [layer for layer in described if not layer.ends]  # it went into the weights before it
         seed = validation.integer(saved["seed"], "seed", 0, 2**64 - 1)
         if _computing(described, n_in, dtype) == _computing(found, n_in, dtype):
             return described, seed

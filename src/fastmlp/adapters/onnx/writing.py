@@ -20,6 +20,7 @@ from ...layers import (
     Dropout,
     Layer,
     LayerNormalization,
+    OutputRescaling,
     PReLU,
     Rescaling,
     Standardize,
@@ -179,6 +180,11 @@ class _Writer:
     def _preprocessing(self, tensor: str, layer: Rescaling | Standardize, names: list[str]) -> str:
         return self._rescaling(tensor, *layer.shift_and_divisor(self._net.layer_sizes[0]))
 
+    def _output_rescaling(self, tensor: str, layer: OutputRescaling, names: list[str]) -> str:
+        scale = self._constant("output.scale", np.array(layer.scale))
+        offset = self._constant("output.offset", np.array(layer.offset))
+        return self._node("Add", [self._node("Mul", [tensor, scale]), offset])
+
     def _rescaling(self, tensor: str, shift: Array, divisor: Array) -> str:
         """(x - shift) / divisor, which are the engine's two operations; numbers alone where all are equal."""
         for op, name, values, neutral in (("Sub", "shift", shift, 0.0), ("Div", "divisor", divisor, 1.0)):
@@ -255,6 +261,7 @@ _LAYERS: dict[type[Layer], Callable[[_Writer, str, Any, list[str]], str]] = {
     Dense: _Writer._dense,
     Dropout: lambda writer, tensor, layer, names: tensor,
     LayerNormalization: _Writer._layer_normalization,
+    OutputRescaling: _Writer._output_rescaling,
     PReLU: lambda writer, tensor, layer, names: writer._node("PRelu", [tensor, *names]),
     Rescaling: _Writer._preprocessing,
     Standardize: _Writer._preprocessing,

@@ -14,6 +14,7 @@ from ...layers import (
     Dense,
     Dropout,
     LayerNormalization,
+    OutputRescaling,
     PReLU,
     Rescaling,
     Standardize,
@@ -135,6 +136,7 @@ class _Reader:
             (nn.Identity, self.identity),
             (modules.Rescaling, self.rescaling),
             (modules.Standardize, self.standardize),
+            (modules.OutputRescaling, self.output_rescaling),
             (modules.Exp, partial(self.plain, "exp")),
             (modules.Step, partial(self.plain, "step")),
         ]
@@ -225,6 +227,10 @@ class _Reader:
     def standardize(self, module: Any, path: str) -> Iterator[Part]:
         mean, std = _array(module.mean, f"{path}.mean"), _array(module.std, f"{path}.std")
         yield Part(path, Standardize(tuple(mean.tolist()), tuple(std.tolist())))
+
+    def output_rescaling(self, module: Any, path: str) -> Iterator[Part]:
+        scale, offset = _array(module.scale, f"{path}.scale"), _array(module.offset, f"{path}.offset")
+        yield Part(path, OutputRescaling(tuple(scale.tolist()), tuple(offset.tolist())))
 
     def activation(self, ours: str | tuple[str, float], path: str) -> Iterator[Part]:
         yield part(path, Activation, ours)

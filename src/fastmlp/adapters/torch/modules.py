@@ -1,4 +1,4 @@
-"""Modules that PyTorch lacks and `to_torch` needs: `Rescaling`, `Standardize`, `Exp`, `Step`.
+"""What PyTorch lacks and `to_torch` needs: `Rescaling`, `Standardize`, `OutputRescaling`, `Exp`, `Step`.
 
 The classes are made when they are first asked for, as their base needs torch; they are found here by name, so
 that whole modules pickle.
@@ -11,7 +11,7 @@ from typing import Any
 from ... import layers
 from ...optional import require
 
-NAMES = ("Rescaling", "Standardize", "Exp", "Step")
+NAMES = ("Rescaling", "Standardize", "OutputRescaling", "Exp", "Step")
 
 
 def __getattr__(name: str) -> Any:
@@ -50,6 +50,17 @@ def _define(torch: Any) -> list[type]:
         def forward(self, x: Any) -> Any:
             return (x - self.mean) / self.std
 
+    class OutputRescaling(torch.nn.Module):  # type: ignore[misc]
+        """x * scale + offset; both are buffers of shape (n_out,)."""
+
+        def __init__(self, scale: Any, offset: Any) -> None:
+            super().__init__()
+            self.register_buffer("scale", scale)
+            self.register_buffer("offset", offset)
+
+        def forward(self, x: Any) -> Any:
+            return x * self.scale + self.offset
+
     class Exp(torch.nn.Module):  # type: ignore[misc]
         """exp(x)"""
 
@@ -63,4 +74,4 @@ def _define(torch: Any) -> list[type]:
             return (x > 0).to(x.dtype)
 
     Scaling.__name__ = "Rescaling"
-    return [Scaling, Standardize, Exp, Step]
+    return [Scaling, Standardize, OutputRescaling, Exp, Step]

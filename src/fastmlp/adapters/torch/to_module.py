@@ -15,6 +15,7 @@ from ...layers import (
     Dropout,
     Layer,
     LayerNormalization,
+    OutputRescaling,
     PReLU,
     Rescaling,
     Standardize,
@@ -39,8 +40,8 @@ def to_torch(net: Network) -> Any:
     torch.nn.Sequential
         `Linear`, activations, `Dropout`, `BatchNorm1d` and `LayerNorm` with the network's bits; it predicts
         the same to rounding and can be trained after ``.train()``.  Softmax and sigmoid of the output are
-        modules at the end: ``module[:-1]`` gives the logits that PyTorch's losses take.  `Rescaling` and
-        `Standardize`, and the activations exp and step, become small modules defined in
+        modules at the end: ``module[:-1]`` gives the logits that PyTorch's losses take.  `Rescaling`,
+        `Standardize` and `OutputRescaling`, and the activations exp and step, become small modules defined in
         `fastmlp.adapters.torch.modules`: a pickle of the whole module then needs fastmlp, its ``state_dict``
         does not.
 
@@ -126,12 +127,18 @@ def _standardize(given: _Given, layer: Standardize, width: int) -> Iterator[Any]
     yield modules.Standardize(*numbers)
 
 
+def _output_rescaling(given: _Given, layer: OutputRescaling, width: int) -> Iterator[Any]:
+    numbers = (given.torch.tensor(item, dtype=given.dtype) for item in (layer.scale, layer.offset))
+    yield modules.OutputRescaling(*numbers)
+
+
 _MAKERS: dict[type[Layer], Callable[[_Given, Any, int], Iterable[Any]]] = {
     Activation: lambda given, layer, width: _activation(given.torch, layer.activation),
     BatchNormalization: _batch_normalization,
     Dense: _dense,
     Dropout: lambda given, layer, width: [given.torch.nn.Dropout(layer.rate)],
     LayerNormalization: _layer_normalization,
+    OutputRescaling: _output_rescaling,
     PReLU: lambda given, layer, width: [given.fill(given.torch.nn.PReLU(width, dtype=given.dtype), "weight")],
     Rescaling: lambda given, layer, width: [modules.Rescaling(layer.scale, layer.offset)],
     Standardize: _standardize,

@@ -64,4 +64,24 @@ static void multiply(real *out, const real *in, const real *factor, ptrdiff_t co
     for (ptrdiff_t i = 0; i < count; i += VW) vstore(out + i, vload(in + i) * vload(factor + i));
 }
 
+static void rescale_panels(real *a, ptrdiff_t panel, const real *factor, const real *offset, ptrdiff_t rows, ptrdiff_t columns)
+{
+    for (ptrdiff_t p = 0; p < count_panels(columns); p++)
+        UNROLL for (int v = 0; v < VPL; v++) {
+            const vec f = vload(factor + p * L + v * VW), o = vload(offset + p * L + v * VW);
+            real *column = a + p * panel + v * VW;
+            for (ptrdiff_t r = 0; r < rows; r++) vstore(column + r * L, vfma(vload(column + r * L), f, o));
+        }
+}
+
+static void scale_panels(real *d, ptrdiff_t panel, const real *factor, ptrdiff_t rows, ptrdiff_t columns)
+{
+    for (ptrdiff_t p = 0; p < count_panels(columns); p++)
+        UNROLL for (int v = 0; v < VPL; v++) {
+            const vec f = vload(factor + p * L + v * VW);
+            real *column = d + p * panel + v * VW;
+            for (ptrdiff_t r = 0; r < rows; r++) vstore(column + r * L, vflush(vload(column + r * L) * f));
+        }
+}
+
 #endif

@@ -182,6 +182,9 @@ struct fm_kernels {
                       ptrdiff_t columns);
     void (*drop)(real *factor, ptrdiff_t panel, const fm_dropout *, ptrdiff_t first, ptrdiff_t rows);
     void (*multiply)(real *out, const real *in, const real *factor, ptrdiff_t count);
+    /* In panels, in place, a factor and an offset a column: a * factor + offset, and d * factor. */
+    void (*rescale)(real *a, ptrdiff_t panel, const real *factor, const real *offset, ptrdiff_t rows, ptrdiff_t columns);
+    void (*scale)(real *d, ptrdiff_t panel, const real *factor, ptrdiff_t rows, ptrdiff_t columns);
     /* Rows order[first], order[first + 1], ... (or first, first + 1, ...) to panels; padding zero. */
     void (*gather)(real *out, ptrdiff_t out_panel, const fm_input *, const int64_t *order, ptrdiff_t first,
                    ptrdiff_t rows);

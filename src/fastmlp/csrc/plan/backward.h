@@ -29,8 +29,10 @@ static void stage_forward(const fm_plan *plan, const training_stage *s, int from
         kind_of(layer)->forward(plan, l, &pass);
         if (s->training && l + 1 < plan->layer_count && s->layers[l + 1].x) drop(plan, s, l + 1, first, rows, seed);
     }
-    if (!s->skip_link && to == plan->layer_count)
+    if (!s->skip_link && to == plan->layer_count) {
         apply_row_activation(plan, s->layers[plan->layer_count - 1].a + first * L, s->panel, rows, NULL);
+        rescale_output(plan, s->layers[plan->layer_count - 1].a + first * L, s->panel, rows);
+    }
 }
 
 /* d of the last layer, from the gradient with respect to the prediction that d holds. */
@@ -39,6 +41,7 @@ static void link_backward(const fm_plan *plan, const training_stage *s, ptrdiff_
     const stage_layer *b = &s->layers[plan->layer_count - 1];
     const fm_layer *layer = &plan->layers[plan->layer_count - 1];
     const fm_kernels *kernels = plan->kernels;
+    if (plan->rescales_output) kernels->scale(b->d + first * L, s->panel, plan->output_scale, rows, plan->n_out);
     if (layer->activation >= FM_ACTIVATIONS)
         for (ptrdiff_t r = first; r < first + rows; r++)
             kernels->row_activations[layer->activation - FM_ACTIVATIONS].backward(

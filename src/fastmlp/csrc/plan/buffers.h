@@ -9,9 +9,10 @@ static ptrdiff_t chunk_rows(ptrdiff_t rows, ptrdiff_t widest)
     return padded < most ? padded : most;
 }
 
+/* Whether a loss compares what stands before the link: as it is fused with that, or as its targets are standardized. */
 static int link_is_fused(const fm_target *target)
 {
-    return target && target->loss >= 0 && fm_losses[target->loss].link >= 0;
+    return target && (target->standardized || (target->loss >= 0 && fm_losses[target->loss].link >= 0));
 }
 
 static const double *target_parameters(const fm_target *target)
@@ -41,13 +42,13 @@ static int keeps_z(const fm_plan *plan, int l, int fused)
     return !(fused && l == plan->layer_count - 1) && fm_activations[plan->layers[l].activation].from_z;
 }
 
-/* Whether a plan trains with batch rows in the lanes (lines.h): inputs leave a lane for the bias, and a row activation that
-   no loss is fused with would need whole rows. */
+/* Whether a plan trains with batch rows in the lanes (lines.h): inputs leave a lane for the bias, and a row activation or
+   a rescaling of the output that no loss is fused with would need panels. */
 static int trains_in_lines(const fm_plan *plan, int fused)
 {
     int plain = plan->narrow && plan->n_in < L;
     for (int l = 0; l < plan->layer_count; l++) plain &= plan->layers[l].dropout == 0;
-    return plain && (fused || plan->layers[plan->layer_count - 1].activation < FM_ACTIVATIONS);
+    return plain && (fused || (plan->layers[plan->layer_count - 1].activation < FM_ACTIVATIONS && !plan->rescales_output));
 }
 
 /* Whether a step's second phase may be a relay: where rows are more data than weights, passing them between cores costs

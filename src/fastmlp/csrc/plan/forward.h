@@ -33,6 +33,13 @@ static void apply_row_activation(const fm_plan *plan, real *a, ptrdiff_t panel, 
                                                                                plan->n_out);
 }
 
+/* Of the network's output: a * scale + offset. */
+static void rescale_output(const fm_plan *plan, real *a, ptrdiff_t panel, ptrdiff_t rows)
+{
+    if (plan->rescales_output)
+        plan->kernels->rescale(a, panel, plan->output_scale, plan->output_offset, rows, plan->n_out);
+}
+
 static int rows_finite(const fm_plan *plan, const real *x, ptrdiff_t x_row, ptrdiff_t x_panel, ptrdiff_t rows)
 {
     const fm_kernels *kernels = plan->kernels;
@@ -81,7 +88,10 @@ static real *infer(const fm_plan *plan, const fm_input *input, ptrdiff_t first, 
         x = a, x_row = L, x_panel = panel;
     }
     real *other = buffers[plan->layer_count & 1]; /* the one that the last layer's input was in */
-    if (!skip_link) apply_row_activation(plan, a, panel, rows, rows >= L ? other : NULL);
+    if (!skip_link) {
+        apply_row_activation(plan, a, panel, rows, rows >= L ? other : NULL);
+        rescale_output(plan, a, panel, rows);
+    }
     return a;
 }
 
@@ -109,6 +119,7 @@ static real *infer_turned(const fm_plan *plan, const fm_input *input, ptrdiff_t 
     if (!skip_link && plan->layers[plan->layer_count - 1].activation == FM_softmax)
         kernels->turned_softmax(z, panels, plan->n_out);
     kernels->transpose(input_buffer, panel, z, plan->n_out * L, plan->n_out, rows);
+    if (!skip_link) rescale_output(plan, input_buffer, panel, rows);
     return input_buffer;
 }
 

@@ -112,6 +112,10 @@ int fm_plan_init(fm_plan *plan)
 {
     plan->size = typed_plan(plan->type)->lay_out(plan);
     plan->optimizer = -1;
+    const size_t line = ((size_t)plan->n_out * real_size(plan) + 63) / 64 * 64;
+    plan->output_scale = fm_alloc(line);
+    plan->output_offset = fm_alloc(line);
+    if (!plan->output_scale || !plan->output_offset) return FM_NO_MEMORY;
     const int status = new_zeros(plan, &plan->state.parameters);
     if (status == FM_OK) typed_plan(plan->type)->initialize_arrays(plan);
     return status;
@@ -145,11 +149,21 @@ static void drop_training(fm_plan *plan)
 void fm_plan_clear(fm_plan *plan)
 {
     drop_training(plan);
-    void **const vectors[] = {&plan->state.parameters, &plan->kept.parameters, &plan->gradient, &plan->addend};
+    void **const vectors[] = {&plan->state.parameters, &plan->kept.parameters, &plan->gradient, &plan->addend,
+                              &plan->output_scale, &plan->output_offset};
     for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) {
         fm_free(*vectors[i]);
         *vectors[i] = NULL;
     }
+}
+
+void fm_plan_rescale_output(fm_plan *plan, const void *scale, const void *offset)
+{
+    const size_t bytes = (size_t)plan->n_out * real_size(plan);
+    memcpy(plan->output_scale, scale, bytes);
+    memcpy(plan->output_offset, offset, bytes);
+    plan->rescales_output = 1;
+    fm_plan_drop_stage(plan);
 }
 
 int fm_plan_claim(fm_plan *plan)

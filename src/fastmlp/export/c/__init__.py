@@ -21,7 +21,7 @@ import numpy as np
 from ... import _kernels, config, validation
 from ...files import atomic, paths
 from ...layers import chain
-from ...layers.lowering import input_vectors
+from ...layers.lowering import input_vectors, output_vectors
 from ...model import Model
 from . import functions, writer
 from .body import Body
@@ -97,6 +97,8 @@ def _plan_of(net: Model, steps: list[Step]) -> _kernels.Plan:
     plan = _kernels.Plan(
         net.plan.n_in, net.plan.layers, dtype=net.dtype.name, input_shift=shift, input_divisor=divisor
     )
+    if (vectors := output_vectors(net.plan.n_out, net.layers, net.dtype)) is not None:
+        plan.rescale_output(*vectors)
     matrices = iter(products(steps))
     plan.set_weights([used_weights(next(matrices)) if w.ndim == 2 else w for w in net.get_weights()])
     return plan

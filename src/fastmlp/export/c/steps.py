@@ -10,7 +10,7 @@ import numpy as np
 
 from ...layers import BatchNormalization, Dense, Layer, LayerNormalization, Scale
 from ...layers.base import entry
-from ...layers.lowering import input_vectors, nodes_of
+from ...layers.lowering import input_vectors, nodes_of, output_vectors
 from ...model import Model
 
 Array = np.ndarray[Any, Any]
@@ -89,7 +89,8 @@ def steps_of(net: Model) -> list[Step]:
         name, parameter = node.activation
         if name != "identity":
             steps.append(Activate(name, float(dtype.type(parameter))))
-    return steps
+    vectors = output_vectors(net.plan.n_out, net.layers, dtype)
+    return steps if vectors is None else [*steps, _affine(*vectors)]
 
 
 def _dense(layer: Any, arrays: list[Array]) -> Step:
@@ -107,7 +108,12 @@ def _batch_normalization(layer: Any, arrays: list[Array]) -> Step:
 
 def _scale(layer: Any, arrays: list[Array]) -> Step:
     [s] = arrays
-    return BatchNormalize(np.zeros_like(s), np.ones_like(s), s, np.zeros_like(s))
+    return _affine(s, np.zeros_like(s))
+
+
+def _affine(scale: Array, offset: Array) -> Step:
+    """x * scale + offset"""
+    return BatchNormalize(np.zeros_like(scale), np.ones_like(scale), scale, offset)
 
 
 _STEPS: dict[type[Layer], Callable[[Any, list[Array]], Step]] = {

@@ -21,7 +21,8 @@ class History(Callback):
         With weights of rows the loss is their weighted sum over the number of rows, and metrics are weighted
         means.  Loss and accuracy of the training rows are means over the epoch, during which the weights
         move, with dropout on and without penalties; other metrics and all ``val_`` numbers are those of the
-        epoch's end.
+        epoch's end.  With ``compile(standardize_targets=True)`` "loss" and "val_loss" are of standardized
+        targets, and metrics in the units of y.
     epoch : list of int
         The epochs' numbers, from 0.
     params : dict
