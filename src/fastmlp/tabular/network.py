@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from .. import functional
 from ..layers import (
     Activation,
     Dense,
@@ -26,9 +25,6 @@ from ..schedules import Constant, CosineDecay, CosLog4, FlatCosine, Schedule
 from .recipes import Recipe
 
 Array = np.ndarray[Any, Any]
-
-MOST_START_ROWS = 4096  # that a start is computed on
-_MEAN_OF = 5  # rows
 
 
 @dataclass(frozen=True)
@@ -150,35 +146,16 @@ def _decay(recipe: Recipe, steps: int) -> Schedule:
 
 def begin(net: Network, recipe: Recipe, X: Array) -> None:
     """Sets the weights that training begins with; X has the rows to train on, float32 of shape (rows, n)."""
+    if recipe.start == "normal":
+        _begin_normal(net)
+    else:
+        net.adapt(X)
+
+
+def _begin_normal(net: Network) -> None:
     rng = np.random.Generator(np.random.PCG64(net.seed))
     nodes = nodes_of(net.plan.n_in, net.layers)
     dense = [place for place, node in enumerate(nodes) if node.layer.kind == Dense.kind]
-    if recipe.start == "normal":
-        _begin_normal(net, rng, dense)
-        return
-    rows = X if len(X) <= MOST_START_ROWS else X[rng.permutation(len(X))[:MOST_START_ROWS]]
-    for place in dense:
-        inputs = rows if place == 0 else net.forward(rows)[place - 1]
-        state = net.state_dict()
-        W, b = (f"layers.{place}.{name}" for name in "Wb")
-        state[W], state[b] = _started(inputs, state[W], rng)
-        net.load_state_dict(state)
-
-
-def _started(inputs: Array, W: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """W with pre-activations of unit variance, and b minus a random mean of five rows' for each unit."""
-    z = functional.dense(inputs, W)
-    spread = z.std(axis=0, dtype=np.float64)
-    factor: Array = np.asarray(1.0 / np.where(spread > 1e-12, spread, 1.0))
-    rows = rng.integers(0, len(z), (z.shape[1], _MEAN_OF))
-    weights = rng.standard_exponential((z.shape[1], _MEAN_OF))
-    weights /= weights.sum(axis=1, keepdims=True)
-    chosen = z[rows, np.arange(z.shape[1])[:, None]].astype(np.float64)
-    means: Array = np.asarray((chosen * weights).sum(axis=1))
-    return np.asarray(W * factor, W.dtype), np.asarray(-means * factor, W.dtype)
-
-
-def _begin_normal(net: Network, rng: np.random.Generator, dense: list[int]) -> None:
     state = net.state_dict()
     for place in dense:
         b = state[f"layers.{place}.b"]
