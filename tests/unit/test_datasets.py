@@ -288,10 +288,12 @@ def test_standardize(dtype):
 
 
 def test_standardize_keeps_constant_columns_at_zero():
-    X = np.full((1000, 2), 0.1)
+    X = np.full((1000, 3), 0.1)
     X[:, 1] = np.arange(1000) * 1e-12
+    X[:, 2] = 1e6 + np.random.default_rng(0).normal(size=1000) * 1e-9
     Z, _, std = datasets.standardize(X)
     assert std[0] == 1 and np.abs(Z[:, 0]).max() < 1e-12
+    assert std[2] == 1, "the noise of computing a number is no spread"
     assert np.abs(Z[:, 1].std() - 1) < 1e-9, "a column of small but true spread is scaled"
 
 

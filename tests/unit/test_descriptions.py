@@ -152,6 +152,25 @@ def test_adapt_standardizes():
         Standardize.adapt(X[:0])
 
 
+@pytest.mark.parametrize("size", [1e6, -1e6, 0.1, 1e-100, 1e100])
+def test_the_noise_of_computing_a_number_is_no_spread(size):
+    noise = np.random.default_rng(0).integers(-8, 9, 200) * np.spacing(abs(size))
+    X = np.stack([size + noise, np.linspace(0, 1e-12, 200), size * np.linspace(1, 1 + 1e-12, 200)], axis=1)
+    layer = Standardize.adapt(X)
+    assert layer.std[0] == 1.0
+    assert layer.std[1] == pytest.approx(X[:, 1].std())
+    assert layer.std[2] == pytest.approx(X[:, 2].std()), "small but true"
+
+
+def test_a_constant_and_noise_are_no_reason_for_far_predictions():
+    rng = np.random.default_rng(0)
+    X = np.stack([rng.normal(size=300), 1e6 + 1e-9 * rng.normal(size=300)], axis=1)
+    net = fastmlp.Network([2, Standardize.adapt(X), 1], dtype="float64", seed=0)
+    net.compile("adam")
+    net.fit(X, X[:, 0], epochs=5, verbose=False)
+    assert abs(net.predict([[0.0, 1e6 + 1]])[0]) < 10
+
+
 def test_rescaling_divides_by_whole_numbers():
     shift, divisor = Rescaling(1 / 255).shift_and_divisor(2)
     assert divisor.tolist() == [255.0, 255.0]

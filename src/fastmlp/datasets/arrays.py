@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _kernels, validation
+from ..spread import mean_and_deviation
 
 Array = npt.NDArray[Any]
 
@@ -71,8 +72,8 @@ def _class_codes(labels: npt.ArrayLike) -> Array:
 def standardize(X: npt.ArrayLike) -> tuple[Array, Array, Array]:
     """Shift and scale each column to mean 0 and standard deviation 1.
 
-    Computed in float64. A constant column has the deviation 1 here, so that it becomes 0 and not NaN. Apply
-    the training set's mean and deviation to other rows with ``(X_test - mean) / std``.
+    Computed in float64. A column of one number, but for roundings, has the deviation 1, so that it becomes 0.
+    Apply the training set's mean and deviation to other rows with ``(X_test - mean) / std``.
 
     Parameters
     ----------
@@ -101,11 +102,8 @@ def standardize(X: npt.ArrayLike) -> tuple[Array, Array, Array]:
         raise ValueError(f"X has shape {values.shape}, expected (rows, features) with at least one of each")
     wide = values.astype(np.float64)
     validation.check_finite(wide, "X", values)
-    mean = wide.mean(axis=0)
+    mean, std = mean_and_deviation(wide)
     wide -= mean
-    std = np.sqrt((wide**2).mean(axis=0))
-    # A constant column's mean may be one rounding away from it, which leaves a deviation of rounding errors.
-    std[(values == values[0]).all(axis=0)] = 1.0
     wide /= std
     return (wide.astype(np.float32) if values.dtype == np.float32 else wide), mean, std
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import validation
+from ..spread import mean_and_deviation
 from .base import Array, Layer, set_field, short_numbers, short_repr
 
 __all__ = ["Rescaling", "Standardize"]
@@ -100,16 +101,13 @@ class Standardize(Layer):
     def adapt(cls, X: Any) -> Standardize:
         """The layer that gives the columns of X, shape (rows, n_in), mean 0 and deviation 1.
 
-        A column without any spread keeps deviation 1, so it becomes 0.
+        A column without any spread, but for roundings, keeps deviation 1, so it becomes 0.
         """
         array = validation.numeric(X, "X")
         if array.ndim != 2 or array.size == 0:
             raise ValueError(f"X has shape {array.shape}, expected (rows, n_in) with at least one row")
         array = validation.converted(array, np.dtype(np.float64), "X")
-        mean = array.mean(axis=0)
-        std = array.std(axis=0)
-        # A constant column's mean may be a rounding away from it, and its deviation that rounding.
-        std[(array == array[0]).all(axis=0)] = 1.0
+        mean, std = mean_and_deviation(array)
         return cls(tuple(mean.tolist()), tuple(std.tolist()))
 
     def input_width(self) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..spread import is_one_number
 from . import columns, frames, recognition
 from .columns import Column, LeftOut
 from .frames import Frame
@@ -17,7 +18,8 @@ Array = np.ndarray[Any, Any]
 class Scaling:
     """x minus the median, over the range of the middle half, drawn in smoothly: z / sqrt(1 + (z/3)^2).
 
-    Where the middle half is one number, half the whole range takes its place; where that is too, z is 0.
+    Where the middle half is one number, but for roundings, half the whole range takes its place; where that
+    is too, z is 0.
 
     References
     ----------
@@ -33,7 +35,8 @@ class Scaling:
         if not numbers.shape[1]:
             return cls(np.zeros(0), np.zeros(0))
         low, center, high = np.quantile(numbers, [0.25, 0.5, 0.75], axis=0)
-        spread = np.where(high > low, high - low, 0.5 * np.ptp(numbers, axis=0))
+        flat = is_one_number(np.stack([low, high]))
+        spread = np.where(~flat, high - low, 0.5 * np.ptp(numbers, axis=0))
         return cls(center, np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > 0))
 
     def __call__(self, numbers: Array) -> Array:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..spread import is_one_number
 from . import columns, dates, words
 from .columns import Category, Column, Date, LeftOut, Number
 from .frames import Frame
@@ -14,9 +15,6 @@ Array = np.ndarray[Any, Any]
 
 # Rows from which on a column of values that differ in every row can be told for names or numbers of rows.
 _ENOUGH = 20
-
-# Numbers that differ by less, relatively, are one number and the noise of computing it.
-ROUNDING = 1e-13
 
 
 def recognise(frame: Frame, *, one_hot_up_to: int, keep: frozenset[str] = frozenset()) -> list[Column]:
@@ -83,7 +81,7 @@ def _number(name: str, values: Array, asked: bool, **options: Any) -> Column:
     column = Number.learn(name, values, **options)
     read = column.read(values)
     known = read[~np.isnan(read)]
-    if np.ptp(known) <= ROUNDING * np.abs(known).max():
+    if is_one_number(known):
         return (
             LeftOut(name, note=f"all its values are {known[0]:g}")
             if not column.gaps

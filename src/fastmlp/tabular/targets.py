@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..spread import mean_and_deviation
+
 Array = np.ndarray[Any, Any]
 
 
@@ -60,9 +62,8 @@ class Numbers:
     @classmethod
     def learn(cls, truth: Array) -> Numbers:
         """From float64 of shape (rows, targets)."""
-        spread = truth.std(axis=0)
-        spread[spread == 0] = 1.0
-        return cls(truth.mean(axis=0), spread, truth.min(axis=0), truth.max(axis=0))
+        mean, deviation = mean_and_deviation(truth)
+        return cls(mean, deviation, truth.min(axis=0), truth.max(axis=0))
 
     @property
     def outputs(self) -> int:
