@@ -139,6 +139,43 @@ def test_npz_with_a_test_set_of_its_own(run, tmp_path, names):
     assert accuracy_in(err) == pytest.approx(right, abs=5e-5)
 
 
+def test_sorted_rows_are_held_out_from_every_class(run, tmp_path, monkeypatch):
+    order = np.argsort(QUADRANT, kind="stable")
+    X, y = POINTS[order], QUADRANT[order]
+    np.savez(tmp_path / "data.npz", X=X, y=y, X_test=X[::9], y_test=y[::9])
+    seen, fit = [], fastmlp.Network.fit
+
+    def watched(self, X, y, **options):
+        seen.append((y, options["validation_data"][1]))
+        return fit(self, X, y, **options)
+
+    monkeypatch.setattr(fastmlp.Network, "fit", watched)
+    assert run("train", "--data", "data.npz", "--epochs", 1, "--quiet", "--no-plot")[0] == 0
+    trained, held_out = seen[0]
+    assert len(held_out) == 40 and len(trained) == 360
+    assert held_out.mean() == pytest.approx(y.mean(), abs=0.03)
+    assert trained.mean() == pytest.approx(y.mean(), abs=0.01)
+
+
+@pytest.mark.parametrize(
+    "names", [[0.0, 1.0], [3.0, 7.0], [False, True], ["0", "1"], ["1.0", "2.0"], [-1, 1]], ids=str
+)
+def test_labels_are_compared_by_value(run, tmp_path, names):
+    np.savez(tmp_path / "data.npz", X=POINTS, y=np.array(names)[QUADRANT])
+    common = ("--epochs", 30, "--layers", 32, "--learning-rate", 0.01, "--no-plot")
+    assert accuracy_in(run("train", "--data", "data.npz", *common)[1]) > 0.85
+    _, out, err = run("predict", "model.npz", "data.npz")
+    assert accuracy_in(err) > 0.85
+    assert len({line.split(",")[0] for line in out.splitlines()[1:]}) == 2
+
+
+def test_a_column_that_the_network_s_type_takes_for_one_number_is_not_scaled_up(run, tmp_path):
+    X = np.hstack([POINTS, 1e6 + 1e-5 * POINTS[:, :1]])
+    np.savez(tmp_path / "data.npz", X=X, y=POINTS[:, 0])
+    assert run("train", "--data", "data.npz", "--epochs", 5, "--quiet", "--no-plot")[0] == 0
+    assert abs(fastmlp.load("model.npz").predict([[0.0, 0.0, 1e6 + 1]])[0]) < 10
+
+
 def test_npz_of_several_outputs(run, tmp_path):
     y = np.stack([POINTS.sum(axis=1), POINTS[:, 0] * 100 + 7], axis=1)
     np.savez(tmp_path / "data.npz", X=POINTS, y=y)

@@ -56,6 +56,7 @@ def load_training(
     test_share: float,
     seed: int,
     max_bytes: int,
+    dtype: str,
 ) -> Data:
     """The data set in a folder of IDX files, a CSV or an ``.npz``; without a path, scikit-learn's digits."""
     parts, words = _training_arrays(path, target, max_bytes)
@@ -70,7 +71,7 @@ def load_training(
     elif X_test.shape[1] != X.shape[1] or len(X_test) != len(y_test):
         raise ValueError(f"X_test has shape {X_test.shape}, expected ({len(y_test)}, {X.shape[1]})")
     digits = path is None and scaling == "auto"
-    layer = Rescaling(1 / DIGITS_MAXIMUM) if digits else _scaling_layer(X, scaling)
+    layer = Rescaling(1 / DIGITS_MAXIMUM) if digits else _scaling_layer(X, scaling, dtype)
     source = "scikit-learn's digits" if path is None else str(path)
     return Data(source, X, y, X_test, y_test, classes, layer)
 
@@ -188,7 +189,7 @@ def _codes_of(y: Array, values: Array) -> Array:
     return codes.astype(np.int64)
 
 
-def _scaling_layer(X: Array, scaling: str) -> Rescaling | Standardize | None:
+def _scaling_layer(X: Array, scaling: str, dtype: str) -> Rescaling | Standardize | None:
     """Bytes are divided by 255; other columns get mean 0 and deviation 1, unless all lie in [0, 1]."""
     if scaling == "none":
         return None
@@ -196,7 +197,7 @@ def _scaling_layer(X: Array, scaling: str) -> Rescaling | Standardize | None:
         return Rescaling(1 / 255)
     if scaling == "auto" and X.min() >= 0 and X.max() <= 1:
         return None
-    return Standardize.adapt(X)
+    return Standardize.adapt(X.astype(dtype))  # as the network sees it: what rounds to one number is one
 
 
 def load_inputs(

@@ -13,7 +13,7 @@ from ..labels import class_count
 from ..network import Network, load
 from .data import load_inputs
 from .output import write_csv, write_npy
-from .scores import regression_scores
+from .scores import by_value, regression_scores
 
 Array = np.ndarray[Any, Any]
 
@@ -46,11 +46,11 @@ def _is_binary(network: Network, outputs: Array) -> bool:
     return _output_activation(network) == "sigmoid" and outputs.shape[1] == 1
 
 
-def _class_names(network: Network, outputs: Array) -> list[str]:
+def _classes(network: Network, outputs: Array) -> list[Any]:
     """The predicted class of each row of a classifier."""
     codes = outputs[:, 0] > 0.5 if _is_binary(network, outputs) else outputs.argmax(axis=1)
     labels = range(class_count(outputs.shape[1])) if network.classes is None else network.classes.tolist()
-    return [str(labels[code]) for code in codes.tolist()]
+    return [labels[code] for code in codes.tolist()]
 
 
 def _second(network: Network) -> str:
@@ -71,7 +71,7 @@ def _rows(network: Network, outputs: Array) -> Iterator[Sequence[str]]:
         yield from ([f"{v:.9g}" for v in row] for row in outputs)
         return
     yield heads
-    yield from zip(_class_names(network, outputs), map("{:.6f}".format, shares), strict=True)
+    yield from zip(map(str, _classes(network, outputs)), map("{:.6f}".format, shares), strict=True)
 
 
 def _agreement(network: Network, outputs: Array, y: Array) -> str:
@@ -84,8 +84,6 @@ def _agreement(network: Network, outputs: Array, y: Array) -> str:
     if y.shape == outputs.shape and outputs.shape[1] > 1:
         right = np.mean((outputs > 0.5) == (y > 0.5))
     else:
-        predicted = _class_names(network, outputs)
-        right = np.mean(
-            [name == str(value) for name, value in zip(predicted, y.ravel().tolist(), strict=True)]
-        )
+        pairs = zip(_classes(network, outputs), y.ravel().tolist(), strict=True)
+        right = np.mean([by_value(predicted) == by_value(expected) for predicted, expected in pairs])
     return f"accuracy {right:.2%} of {len(y)} rows"

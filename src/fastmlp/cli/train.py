@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from .. import optimizers
+from .. import datasets, optimizers
 from ..layers import Dense, Dropout
 from ..network import Network
 from ..optional import install
+from ..spread import mean_and_deviation
 from .data import Data, load_training
 from .output import complain, say, table
 from .scores import regression_scores
@@ -36,10 +37,11 @@ def run(options: argparse.Namespace) -> int:
         options.test_share,
         options.seed,
         options.max_bytes,
+        options.dtype,
     )
     network = _build(options, data)
     _describe(options, data, network)
-    spread = None if data.classes is not None else _target_spread(data.y)
+    spread = None if data.classes is not None else mean_and_deviation(data.y)
     history, seconds, interrupted = _fit(options, data, network, spread)
     if spread is not None:
         _fold_spread(network, *spread)
@@ -104,24 +106,25 @@ def _describe(options: argparse.Namespace, data: Data, network: Network) -> None
     print()
 
 
-def _target_spread(y: Array) -> tuple[Array, Array]:
-    mean, std = y.mean(axis=0), y.std(axis=0)
-    std[(y == y[0]).all(axis=0)] = 1.0
-    return mean, std
-
-
 def _fit(
     options: argparse.Namespace, data: Data, network: Network, spread: tuple[Array, Array] | None
 ) -> tuple[Any, float, bool]:
     """Train; returns the history, the seconds it took and whether Ctrl-C ended it."""
-    y = data.y if spread is None else (data.y - spread[0]) / spread[1]
+    X, y = data.X, data.y if spread is None else (data.y - spread[0]) / spread[1]
+    held_out = None
+    if options.validation_split:  # shuffled and by classes, as the rows may be sorted by them
+        stratify = data.classes is not None
+        X, X_held_out, y, y_held_out = datasets.train_test_split(
+            X, y, options.validation_split, options.seed, stratify
+        )
+        held_out = X_held_out, y_held_out
     start = time.perf_counter()
     history = network.fit(
-        data.X,
+        X,
         y,
         epochs=options.epochs,
         batch_size=options.batch_size,
-        validation_split=options.validation_split,
+        validation_data=held_out,
         threads=options.threads,
         verbose=not options.quiet,
     )
