@@ -152,6 +152,7 @@ cdef extern from "fastmlp.h" nogil:
     void fm_plan_release(fm_plan *) noexcept
     int fm_plan_initialize(fm_plan *, int layer, int array, int normal, double scale, uint64_t seed) noexcept
     int fm_plan_predict(const fm_plan *, const fm_input *, ptrdiff_t rows, void *out, int threads) noexcept
+    int fm_plan_predict_dropped(const fm_plan *, const fm_input *, ptrdiff_t rows, uint64_t seed, void *out, int threads) noexcept
     int fm_plan_forward(const fm_plan *, const fm_input *, ptrdiff_t rows, void *const *outs) noexcept
     int fm_plan_evaluate(const fm_plan *, const fm_input *, const fm_target *, ptrdiff_t rows, double *loss,
                          double *correct, int threads) noexcept

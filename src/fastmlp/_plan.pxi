@@ -159,6 +159,21 @@ cdef class Plan:
             check_input(c.FM_NOT_FINITE, &self.c_plan, x)
         return result
 
+    def predict_dropped(self, X, *, seed, threads=None):
+        """Predictions with dropout; what a row drops follows from the seed and its place in X."""
+        cdef c.fm_input rows
+        cdef ptrdiff_t count
+        cdef int status, most = threads or 0
+        cdef uint64_t key = index(seed)
+        cdef Array x = as_rows(&self.c_plan, X)
+        describe_rows(&self.c_plan, x, &rows, &count)
+        cdef Array out = np.empty((*(<object>x).shape[:-1], self.n_out), self.dtype)
+        cdef void *memory = cnp.PyArray_DATA(out)
+        with nogil:
+            status = c.fm_plan_predict_dropped(&self.c_plan, &rows, count, key, memory, most)
+        check_input(status, &self.c_plan, x)
+        return out
+
     def forward(self, X):
         """Every layer's activations, the link applied, no dropout: [(rows, n_out of layer 1), ...]."""
         cdef c.fm_input rows

@@ -445,6 +445,22 @@ class Network(Model):
             validation.as_out(out, (*inputs.shape[:-1], self.plan.n_out), self.plan.dtype, X)
         return self.plan.predict(inputs, out, validation.as_threads(threads))
 
+    def _predict_dropped(self, X: Any, out: Array | None, threads: Any, dropout: Any, seed: Any) -> Array:
+        """What `predict` does where dropout or a seed is given."""
+        if not validation.boolean(dropout, "dropout"):
+            if seed is None:
+                return self.predict(X, out, threads)
+            raise ValueError("seed came without dropout=True, expected both or none of them")
+        threads = validation.as_threads(threads)
+        inputs = validation.as_inputs(X, self.plan.n_in, self.plan.dtype, single=True)
+        if out is not None:
+            validation.as_out(out, (*inputs.shape[:-1], self.plan.n_out), self.plan.dtype, X)
+        predictions = self.plan.predict_dropped(inputs, seed=validation.as_seed(seed), threads=threads)
+        if out is None:
+            return predictions
+        out[...] = predictions
+        return out
+
     def predict_classes(self, X: Any, *, threads: int | None = None) -> Array:
         """The class of every row: the strongest output, or whether a single one says yes.
 

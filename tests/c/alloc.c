@@ -82,6 +82,7 @@ static int step_in_parts(work *w)
 }
 static int predict_row(work *w) { return fm_plan_predict(&w->plan, &w->input, 1, w->out, 1); }
 static int predict(work *w) { return fm_plan_predict(&w->plan, &w->input, ROWS, w->out, w->threads); }
+static int predict_dropped(work *w) { return fm_plan_predict_dropped(&w->plan, &w->input, ROWS, 7, w->out, w->threads); }
 static int evaluate(work *w)
 {
     double loss, correct;
@@ -148,6 +149,7 @@ static const struct { const char *name; enum stage stage; int (*function)(work *
     {"predict one row", COMPILED, predict_row, 1},
     {"predict", COMPILED, predict, 1},
     {"predict on two threads", COMPILED, predict, 2},
+    {"predict with dropout", COMPILED, predict_dropped, 2},
     {"evaluate", COMPILED, evaluate, 2},
     {"gradients", COMPILED, gradients, 1},
     {"gradients of inputs", COMPILED, gradients_of_inputs, 1},

@@ -97,11 +97,12 @@ typedef struct {
     int standardized;       /* rows are what outputs are compared with before the plan's output_scale and output_offset */
 } fm_target;
 
-/* Dropout of one layer's input in one step: a word below threshold drops, what is kept is multiplied by `kept`. */
+/* Dropout of one layer's input in one step: a word below threshold drops, what is kept is multiplied by `kept`.  `row` is what
+   row 0 of the buffers counts as. */
 typedef struct {
     ptrdiff_t columns;
     uint64_t seed;
-    uint32_t layer, step, threshold;
+    uint32_t layer, step, row, threshold;
     double kept;
 } fm_dropout;
 
@@ -217,6 +218,8 @@ double fm_plan_squares(const fm_plan *);
 
 /* Predictions (rows, n_out), row-major.  Scratch is on the stack or allocated by the call. */
 int fm_plan_predict(const fm_plan *, const fm_input *, ptrdiff_t rows, void *out, int threads);
+/* The same with dropout, each row's units drawn from the seed and its place in X alone. */
+int fm_plan_predict_dropped(const fm_plan *, const fm_input *, ptrdiff_t rows, uint64_t seed, void *out, int threads);
 /* Every layer's activations: outs[l] is (rows, n_out of l), row-major.  This, like predictions, evaluation and gradients, is
    FM_NOT_FINITE where the input is not finite, as it is or rescaled. */
 int fm_plan_forward(const fm_plan *, const fm_input *, ptrdiff_t rows, void *const *outs);

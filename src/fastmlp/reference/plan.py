@@ -237,21 +237,28 @@ class Plan:
         return x
 
     def _forward(
-        self, X: Any, dropout_seed: int | None = None, dropout: float = 1.0, standardized: bool = False
+        self,
+        X: Any,
+        dropout_seed: int | None = None,
+        dropout: float = 1.0,
+        *,
+        training: bool = False,
+        standardized: bool = False,
     ) -> list[_Trace]:
         """The forward pass, with dropout if there is a seed for it, at the nodes' rates times `dropout`.
 
+        In training its masks depend on the step too, and batch normalisation takes the batch's statistics.
         With `standardized` the output is not rescaled.
         """
         a = self._input(X)
         traces: list[_Trace] = []
-        training = dropout_seed is not None
+        step = self.step if training else 0
         for number, node in enumerate(self.layers):
             x, mask = a, None
             if dropout_seed is not None and node["dropout"] > 0:
-                mask = dropout_mask(
-                    dropout_seed, number, self.step, a.shape, dropout * node["dropout"], self.dtype
-                )
+                shape = (a.size // a.shape[-1], a.shape[-1])
+                rate = dropout * node["dropout"]
+                mask = dropout_mask(dropout_seed, number, step, shape, rate, self.dtype).reshape(a.shape)
                 x = a * mask
             other = traces[node["source"]].a if node["source"] >= 0 else None
             z, *taken = KINDS[node["kind"]].forward(x, self._arrays[number], node, other, training)
@@ -280,6 +287,10 @@ class Plan:
             )
         out[...] = prediction
         return out
+
+    def predict_dropped(self, X: Any, *, seed: int, threads: int | None = None) -> Array:
+        """Predictions with dropout; what a row drops follows from the seed and its place in X."""
+        return self._forward(X, dropout_seed=seed)[-1].a
 
     # Loss and backward
 
@@ -494,7 +505,7 @@ class Plan:
 
     def train_forward(self, X: Any, *, seed: int, dropout: float = 1.0) -> Array:
         """The predictions of a batch, dropout on at its rates times `dropout`, kept for `accumulate`."""
-        self._last = self._forward(X, dropout_seed=seed, dropout=dropout)
+        self._last = self._forward(X, dropout_seed=seed, dropout=dropout, training=True)
         self.forwards += 1
         return self._last[-1].a.copy()
 

@@ -175,7 +175,13 @@ class Run:
             raise ValueError("X contains NaN or infinity, expected finite values")
         factor = self._of_step(self._dropout)
         dropout = 1.0 if factor is None else factor
-        traces = plan._forward(X[chosen], self._seed, dropout, self._standardized)
+        traces = plan._forward(
+            X[chosen],
+            dropout_seed=self._seed,
+            dropout=dropout,
+            training=True,
+            standardized=self._standardized,
+        )
         weight = None if weights is None else weights[chosen]
         row_losses, dz, correct = plan._loss(self._loss, traces[-1], y[chosen], weight, self._standardized)
         if not np.isfinite(total(row_losses)):

@@ -114,7 +114,7 @@ static void batch_normalization_buffers(real **own, const fm_layer *layer, stage
 static void batch_normalization_args(layer_args *g, const fm_plan *plan, int l, const training_stage *s, ptrdiff_t first)
 {
     (void)first;
-    if (s && s->training && !plan->layers[l].frozen) return;
+    if (s && s->batch_statistics && !plan->layers[l].frozen) return;
     g->own[COLUMN_MEAN] = array_of(plan, l, MEAN), g->own[COLUMN_VARIANCE] = array_of(plan, l, VARIANCE);
     g->batch = 0;
 }

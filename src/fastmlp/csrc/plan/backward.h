@@ -1,13 +1,13 @@
 /* The rows of a batch in training: forward with dropout, loss, and backward to the deltas of every layer. */
 
-static void drop(const fm_plan *plan, const training_stage *s, int l, ptrdiff_t first, ptrdiff_t rows, uint64_t seed)
+static void drop(const fm_plan *plan, const training_stage *s, int l, ptrdiff_t first, ptrdiff_t rows)
 {
     const fm_layer *layer = &plan->layers[l];
     const stage_layer *b = &s->layers[l];
     const real *from = l ? s->layers[l - 1].a : s->input;
-    const double rate = layer->dropout * s->dropout;
-    const fm_dropout dropout = {.columns = layer->n_in, .seed = seed, .layer = (uint32_t)l, .step = (uint32_t)plan->state.step,
-                                .threshold = (uint32_t)(rate * 4294967296.0), .kept = 1 / (1 - rate)};
+    const double rate = layer->dropout * s->masks.factor;
+    const fm_dropout dropout = {.columns = layer->n_in, .seed = s->masks.seed, .layer = (uint32_t)l, .step = s->masks.step,
+                                .row = s->masks.row, .threshold = (uint32_t)(rate * 4294967296.0), .kept = 1 / (1 - rate)};
     plan->kernels->drop(b->factor, s->panel, &dropout, first, rows);
     for (ptrdiff_t p = 0; p < count_panels(layer->n_in); p++) {
         const ptrdiff_t at = p * s->panel + first * L;
@@ -16,8 +16,7 @@ static void drop(const fm_plan *plan, const training_stage *s, int l, ptrdiff_t 
 }
 
 /* Layers [from, to). */
-static void stage_forward(const fm_plan *plan, const training_stage *s, int from, int to, ptrdiff_t first, ptrdiff_t rows,
-                          uint64_t seed)
+static void stage_forward(const fm_plan *plan, const training_stage *s, int from, int to, ptrdiff_t first, ptrdiff_t rows)
 {
     for (int l = from; l < to; l++) {
         const stage_layer *b = &s->layers[l];
@@ -27,7 +26,7 @@ static void stage_forward(const fm_plan *plan, const training_stage *s, int from
                                  .other = layer->source < 0 ? NULL : s->layers[layer->source].a + first * L,
                                  .activation = own_activation(plan, l, s->skip_link), .stage = s, .first = first};
         kind_of(layer)->forward(plan, l, &pass);
-        if (s->training && l + 1 < plan->layer_count && s->layers[l + 1].x) drop(plan, s, l + 1, first, rows, seed);
+        if (s->drops && l + 1 < plan->layer_count && s->layers[l + 1].x) drop(plan, s, l + 1, first, rows);
     }
     if (!s->skip_link && to == plan->layer_count) {
         apply_row_activation(plan, s->layers[plan->layer_count - 1].a + first * L, s->panel, rows, NULL);
@@ -82,7 +81,7 @@ static void pass_down(const fm_plan *plan, const training_stage *s, int l, ptrdi
     for (ptrdiff_t p = 0; p < count_panels(plan->layers[l].n_in); p++) {
         real *d = dx + p * s->panel;
         const ptrdiff_t at = p * s->panel + first * L;
-        if (s->training && s->layers[l].x) kernels->multiply(d, d, s->layers[l].factor + at, rows * L);
+        if (s->drops && s->layers[l].x) kernels->multiply(d, d, s->layers[l].factor + at, rows * L);
         if (!l) continue;
         const fm_layer *below = &plan->layers[l - 1];
         if (s->layers[l - 1].beside) kernels->add(d, d, s->layers[l - 1].beside + at, rows * L);

@@ -68,7 +68,7 @@ static void stage_lay_out(training_stage *s, const fm_plan *plan, stage_arena *a
     /* the last worker's rows of a panel end apart from the first one's of the next */
     const ptrdiff_t panel = ((rows + (workers > 1 ? APART_LINES : 0)) | 1) * L;
     const ptrdiff_t lines = trains_in_lines(plan, fused) ? padded(rows) : 0;
-    s->rows = rows, s->panel = panel, s->workers = workers, s->training = 0, s->fused = s->skip_link = fused;
+    s->rows = rows, s->panel = panel, s->workers = workers, s->drops = s->batch_statistics = 0, s->fused = s->skip_link = fused;
     s->layers = TAKE(stage_layer, plan->layer_count);
     s->input = TAKE(real, count_panels(plan->n_in) * panel);
     s->x_lines = lines ? TAKE(real, lines * plan->n_in) : NULL;

@@ -1,4 +1,4 @@
-/* Passes that read a plan and change nothing: gradients and activations. */
+/* Passes in training's buffers that read a plan and change nothing: gradients, activations, predictions with dropout. */
 
 /* The passes of `gradients`; returns whether they were interrupted. */
 static int gradient_passes(step_work *w, const void *output_gradient)
@@ -60,6 +60,29 @@ static int forward(const fm_plan *plan, const fm_input *input, ptrdiff_t rows, v
             const ptrdiff_t n = plan->layers[l].n_out;
             plan->kernels->scatter((real *)outs[l] + first * n, s->layers[l].a, s->panel, w.rows, n);
         }
+    }
+    fm_fp_end(word);
+    fm_free(s);
+    return passed;
+}
+
+/* Predictions as dropout leaves them, block by block likewise. */
+static int predict_dropped(const fm_plan *plan, const fm_input *input, ptrdiff_t rows, uint64_t seed, void *out, int threads)
+{
+    const int workers = fm_workers_for(plan, rows, 1, threads);
+    const ptrdiff_t most = (ptrdiff_t)workers * 1024, block = rows < most ? rows : most;
+    training_stage *s;
+    int passed = stage_new(&s, plan, 0, block, workers, 0);
+    if (passed != FM_OK) return passed;
+    s->skip_link = 0, s->drops = 1;
+    const unsigned word = fm_fp_begin();
+    for (ptrdiff_t first = 0; first < rows && passed == FM_OK; first += block) {
+        step_work w = {.plan = plan, .stage = s, .workers = workers, .input = input, .first = first,
+                       .rows = rows - first < block ? rows - first : block, .check_rows = 1};
+        s->masks = (mask_source){seed, 0, (uint32_t)first, 1};
+        passed = status_of(&w, run_rows(&w) || fm_interrupted());
+        plan->kernels->scatter((real *)out + first * plan->n_out, s->layers[plan->layer_count - 1].a, s->panel, w.rows,
+                               plan->n_out);
     }
     fm_fp_end(word);
     fm_free(s);

@@ -63,7 +63,7 @@ static ptrdiff_t array_size(const fm_array *array)
 
 static const real *stage_input(const training_stage *s, int l)
 {
-    if (s->training && s->layers[l].x) return s->layers[l].x;
+    if (s->drops && s->layers[l].x) return s->layers[l].x;
     return l ? s->layers[l - 1].a : s->input;
 }
 

@@ -28,9 +28,10 @@ static int train_forward(fm_plan *plan, const fm_input *input, ptrdiff_t rows, u
     plan->forward_rows = 0;
     const int status = loop_stage(&s, plan, rows);
     if (status != FM_OK) return status;
-    s->training = 1, s->skip_link = 0, s->dropout = dropout;
+    s->drops = s->batch_statistics = 1, s->skip_link = 0;
+    s->masks = (mask_source){seed, (uint32_t)plan->state.step, 0, dropout};
     step_work w = {.plan = plan, .stage = s, .workers = loop_workers(plan, s, rows), .input = input,
-                   .rows = rows, .seed = seed, .check_rows = 1};
+                   .rows = rows, .check_rows = 1};
     const unsigned word = fm_fp_begin();
     const int passed = status_of(&w, run_rows(&w));
     if (passed == FM_OK) plan->kernels->scatter(out, s->layers[plan->layer_count - 1].a, s->panel, rows, plan->n_out);

@@ -31,6 +31,7 @@ const fm_typed_plan CAT2(fm_typed_plan_f, BITS) = {
     .unpack = unpack,
     .squares = squares,
     .predict = predict,
+    .predict_dropped = predict_dropped,
     .forward = forward,
     .evaluate = evaluate,
     .advance = advance,

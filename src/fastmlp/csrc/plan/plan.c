@@ -240,6 +240,11 @@ int fm_plan_predict(const fm_plan *plan, const fm_input *input, ptrdiff_t rows, 
     return typed_plan(plan->type)->predict(plan, input, rows, out, threads);
 }
 
+int fm_plan_predict_dropped(const fm_plan *plan, const fm_input *input, ptrdiff_t rows, uint64_t seed, void *out, int threads)
+{
+    return typed_plan(plan->type)->predict_dropped(plan, input, rows, seed, out, threads);
+}
+
 int fm_plan_forward(const fm_plan *plan, const fm_input *input, ptrdiff_t rows, void *const *outs)
 {
     return typed_plan(plan->type)->forward(plan, input, rows, outs);

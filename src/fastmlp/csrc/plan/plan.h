@@ -25,6 +25,7 @@ typedef struct {
     int (*unpack)(const fm_plan *, const void *vector, const fm_array *, void *values);
     double (*squares)(const fm_plan *);
     int (*predict)(const fm_plan *, const fm_input *, ptrdiff_t rows, void *out, int threads);
+    int (*predict_dropped)(const fm_plan *, const fm_input *, ptrdiff_t rows, uint64_t seed, void *out, int threads);
     int (*forward)(const fm_plan *, const fm_input *, ptrdiff_t rows, void *const *outs);
     int (*evaluate)(const fm_plan *, const fm_input *, const fm_target *, ptrdiff_t rows, double *loss, double *correct,
                     int threads);

@@ -53,7 +53,7 @@ static int train_batch(fm_plan *plan, step_work *w, fm_run *run)
     w->first = run->batch * run->batch_size;
     w->rows = run->rows - w->first < run->batch_size ? run->rows - w->first : run->batch_size;
     w->next_rows = rows_to_prefetch(w, run);
-    w->stage->dropout = run->dropout ? run->dropout[at] : 1;
+    w->stage->masks = (mask_source){run->seed, (uint32_t)plan->state.step, 0, run->dropout ? run->dropout[at] : 1};
     if (run_rows(w)) return FM_INTERRUPTED;
     if (w->bad_rows) return FM_BAD_INPUT;
     sum_rows(w->stage, w->rows, &loss, &correct);
@@ -212,9 +212,8 @@ static int advance(fm_plan *plan, fm_run *run, ptrdiff_t batches, double seconds
     if (fm_plan_keep(plan)) return FM_INTERRUPTED;
     /* a copy of a large network must not cost more than a small part of the time */
     const double least = 20 * (fm_seconds() - start);
-    s->training = 1, s->skip_link = fused;
-    step_work w = {.plan = plan, .stage = s, .input = &run->input, .target = &run->target, .seed = run->seed,
-                   .with_loss = 1, .backward = 1, .in_lines = s->x_lines != NULL, .check_rows = run->check_rows};
+    s->drops = s->batch_statistics = 1, s->skip_link = fused;
+    step_work w = {.plan = plan, .stage = s, .input = &run->input, .target = &run->target, .with_loss = 1, .backward = 1, .in_lines = s->x_lines != NULL, .check_rows = run->check_rows};
     const unsigned word = fm_fp_begin();
     status = run_batches(plan, &w, run, batches, start + (seconds > least ? seconds : least));
     *by_step = status != FM_INTERRUPTED && !state_is_finite(plan);

@@ -11,6 +11,13 @@ typedef struct {
     real *own[MOST_OWN]; /* of its kind */
 } stage_layer;
 
+/* What dropout's random numbers follow from. */
+typedef struct {
+    uint64_t seed;
+    uint32_t step, row;        /* that row 0 of the buffers counts as */
+    double factor;             /* of the rates */
+} mask_source;
+
 typedef struct {
     ptrdiff_t rows, panel, chunk;
     int workers;
@@ -29,8 +36,9 @@ typedef struct {
     double pace[WAYS];       /* seconds a batch took lately, each way */
     ptrdiff_t batches;       /* so far, whole ones */
     int fused;               /* made for a loss that is fused with its link */
-    double dropout;          /* factor of the rates of this step */
-    int training;            /* dropout is on, and batch normalisation takes the batch's statistics */
+    mask_source masks;       /* of this step; where */
+    int drops;               /* dropout is on */
+    int batch_statistics;    /* batch normalisation takes the batch's statistics */
     int skip_link;           /* the output layer stops at its logits, for a fused loss */
 } training_stage;
 
@@ -44,7 +52,6 @@ typedef struct {
     const int64_t *order;
     ptrdiff_t first, rows;      /* of the epoch's order; in this batch */
     ptrdiff_t next_rows;        /* of the next batch, worth asking for ahead of time */
-    uint64_t seed;
     int with_loss, backward, workers;
     int all_layers;             /* gradients of frozen layers too */
     int relays;                 /* whether rows or tiles of weights are what workers share out in the second phase */

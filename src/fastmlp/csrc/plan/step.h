@@ -123,9 +123,9 @@ static void pass_chunk(step_work *w, int worker, ptrdiff_t r, ptrdiff_t rows)
     if (w->gathers) {
         if (!w->resident) plan->kernels->gather(s->input + r * L, s->panel, w->input, w->order, w->first + r, rows);
         if (w->check_rows) check_rows(w, r, rows);
-        if (s->training && s->layers[0].x) drop(plan, s, 0, r, rows, w->seed);
+        if (s->drops && s->layers[0].x) drop(plan, s, 0, r, rows);
     }
-    stage_forward(plan, s, w->from, w->to, r, rows, w->seed);
+    stage_forward(plan, s, w->from, w->to, r, rows);
     if (w->with_loss && w->to == plan->layer_count) {
         if (!w->resident) gather_targets(w, r, rows);
         stage_loss(plan, s, w->target, r, rows, 1 / (real)w->rows, w->backward, turned);
@@ -191,7 +191,7 @@ static int run_columns(step_work *w, int layer, void (*unit)(void *, int, ptrdif
 /* Whether a layer needs all rows of the batch before any of them can go on. */
 static int needs_batch(const step_work *w, int l)
 {
-    return w->stage->training && kind_of(&w->plan->layers[l])->forward_columns && !w->plan->layers[l].frozen;
+    return w->stage->batch_statistics && kind_of(&w->plan->layers[l])->forward_columns && !w->plan->layers[l].frozen;
 }
 
 static int forward_end(const step_work *w, int to)
