@@ -83,6 +83,9 @@ COMPOSED = [
     (("leaky_relu", 0.2), lambda g, x: g.Where(g.GreaterOrEqual(x, 0.0), x, g.Mul(0.2, x))),
     (("leaky_relu", 0.2), lambda g, x: g.Max(x, g.Mul(x, 0.2))),
     (("leaky_relu", 0.2), lambda g, x: g.PRelu(x, 0.2)),
+    (("leaky_relu", 0.2), lambda g, x: g.Max(x, g.Mul(g.Mul(x, 0.5), 0.4))),
+    (("leaky_relu", -0.5), lambda g, x: g.Where(g.Less(x, 0.0), g.Div(x, -2.0), x)),
+    (("elu", 0.5), lambda g, x: g.Add(g.Max(x, 0.0), g.Div(g.Sub(g.Exp(g.Min(x, 0.0)), 1.0), 2.0))),
     (("elu", 0.3), lambda g, x: g.Where(g.Greater(x, 0.0), x, g.Mul(0.3, g.Sub(g.Exp(x), 1.0)))),
     ("gelu", lambda g, x: g.Mul(x, g.Mul(0.5, g.Add(1.0, g.Erf(g.Div(x, 1.4142135623730951)))))),
     ("gelu", lambda g, x: g.Mul(g.Mul(x, 0.5), g.Add(g.Erf(g.Mul(0.7071067811865476, x)), 1.0))),
@@ -118,7 +121,29 @@ def test_layer_normalization_however_it_is_composed(epsilon, opset, dtype):
     assert net.layers[1] == LayerNormalization(epsilon)
 
 
+def holed(g, x, value, least, most):
+    """A relu that is 0 where the value is between two numbers."""
+    return g.Where(g.Greater(value, least), g.Where(g.Less(value, most), 0.0, x), g.Max(x, 0.0))
+
+
 SIMILAR = {
+    "a limit beyond what most numbers are": lambda g, x: g.Clip(x, 0.0, 1e35),
+    "a window at a sum of constants": lambda g, x: holed(g, x, g.Sub(x, 3.3), 1.7131, 1.71311),
+    "a window at the logarithm of one": lambda g, x: holed(g, x, g.Exp(x), 1000.5, 1000.51),
+    "a window at the root of one": lambda g, x: holed(g, x, g.Mul(x, x), 7.531, 7.5311),
+    "a window that three constants make": lambda g, x: holed(g, x, g.Sub(g.Mul(x, 3.7), 1.77), 5.1, 5.1001),
+    "a window round a place": lambda g, x: g.Where(
+        g.Less(g.Abs(g.Sub(g.Sub(x, 3.3), 1.7131)), 1e-5), 0.0, g.Max(x, 0.0)
+    ),
+    "a window in a row of a softmax": lambda g, x: g.Softmax(holed(g, x, g.Exp(x), 1000.5, 1000.51)),
+    "a pole": lambda g, x: g.Add(g.Relu(x), g.Div(1e-12, g.Sub(g.Sub(x, 3.3), 1.7131))),
+    "no number beyond 40": lambda g, x: g.Add(g.Relu(x), g.Mul(0.0, g.Sqrt(g.Sub(40.0, x)))),
+    "no number beyond 4000": lambda g, x: g.Add(g.Relu(x), g.Mul(0.0, g.Sqrt(g.Sub(4000.0, x)))),
+    "infinite beyond 40": lambda g, x: g.Where(g.Greater(x, 40.0), g.Exp(g.Exp(x)), g.Max(x, 0.0)),
+    "another slope below -1000": lambda g, x: g.Where(
+        g.Greater(x, 0.0), x, g.Mul(g.Where(g.Less(x, -1000.0), 0.3, 0.2), x)
+    ),
+    "an elu with a slope far out": lambda g, x: g.Add(g.Elu(x), g.Mul(1e-6, g.Min(x, 0.0))),
     "a floor beside 0": lambda g, x: g.Max(x, 1e-7),
     "a step at 0 itself": lambda g, x: g.Where(g.Less(x, 0.0), 0.0, 1.0),
     "a step of nearly 1": lambda g, x: g.Where(g.Greater(x, 0.0), 1.00001, 0.0),
@@ -158,6 +183,20 @@ SIMILAR = {
 def test_what_is_only_similar_is_refused(name, dtype):
     with pytest.raises(ModelFileError, match="expected a (layer or an activation|chain of layers)"):
         read(SIMILAR[name], dtype, 17)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_factors_and_sums_that_cancel_are_no_activation(dtype):
+    net = read(lambda g, x: g.Add(g.Mul(x, 1.0000001), 0.0), dtype, 17)
+    assert net.layers[0].activation == "identity"
+    assert np.array_equal(
+        net.weights[0], (Composed(dtype).W * np.asarray(1.0000001, dtype).astype(float)).astype(dtype)
+    )
+
+
+def test_what_does_nothing_is_the_identity():
+    assert read(lambda g, x: g.LeakyRelu(x, alpha=1.0)).layers[0].activation == "identity"
+    assert read(lambda g, x: g.Sub(g.Relu(x), g.Relu(g.Neg(x)))).layers[0].activation == "identity"
 
 
 def test_a_factor_before_an_activation_stays():

@@ -1,8 +1,8 @@
 """Activations known by their values: what a few nodes compute is held against the twin's on many numbers.
 
-The numbers are negative, zero and positive, from 1e-30 to 1e30, close together up to 12, and on both sides of
-each constant of the nodes, of the constants' products and quotients, and between them: where a composed
-function bends, a constant says so.
+The first numbers are the same for all: negative, zero and positive, from 1e-38 to 3e38, close together up to
+12.  A function that agrees there is looked at again beside its bends, where what a node takes passes zero, an
+attribute or what else the node takes: nowhere else can a composed function turn into another.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Any
+from itertools import combinations
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,22 +22,48 @@ from .nodes import Node
 Array = np.ndarray[Any, Any]
 Found = tuple[str, float]
 
-ELEMENTWISE = frozenset(
-    "Abs Add Clip Div Elu Erf Exp Gelu Greater GreaterOrEqual LeakyRelu Less LessOrEqual Log Max Min Mish "
-    "Mul Neg PRelu Pow Reciprocal Relu Selu Sigmoid Softplus Softsign Sqrt Sub Swish Tanh Where".split()
+LINEAR = frozenset("Add Sub Mul Div Neg".split())  # of these alone no activation is made
+ELEMENTWISE = LINEAR | frozenset(
+    "Abs Clip Elu Erf Exp Gelu Greater GreaterOrEqual LeakyRelu Less LessOrEqual Log Max Min Mish PRelu Pow "
+    "Reciprocal Relu Selu Sigmoid Softplus Softsign Sqrt Swish Tanh Where".split()
 )
 OPERATORS = ELEMENTWISE | {"Concat", "LogSoftmax", "ReduceMax", "ReduceMean", "ReduceSum", "Softmax"}
 NORMALIZED, TWO_COLUMNS = "normalized", "two columns"  # what is found beside activations
 
 MOST_BLOCKS = 8  # 1 / (1 + exp(-x)) has four
 _MOST_NODES = 200  # gelu in float64 has 60
-_MOST_NUMBERS = 64
-_COLUMNS = 4
-_SAMPLE = np.random.default_rng(1).normal(scale=3.0, size=(8, _COLUMNS))  # for a first look
-_FAR = 30.0  # where a composed function may overflow
+_MOST_PROBES = 10_000  # beside bends
+_FAR = 350.0  # where a composed function may overflow: exp(2 x) does
 # The constants of a file are rounded to float32, which a tail x exp(-u) feels u times; 1 + erf(x) and the
 # like lose what is small beside 1.
 _RELATIVE, _ABSOLUTE = 5e-7, 1e-11
+
+_HALF = np.concatenate([10.0 ** np.linspace(-38, 38.5, 613), np.linspace(0.0, 12.0, 241)])
+_SWEEP = np.unique(np.concatenate([-_HALF, _HALF]))
+
+
+def _rows(x: Array) -> Array:
+    """Each number beside three that stay."""
+    return np.column_stack([x, *(np.full_like(x, other) for other in (0.7, -1.1, 0.2))])
+
+
+def _probes() -> Array:
+    """Rows of four numbers; two that tell a parameter come first, then numbers near each other, then far."""
+    rng = np.random.default_rng(0)
+    near = rng.normal(size=(64, 4)) * 10.0 ** np.linspace(-6, 1, 64)[:, None]
+    far = np.concatenate([_SWEEP, _SWEEP[: -len(_SWEEP) % 4]]).reshape(4, -1).T
+    return np.concatenate([_rows(np.array([-64.0])), near, near + rng.normal(size=(64, 1)), far])
+
+
+_PROBES = _probes()
+
+
+class Computed(NamedTuple):
+    """A node with the operands it was given and its value."""
+
+    node: Node
+    operands: list[Array | None]
+    value: Array
 
 
 def recognized(blocks: Sequence[Sequence[Node]], start: str, opset: int) -> tuple[int, Found] | None:
@@ -44,98 +71,79 @@ def recognized(blocks: Sequence[Sequence[Node]], start: str, opset: int) -> tupl
 
     The longest run counts, and the closest of the functions within the bounds.
     """
-    first_look = _values(blocks, start, _SAMPLE, opset)
-    for count in range(len(first_look), 0, -1):
-        numbers = _numbers(blocks[:count])
-        if len(numbers) > _MOST_NUMBERS:
+    nodes = [node for block in blocks for node in block]
+    traced = _traced(nodes, start, _PROBES, opset)
+    for count in range(len(blocks), 0, -1):
+        run = traced[: sum(map(len, blocks[:count]))]
+        if len(run) < sum(map(len, blocks[:count])) or LINEAR.issuperset(step.node.op for step in run):
             continue
-        likely = _distances(_SAMPLE, first_look[count - 1], _functions(numbers))
-        if not likely:
-            continue
-        x = _probes(numbers)
-        values = _values(blocks[:count], start, x, opset)
-        found = _distances(x, values[-1], list(likely)) if len(values) == count else {}
-        if found:
-            return count, min(found, key=found.__getitem__)
+        found = _closest(_PROBES, run, list(_functions(run)))
+        if found is not None and _holds_at_bends([step.node for step in run], start, opset, found):
+            return count, found
     return None
 
 
-def _values(blocks: Sequence[Sequence[Node]], start: str, x: Array, opset: int) -> list[Array]:
-    """What each block gives of x, up to the first that cannot be computed or makes too many nodes."""
-    values, result = {start: x}, list[Array]()
-    try:
-        for block in blocks:
-            if len(values) + len(block) > _MOST_NODES or not OPERATORS.issuperset(node.op for node in block):
+# ---- the nodes' values ----
+
+
+def _traced(nodes: Sequence[Node], start: str, x: Array, opset: int) -> list[Computed]:
+    """The nodes computed of x, as many from the first on as can be."""
+    values, result = {start: x}, list[Computed]()
+    for node in nodes[:_MOST_NODES]:
+        if node.op not in OPERATORS:
+            break
+        try:
+            operands = list(_operands(node, values))
+            if _size(node, operands) > 2 * x.size:
                 break
-            for node in block:
-                operands = list(_operands(node, values))
-                if _size(node, operands) > 2 * x.size:
-                    return result
-                values[node.output] = evaluated(node, operands, opset)
-            result.append(values[block[-1].output])
-    except (ValueError, KeyError):
-        pass
+            values[node.output] = evaluated(node, operands, opset)
+        except ValueError:
+            break
+        result.append(Computed(node, operands, values[node.output]))
     return result
 
 
 def _operands(node: Node, values: dict[str, Array]) -> Iterator[Array | None]:
     """The operands in float64; constants are single numbers, or axes.  ValueError for others."""
     for i, operand in enumerate(node.operands):
-        if isinstance(operand, str):
-            value = values[operand]
-            yield value if node.op == "Where" and i == 0 else value.astype(np.float64)
-        elif operand is None or (node.op.startswith("Reduce") and i == 1):
-            yield operand
-        elif operand.size == 1 and operand.ndim <= 2:
-            yield operand.reshape(()).astype(bool if operand.dtype == bool else np.float64)
-        else:
-            raise ValueError("a constant for each column")
+        if operand is None or (node.op.startswith("Reduce") and i == 1):
+            yield None if isinstance(operand, str) else operand
+            continue
+        value = values[operand] if isinstance(operand, str) else operand
+        if value is operand:
+            if operand.size != 1 or operand.ndim > 2:
+                raise ValueError("a constant for each column")
+            value = operand.reshape(())
+        yield value if value.dtype == bool and node.op == "Where" else np.asarray(value, np.float64)
 
 
 def _size(node: Node, operands: Sequence[Array | None]) -> int:
     """Numbers that the node gives, at most."""
-    if node.op.startswith("Reduce"):
-        return 0
     arrays = [array for array in operands if array is not None]
     if node.op == "Concat":
         return sum(array.size for array in arrays)
     return math.prod(np.broadcast_shapes(*(array.shape for array in arrays)))
 
 
-def _numbers(blocks: Sequence[Sequence[Node]]) -> tuple[float, ...]:
-    """The constants of the blocks, sorted."""
-    nodes = [node for block in blocks for node in block]
-    arrays = [o for node in nodes for o in node.operands if isinstance(o, np.ndarray) and o.size == 1]
-    found = {float(array.reshape(-1)[0]) for array in arrays}
-    found |= {value for node in nodes for value in node.attributes.values() if isinstance(value, float)}
-    return tuple(sorted(filter(np.isfinite, found)))
+# ---- functions that they may be ----
 
 
-@lru_cache(16)
-def _probes(numbers: tuple[float, ...]) -> Array:
-    """Rows of _COLUMNS numbers; those of one row are far from each other, but for the last rows."""
-    sizes = np.unique(np.abs([1.0, *numbers]))
-    sizes = sizes[sizes > 0]
-    few = sizes[:: max(1, len(sizes) // 16)]
-    marks = np.unique(np.concatenate([sizes, np.outer(few, few).ravel(), np.outer(few, 1 / few).ravel()]))
-    marks = marks[(marks > 1e-30) & (marks < 1e30)]
-    between = (marks[1:] + marks[:-1]) / 2
-    beside = [marks * factor for factor in (1 - 1e-3, 1 - 1e-6, 1, 1 + 1e-6, 1 + 1e-3)]
-    grid = [10.0 ** np.linspace(-30, 30, 481), np.linspace(0.0, 12.0, 241)]
-    half = np.unique(np.concatenate([*grid, between, *beside]))
-    half = np.concatenate([half, half[-1:].repeat(-len(half) % _COLUMNS)])
-    spread = np.concatenate([-half, half]).reshape(_COLUMNS, -1).T
-    rng = np.random.default_rng(0)
-    rows = rng.normal(size=(64, _COLUMNS)) * 10.0 ** np.linspace(-6, 1, 64)[:, None]
-    return np.concatenate([spread, rows, rows + rng.normal(size=(64, 1))])
-
-
-def _functions(numbers: tuple[float, ...]) -> list[Found]:
-    """Everything that may be found, with each parameter that it may have; those without one come first."""
-    defaults = {name: entry[0] for name, entry in registry.ACTIVATIONS.items() if name != "identity"}
-    plain = [(name, 0.0) for name, default in defaults.items() if not default]
-    taking = [(name, p) for name, default in defaults.items() if default for p in (default, *numbers)]
-    return [(TWO_COLUMNS, 0.0), *plain, *taking, *((NORMALIZED, p) for p in numbers if p > 0)]
+def _functions(run: Sequence[Computed]) -> Iterator[Found]:
+    """What the run may be, with the parameter that its values at the first probes tell."""
+    y = run[-1].value
+    if y.shape == (len(_PROBES), 2 * _PROBES.shape[1]):
+        yield TWO_COLUMNS, 0.0
+    if y.shape != _PROBES.shape:
+        return
+    for name, (default, _) in registry.ACTIVATIONS.items():
+        # at -64 leaky_relu and elu are the parameter times a power of two
+        none, one = (reference.activation_forward(name, _PROBES[0, :1], p)[0] for p in (0.0, 1.0))
+        yield name, float((y[0, 0] - none) / (one - none)) if default else 0.0
+    row = _PROBES[1]
+    epsilon = ((row[0] - row.mean()) / y[1, 0]) ** 2 - row.var()
+    constants = [array for step in run for array in step.operands if array is not None and array.size == 1]
+    if constants:
+        yield NORMALIZED, float(min(constants, key=lambda array: abs(array.item() - epsilon)).item())
 
 
 def _exact(x: Array, function: Found) -> Array:
@@ -143,32 +151,70 @@ def _exact(x: Array, function: Found) -> Array:
     if name == TWO_COLUMNS:
         return np.concatenate([1 - x, x], axis=1)
     if name == NORMALIZED:
-        mean, variance = x.mean(axis=1, keepdims=True), x.var(axis=1, keepdims=True)
+        mean, variance = reference.statistics(x, axis=1)
         return reference.normalized(x, mean, variance, parameter)
     return reference.activation_forward(name, x, parameter)
 
 
-@lru_cache(1024)
-def _at_sample(function: Found) -> Array:
-    return _exact(_SAMPLE, function)
+@lru_cache(64)
+def _at_probes(function: Found) -> Array:
+    return _exact(_PROBES, function)
 
 
-def _distances(x: Array, y: Array, functions: Sequence[Found]) -> dict[Found, float]:
-    """The functions that y may be of x, each with its largest difference in terms of the bound."""
-    wide = y.shape == (len(x), 2 * _COLUMNS)
-    if not wide and y.shape != x.shape:
-        return {}
-    functions = [function for function in functions if (function[0] == TWO_COLUMNS) == wide]
-    exact = [_at_sample(function) if x is _SAMPLE else _exact(x, function) for function in functions]
-    values, magnitude = np.stack(exact), np.abs(exact)
-    x = np.tile(x, 2) if wide else x
+def _closest(x: Array, run: Sequence[Computed], functions: Sequence[Found]) -> Found | None:
+    """The function that the run is of x, or None."""
+    distances = {function: _distance(x, run, function) for function in functions}
+    closest = min(distances, key=distances.__getitem__, default=None)
+    return None if closest is None or distances[closest] > 1 else closest
+
+
+def _distance(x: Array, run: Sequence[Computed], function: Found) -> float:
+    """The largest difference of the run's values and the function's, in terms of the bound."""
+    exact, y = _at_probes(function) if x is _PROBES else _exact(x, function), run[-1].value
+    along = registry.ACTIVATIONS.get(function[0], (0, "row"))[1] == "row"
+    size = np.broadcast_to(np.abs(x).max(axis=1, keepdims=True), y.shape) if along else np.abs(x)
+    magnitude = np.abs(exact)
     tail = 1 - np.log(np.clip(magnitude, 1e-30, 1))
-    off = np.abs(y - values) / (_RELATIVE * magnitude * tail + _ABSOLUTE * (1 + np.abs(x)))
+    off = np.abs(y - exact) / (_RELATIVE * magnitude * tail + _ABSOLUTE * (1 + size))
     off[~np.isfinite(off)] = np.inf
-    off[values == y] = 0.0
-    # A composed function may overflow far out, one along a row by any number of the row.
-    row = np.array([registry.ACTIVATIONS.get(name, (0, "row"))[1] == "row" for name, _ in functions])
-    size = np.where(row[:, None, None], np.abs(x).max(axis=1, keepdims=True), np.abs(x))
-    off[(size > _FAR) & ~np.isfinite(y)] = 0.0
-    largest = off.max(axis=(1, 2))
-    return {function: float(d) for function, d in zip(functions, largest, strict=True) if d <= 1}
+    off[exact == y] = 0.0
+    off[~np.isfinite(y) & (size > _FAR) & _overflowed(run, y.shape)] = 0.0
+    return float(off.max())
+
+
+def _overflowed(run: Sequence[Computed], shape: tuple[int, ...]) -> Array:
+    """Where something that the run computes is infinite."""
+    result = np.zeros(shape, bool)
+    for step in run:
+        if step.value.shape in (shape, (shape[0], 1)):
+            result |= np.isinf(step.value)
+    return result
+
+
+# ---- bends ----
+
+
+def _holds_at_bends(nodes: Sequence[Node], start: str, opset: int, function: Found) -> bool:
+    """Whether the nodes are the function on both sides of each bend, too."""
+    x = _SWEEP
+    for _ in range(6):  # an interval is cut in 16 each time
+        bent = _bent(_traced(nodes, start, _rows(x), opset), len(x))
+        x = np.unique(np.linspace(x[:-1][bent], x[1:][bent], 17))
+        if len(x) > _MOST_PROBES:
+            return False
+    rows = _rows(x)
+    return not len(x) or _closest(rows, _traced(nodes, start, rows, opset), [function]) is not None
+
+
+def _bent(run: Sequence[Computed], rows: int) -> Array:
+    """Between which rows something that a node takes passes zero, an attribute or what else it takes."""
+    result = np.zeros(rows - 1, bool)
+    for step in run:
+        numbers = [value for value in step.node.attributes.values() if isinstance(value, float)]
+        arrays = [array for array in step.operands if array is not None and array.dtype == np.float64]
+        for a, b in combinations([np.zeros(()), *map(np.asarray, numbers), *arrays], 2):
+            margin = 1e-13 * np.minimum(np.abs(a), np.abs(b)) + 1e-300  # rounding, and what underflows
+            side = (a - b > margin).astype(np.int8) - (b - a > margin)
+            if side.shape[:1] == (rows,):
+                result |= (side[1:] != side[:-1]).reshape(rows - 1, -1).any(axis=1)
+    return result
