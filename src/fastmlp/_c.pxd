@@ -29,7 +29,9 @@ cdef extern from "fastmlp.h" nogil:
     enum:
         FM_MOMENTUM, FM_MOST_SLOTS
     enum:
-        FM_TWO_INPUTS, FM_READS_CODES, FM_KEEPS_INPUT, FM_MOST_ARRAYS, FM_MOST_SETTINGS
+        FM_UNIFORM, FM_NORMAL, FM_SIGNS
+    enum:
+        FM_TWO_INPUTS, FM_READS_CODES, FM_KEEPS_INPUT, FM_BY_MEMBER, FM_MOST_ARRAYS, FM_MOST_SETTINGS
 
     ctypedef struct fm_activation_info:
         const char *name
@@ -106,7 +108,7 @@ cdef extern from "fastmlp.h" nogil:
         const fm_kernels *kernels
         int type, layer_count
         fm_layer *layers
-        ptrdiff_t n_in, n_out, size
+        ptrdiff_t n_in, n_out, members, size
         void *shift
         void *divisor
         void *output_scale
@@ -150,7 +152,7 @@ cdef extern from "fastmlp.h" nogil:
     int fm_plan_claim(fm_plan *) noexcept
     int fm_plan_claimed(const fm_plan *) noexcept
     void fm_plan_release(fm_plan *) noexcept
-    int fm_plan_initialize(fm_plan *, int layer, int array, int normal, double scale, uint64_t seed) noexcept
+    int fm_plan_initialize(fm_plan *, int layer, int array, int distribution, double scale, uint64_t seed) noexcept
     int fm_plan_predict(const fm_plan *, const fm_input *, ptrdiff_t rows, void *out, int threads) noexcept
     int fm_plan_predict_dropped(const fm_plan *, const fm_input *, ptrdiff_t rows, uint64_t seed, void *out, int threads) noexcept
     int fm_plan_forward(const fm_plan *, const fm_input *, ptrdiff_t rows, void *const *outs) noexcept

@@ -95,6 +95,11 @@ cdef object describe_node(c.fm_plan *plan, int l, dict node, ptrdiff_t width):
             raise ValueError(f"layer {l} adds layer {layer.source}, expected one before it with {layer.n_out} outputs")
     elif layer.source != -1:
         raise ValueError(f"layer {l}, {node['kind']}, has a source, expected one of a kind with two inputs alone")
+    if "by_member" in traits:
+        if plan.members not in (0, node["members"]):
+            raise ValueError(f"layer {l}, {node['kind']}, has {node['members']:g} members, expected the {plan.members} of the "
+                             "layers before it")
+        plan.members = node["members"]
     for i in range(c.FM_MOST_ARRAYS):
         layer.learning_rate[i] = layer.weight_decay[i] = 1
     return tables

@@ -1,5 +1,8 @@
 # Included by _kernels.pyx: the Plan.
 
+cdef dict DISTRIBUTIONS = {"uniform": c.FM_UNIFORM, "normal": c.FM_NORMAL, "signs": c.FM_SIGNS}
+
+
 cdef class Plan:
     """A compiled description of a network: its layers, parameters and optimizer state.
 
@@ -82,6 +85,11 @@ cdef class Plan:
         return self.c_plan.n_out
 
     @property
+    def members(self):
+        """Networks that share weights; predictions are the means of theirs, and the loss is the mean of theirs."""
+        return self.c_plan.members
+
+    @property
     def dtype(self):
         return dtype_of(&self.c_plan)
 
@@ -117,11 +125,11 @@ cdef class Plan:
             self.c_plan.forward_rows = 0
 
     def initialize(self, int layer, str kind, double scale, seed, int array=0):
-        """Random numbers for one array of a layer, "uniform" in [-scale, scale) or "normal"."""
-        cdef bint normal = kind == "normal"
+        """Random numbers for one array of a layer: "uniform" in [-scale, scale), "normal", or "signs", scale or -scale."""
         cdef uint64_t number = index(seed)
-        if kind not in ("uniform", "normal"):
-            raise ValueError(f"kind is {kind!r}, expected 'uniform' or 'normal'")
+        if kind not in DISTRIBUTIONS:
+            raise ValueError(f"kind is {kind!r}, expected one of {', '.join(DISTRIBUTIONS)}")
+        cdef int distribution = DISTRIBUTIONS[kind]
         if not 0 <= layer < self.c_plan.layer_count:
             raise IndexError(f"layer is {layer}, expected 0 to {self.c_plan.layer_count - 1}")
         if not 0 <= array < self.c_plan.layers[layer].array_count:
@@ -129,7 +137,7 @@ cdef class Plan:
         cdef int status
         with self.changing():
             with nogil:
-                status = c.fm_plan_initialize(&self.c_plan, layer, array, normal, scale, number)
+                status = c.fm_plan_initialize(&self.c_plan, layer, array, distribution, scale, number)
             self.c_plan.forward_rows = 0
             check(status)
 
@@ -175,13 +183,15 @@ cdef class Plan:
         return out
 
     def forward(self, X):
-        """Every layer's activations, the link applied, no dropout: [(rows, n_out of layer 1), ...]."""
+        """Every layer's activations, the link applied, no dropout: [(rows, n_out of layer 1), ...], with members (rows,
+        members, n_out)."""
         cdef c.fm_input rows
         cdef ptrdiff_t count
         cdef int status, l
         cdef Array x = as_rows(&self.c_plan, X), a
         describe_rows(&self.c_plan, x, &rows, &count)
-        outs = [np.empty((count, layer["units"]), self.dtype) for layer in self.layers]
+        shape = [count] if self.c_plan.members == 1 else [count, self.c_plan.members]
+        outs = [np.empty([*shape, layer["units"]], self.dtype) for layer in self.layers]
         cdef Array pointers = np.empty(len(outs), np.uintp)
         for l in range(len(outs)):
             a = outs[l]

@@ -556,7 +556,7 @@ class Network(Model):
         -------
         list of ndarray
             One of shape (rows, units) for each dense or normalisation layer; the last is what `predict`
-            returns.
+            returns.  With `Members` of shape (rows, members, units); `predict` returns the mean of the last.
 
         Examples
         --------

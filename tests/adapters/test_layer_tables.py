@@ -49,7 +49,7 @@ def network(cls):
     net = Network(layers, activation="tanh", dtype="float64", seed=1)
     rng = np.random.default_rng(2)
     net.set_weights([rng.uniform(0.5, 1.5, array.shape) for array in net.get_weights()])
-    return net, layer
+    return net, net.layers[len(before)]  # with what the network has filled in
 
 
 def of_folded(net, X, folder):

@@ -13,6 +13,7 @@ typedef struct { const char *name; ptrdiff_t n_in; int count; layer_spec layers[
 static const network_spec networks[] = {
     {"wide", MOST_IN, 5, {{96, FM_tanh, 0, 0.1}, {96, FM_identity, FM_batch_normalization_layer, 0}, {64, FM_gelu, 0, 0.2},
                           {64, FM_identity, FM_layer_normalization_layer, 0}, {MOST_OUT, FM_softmax, 0, 0}}},
+    {"members", 10, 3, {{96, FM_tanh, 0, 0.1}, {96, FM_identity, FM_members_layer, 0}, {MOST_OUT, FM_softmax, FM_member_dense_layer, 0}}},
     {"narrow", 6, 2, {{5, FM_tanh, 0, 0}, {3, FM_softmax, 0, 0}}}, /* trains with its rows in the lanes */
 };
 
@@ -105,7 +106,7 @@ static int gradients_of_inputs(work *w)
 }
 static int forward(work *w)
 {
-    static double rows[MOST_LAYERS][ROWS * 100];
+    static double rows[MOST_LAYERS][ROWS * 200]; /* of two members */
     void *outs[MOST_LAYERS];
     for (int l = 0; l < MOST_LAYERS; l++) outs[l] = rows[l];
     return fm_plan_forward(&w->plan, &w->input, ROWS, outs);

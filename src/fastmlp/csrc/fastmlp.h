@@ -59,7 +59,7 @@ enum {
 
 enum { FM_NOTHING, FM_MOMENTUM, FM_CORRECTION, FM_RECTIFICATION, FM_NESTEROV }; /* what an optimizer needs: optimizers.def */
 enum { FM_MOST_SLOTS = 3 };
-enum { FM_TWO_INPUTS = 1, FM_READS_CODES = 2, FM_KEEPS_INPUT = 4 }; /* traits of a kind of layer: layers.def */
+enum { FM_TWO_INPUTS = 1, FM_READS_CODES = 2, FM_KEEPS_INPUT = 4, FM_BY_MEMBER = 8 }; /* traits of a kind of layer: layers.def */
 enum { FM_MOST_SETTINGS = 4 };
 #define FM_HUGE 1e30 /* as a bound of a parameter: both types hold it, and its product with a number of usual size */
 
@@ -169,6 +169,7 @@ typedef struct {
     ptrdiff_t n_in, n_out;
     ptrdiff_t widest, kept_width; /* reals of the longest padded row of any layer; of all that adds have as sources */
     int codes;                 /* the layer that reads codes, or -1 */
+    ptrdiff_t members;         /* networks that share weights: a row of X is so many rows of the layers */
     int narrow;                /* batches go through all layers with their rows in the lanes */
     ptrdiff_t size, largest;   /* reals in the parameter vector; of a layer's weights, at most */
     void *shift, *divisor;     /* (n_in,) of the input, or NULL */
@@ -207,8 +208,9 @@ void fm_plan_clear(fm_plan *);
 /* An array of a layer, row-major, to and from a vector laid out like the parameters. */
 void fm_plan_pack(const fm_plan *, void *vector, const fm_array *, const void *values);
 int fm_plan_unpack(const fm_plan *, const void *vector, const fm_array *, void *values);
-/* Weights uniform in [-scale, scale) or normal with that deviation; the bias zero. */
-int fm_plan_initialize(fm_plan *, int layer, int array, int normal, double scale, uint64_t seed);
+/* One array of a layer: uniform in [-scale, scale), normal with that deviation, or the signs of the former times scale. */
+enum { FM_UNIFORM, FM_NORMAL, FM_SIGNS };
+int fm_plan_initialize(fm_plan *, int layer, int array, int distribution, double scale, uint64_t seed);
 
 /* Takes (n_out,) reals of the plan's type as scale and offset of the predictions. */
 void fm_plan_rescale_output(fm_plan *, const void *scale, const void *offset);
@@ -220,7 +222,7 @@ double fm_plan_squares(const fm_plan *);
 int fm_plan_predict(const fm_plan *, const fm_input *, ptrdiff_t rows, void *out, int threads);
 /* The same with dropout, each row's units drawn from the seed and its place in X alone. */
 int fm_plan_predict_dropped(const fm_plan *, const fm_input *, ptrdiff_t rows, uint64_t seed, void *out, int threads);
-/* Every layer's activations: outs[l] is (rows, n_out of l), row-major.  This, like predictions, evaluation and gradients, is
+/* Every layer's activations: outs[l] is (rows * members, n_out of l), row-major.  This, like predictions, evaluation and gradients, is
    FM_NOT_FINITE where the input is not finite, as it is or rescaled. */
 int fm_plan_forward(const fm_plan *, const fm_input *, ptrdiff_t rows, void *const *outs);
 /* Sums of the row losses and of correct rows, both weighted. */

@@ -30,6 +30,8 @@ if TYPE_CHECKING:  # names that type checkers know
     from .embedding import *
     from .input import *
     from .layer_normalization import *
+    from .member_dense import *
+    from .members import *
     from .output import *
     from .parametric_activation import *
     from .periodic_embedding import *

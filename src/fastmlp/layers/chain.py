@@ -12,7 +12,7 @@ from ..errors import listed, unknown
 from ..initializers import Initializer
 from .activation import Activation, Dropout
 from .base import LAYERS, ActivationName, Layer, named
-from .dense import Dense
+from .dense import Connected, Dense
 from .lowering import Node, nodes_of
 
 
@@ -73,7 +73,7 @@ def _check_order(layers: Sequence[Layer]) -> None:
             raise ValueError(
                 f"layers[{i + 1}] is {layer!r}, expected it after a layer that may have one and has none"
             )
-    if not any(isinstance(layer, Dense) for layer in layers):
+    if not any(isinstance(layer, Connected) for layer in layers):
         raise ValueError(f"layers has {list(layers)} after the input, expected a width or a Dense layer")
     acting = [layer for layer in layers if not layer.ends]
     if isinstance(acting[-1], Dropout):
@@ -83,7 +83,7 @@ def _check_order(layers: Sequence[Layer]) -> None:
 def _filled(
     layers: Sequence[Layer], activation: object, output: object, initializer: Initializer
 ) -> tuple[Layer, ...]:
-    dense = [i for i, layer in enumerate(layers) if isinstance(layer, Dense)]
+    dense = [i for i, layer in enumerate(layers) if isinstance(layer, Connected)]
     # A Dense whose activation stands apart, after a normalisation say, has none of its own.
     apart = {
         i
@@ -99,7 +99,7 @@ def _filled(
         dataclasses.replace(
             layer, activation=layer.activation or names[i], initializer=layer.initializer or initializer
         )
-        if isinstance(layer, Dense)
+        if isinstance(layer, Connected)
         else layer
         for i, layer in enumerate(layers)
     )
@@ -119,6 +119,7 @@ def _hidden_activations(activation: object, hidden: int) -> list[ActivationName]
 def check(layers: Sequence[Layer], n_in: int) -> None:
     """Raises ValueError unless resolved layers, in this order, make a network."""
     _check_order(layers)
+    _check_members(n_in, layers)
     *before, last = nodes_of(n_in, layers)
     for node in before:
         name, _ = node.activation
@@ -129,6 +130,13 @@ def check(layers: Sequence[Layer], n_in: int) -> None:
         raise ValueError(f"layers ends with {came}, expected 'identity' there")
 
 
+def _check_members(n_in: int, layers: Sequence[Layer]) -> None:
+    counted = [layer for layer in layers if "members" in layer.spec(n_in)]
+    for layer in counted:
+        if layer.spec(n_in)["members"] != counted[0].spec(n_in)["members"]:
+            raise ValueError(f"layers has {layer!r}, expected as many members as {counted[0]!r} has")
+
+
 def nodes_with_arrays(n_in: int, layers: Sequence[Layer]) -> list[Node]:
     """The nodes that have parameters, in the order of `Network.get_weights`."""
     return [node for node in nodes_of(n_in, layers) if node.shapes]
@@ -136,7 +144,7 @@ def nodes_with_arrays(n_in: int, layers: Sequence[Layer]) -> list[Node]:
 
 def sizes(n_in: int, layers: Sequence[Layer]) -> tuple[int, ...]:
     """The input's width and every dense layer's."""
-    return (n_in, *(layer.units for layer in layers if isinstance(layer, Dense)))
+    return (n_in, *(layer.units for layer in layers if isinstance(layer, Connected)))
 
 
 def parameter_shapes(n_in: int, layers: Sequence[Layer]) -> dict[str, tuple[int, ...]]:

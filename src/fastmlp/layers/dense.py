@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from .. import initializers, registry, validation
 from ..initializers import Initializer
@@ -19,10 +19,56 @@ from .base import (
 )
 
 __all__ = ["Dense"]
+C = TypeVar("C", bound="Connected")
+
+
+class Connected(Trained, abstract=True):
+    """Fully connected layers, whose activation and initializer a network fills in."""
+
+    units: int
+    activation: ActivationName | None
+    use_bias: bool
+    initializer: Initializer | None
+    __dataclass_fields__: ClassVar[dict[str, Any]]  # of the classes that this is for
+
+    def _check_connected(self) -> None:
+        set_field(self, "units", validation.integer(self.units, "units", 1, validation.MAX_UNITS))
+        if self.activation is not None:
+            set_field(self, "activation", named(self.activation, "activation"))
+        set_field(self, "use_bias", validation.boolean(self.use_bias, "use_bias"))
+        if self.initializer is not None:
+            set_field(self, "initializer", initializers.resolve(self.initializer))
+        self._check_training()
+
+    @property
+    def takes_activation(self) -> bool:  # type: ignore[override]
+        return self.activation in (None, "identity")
+
+    def output_width(self, n_in: int) -> int:
+        return self.units
+
+    def spec(self, n_in: int) -> dict[str, Any]:
+        name, parameter = registry.resolve_activation(self.activation)
+        own = {"units": self.units, "activation": name, "parameter": parameter, "use_bias": self.use_bias}
+        return {**own, **super().spec(n_in)}
+
+    def starts(self, n_in: int) -> dict[str, tuple[str, float]]:
+        assert self.initializer is not None
+        return {"W": initializers.distribution(self.initializer, n_in, self.units)}
+
+    def activated(self: C, activation: ActivationName) -> C:
+        return replace(self, activation=activation)
+
+    def shown(self: C) -> C:
+        return replace(self, initializer=None) if self.initializer == initializers.DEFAULT else self
+
+    def words(self) -> str:
+        assert self.activation is not None
+        return f"dense, {activation_words(self.activation)}"
 
 
 @dataclass(frozen=True)
-class Dense(Trained):
+class Dense(Connected):
     """A fully connected layer: a = activation(x @ W + b), W of shape (n_in, units), b of shape (units,).
 
     Parameters
@@ -61,43 +107,11 @@ class Dense(Trained):
     kind: ClassVar[str] = "dense"
 
     def __post_init__(self) -> None:
-        set_field(self, "units", validation.integer(self.units, "units", 1, validation.MAX_UNITS))
-        if self.activation is not None:
-            set_field(self, "activation", named(self.activation, "activation"))
-        set_field(self, "use_bias", validation.boolean(self.use_bias, "use_bias"))
-        if self.initializer is not None:
-            set_field(self, "initializer", initializers.resolve(self.initializer))
-        self._check_training()
+        self._check_connected()
 
     def __repr__(self) -> str:
         return short_repr(self, ("units", "activation"))
 
-    @property
-    def takes_activation(self) -> bool:  # type: ignore[override]
-        return self.activation in (None, "identity")
-
-    def output_width(self, n_in: int) -> int:
-        return self.units
-
     def arrays(self, n_in: int) -> dict[str, tuple[int, ...]]:
         bias = {"b": (self.units,)} if self.use_bias else {}
         return {"W": (n_in, self.units), **bias}
-
-    def spec(self, n_in: int) -> dict[str, Any]:
-        name, parameter = registry.resolve_activation(self.activation)
-        own = {"units": self.units, "activation": name, "parameter": parameter, "use_bias": self.use_bias}
-        return {**own, **super().spec(n_in)}
-
-    def starts(self, n_in: int) -> dict[str, tuple[str, float]]:
-        assert self.initializer is not None
-        return {"W": initializers.distribution(self.initializer, n_in, self.units)}
-
-    def activated(self, activation: ActivationName) -> Dense:
-        return replace(self, activation=activation)
-
-    def shown(self) -> Dense:
-        return replace(self, initializer=None) if self.initializer == initializers.DEFAULT else self
-
-    def words(self) -> str:
-        assert self.activation is not None
-        return f"dense, {activation_words(self.activation)}"

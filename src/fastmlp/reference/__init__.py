@@ -49,7 +49,7 @@ from .losses import LINKS, LOSSES, Loss, loss_gradient
 from .normalization import normalization_backward, normalized, statistics
 from .optimizers import OPTIMIZERS, Optimizer, optimizer_update
 from .plan import Plan
-from .random import cosine, dropout_mask, normal_weights, philox, shuffled, uniform_weights
+from .random import cosine, dropout_mask, normal_weights, philox, shuffled, sign_weights, uniform_weights
 from .run import Run
 
 __all__ = [
@@ -79,6 +79,7 @@ __all__ = [
     "optimizer_update",
     "philox",
     "shuffled",
+    "sign_weights",
     "statistics",
     "uniform_weights",
 ]

@@ -96,7 +96,8 @@ class LayerKind(NamedTuple):
         not go with n_in.
     traits : frozenset of str
         Some of "two_inputs", where the node has a source; "reads_codes", where the last columns of its input
-        are those of the network's and hold codes; "keeps_input", where its output ends with its input.
+        are those of the network's and hold codes; "keeps_input", where its output ends with its input;
+        "by_member", where the first setting is how many members the network has, and rows are theirs in turn.
     settings : mapping
         The kind's own numbers, a `Setting` by name.
     """
@@ -335,6 +336,69 @@ def _embedding_backward(
     return [dx, d_tables]
 
 
+# Members: k networks that share weights; row r of theirs is member r % k's
+
+
+def _of_members(sums: Array, members: int) -> Array:
+    """Sums over the rows of each member, (k, ...), from what is summed, (rows, ...)."""
+    return sums.reshape(-1, members, *sums.shape[1:]).sum(axis=0)
+
+
+def _member_count(node: Node) -> int:
+    return int(node["members"])
+
+
+def _by_row(array: Array, x: Array) -> Array:
+    """What each row of x has of an array (k, ...)."""
+    return array[np.arange(len(x)) % len(array)]
+
+
+def _members_arrays(node: Node, n_in: int) -> dict[str, ArrayKind]:
+    k = _member_count(node)
+    return {"r": ArrayKind((k, n_in), start=1.0), **({"b": ArrayKind((k, n_in))} if node["use_bias"] else {})}
+
+
+def _members(x: Array, arrays: Arrays, node: Node, other: Any, training: bool) -> list[Array]:
+    z = x * _by_row(arrays[0], x)
+    return [z + _by_row(arrays[1], x) if node["use_bias"] else z]
+
+
+def _members_backward(
+    dz: Array, x: Array, arrays: Arrays, node: Node, taken: Arrays, training: bool
+) -> list[Array]:
+    k = _member_count(node)
+    found = [_of_members(dz * x, k), _of_members(dz, k)]
+    return [flush(dz * _by_row(arrays[0], x)), *found[: len(arrays)]]
+
+
+# Member dense: z_j = W_j . x + b_j with weights of each row's member
+
+
+def _member_dense_arrays(node: Node, n_in: int) -> dict[str, ArrayKind]:
+    k, units = _member_count(node), node["units"]
+    bias = {"b": ArrayKind((k, units))} if node["use_bias"] else {}
+    return {"W": ArrayKind((k * units, n_in), decays=True), **bias}
+
+
+def _weights_by_row(x: Array, arrays: Arrays, node: Node) -> Array:
+    """(rows, units, n_in)"""
+    return _by_row(arrays[0].reshape(_member_count(node), node["units"], -1), x)
+
+
+def _member_dense(x: Array, arrays: Arrays, node: Node, other: Any, training: bool) -> list[Array]:
+    z = np.einsum("ri,rji->rj", x, _weights_by_row(x, arrays, node))
+    return [z + _by_row(arrays[1], x) if node["use_bias"] else z]
+
+
+def _member_dense_backward(
+    dz: Array, x: Array, arrays: Arrays, node: Node, taken: Arrays, training: bool
+) -> list[Array]:
+    k = _member_count(node)
+    dx = np.einsum("rj,rji->ri", dz, _weights_by_row(x, arrays, node))
+    d_W = _of_members(dz[:, :, None] * x[:, None, :], k).reshape(arrays[0].shape)
+    return [flush(dx), d_W, *([_of_members(dz, k)] if node["use_bias"] else [])]
+
+
 # Add: z = x + the output of the source; the gradient goes to both as it is
 
 
@@ -348,6 +412,10 @@ def _add_backward(
     return [dz]
 
 
+_BY_MEMBER: dict[str, Any] = {
+    "traits": frozenset({"by_member"}),
+    "settings": {"members": Setting(2, 1, 1024)},
+}
 _EPSILON = Setting(1e-3, 1e-30, np.inf)  # of a variance
 KINDS: dict[str, LayerKind] = {
     "dense": LayerKind(_dense_arrays, _dense, _dense_backward, width=_dense_width),
@@ -371,5 +439,9 @@ KINDS: dict[str, LayerKind] = {
         settings={
             "columns": Setting(1, 1, 2**20), "frequencies": Setting(16, 1, 64), "width": Setting(4, 2, 64)
         },
+    ),
+    "members": LayerKind(_members_arrays, _members, _members_backward, **_BY_MEMBER),
+    "member_dense": LayerKind(
+        _member_dense_arrays, _member_dense, _member_dense_backward, width=_dense_width, **_BY_MEMBER
     ),
 }  # fmt: skip

@@ -18,7 +18,7 @@ from .functions import ACTIVATIONS, Array, activation_backward, activation_forwa
 from .layers import KINDS, ArrayKind, node_of, width_of
 from .losses import LINKS, LOSSES, loss_gradient
 from .optimizers import BEFORE_THE_FIRST, OPTIMIZERS, Moment, apply, flush, following, global_norm_scale
-from .random import dropout_mask, normal_weights, uniform_weights
+from .random import dropout_mask, normal_weights, sign_weights, uniform_weights
 
 Parameters = float | Sequence[float]
 Chosen = tuple[str, Parameters]  # a loss
@@ -61,6 +61,9 @@ class Plan:
     dtype : numpy.dtype
     isa : str
     num_parameters : int
+    members : int
+        Networks that share weights: a row of X is so many rows of the layers, a member's each.  Predictions
+        are the means of the members', and the loss is the mean of their losses.
     step : int
         Optimizer steps done since `compile`.
     forwards : int
@@ -118,6 +121,7 @@ class Plan:
             )
             width = nodes[-1]["units"]
         self.layers: tuple[dict[str, Any], ...] = tuple(nodes)
+        self.members = max([1, *(int(node["members"]) for node in nodes if "members" in node)])
         self._check()
         self.n_out = width
         self._shift = self._input_vector("input_shift", input_shift)
@@ -171,6 +175,8 @@ class Plan:
             raise ValueError(f"{where} adds layer {node['source']}, which must come before and be as wide.")
         if "two_inputs" not in kind.traits and node["source"] != -1:
             raise ValueError(f"{where} has a source, which only a kind with two inputs has.")
+        if node.get("members", self.members) != self.members:
+            raise ValueError(f"{where} has {node['members']:g} members, another layer {self.members}.")
         before = [KINDS[earlier["kind"]].traits for earlier in self.layers[:number]]
         if "reads_codes" in kind.traits and not all("keeps_input" in traits for traits in before):
             raise ValueError(f"{where} reads codes, so what comes before it must keep the input.")
@@ -206,8 +212,8 @@ class Plan:
         self._last = None
 
     def initialize(self, layer: int, kind: str, scale: float, seed: int, array: int = 0) -> None:
-        """Draws one array of a layer, "uniform" in [-scale, scale) or "normal" of that deviation."""
-        draw = {"uniform": uniform_weights, "normal": normal_weights}
+        """Draws one array of a layer: "uniform" in [-scale, scale), "normal" or "signs" times scale."""
+        draw = {"uniform": uniform_weights, "normal": normal_weights, "signs": sign_weights}
         _known("kind", kind, draw)
         w = self._arrays[layer][array]
         w[...] = draw[kind](seed, layer, w.shape, scale, array)
@@ -250,7 +256,7 @@ class Plan:
         In training its masks depend on the step too, and batch normalisation takes the batch's statistics.
         With `standardized` the output is not rescaled.
         """
-        a = self._input(X)
+        a = self._repeated(np.atleast_2d(self._input(X)))
         traces: list[_Trace] = []
         step = self.step if training else 0
         for number, node in enumerate(self.layers):
@@ -269,16 +275,29 @@ class Plan:
             traces[-1] = traces[-1]._replace(a=a * scale + offset)
         return traces
 
+    def _repeated(self, rows: Array) -> Array:
+        """(rows * members, ...): each row once for each member."""
+        return rows if self.members == 1 else np.repeat(rows, self.members, axis=0)
+
+    def _split(self, a: Array) -> Array:
+        """(rows, members, ...) from what the layers' rows have."""
+        return a.reshape(-1, self.members, *a.shape[1:])
+
     def forward(self, X: Any) -> list[Array]:
-        """Every layer's activations [a1, a2, ...], each (rows, n_out) of its layer; no dropout."""
-        return [trace.a for trace in self._forward(X)]
+        """Every layer's activations [a1, a2, ...], each (rows, n_out) of its layer; no dropout.
+
+        With members (rows, members, n_out).
+        """
+        found = [self._split(trace.a) if self.members > 1 else trace.a for trace in self._forward(X)]
+        return found if np.ndim(X) == 2 else [a[0] for a in found]
 
     def predict(self, X: Any, out: Array | None = None, threads: int | None = None) -> Array:
         """The last layer's activations, (rows, n_out), or (n_out,) for one row of shape (n_in,).
 
         They are written to `out` if it is given.  `threads` is ignored.
         """
-        prediction = self.forward(X)[-1]
+        prediction = self._prediction(self._forward(X))
+        prediction = prediction if np.ndim(X) == 2 else prediction[0]
         if out is None:
             return prediction
         if out.shape != prediction.shape or out.dtype != self.dtype:
@@ -290,7 +309,12 @@ class Plan:
 
     def predict_dropped(self, X: Any, *, seed: int, threads: int | None = None) -> Array:
         """Predictions with dropout; what a row drops follows from the seed and its place in X."""
-        return self._forward(X, dropout_seed=seed)[-1].a
+        return self._prediction(self._forward(X, dropout_seed=seed))
+
+    def _prediction(self, traces: Sequence[_Trace]) -> Array:
+        """(rows, n_out): the mean of the members' outputs."""
+        a = traces[-1].a
+        return a if self.members == 1 else self._split(a).mean(axis=1)
 
     # Loss and backward
 
@@ -320,13 +344,15 @@ class Plan:
         sample_weight: Array | None,
         standardized: bool = False,
     ) -> tuple[Array, Array, Array]:
-        """(row losses, dz of the last layer, correct) of a batch."""
+        """(row losses, dz of the last layer, correct) of a batch; of members the means of theirs."""
         name, parameters = loss
-        if LOSSES[name].link != "any":
-            row_losses, dz, correct = loss_gradient(name, parameters, output.z, y, sample_weight)
-            return row_losses, flush(dz), correct
-        row_losses, da, correct = loss_gradient(name, parameters, output.a, y, sample_weight)
-        return row_losses, self._through_output(output, flush(da), standardized), correct
+        y, sample_weight = self._repeated(y), None if sample_weight is None else self._repeated(sample_weight)
+        fused = LOSSES[name].link != "any"
+        row_losses, d, correct = loss_gradient(
+            name, parameters, output.z if fused else output.a, y, sample_weight
+        )
+        dz = flush(d) if fused else self._through_output(output, flush(d), standardized)
+        return self._split(row_losses).mean(axis=1), dz, self._split(correct).mean(axis=1)
 
     def _through_output(self, output: _Trace, da: Array, standardized: bool = False) -> Array:
         """dz of the last layer from the gradient with respect to the prediction."""
@@ -343,9 +369,10 @@ class Plan:
     def _from_outside(self, output: _Trace, output_gradient: Any) -> Array:
         """dz of the last layer from the gradient of a loss with respect to the prediction."""
         da = np.asarray(output_gradient, dtype=self.dtype)
-        if da.shape != output.a.shape:
-            raise ValueError(f"output_gradient must have shape {output.a.shape}, got {da.shape}.")
-        return self._through_output(output, da)
+        expected = (len(output.a) // self.members, self.n_out)
+        if da.shape != expected:
+            raise ValueError(f"output_gradient must have shape {expected}, got {da.shape}.")
+        return self._through_output(output, self._repeated(da) / self.dtype.type(self.members))
 
     def _backward(
         self, traces: Sequence[_Trace], dz: Array, *, training: bool = False
@@ -365,7 +392,8 @@ class Plan:
             if number > 0:
                 dx = dx + beside[number - 1] if number - 1 in beside else dx
                 dz = self._through_activation(number - 1, traces[number - 1], dx)
-        return gradients, dx if self._divisor is None else dx / self._divisor
+        dX = dx if self.members == 1 else self._split(dx).sum(axis=1)
+        return gradients, dX if self._divisor is None else dX / self._divisor
 
     def gradients(
         self,
@@ -507,7 +535,7 @@ class Plan:
         """The predictions of a batch, dropout on at its rates times `dropout`, kept for `accumulate`."""
         self._last = self._forward(X, dropout_seed=seed, dropout=dropout, training=True)
         self.forwards += 1
-        return self._last[-1].a.copy()
+        return self._prediction(self._last).copy()
 
     def accumulate(
         self, output_gradient: Any, *, inputs: bool = False, parameters: bool = True
@@ -560,7 +588,7 @@ class Plan:
     @property
     def forward_rows(self) -> int:
         """Rows of the batch that `accumulate` goes back through, or 0."""
-        return 0 if self._last is None else len(self._last[-1].a)
+        return 0 if self._last is None else len(self._last[-1].a) // self.members
 
     @property
     def has_gradient(self) -> bool:

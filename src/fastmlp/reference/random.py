@@ -112,6 +112,15 @@ def normal_weights(seed: int, layer: int, shape: tuple[int, ...], scale: float, 
     return (scale * z).reshape(shape)
 
 
+def sign_weights(seed: int, layer: int, shape: tuple[int, ...], scale: float, array: int = 0) -> Array:
+    """float64 numbers for one array of a layer, `scale` or -`scale`; the signs of `uniform_weights`.
+
+    >>> [float(x) for x in np.unique(sign_weights(seed=0, layer=0, shape=(2, 8), scale=1.0))]
+    [-1.0, 1.0]
+    """
+    return np.where(uniform_weights(seed, layer, shape, 1.0, array) < 0, -scale, scale)
+
+
 def dropout_mask(
     seed: int, layer: int, step: int, shape: tuple[int, int], rate: float, dtype: np.dtype
 ) -> Array:

@@ -73,6 +73,8 @@ def score(net: Model, objective: Objective, rows: Rows, threads: int | None) -> 
             rows.X, sample_weight=rows.weights, threads=threads, loss=objective.named, **rows.of_loss
         )
         value = total / len(rows)
+        if net.plan.members > 1:
+            correct = None  # it counts members, one by one
     else:
         value, _ = python_loss(objective.loss, rows.y, net.plan.predict(rows.X, None, threads), rows.weights)
     return {"loss": value, **from_predictions(net, objective, rows, correct, threads)}

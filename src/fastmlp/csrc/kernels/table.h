@@ -122,6 +122,7 @@ typedef struct {
     int function;                 /* an activation, */
     real parameter;               /* and its parameter */
     ptrdiff_t batch;              /* rows of the whole batch */
+    ptrdiff_t first;              /* the number of row 0 among them */
     ptrdiff_t m, k, n;
 } layer_args;
 

@@ -91,6 +91,8 @@ static void stage_lay_out(training_stage *s, const fm_plan *plan, stage_arena *a
         if (kind_of(layer)->buffers) kind_of(layer)->buffers(b.own, layer, arena, rows);
         if (arena->base) s->layers[l] = b;
     }
+    s->order = plan->members > 1 ? TAKE(int64_t, rows) : NULL;
+    s->share = 1 / (double)plan->members;
     s->targets = TAKE(real, padded(rows) * plan->n_out);
     s->weights = TAKE(real, rows);
     s->labels = TAKE(int64_t, rows);

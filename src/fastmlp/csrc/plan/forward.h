@@ -59,17 +59,20 @@ static int sums_tell(const fm_plan *plan)
 }
 
 /* A block of rows through all layers, between two buffers of rows*widest reals, a third for the outputs that an add needs
-   later, and one for the input where it must be converted.  Returns the output, in panels of rows*L, or NULL if an input is not finite. */
-static real *infer(const fm_plan *plan, const fm_input *input, ptrdiff_t first, ptrdiff_t rows, int skip_link,
-                   real *const buffers[3], real *input_buffer)
+   later, and one for the input where it must be converted.  With members the rows are theirs, row order[r] of those from `first`
+   on each.  Returns the output, in panels of rows*L, or NULL if an input is not finite. */
+static real *infer(const fm_plan *plan, const fm_input *input, ptrdiff_t first, const int64_t *order, ptrdiff_t rows,
+                   int skip_link, real *const buffers[3], real *input_buffer)
 {
     const fm_kernels *kernels = plan->kernels;
     const ptrdiff_t panel = rows * L;
-    const real *x = (const real *)((const char *)input->data + first * input->row_bytes);
+    fm_input from = *input;
+    from.data = (const char *)input->data + first * input->row_bytes;
+    const real *x = from.data;
     ptrdiff_t x_row = input->row_bytes / (ptrdiff_t)sizeof(real), x_panel = L;
     real *a = NULL;
     if (input_buffer) {
-        kernels->gather(input_buffer, panel, input, NULL, first, rows);
+        kernels->gather(input_buffer, panel, &from, order, 0, rows);
         x = input_buffer, x_row = L, x_panel = panel;
     }
     const int by_sums = sums_tell(plan);
@@ -96,13 +99,13 @@ static real *infer(const fm_plan *plan, const fm_input *input, ptrdiff_t first, 
 }
 
 /* infer for a narrow network: the input is turned once, and the output turned back. */
-static real *infer_turned(const fm_plan *plan, const fm_input *input, ptrdiff_t first, ptrdiff_t rows, int skip_link,
-                          real *const buffers[3], real *input_buffer)
+static real *infer_turned(const fm_plan *plan, const fm_input *input, ptrdiff_t first, const int64_t *order, ptrdiff_t rows,
+                          int skip_link, real *const buffers[3], real *input_buffer)
 {
     const fm_kernels *kernels = plan->kernels;
     const ptrdiff_t panel = rows * L, panels = (rows + L - 1) / L;
     real *z = buffers[0];
-    kernels->gather(input_buffer, panel, input, NULL, first, rows);
+    kernels->gather(input_buffer, panel, input, order, first, rows);
     if (!kernels->all_finite(input_buffer, panel)) return NULL;
     kernels->transpose(z, plan->n_in * L, input_buffer, panel, rows, plan->n_in);
     for (int l = 0; l < plan->layer_count; l++) {
@@ -126,23 +129,24 @@ static real *infer_turned(const fm_plan *plan, const fm_input *input, ptrdiff_t 
 static int needs_gather(const fm_plan *plan, const fm_input *input)
 {
     return input->type != plan->type || input->shift || input->divisor ||
-           input->row_bytes % (ptrdiff_t)sizeof(real) != 0 || !kind_of(&plan->layers[0])->takes_rows;
+           input->row_bytes % (ptrdiff_t)sizeof(real) != 0 || !kind_of(&plan->layers[0])->takes_rows || plan->members > 1;
 }
 
-/* Reals of scratch a row. */
+/* Reals of scratch a row from outside. */
 static ptrdiff_t scratch_row(const fm_plan *plan, const fm_input *input)
 {
     const int gathers = needs_gather(plan, input) || plan->narrow;
-    return 2 * plan->widest + plan->kept_width + (gathers ? count_panels(plan->n_in) * L : 0);
+    return plan->members * (2 * plan->widest + plan->kept_width + (gathers ? count_panels(plan->n_in) * L : 0));
 }
 
-/* Rows that go through all layers together: inputs and activations in three quarters of a second-level cache, and enough
-   rows to amortise reading the weights. */
+/* Rows from outside that go through all layers together: inputs and activations in three quarters of a second-level cache, and
+   enough rows to amortise reading the weights. */
 static ptrdiff_t block_rows(const fm_plan *plan, const fm_input *input, ptrdiff_t rows)
 {
-    const ptrdiff_t row = scratch_row(plan, input) + plan->n_in;
+    const ptrdiff_t row = scratch_row(plan, input) / plan->members + plan->n_in;
     const ptrdiff_t fitting = fm_cache_bytes() / 4 * 3 / (row * (ptrdiff_t)sizeof(real));
-    const ptrdiff_t block = fitting < 48 ? 48 : fitting / 48 * 48, most = rows < block ? rows : block;
+    const ptrdiff_t of_members = fitting < 48 ? 48 : fitting / 48 * 48;
+    const ptrdiff_t block = of_members < plan->members ? 1 : of_members / plan->members, most = rows < block ? rows : block;
     return plan->narrow ? padded(most) : most;
 }
 
@@ -152,7 +156,8 @@ struct row_pass {
     const fm_plan *plan;
     const fm_input *input;
     const fm_target *target;
-    ptrdiff_t rows, block;
+    ptrdiff_t rows, block;       /* from outside */
+    int64_t *order;              /* (block * members,): which row of its block each is; NULL without members */
     real *scratch;               /* of each worker in turn: buffers, and what `finish` takes */
     ptrdiff_t scratch_size, spare;
     int skip_link, status;
@@ -166,13 +171,13 @@ static void pass_task(void *context, int worker, ptrdiff_t unit)
 {
     row_pass *pass = context;
     real *scratch = pass->scratch + worker * pass->scratch_size;
-    const ptrdiff_t size = pass->block * pass->plan->widest, first = unit * pass->block;
+    const ptrdiff_t block = pass->block * pass->plan->members, size = block * pass->plan->widest, first = unit * pass->block;
     const ptrdiff_t rows = pass->rows - first < pass->block ? pass->rows - first : pass->block;
     real *const buffers[3] = {scratch, scratch + size, scratch + 2 * size};
     const int turned = rows >= L && pass->plan->narrow;
-    real *input_buffer = turned || needs_gather(pass->plan, pass->input) ? scratch + 2 * size + pass->block * pass->plan->kept_width : NULL;
-    real *a = (turned ? infer_turned : infer)(pass->plan, pass->input, first, rows, pass->skip_link, buffers,
-                                              input_buffer);
+    real *input_buffer = turned || needs_gather(pass->plan, pass->input) ? scratch + 2 * size + block * pass->plan->kept_width : NULL;
+    real *a = (turned ? infer_turned : infer)(pass->plan, pass->input, first, pass->order, rows * pass->plan->members,
+                                              pass->skip_link, buffers, input_buffer);
     if (a)
         pass->finish(pass, a, first, rows, scratch + pass->scratch_size - pass->spare);
     else
@@ -191,11 +196,16 @@ static int pass_run(row_pass *pass, int threads)
     pass->scratch_size = pass->block * scratch_row(plan, pass->input) + pass->spare;
     const size_t bytes = (size_t)(workers * pass->scratch_size) * sizeof(real);
     pass->scratch = bytes <= sizeof stack ? stack : fm_alloc_raw(bytes);
-    if (!pass->scratch)
+    if (plan->members > 1) {
+        pass->order = fm_alloc_raw((size_t)(pass->block * plan->members) * sizeof(int64_t));
+        if (pass->order) repeat_rows(pass->order, NULL, 0, pass->block, plan->members);
+    }
+    if (!pass->scratch || (plan->members > 1 && !pass->order))
         pass->status = FM_NO_MEMORY;
     else if (fm_parallel(pass_task, pass, workers, units))
         pass->status = FM_INTERRUPTED;
     if (pass->scratch != stack) fm_free(pass->scratch);
+    fm_free(pass->order);
     fm_fp_end(word);
     return pass->status;
 }
@@ -203,7 +213,7 @@ static int pass_run(row_pass *pass, int threads)
 static void store_predictions(const row_pass *pass, real *a, ptrdiff_t first, ptrdiff_t rows, real *spare)
 {
     (void)spare;
-    pass->plan->kernels->scatter(pass->out + first * pass->plan->n_out, a, rows * L, rows, pass->plan->n_out);
+    join_predictions(pass->plan, pass->out + first * pass->plan->n_out, a, rows * pass->plan->members * L, rows);
 }
 
 /* A pass of one row on the stack, without dividing it up. */
@@ -213,7 +223,7 @@ static int predict_row(const fm_plan *plan, const fm_input *input, real *out)
     real *const buffers[3] = {stack, stack + plan->widest, stack + 2 * plan->widest};
     real *input_buffer = needs_gather(plan, input) ? stack + 2 * plan->widest + plan->kept_width : NULL;
     const unsigned word = fm_fp_begin();
-    const real *a = infer(plan, input, 0, 1, 0, buffers, input_buffer);
+    const real *a = infer(plan, input, 0, NULL, 1, 0, buffers, input_buffer);
     if (a) plan->kernels->scatter(out, a, L, 1, plan->n_out);
     fm_fp_end(word);
     return a ? FM_OK : FM_NOT_FINITE;
@@ -221,7 +231,8 @@ static int predict_row(const fm_plan *plan, const fm_input *input, real *out)
 
 static int predict(const fm_plan *plan, const fm_input *input, ptrdiff_t rows, void *out, int threads)
 {
-    if (rows == 1 && scratch_row(plan, input) * sizeof(real) <= STACK_BYTES) return predict_row(plan, input, out);
+    if (rows == 1 && plan->members == 1 && scratch_row(plan, input) * sizeof(real) <= STACK_BYTES)
+        return predict_row(plan, input, out);
     row_pass pass = {.plan = plan, .input = input, .rows = rows, .finish = store_predictions, .out = out};
     return pass_run(&pass, threads);
 }
@@ -252,6 +263,21 @@ static void panel_losses(const fm_plan *plan, const fm_target *target, loss_args
     }
 }
 
+/* Targets of at most L rows of members. */
+typedef struct { int64_t order[L], labels[L]; real weights[L]; } member_targets;
+
+/* Those of rows [r, r + rows) of a block that begins with row `first` from outside. */
+static void take_targets(member_targets *t, loss_args *l, const row_pass *pass, ptrdiff_t first, ptrdiff_t r, ptrdiff_t rows)
+{
+    const fm_target *target = pass->target;
+    for (ptrdiff_t i = 0; i < rows; i++) {
+        t->order[i] = first + pass->order[r + i];
+        if (target->labels) t->labels[i] = target->labels[t->order[i]];
+        if (target->weights) t->weights[i] = ((const real *)target->weights)[t->order[i]];
+    }
+    l->labels = target->labels ? t->labels : NULL, l->weights = target->weights ? t->weights : NULL;
+}
+
 static void store_losses(const row_pass *pass, real *a, ptrdiff_t first, ptrdiff_t rows, real *spare)
 {
     const fm_plan *plan = pass->plan;
@@ -260,15 +286,19 @@ static void store_losses(const row_pass *pass, real *a, ptrdiff_t first, ptrdiff
     const fm_input in = {.data = target->rows, .row_bytes = columns * (ptrdiff_t)sizeof(real), .columns = columns,
                          .type = plan->type};
     real *y = spare + plan->n_out * L;
-    for (ptrdiff_t r = first; r < first + rows; r += L) {
-        const ptrdiff_t some = first + rows - r < L ? first + rows - r : L;
-        const loss_args l = {
-            .y = y, .labels = target->labels ? target->labels + r : NULL,
-            .weights = target->weights ? (const real *)target->weights + r : NULL, .n = plan->n_out,
+    rows *= plan->members;
+    for (ptrdiff_t r = 0; r < rows; r += L) {
+        const ptrdiff_t some = rows - r < L ? rows - r : L, at = first * plan->members + r;
+        member_targets repeated;
+        loss_args l = {
+            .y = y, .labels = target->labels ? target->labels + at : NULL,
+            .weights = target->weights ? (const real *)target->weights + at : NULL, .n = plan->n_out,
             .parameters = target_parameters(target), .parameter_count = parameter_count(target),
-            .values = pass->values + r, .correct = pass->correct + r};
-        if (target->rows) plan->kernels->gather_lines(y, &in, NULL, r, some);
-        panel_losses(plan, target, l, some, a + (r - first) * L, NULL, rows * L, spare);
+            .values = pass->values + at, .correct = pass->correct + at};
+        if (pass->order) take_targets(&repeated, &l, pass, first, r, some);
+        if (target->rows)
+            plan->kernels->gather_lines(y, &in, pass->order ? repeated.order : NULL, pass->order ? 0 : at, some);
+        panel_losses(plan, target, l, some, a + r * L, NULL, rows * L, spare);
     }
 }
 
@@ -278,15 +308,18 @@ static int evaluate(const fm_plan *plan, const fm_input *input, const fm_target 
 {
     row_pass pass = {.plan = plan, .input = input, .target = target, .rows = rows, .finish = store_losses,
                      .spare = 2 * plan->n_out * L, .skip_link = link_is_fused(target)};
-    double *memory = fm_alloc_raw((size_t)rows * (sizeof(double) + sizeof(real)));
+    const ptrdiff_t all = rows * plan->members;
+    double *memory = fm_alloc_raw((size_t)all * (sizeof(double) + sizeof(real)));
     if (!memory) return FM_NO_MEMORY;
     pass.correct = memory;
-    pass.values = (real *)(memory + rows);
+    pass.values = (real *)(memory + all);
     const int status = pass_run(&pass, threads);
     *loss = *correct = 0;
     const real *weights = target->weights;
-    for (ptrdiff_t r = 0; r < rows && status == FM_OK; r++)
-        *loss += (double)pass.values[r], *correct += weights ? (double)weights[r] * pass.correct[r] : pass.correct[r];
+    for (ptrdiff_t r = 0, i = 0; r < rows && status == FM_OK; r++)
+        for (ptrdiff_t end = i + plan->members; i < end; i++)
+            *loss += (double)pass.values[i], *correct += weights ? (double)weights[r] * pass.correct[i] : pass.correct[i];
+    *loss /= (double)plan->members, *correct /= (double)plan->members;
     fm_free(memory);
     return status;
 }

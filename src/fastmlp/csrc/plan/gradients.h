@@ -17,7 +17,7 @@ static int gradients(const fm_plan *plan, const fm_input *input, const fm_target
 {
     double correct = 0;
     training_stage *s;
-    const int status = stage_new(&s, plan, link_is_fused(target), rows, 1, 0);
+    const int status = stage_new(&s, plan, link_is_fused(target), rows * plan->members, 1, 0);
     if (status != FM_OK) return status;
     if (input_gradient) s->input_gradient = fm_alloc((size_t)(count_panels(plan->n_in) * s->panel) * sizeof(real));
     if (input_gradient && !s->input_gradient) {
@@ -28,12 +28,13 @@ static int gradients(const fm_plan *plan, const fm_input *input, const fm_target
     step_work w = {.plan = plan, .stage = s, .workers = 1, .input = input, .target = target, .rows = rows, .sink = &sink,
                    .with_loss = !output_gradient, .backward = !output_gradient, .all_layers = 1, .check_rows = 1};
     const unsigned word = fm_fp_begin();
+    take_members(&w);
     const int passed = status_of(&w, gradient_passes(&w, output_gradient));
     *loss = 0;
-    if (!output_gradient) sum_rows(s, rows, loss, &correct);
+    if (!output_gradient) sum_rows(s, w.rows, loss, &correct);
     *loss /= (double)rows;
     if (input_gradient && passed == FM_OK) {
-        plan->kernels->scatter(input_gradient, s->input_gradient, s->panel, rows, plan->n_in);
+        join_members(plan, input_gradient, s->input_gradient, s->panel, rows, plan->n_in, 1);
         undo_divisor(plan, input_gradient, rows);
     }
     fm_fp_end(word);
@@ -45,9 +46,9 @@ static int gradients(const fm_plan *plan, const fm_input *input, const fm_target
 /* Every layer's activations, block by block through a stage that neither drops nor stops at logits. */
 static int forward(const fm_plan *plan, const fm_input *input, ptrdiff_t rows, void *const *outs)
 {
-    const ptrdiff_t block = rows < 1024 ? rows : 1024;
+    const ptrdiff_t members = plan->members, most = members < 1024 ? 1024 / members : 1, block = rows < most ? rows : most;
     training_stage *s;
-    const int status = stage_new(&s, plan, 0, block, 1, 0);
+    const int status = stage_new(&s, plan, 0, block * members, 1, 0);
     if (status != FM_OK) return status;
     s->skip_link = 0;
     const unsigned word = fm_fp_begin();
@@ -55,10 +56,11 @@ static int forward(const fm_plan *plan, const fm_input *input, ptrdiff_t rows, v
     for (ptrdiff_t first = 0; first < rows && passed == FM_OK; first += block) {
         step_work w = {.plan = plan, .stage = s, .workers = 1, .input = input, .first = first,
                        .rows = rows - first < block ? rows - first : block, .check_rows = 1};
+        take_members(&w);
         passed = status_of(&w, run_rows(&w) || fm_interrupted());
         for (int l = 0; l < plan->layer_count && passed == FM_OK; l++) {
             const ptrdiff_t n = plan->layers[l].n_out;
-            plan->kernels->scatter((real *)outs[l] + first * n, s->layers[l].a, s->panel, w.rows, n);
+            plan->kernels->scatter((real *)outs[l] + first * members * n, s->layers[l].a, s->panel, w.rows, n);
         }
     }
     fm_fp_end(word);
@@ -70,19 +72,21 @@ static int forward(const fm_plan *plan, const fm_input *input, ptrdiff_t rows, v
 static int predict_dropped(const fm_plan *plan, const fm_input *input, ptrdiff_t rows, uint64_t seed, void *out, int threads)
 {
     const int workers = fm_workers_for(plan, rows, 1, threads);
-    const ptrdiff_t most = (ptrdiff_t)workers * 1024, block = rows < most ? rows : most;
+    const ptrdiff_t members = plan->members, most = workers * (members < 1024 ? 1024 / members : 1);
+    const ptrdiff_t block = rows < most ? rows : most;
     training_stage *s;
-    int passed = stage_new(&s, plan, 0, block, workers, 0);
+    int passed = stage_new(&s, plan, 0, block * members, workers, 0);
     if (passed != FM_OK) return passed;
     s->skip_link = 0, s->drops = 1;
     const unsigned word = fm_fp_begin();
     for (ptrdiff_t first = 0; first < rows && passed == FM_OK; first += block) {
         step_work w = {.plan = plan, .stage = s, .workers = workers, .input = input, .first = first,
                        .rows = rows - first < block ? rows - first : block, .check_rows = 1};
-        s->masks = (mask_source){seed, 0, (uint32_t)first, 1};
+        const ptrdiff_t count = w.rows;
+        take_members(&w);
+        s->masks = (mask_source){seed, 0, (uint32_t)(first * members), 1};
         passed = status_of(&w, run_rows(&w) || fm_interrupted());
-        plan->kernels->scatter((real *)out + first * plan->n_out, s->layers[plan->layer_count - 1].a, s->panel, w.rows,
-                               plan->n_out);
+        join_predictions(plan, (real *)out + first * plan->n_out, s->layers[plan->layer_count - 1].a, s->panel, count);
     }
     fm_fp_end(word);
     fm_free(s);

@@ -22,7 +22,7 @@ typedef struct {
     int activation;            /* identity where it comes later, or not at all */
     int *finite;               /* see dense_args */
     const training_stage *stage; /* in training, */
-    ptrdiff_t first;           /* and the batch's row that is row 0 here; else NULL */
+    ptrdiff_t first;           /* and the batch's row that is row 0 here; else NULL and 0 */
 } layer_pass;
 
 /* Share number `share` of `shares` of a layer's parameters, over rows [first, last) of the batch. */
@@ -106,7 +106,7 @@ static layer_args args_of_stage(const step_work *w, int l, ptrdiff_t first, ptrd
     layer_args g = args_of(w->plan, l, rows);
     g.x = stage_input(s, l) + first * L, g.d = s->layers[l].d + first * L;
     g.x_panel = g.d_panel = g.dx_panel = s->panel;
-    g.batch = w->rows;
+    g.batch = w->rows, g.first = first;
     add_own(&g, w->plan, l, s, first);
     return g;
 }
@@ -114,7 +114,7 @@ static layer_args args_of_stage(const step_work *w, int l, ptrdiff_t first, ptrd
 static void forward_by_kernel(const fm_plan *plan, int l, const layer_pass *pass)
 {
     layer_args g = args_of(plan, l, pass->rows);
-    g.x = pass->x, g.x_panel = pass->x_panel, g.z = pass->z, g.z_panel = pass->panel;
+    g.x = pass->x, g.x_panel = pass->x_panel, g.z = pass->z, g.z_panel = pass->panel, g.first = pass->first;
     add_own(&g, plan, l, pass->stage, pass->first);
     kernels_of(plan, l)->forward(&g);
     activate(plan, l, pass);

@@ -5,8 +5,9 @@ static int loop_stage(training_stage **found, fm_plan *plan, ptrdiff_t rows)
 {
     const int workers = fm_workers_for(plan, rows, 1, 0);
     const training_stage *s = plan->stage;
-    const int fits = s && !s->fused && s->rows >= rows && s->rows <= 4 * rows && s->workers >= workers;
-    return stage_for(found, plan, 0, fits ? s->rows : rows, fits ? s->workers : workers);
+    const ptrdiff_t all = rows * plan->members;
+    const int fits = s && !s->fused && s->rows >= all && s->rows <= 4 * all && s->workers >= workers;
+    return stage_for(found, plan, 0, fits ? s->rows : all, fits ? s->workers : workers);
 }
 
 static int loop_workers(const fm_plan *plan, const training_stage *s, ptrdiff_t rows)
@@ -33,19 +34,24 @@ static int train_forward(fm_plan *plan, const fm_input *input, ptrdiff_t rows, u
     step_work w = {.plan = plan, .stage = s, .workers = loop_workers(plan, s, rows), .input = input,
                    .rows = rows, .check_rows = 1};
     const unsigned word = fm_fp_begin();
+    take_members(&w);
     const int passed = status_of(&w, run_rows(&w));
-    if (passed == FM_OK) plan->kernels->scatter(out, s->layers[plan->layer_count - 1].a, s->panel, rows, plan->n_out);
+    if (passed == FM_OK) join_predictions(plan, out, s->layers[plan->layer_count - 1].a, s->panel, rows);
     fm_fp_end(word);
     if (passed == FM_OK) plan->forward_rows = rows;
     return passed;
 }
 
-/* Deltas of the output layer from the gradient with respect to the prediction. */
+/* Deltas of the output layer from the gradient with respect to the prediction, of which each member has a share; `rows` are
+   those of the stage. */
 static void take_output_gradient(const fm_plan *plan, const training_stage *s, const void *output_gradient, ptrdiff_t rows)
 {
     const fm_input in = {.data = output_gradient, .row_bytes = plan->n_out * (ptrdiff_t)sizeof(real),
                          .columns = plan->n_out, .type = plan->type};
-    plan->kernels->gather(s->layers[plan->layer_count - 1].d, s->panel, &in, NULL, 0, rows);
+    real *d = s->layers[plan->layer_count - 1].d;
+    plan->kernels->gather(d, s->panel, &in, s->order, 0, rows);
+    for (ptrdiff_t p = 0; p < count_panels(plan->n_out) && s->order; p++)
+        for (ptrdiff_t i = 0; i < rows * L; i++) d[p * s->panel + i] /= (real)plan->members;
     link_backward(plan, s, 0, rows);
 }
 
@@ -69,20 +75,20 @@ static int input_gradient_room(fm_plan *plan)
 static int accumulate(fm_plan *plan, const void *output_gradient, int parameters, void *input_gradient)
 {
     training_stage *s = plan->stage;
-    const ptrdiff_t rows = plan->forward_rows;
+    const ptrdiff_t rows = plan->forward_rows, all = rows * plan->members;
     const gradient_sink sink = {.take = take_gradient, .gradient = plan->has_gradient ? plan->addend : plan->gradient};
-    step_work w = {.plan = plan, .stage = s, .workers = loop_workers(plan, s, rows), .rows = rows, .backward = 1, .sink = &sink};
+    step_work w = {.plan = plan, .stage = s, .workers = loop_workers(plan, s, rows), .rows = all, .backward = 1, .sink = &sink};
     if (input_gradient && !input_gradient_room(plan)) return FM_NO_MEMORY;
     const unsigned word = fm_fp_begin();
     int status = plan->kernels->all_finite(output_gradient, rows * plan->n_out) ? FM_OK : FM_BAD_INPUT;
     if (status == FM_OK) {
         s->input_gradient = input_gradient ? plan->input_gradient : NULL;
-        take_output_gradient(plan, s, output_gradient, rows);
+        take_output_gradient(plan, s, output_gradient, all);
         if (run_rows(&w) || (parameters && run_weights(&w))) status = FM_INTERRUPTED;
         s->input_gradient = NULL;
     }
     if (status == FM_OK && input_gradient) {
-        plan->kernels->scatter(input_gradient, plan->input_gradient, s->panel, rows, plan->n_in);
+        join_members(plan, input_gradient, plan->input_gradient, s->panel, rows, plan->n_in, 1);
         undo_divisor(plan, input_gradient, rows);
     }
     if (status == FM_OK && parameters) {

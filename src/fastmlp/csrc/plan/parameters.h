@@ -21,16 +21,22 @@ static int unpack(const fm_plan *plan, const void *vector, const fm_array *array
 }
 
 /* Values are computed in float64 and rounded, so that both types start from the same weights. */
-static int initialize(fm_plan *plan, int l, int i, int normal, double scale, uint64_t seed)
+static double drawn(int distribution, double scale, uint64_t seed, int l, int i, uint64_t element)
+{
+    if (distribution == FM_NORMAL) return scale * fm_normal(seed, (uint32_t)l, (uint32_t)i, element);
+    const double u = fm_uniform(seed, (uint32_t)l, (uint32_t)i, element);
+    return distribution == FM_UNIFORM ? -scale + (scale - -scale) * u : u < 0.5 ? -scale : scale;
+}
+
+static int initialize(fm_plan *plan, int l, int i, int distribution, double scale, uint64_t seed)
 {
     const fm_array *array = &plan->layers[l].arrays[i];
     real *w = array_of(plan, l, i);
     for (ptrdiff_t r = 0; r < array->rows; r++) {
         for (ptrdiff_t j = 0; j < array->columns; j++) {
             const uint64_t element = (uint64_t)r * (uint64_t)array->columns + (uint64_t)j;
-            const double value = normal ? scale * fm_normal(seed, (uint32_t)l, (uint32_t)i, element)
-                                        : -scale + (scale - -scale) * fm_uniform(seed, (uint32_t)l, (uint32_t)i, element);
-            w[j / L * (array->is_matrix ? w_panel(array->rows) : L) + r * L + j % L] = (real)value;
+            w[j / L * (array->is_matrix ? w_panel(array->rows) : L) + r * L + j % L] =
+                (real)drawn(distribution, scale, seed, l, i, element);
         }
         if (fm_interrupted()) return FM_INTERRUPTED;
     }
@@ -69,7 +75,7 @@ static ptrdiff_t lay_out_arrays(fm_layer *layer, ptrdiff_t offset)
 static ptrdiff_t lay_out(fm_plan *plan)
 {
     ptrdiff_t size = 0;
-    plan->widest = plan->largest = plan->kept_width = 0, plan->codes = -1;
+    plan->widest = plan->largest = plan->kept_width = 0, plan->codes = -1, plan->members = 1;
     for (int l = 0; l < plan->layer_count; l++) {
         fm_layer *layer = &plan->layers[l];
         const ptrdiff_t n = padded(layer->n_out), end = lay_out_arrays(layer, size);
@@ -78,6 +84,7 @@ static ptrdiff_t lay_out(fm_plan *plan)
         size = end;
         layer->kept = -1;
         if (layer->tables) plan->codes = l;
+        if (fm_layers[layer->kind].traits & FM_BY_MEMBER) plan->members = (ptrdiff_t)layer->settings[0];
     }
     for (int l = 0; l < plan->layer_count; l++) {
         fm_layer *source = plan->layers[l].source < 0 ? NULL : &plan->layers[plan->layers[l].source];
@@ -105,6 +112,8 @@ static void initialize_arrays(fm_plan *plan)
     for (int l = 0; l < plan->layer_count; l++)
         for (int i = 0; i < plan->layers[l].array_count; i++) {
             const fm_array *array = &plan->layers[l].arrays[i];
-            for (ptrdiff_t j = 0; array->start != 0 && j < array->columns; j++) array_of(plan, l, i)[j] = (real)array->start;
+            for (ptrdiff_t r = 0; array->start != 0 && r < array->rows; r++)
+                for (ptrdiff_t j = 0; j < array->columns; j++)
+                    array_of(plan, l, i)[j / L * w_panel(array->rows) + r * L + j % L] = (real)array->start;
         }
 }

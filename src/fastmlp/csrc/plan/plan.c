@@ -56,6 +56,7 @@ const fm_layer_info fm_layers[] = {
 #define TWO_INPUTS FM_TWO_INPUTS
 #define READS_CODES FM_READS_CODES
 #define KEEPS_INPUT FM_KEEPS_INPUT
+#define BY_MEMBER FM_BY_MEMBER
 #define SETTING(name, start, least, most) {#name, start, least, most},
 #define LAYER(kind, traits, kernels, settings) {#kind, traits, {settings}},
 #include "layers.def"
@@ -64,6 +65,7 @@ const fm_layer_info fm_layers[] = {
 #undef TWO_INPUTS
 #undef READS_CODES
 #undef KEEPS_INPUT
+#undef BY_MEMBER
 };
 
 static size_t real_size(const fm_plan *plan) { return plan->type == FM_FLOAT32 ? sizeof(float) : sizeof(double); }
@@ -91,7 +93,7 @@ void fm_plan_restore(fm_plan *plan)
 /* Training, which has more than one pass and times its batches, tries two for less. */
 int fm_workers_for(const fm_plan *plan, ptrdiff_t rows, int passes, int threads)
 {
-    const double work = (double)rows * (double)plan->size * passes, least = 2e6;
+    const double work = (double)(rows * plan->members) * (double)plan->size * passes, least = 2e6;
     const int most = fm_most_workers(threads);
     if (most == 1 || work < (passes > 1 ? least / 2 : 2 * least)) return 1;
     const int workers = work / least < most ? (int)(work / least) : most;
@@ -201,10 +203,10 @@ int fm_plan_unpack(const fm_plan *plan, const void *vector, const fm_array *arra
     return typed_plan(plan->type)->unpack(plan, vector, array, values);
 }
 
-int fm_plan_initialize(fm_plan *plan, int layer, int array, int normal, double scale, uint64_t seed)
+int fm_plan_initialize(fm_plan *plan, int layer, int array, int distribution, double scale, uint64_t seed)
 {
     const unsigned word = fm_fp_begin();
-    const int status = typed_plan(plan->type)->initialize(plan, layer, array, normal, scale, seed);
+    const int status = typed_plan(plan->type)->initialize(plan, layer, array, distribution, scale, seed);
     fm_fp_end(word);
     return status;
 }

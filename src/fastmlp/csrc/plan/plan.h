@@ -20,7 +20,7 @@ typedef struct {
     ptrdiff_t (*layer_width)(const fm_layer *);
     ptrdiff_t (*lay_out)(fm_plan *); /* offsets of all arrays; returns the size of the parameter vector */
     void (*initialize_arrays)(fm_plan *); /* to what they begin as */
-    int (*initialize)(fm_plan *, int layer, int array, int normal, double scale, uint64_t seed);
+    int (*initialize)(fm_plan *, int layer, int array, int distribution, double scale, uint64_t seed);
     void (*pack)(const fm_plan *, void *vector, const fm_array *, const void *values);
     int (*unpack)(const fm_plan *, const void *vector, const fm_array *, void *values);
     double (*squares)(const fm_plan *);

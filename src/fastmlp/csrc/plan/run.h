@@ -17,7 +17,7 @@ static int stage_for(training_stage **found, fm_plan *plan, int fused, ptrdiff_t
 static void sum_rows(const training_stage *s, ptrdiff_t rows, double *loss, double *correct)
 {
     for (ptrdiff_t r = 0; r < rows; r++)
-        *loss += (double)s->values[r], *correct += (double)s->weights[r] * s->correct[r];
+        *loss += s->share * (double)s->values[r], *correct += s->share * (double)s->weights[r] * s->correct[r];
 }
 
 /* Whether the loss of the batch is; that of the epoch so far may be beyond the numbers where each batch's is not. */
@@ -53,6 +53,7 @@ static int train_batch(fm_plan *plan, step_work *w, fm_run *run)
     w->first = run->batch * run->batch_size;
     w->rows = run->rows - w->first < run->batch_size ? run->rows - w->first : run->batch_size;
     w->next_rows = rows_to_prefetch(w, run);
+    take_members(w);
     w->stage->masks = (mask_source){run->seed, (uint32_t)plan->state.step, 0, run->dropout ? run->dropout[at] : 1};
     if (run_rows(w)) return FM_INTERRUPTED;
     if (w->bad_rows) return FM_BAD_INPUT;
@@ -117,7 +118,7 @@ static int timed_batch(fm_plan *plan, step_work *w, fm_run *run)
     training_stage *s = w->stage;
     int in_trial;
     const ptrdiff_t left = run->rows - run->batch * run->batch_size;
-    if (left < s->rows) return short_batch(plan, w, run, left);
+    if (left * plan->members < s->rows) return short_batch(plan, w, run, left);
     const int way = choose_way(plan, s, &in_trial);
     const double start = fm_seconds();
     const int status = batch_in_way(plan, w, run, way);
@@ -207,7 +208,7 @@ static int advance(fm_plan *plan, fm_run *run, ptrdiff_t batches, double seconds
     const int fused = link_is_fused(&run->target);
     training_stage *s;
     plan->forward_rows = 0;
-    int status = stage_for(&s, plan, fused, rows, fm_workers_for(plan, rows, 3, run->threads));
+    int status = stage_for(&s, plan, fused, rows * plan->members, fm_workers_for(plan, rows, 3, run->threads));
     if (status != FM_OK) return status;
     if (fm_plan_keep(plan)) return FM_INTERRUPTED;
     /* a copy of a large network must not cost more than a small part of the time */

@@ -24,6 +24,7 @@ typedef struct {
     stage_layer *layers;
     real *input;             /* (rows, n_in) */
     real *x_lines;           /* the same in lines, or NULL: see lines.h */
+    int64_t *order;          /* (rows,): with members, which row from outside each is; else NULL */
     real *targets, *weights; /* (rows, n_out) in lines; (rows,) */
     int64_t *labels;
     real *values;            /* weighted loss of each row */
@@ -35,6 +36,7 @@ typedef struct {
     fm_progress *done;       /* of each worker's part of a relay; NULL where there is none */
     double pace[WAYS];       /* seconds a batch took lately, each way */
     ptrdiff_t batches;       /* so far, whole ones */
+    double share;            /* of a row from outside that is a row here: 1 / members */
     int fused;               /* made for a loss that is fused with its link */
     mask_source masks;       /* of this step; where */
     int drops;               /* dropout is on */
@@ -50,7 +52,7 @@ typedef struct {
     const fm_input *input;
     const fm_target *target;
     const int64_t *order;
-    ptrdiff_t first, rows;      /* of the epoch's order; in this batch */
+    ptrdiff_t first, rows;      /* of the order; in this batch, those of members: see take_members */
     ptrdiff_t next_rows;        /* of the next batch, worth asking for ahead of time */
     int with_loss, backward, workers;
     int all_layers;             /* gradients of frozen layers too */
