@@ -88,6 +88,24 @@ def test_dropouts_mean_what_they_do_elsewhere():
     assert [getattr(layer, "activation", layer) for layer in net.layers] == ["relu", Dropout(0.6), "softmax"]
 
 
+@pytest.mark.parametrize(
+    "nodes", [[("Mul", "$ S")], [("Add", "$ S"), ("Sub", "S $")], [("Mul", "$ U"), ("MatMul", "$ V")]]
+)
+def test_factors_and_sums_after_slopes_of_columns(nodes):
+    """No layer takes them but the next: they are no slopes."""
+    rng = np.random.default_rng(12)
+    constants = [("W", rng.normal(size=(4, 3))), ("slopes", [0.1, 0.2, 0.3]), ("S", 3), ("U", [2, 0.5, -3])]
+    constants.append(("V", rng.normal(size=(3, 2))))
+    made = [node("MatMul", ["x", "W"], "w"), node("PRelu", ["w", "slopes"], "h0")]
+    for i, (op, operands) in enumerate(nodes):
+        end = "y" if i == len(nodes) - 1 else f"h{i + 1}"
+        made.append(node(op, operands.replace("$", f"h{i}").split(), end))
+    model = graph_of(*made, constants=[(name, np.asarray(value, np.float32)) for name, value in constants])
+    X = inputs(columns=4).astype(np.float32)
+    theirs = run(model, X)
+    assert abs(fastmlp.onnx.from_model(model).predict(X) - theirs).max() < 1e-5 * abs(theirs).max()
+
+
 def test_no_factor_beside_a_dropout_is_lost():
     """A sum, dropout, and a factor between two layers."""
     nodes = [node("MatMul", ["x", "W"], "a"), node("Tanh", ["a"], "b"), node("Add", ["b", "B"], "c")]
@@ -132,6 +150,7 @@ def test_no_factor_beside_a_dropout_is_lost():
         ([("MatMul", ["x", "W"], "h"), ("Sigmoid", ["h"], "s"), ("Log", ["s"], "y")], "node 2 (Log)"),
         ([("MatMul", ["x", "W"], "h"), ("Add", ["h"], "y")], "node 1 (Add), takes 'h'"),
         ([("If", ["x"], "y")], "node 0 (If), takes 'x': expected one of"),
+        ([("MatMul", ["x", "W"], "h"), ("Erf", ["h", "T"], "y")], "node 1 (Erf), takes 'h': no activation"),
         ([("Cos", ["W"], "V2"), ("MatMul", ["x", "V2"], "y")], "node 0 (Cos), takes 'W', of constants"),
         ([("MatMul", ["x", "W"], "h"), ("Dropout", ["h", "", "T"], "y")], "it is in training mode"),
     ],

@@ -31,6 +31,14 @@ class Affine:
     shift: Values = np.float64(0)
     divisor: Values = np.float64(1)
 
+    @classmethod
+    def sum(cls, path: str, value: Values) -> Affine:
+        return cls(path, offset=value, shift=-value)
+
+    @classmethod
+    def factor(cls, path: str, value: Values) -> Affine:
+        return cls(path, scale=value, divisor=1 / value)
+
     def then(self, after: Affine) -> Affine:
         """Both, one after the other."""
         scale, offset = self.scale * after.scale, self.offset * after.scale + after.offset
@@ -49,7 +57,7 @@ def folded(steps: Sequence[Step], n_in: int, use: Callable[[int], None]) -> list
     for step in steps:
         _check_width(step, width)
         if isinstance(step, Affine):
-            if waiting is None and result and result[-1].layer.kind:
+            if waiting is None and result and result[-1].layer.takes_activation:
                 result[-1] = _after(result[-1], step)
             else:
                 waiting = step if waiting is None else waiting.then(step)

@@ -6,32 +6,32 @@ name another file, or nest without end.  What operands may be, and how large a r
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from ... import reference
 from ...optional import require
-from .nodes import PLAIN, Node
+from ...reference.functions import erf
+from .nodes import Node
 
 Array = np.ndarray[Any, Any]
 
-_erf = np.vectorize(math.erf, otypes=[np.float64])
+_PLAIN = (float, int, bytes, tuple)
 
 
 def evaluated(node: Node, arrays: Sequence[Array | None], opset: int) -> Array:
     """What the node gives for its operands; ValueError where it cannot be computed."""
-    if node.op in _OWN:
-        return _OWN[node.op](node, *arrays)
     for key, value in node.attributes.items():
-        if not isinstance(value, PLAIN):
+        if not isinstance(value, _PLAIN):
             raise ValueError(f"its attribute {key!r} is a {type(value).__name__}, expected numbers or a text")
-    attributes = tuple(sorted(node.attributes.items()))
-    given = tuple(array is not None for array in arrays)
     try:
-        evaluator = _evaluator(node.op, attributes, given, opset)
+        if node.op in _OWN:
+            return np.asarray(_OWN[node.op](node, *arrays))
+        given = tuple(array is not None for array in arrays)
+        evaluator = _evaluator(node.op, tuple(sorted(node.attributes.items())), given, opset)
         feeds = {f"x{i}": array for i, array in enumerate(arrays) if array is not None}
         return np.asarray(evaluator.run(None, feeds, attributes={})[0])
     except MemoryError:
@@ -42,19 +42,18 @@ def evaluated(node: Node, arrays: Sequence[Array | None], opset: int) -> Array:
 
 @lru_cache(64)
 def _evaluator(op: str, attributes: tuple[tuple[str, Any], ...], given: tuple[bool, ...], opset: int) -> Any:
-    onnx, reference = require("onnx", "onnx"), require("onnx.reference", "onnx")
+    onnx, evaluators = require("onnx", "onnx"), require("onnx.reference", "onnx")
     names = [f"x{i}" if here else "" for i, here in enumerate(given)]
     node = onnx.helper.make_node(op, names, ["y"], **dict(attributes))
     imports = [onnx.helper.make_opsetid("", min(opset, onnx.defs.onnx_opset_version()))]
     function = onnx.helper.make_function("", "one", list(filter(None, names)), ["y"], [node], imports)
-    return reference.ReferenceEvaluator(function)
+    return evaluators.ReferenceEvaluator(function)
 
 
 def _gelu(node: Node, x: Array) -> Array:
-    if node.attribute("approximate", b"none") == b"tanh":
-        return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
-    return 0.5 * x * (1 + _erf(x / math.sqrt(2)))
+    tanh = node.attribute("approximate", b"none") == b"tanh"
+    return reference.activation_forward("gelu_tanh" if tanh else "gelu", x)
 
 
-# The evaluator's Erf, and what it makes of it, has seven digits.
-_OWN: dict[str, Any] = {"Erf": lambda node, x: _erf(x), "Gelu": _gelu}
+# The evaluator's Erf has seven digits, and it cannot compute Gelu without the types of a whole graph.
+_OWN: dict[str, Any] = {"Erf": lambda node, x: erf(x), "Gelu": _gelu}

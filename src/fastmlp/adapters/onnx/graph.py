@@ -7,29 +7,20 @@ made of several nodes is one block, or several.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 import numpy as np
 
-from ...errors import ModelFileError, listed
-from . import shapes
-from .constants import ANY_ROWS, computed
+from ...errors import ModelFileError
+from . import known, outputs
 from .nodes import Node, text
 from .tensors import FLOATS, Reader
 
 Array = np.ndarray[Any, Any]
 
 _OLDEST_OPSET = 7  # where operands began to be broadcast
-# Of labels and tables of probabilities, which classifiers have beside their outputs: the operand that counts,
-# and whether it becomes a label.
-_POST = {
-    "ZipMap": (0, False),
-    "ArgMax": (0, True),
-    "Binarizer": (0, True),
-    "ArrayFeatureExtractor": (1, True),
-    **dict.fromkeys(("Cast", "Identity", "Reshape", "Squeeze"), (0, False)),
-}
 
 
 class Graph:
@@ -54,113 +45,75 @@ class Graph:
             raise ModelFileError(f"is written in opset {self.opset}, expected {_OLDEST_OPSET} or newer")
         self._initializers = {text(tensor.name): tensor for tensor in graph.initializer}
         self._inputs = {text(item.name): item for item in graph.input}
-        self._producers = _producers([Node.of(i, proto) for i, proto in enumerate(graph.node)])
-        self._constants: dict[str, Array] = {}
-        self._aliases: dict[str, str] = {}  # of what nodes that do nothing give
-        self._shapes: dict[str, shapes.Shape] = {}  # by the name in the file
+        self._producers = _producers(Node.of(i, proto) for i, proto in enumerate(graph.node))
+        # What a name stands for: a constant, or the tensor that nodes which do nothing made it of.
+        self._known: dict[str, str | Array] = {}
+        self._shapes: dict[str, known.Shape] = {}
         self.input, self.width = "", None
-        self._target = self._chosen([text(item.name) for item in graph.output], output)
-        kept = [node for node in self._leading_to(self._target) if self._take(node)]
+        target = outputs.chosen([text(item.name) for item in graph.output], output, self._producers)
+        kept = [node for node in self._leading_to(target) if self._take(node, last=node.output == target)]
         if not self.input:
-            raise ModelFileError(f"computes its output {self._target!r} from no input")
+            raise ModelFileError(f"computes its output {target!r} from no input")
         self.blocks = _blocks(kept, self.input)
-
-    # ---- the output, and what leads to it ----
-
-    def _chosen(self, names: list[str], wanted: str | None) -> str:
-        if wanted is not None and wanted not in names:
-            raise ModelFileError(f"has no output {wanted!r}, expected one of {listed(names)}")
-        found = [self._without_post(name) for name in (names if wanted is None else [wanted])]
-        scores = {tensor for tensor, label in found if not label} or {tensor for tensor, _ in found}
-        if len(scores) != 1:
-            raise ModelFileError(
-                f"has the outputs {listed(names) or 'none'}, expected one, or its name as `output`"
-            )
-        return scores.pop()
-
-    def _without_post(self, name: str) -> tuple[str, bool]:
-        """The tensor that an output's label or table is made of, and whether it is a label."""
-        tensor, result, label, seen = name, name, False, set[str]()
-        while tensor in self._producers and tensor not in seen:
-            seen.add(tensor)
-            node = self._producers[tensor]
-            index, makes_label = _POST.get(node.op, (-1, False))
-            operand = dict(enumerate(node.names)).get(index)
-            if not operand:
-                break
-            whole = node.op == "Identity" and result == tensor  # nothing between it and the output
-            tensor, label = operand, label or makes_label
-            if whole or makes_label or node.op == "ZipMap":
-                result = tensor
-        return result, label
 
     def _leading_to(self, target: str) -> list[Node]:
         """The nodes that the target depends on, each after those it depends on itself."""
         if target not in self._producers:
             came = "its input" if target in self._inputs else "never computed"
             raise ModelFileError(f"has the output {target!r}, which is {came}")
-        nodes, before, waiting = dict[int, Node](), dict[int, list[int]](), [target]
+        nodes = {node.position: node for node in self._producers.values()}
+        before, waiting = dict[int, list[int]](), [self._producers[target].position]
         while waiting:
-            node = self._producers.get(waiting.pop())
-            if node is not None and node.position not in nodes:
-                nodes[node.position] = node
-                known = [name for name in node.data() if name in self._producers]
-                before[node.position] = [self._producers[name].position for name in known]
-                waiting += known
+            at = waiting.pop()
+            if at not in before:
+                made = [name for name in nodes[at].names if name in self._producers]
+                before[at] = [self._producers[name].position for name in made]
+                waiting += before[at]
         try:
-            return [nodes[position] for position in TopologicalSorter(before).static_order()]
+            return [nodes[at] for at in TopologicalSorter(before).static_order()]
         except CycleError as error:
             node = nodes[error.args[1][0]]
-            raise ModelFileError(f"{node}: it is part of a loop, expected a chain") from None
+            raise node.error("it is part of a loop", "a chain") from None
 
-    # ---- one node after another ----
-
-    def _take(self, node: Node) -> bool:
+    def _take(self, node: Node, *, last: bool) -> bool:
         """Computes the node if it is a constant, leaves it out if it does nothing; whether it is kept."""
-        node.operands = [self._resolved(node, operand) for operand in node.operands]
+        node.operands = [self._resolved(node, name) if name else None for name in node.names]
         data = node.data()
         if not data:
-            self._constants[node.output] = computed(node, self._reader, self.opset)
+            self._known[node.output] = known.constant(node, self._reader, self.opset)
             return False
         pairs = zip(node.names, node.operands, strict=True)
         before = {self._shapes[name] for name, operand in pairs if isinstance(operand, str)}
         first = next(iter(before))
         if node.op == "Shape":
-            self._constants[node.output] = shapes.shape(node, first, self.opset)
-        elif node.op in shapes.REARRANGING:
-            last = node.output == self._target
-            self._aliases[node.output] = data[0]
-            self._shapes[node.output] = shapes.rearranged(node, first, self.opset, last=last)
-        elif node.op == "Identity" or (node.op == "Cast" and node.attribute("to", 0) in FLOATS):
-            self._aliases[node.output], self._shapes[node.output] = data[0], first
-        else:
-            self._shapes[node.output] = shapes.after_layer(node, before)
-            return True
-        return False
+            self._known[node.output] = known.shape(node, first, self.opset)
+            return False
+        kept, after = False, first
+        if node.op in known.REARRANGING:
+            after = known.rearranged(node, first, self.opset, last=last)
+        elif node.op != "Identity" and not (node.op == "Cast" and node.attribute("to", 0) in FLOATS):
+            kept, after = True, known.after_layer(node, before)
+        self._known[node.output], self._shapes[node.output] = node.output if kept else data[0], after
+        return kept
 
-    def _resolved(self, node: Node, operand: str | Array | None) -> str | Array | None:
-        if not isinstance(operand, str):
-            return operand
-        name = self._aliases.get(operand, operand)
-        if name not in self._constants and name in self._initializers and name not in self._producers:
-            self._constants[name] = self._reader.array(self._initializers[name])
-        if name in self._constants:
-            return self._constants[name]
-        if name in self._producers:
-            other = self._producers[name]
-            if name != other.output:
-                which = f"output {other.outputs.index(name)} of node {other.position}"
-                raise ModelFileError(f"{node}: that is {which}, expected its first")
-        elif name not in self._inputs:
-            raise ModelFileError(f"{node}: tensor {name!r} is computed nowhere")
-        elif name != self.input:
-            self._enter(node, name)
-        return name
+    def _resolved(self, node: Node, name: str) -> str | Array:
+        if name not in self._known:
+            if name in self._producers:
+                other = self._producers[name]
+                place = other.outputs.index(name)
+                raise node.error(f"that is output {place} of node {other.position}", "its first")
+            if name in self._initializers:
+                self._known[name] = self._reader.array(self._initializers[name])
+            elif name in self._inputs:
+                self._enter(node, name)
+            else:
+                raise ModelFileError(f"{node}: tensor {name!r} is computed nowhere")
+        return self._known[name]
 
     def _enter(self, node: Node, name: str) -> None:
         """Begins with an input."""
         if self.input:
-            raise ModelFileError(f"{node}: {name!r} is a second input beside {self.input!r}, expected one")
+            raise node.error(f"{name!r} is a second input beside {self.input!r}", "one")
         kind = self._inputs[name].type.tensor_type
         lengths = [item.dim_value for item in kind.shape.dim]
         if kind.HasField("shape") and len(lengths) < 2:
@@ -168,8 +121,8 @@ class Graph:
         rows, columns = (lengths or [0])[0], lengths[1:]
         if columns and min(columns) > 0:
             self.width = math.prod(columns)
-        self.input = name
-        self._shapes[name] = (rows or ANY_ROWS, *(columns if self.width else [shapes.ANY_COLUMNS]))
+        self.input = self._known[name] = name
+        self._shapes[name] = (rows or known.ANY_ROWS, *(columns if self.width else [known.ANY_COLUMNS]))
 
     def deviation(self, name: str) -> tuple[Array, Array] | None:
         """The variance and the epsilon that a constant is the root of the sum of, or None."""
@@ -181,7 +134,7 @@ class Graph:
         return None if variance is None or epsilon is None else (variance, epsilon)
 
 
-def _producers(nodes: list[Node]) -> dict[str, Node]:
+def _producers(nodes: Iterable[Node]) -> dict[str, Node]:
     """The node that writes each tensor."""
     result: dict[str, Node] = {}
     for node in nodes:

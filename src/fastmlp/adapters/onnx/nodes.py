@@ -12,7 +12,6 @@ from ...errors import ModelFileError
 Array = np.ndarray[Any, Any]
 T = TypeVar("T", float, int, bytes, tuple[float, ...])
 
-PLAIN = (float, int, bytes, tuple)  # attributes that neither name another file nor nest
 # AttributeProto.AttributeType -> the field that holds it
 _FIELDS = {1: "f", 2: "i", 3: "s", 4: "t", 6: "floats", 7: "ints"}
 
@@ -64,17 +63,19 @@ class Node:
         """An operand that must be a constant, or may be left out."""
         operand = self.operands[index] if index < len(self.operands) else None
         if isinstance(operand, str):
-            raise ModelFileError(
-                f"{self}: its operand {index}, {operand!r}, is computed, expected a constant"
-            )
+            raise self.error(f"its operand {index}, {operand!r}, is computed", "a constant")
         return operand
+
+    def error(self, came: str, expected: str) -> ModelFileError:
+        """What is said of a node that is refused."""
+        return ModelFileError(f"{self}: {came}, expected {expected}")
 
     def attribute(self, key: str, default: T) -> T:
         """An attribute, which must be of the default's type."""
         value = self.attributes.get(key, default)
         if type(value) is not type(default):
             came = f"its attribute {key!r} has type {type(value).__name__}"
-            raise ModelFileError(f"{self}: {came}, expected {type(default).__name__}")
+            raise self.error(came, type(default).__name__)
         return value
 
 

@@ -8,10 +8,10 @@ attribute or what else the node takes: nowhere else can a composed function turn
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import combinations
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from .nodes import Node
 
 Array = np.ndarray[Any, Any]
 Found = tuple[str, float]
+Computed = tuple[Node, list[Array | None], Array]  # with its operands and its value
 
 LINEAR = frozenset("Add Sub Mul Div Neg".split())  # of these alone no activation is made
 ELEMENTWISE = LINEAR | frozenset(
@@ -58,27 +59,19 @@ def _probes() -> Array:
 _PROBES = _probes()
 
 
-class Computed(NamedTuple):
-    """A node with the operands it was given and its value."""
-
-    node: Node
-    operands: list[Array | None]
-    value: Array
-
-
 def recognized(blocks: Sequence[Sequence[Node]], start: str, opset: int) -> tuple[int, Found] | None:
     """How many of the blocks, from the first on, are one activation of the tensor `start`, and which.
 
     The longest run counts, and the closest of the functions within the bounds.
     """
-    nodes = [node for block in blocks for node in block]
-    traced = _traced(nodes, start, _PROBES, opset)
+    traced = _traced([node for block in blocks for node in block], start, _PROBES, opset)
     for count in range(len(blocks), 0, -1):
-        run = traced[: sum(map(len, blocks[:count]))]
-        if len(run) < sum(map(len, blocks[:count])) or LINEAR.issuperset(step.node.op for step in run):
+        nodes = [node for block in blocks[:count] for node in block]
+        if len(nodes) > len(traced) or LINEAR.issuperset(node.op for node in nodes):
             continue
-        found = _closest(_PROBES, run, list(_functions(run)))
-        if found is not None and _holds_at_bends([step.node for step in run], start, opset, found):
+        run = traced[: len(nodes)]
+        found = _closest(_PROBES, run, _functions(run))
+        if found is not None and _holds_at_bends(nodes, start, opset, found):
             return count, found
     return None
 
@@ -93,36 +86,31 @@ def _traced(nodes: Sequence[Node], start: str, x: Array, opset: int) -> list[Com
         if node.op not in OPERATORS:
             break
         try:
-            operands = list(_operands(node, values))
-            if _size(node, operands) > 2 * x.size:
+            operands = [_operand(node, operand, values) for operand in node.operands]
+            if _most(node, operands) > 2 * x.size:
                 break
             values[node.output] = evaluated(node, operands, opset)
         except ValueError:
             break
-        result.append(Computed(node, operands, values[node.output]))
+        result.append((node, operands, values[node.output]))
     return result
 
 
-def _operands(node: Node, values: dict[str, Array]) -> Iterator[Array | None]:
-    """The operands in float64; constants are single numbers, or axes.  ValueError for others."""
-    for i, operand in enumerate(node.operands):
-        if operand is None or (node.op.startswith("Reduce") and i == 1):
-            yield None if isinstance(operand, str) else operand
-            continue
-        value = values[operand] if isinstance(operand, str) else operand
-        if value is operand:
-            if operand.size != 1 or operand.ndim > 2:
-                raise ValueError("a constant for each column")
-            value = operand.reshape(())
-        yield value if value.dtype == bool and node.op == "Where" else np.asarray(value, np.float64)
+def _operand(node: Node, operand: str | Array | None, values: dict[str, Array]) -> Array | None:
+    """An operand in float64, but for conditions and axes; ValueError for a constant of several numbers."""
+    if operand is None:
+        return None
+    value = values[operand] if isinstance(operand, str) else operand
+    if value is operand and (value.size != 1 or value.ndim > 2):
+        raise ValueError("a constant for each column")
+    kept = "b" if node.op == "Where" else "i" if node.op.startswith("Reduce") else ""
+    return value if value.dtype.kind in kept else np.asarray(value, np.float64)
 
 
-def _size(node: Node, operands: Sequence[Array | None]) -> int:
+def _most(node: Node, operands: Sequence[Array | None]) -> int:
     """Numbers that the node gives, at most."""
-    arrays = [array for array in operands if array is not None]
-    if node.op == "Concat":
-        return sum(array.size for array in arrays)
-    return math.prod(np.broadcast_shapes(*(array.shape for array in arrays)))
+    shapes = [array.shape for array in operands if array is not None]
+    return sum(map(math.prod, shapes)) if node.op == "Concat" else math.prod(np.broadcast_shapes(*shapes))
 
 
 # ---- functions that they may be ----
@@ -130,7 +118,7 @@ def _size(node: Node, operands: Sequence[Array | None]) -> int:
 
 def _functions(run: Sequence[Computed]) -> Iterator[Found]:
     """What the run may be, with the parameter that its values at the first probes tell."""
-    y = run[-1].value
+    y = run[-1][2]
     if y.shape == (len(_PROBES), 2 * _PROBES.shape[1]):
         yield TWO_COLUMNS, 0.0
     if y.shape != _PROBES.shape:
@@ -141,7 +129,7 @@ def _functions(run: Sequence[Computed]) -> Iterator[Found]:
         yield name, float((y[0, 0] - none) / (one - none)) if default else 0.0
     row = _PROBES[1]
     epsilon = ((row[0] - row.mean()) / y[1, 0]) ** 2 - row.var()
-    constants = [array for step in run for array in step.operands if array is not None and array.size == 1]
+    constants = [array for _, given, _ in run for array in given if array is not None and array.size == 1]
     if constants:
         yield NORMALIZED, float(min(constants, key=lambda array: abs(array.item() - epsilon)).item())
 
@@ -161,7 +149,7 @@ def _at_probes(function: Found) -> Array:
     return _exact(_PROBES, function)
 
 
-def _closest(x: Array, run: Sequence[Computed], functions: Sequence[Found]) -> Found | None:
+def _closest(x: Array, run: Sequence[Computed], functions: Iterable[Found]) -> Found | None:
     """The function that the run is of x, or None."""
     distances = {function: _distance(x, run, function) for function in functions}
     closest = min(distances, key=distances.__getitem__, default=None)
@@ -170,7 +158,7 @@ def _closest(x: Array, run: Sequence[Computed], functions: Sequence[Found]) -> F
 
 def _distance(x: Array, run: Sequence[Computed], function: Found) -> float:
     """The largest difference of the run's values and the function's, in terms of the bound."""
-    exact, y = _at_probes(function) if x is _PROBES else _exact(x, function), run[-1].value
+    exact, y = _at_probes(function) if x is _PROBES else _exact(x, function), run[-1][2]
     along = registry.ACTIVATIONS.get(function[0], (0, "row"))[1] == "row"
     size = np.broadcast_to(np.abs(x).max(axis=1, keepdims=True), y.shape) if along else np.abs(x)
     magnitude = np.abs(exact)
@@ -185,9 +173,9 @@ def _distance(x: Array, run: Sequence[Computed], function: Found) -> float:
 def _overflowed(run: Sequence[Computed], shape: tuple[int, ...]) -> Array:
     """Where something that the run computes is infinite."""
     result = np.zeros(shape, bool)
-    for step in run:
-        if step.value.shape in (shape, (shape[0], 1)):
-            result |= np.isinf(step.value)
+    for _, _, value in run:
+        if value.shape in (shape, (shape[0], 1)):
+            result |= np.isinf(value)
     return result
 
 
@@ -209,9 +197,9 @@ def _holds_at_bends(nodes: Sequence[Node], start: str, opset: int, function: Fou
 def _bent(run: Sequence[Computed], rows: int) -> Array:
     """Between which rows something that a node takes passes zero, an attribute or what else it takes."""
     result = np.zeros(rows - 1, bool)
-    for step in run:
-        numbers = [value for value in step.node.attributes.values() if isinstance(value, float)]
-        arrays = [array for array in step.operands if array is not None and array.dtype == np.float64]
+    for node, operands, _ in run:
+        numbers = [value for value in node.attributes.values() if isinstance(value, float)]
+        arrays = [array for array in operands if array is not None and array.dtype == np.float64]
         for a, b in combinations([np.zeros(()), *map(np.asarray, numbers), *arrays], 2):
             margin = 1e-13 * np.minimum(np.abs(a), np.abs(b)) + 1e-300  # rounding, and what underflows
             side = (a - b > margin).astype(np.int8) - (b - a > margin)

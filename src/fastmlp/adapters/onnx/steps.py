@@ -14,8 +14,8 @@ from ..chain import Part, part
 from . import recognition
 from .affine import Affine, Step
 from .graph import Graph
+from .known import REARRANGING
 from .nodes import Node
-from .shapes import REARRANGING
 
 Array = np.ndarray[Any, Any]
 
@@ -69,14 +69,12 @@ def _recognized(node: Node, found: recognition.Found, before: Sequence[Step], *,
 def _refusal(block: Sequence[Node]) -> ModelFileError:
     for node in block:
         if node.op not in (*_READERS, *recognition.OPERATORS):
-            expected = f"expected one of {listed(_READERS)}, {listed(REARRANGING)} or an activation"
-            return ModelFileError(f"{node}: {expected}")
+            known = f"{listed(_READERS)}, {listed(REARRANGING)}"
+            return ModelFileError(f"{node}: expected one of {known} or an activation")
     node = block[-1]
     if len(block) > 1 and len(node.data()) > 1:
-        return ModelFileError(
-            f"{node}: {listed(map(repr, node.data()))} meet there, expected a chain of layers"
-        )
-    return ModelFileError(f"{node}: no activation is computed like that, expected a layer or an activation")
+        return node.error(f"{listed(map(repr, node.data()))} meet there", "a chain of layers")
+    return node.error("no activation is computed like that", "a layer or an activation")
 
 
 # ---- layers ----
@@ -85,81 +83,63 @@ def _refusal(block: Sequence[Node]) -> ModelFileError:
 def _dense(node: Node) -> list[Step]:
     """Gemm and MatMul."""
     if node.attribute("transA", 0):
-        raise ModelFileError(f"{node}: it turns its first operand, expected transA 0")
-    W, bias = _matrix(node), node.constant(2)
-    W = W.T if node.attribute("transB", 0) else W
-    alpha, beta = node.attribute("alpha", 1.0), node.attribute("beta", 1.0)
-    arrays = [W if alpha == 1 else W * W.dtype.type(alpha)]
-    if bias is not None:
-        b = np.broadcast_to(_vector(node, bias, W.shape[1]), W.shape[1:])
-        arrays.append(b if beta == 1 else b * b.dtype.type(beta))
-    return [part(str(node), lambda: Dense(W.shape[1], "identity", use_bias=len(arrays) > 1), arrays=arrays)]
-
-
-def _matrix(node: Node) -> Array:
+        raise node.error("it turns its first operand", "transA 0")
     if not node.operands or not isinstance(node.operands[0], str):
-        raise ModelFileError(f"{node}: its first operand is a constant, expected the weights in the second")
-    W = node.constant(1)
+        raise node.error("its first operand is a constant", "the weights in the second")
+    W, bias = node.constant(1), node.constant(2)
     if W is None or W.ndim != 2 or W.dtype.kind != "f" or 0 in W.shape:
         shape = "nothing" if W is None else f"{W.dtype} of shape {W.shape}"
-        raise ModelFileError(f"{node}: its weights are {shape}, expected floats of shape (n_in, n_out)")
-    return W
+        raise node.error(f"its weights are {shape}", "floats of shape (n_in, n_out)")
+    W = W.T if node.attribute("transB", 0) else W
+    width, alpha, beta = W.shape[1], node.attribute("alpha", 1.0), node.attribute("beta", 1.0)
+    arrays = [W if alpha == 1 else W * W.dtype.type(alpha)]
+    if bias is not None:
+        b = _vector(node, bias)
+        if b.shape not in ((), (width,)):
+            raise node.error(f"a constant has shape {bias.shape}", f"({width},)")
+        arrays.append(np.broadcast_to(b if beta == 1 else b * b.dtype.type(beta), width))
+    return [part(str(node), lambda: Dense(width, "identity", use_bias=len(arrays) > 1), arrays=arrays)]
 
 
-def _vector(node: Node, array: Array | None, width: int | None = None) -> Array:
+def _vector(node: Node, array: Array | None) -> Array:
     """A constant that goes with every row alike, as (n,) or ()."""
     if array is None:
         raise ModelFileError(f"{node}: an operand is left out")
     if array.dtype.kind != "f" or array.size == 0 or array.size != math.prod(array.shape[-1:]):
         came = f"a constant has shape {array.shape} and dtype {array.dtype}"
-        raise ModelFileError(f"{node}: {came}, expected floats, one for each column")
-    flat = array.reshape(()) if array.size == 1 else array.reshape(-1)
-    if width is not None and flat.shape not in ((), (width,)):
-        raise ModelFileError(f"{node}: a constant has shape {array.shape}, expected ({width},)")
-    return flat
+        raise node.error(came, "floats, one for each column")
+    return array.reshape(() if array.size == 1 else -1)
 
 
 def _affine(node: Node) -> list[Step]:
     """Add, Sub, Mul, Div of the data and a constant."""
-    position = 0 if isinstance(node.operands[0], str) else 1
-    other = node.constant(1 - position) if len(node.operands) == 2 and len(node.data()) == 1 else None
+    place = 0 if isinstance(node.operands[0], str) else 1
+    other = node.constant(1 - place) if len(node.operands) == 2 and len(node.data()) == 1 else None
     if other is None:
-        raise ModelFileError(
-            f"{node}: {listed(map(repr, node.data()))} meet there, expected a tensor and a constant"
-        )
-    if node.op == "Div" and position == 1:
-        raise ModelFileError(f"{node}: it divides a constant by a tensor, expected the reverse")
-    value = _vector(node, other).astype(np.float64)
-    if node.op == "Div":
-        return [Affine(str(node), scale=1 / value, divisor=value)]
-    if node.op == "Mul":
-        return [_factor(node, value)]
-    turned = _negative(node) if node.op == "Sub" and position == 1 else []
-    return [*turned, _sum(node, -value if node.op == "Sub" and position == 0 else value)]
-
-
-def _sum(node: Node, value: Array) -> Affine:
-    return Affine(str(node), offset=value, shift=-value)
-
-
-def _factor(node: Node, value: Array) -> Affine:
-    return Affine(str(node), scale=value, divisor=1 / value)
+        raise node.error(f"{listed(map(repr, node.data()))} meet there", "a tensor and a constant")
+    if node.op == "Div" and place == 1:
+        raise node.error("it divides a constant by a tensor", "the reverse")
+    c, path = _vector(node, other).astype(np.float64), str(node)
+    if node.op in ("Mul", "Div"):
+        return [Affine.factor(path, c) if node.op == "Mul" else Affine(path, scale=1 / c, divisor=c)]
+    turned = _negative(node) if node.op == "Sub" and place == 1 else []
+    return [*turned, Affine.sum(path, -c if node.op == "Sub" and place == 0 else c)]
 
 
 def _negative(node: Node) -> list[Step]:
-    return [_factor(node, np.array(-1.0))]
+    return [Affine.factor(str(node), np.float64(-1))]
 
 
 def _scaler(node: Node) -> list[Step]:
     """(x - offset) * scale, of ai.onnx.ml."""
     offset, scale = (np.array(node.attribute(key, ())) for key in ("offset", "scale"))
-    steps = [_sum(node, _vector(node, -offset))] if len(offset) else []
-    return [*steps, _factor(node, _vector(node, scale))] if len(scale) else [*steps]
+    steps = [Affine.sum(str(node), _vector(node, -offset))] if len(offset) else []
+    return [*steps, Affine.factor(str(node), _vector(node, scale))] if len(scale) else [*steps]
 
 
 def _batch_normalization(node: Node) -> list[Step]:
     if node.attribute("training_mode", 0):
-        raise ModelFileError(f"{node}: it is in training mode, expected a model exported for inference")
+        raise node.error("it is in training mode", "a model exported for inference")
     arrays = [_vector(node, node.constant(i)) for i in range(1, 5)]
     momentum, epsilon = node.attribute("momentum", 0.9), node.attribute("epsilon", 1e-5)
     return [part(str(node), BatchNormalization, momentum, epsilon, arrays=arrays)]
@@ -177,14 +157,13 @@ def _batch_normalized(graph: Graph, blocks: Sequence[list[Node]]) -> list[Step]:
         return []
     mean, _, gamma, beta = (_vector(node, node.constant(1)) for node in nodes)
     arrays = [gamma, beta, mean, _vector(nodes[1], known[0])]
-    epsilon = float(known[1].reshape(-1)[0])
-    return [part(str(nodes[1]), BatchNormalization, 0.9, epsilon, arrays=arrays)]
+    return [part(str(nodes[1]), BatchNormalization, 0.9, known[1].item(), arrays=arrays)]
 
 
 def _layer_normalization(node: Node) -> list[Step]:
     axis = node.attribute("axis", -1)
     if axis not in (-1, 1):
-        raise ModelFileError(f"{node}: its axis is {axis}, expected -1")
+        raise node.error(f"its axis is {axis}", "-1")
     gamma, shift = _vector(node, node.constant(1)), node.constant(2)
     beta = np.zeros_like(gamma) if shift is None else _vector(node, shift)
     return [part(str(node), LayerNormalization, node.attribute("epsilon", 1e-5), arrays=[gamma, beta])]
@@ -198,10 +177,10 @@ def shortest(value: float) -> float:
 def _dropout(node: Node) -> list[Step]:
     mode, ratio = node.constant(2), node.constant(1)
     if mode is not None and mode.any():
-        raise ModelFileError(f"{node}: it is in training mode, expected a model exported for inference")
+        raise node.error("it is in training mode", "a model exported for inference")
     if ratio is not None and ratio.size != 1:
-        raise ModelFileError(f"{node}: its ratio has shape {ratio.shape}, expected one number")
-    rate = node.attribute("ratio", 0.5) if ratio is None else float(ratio.reshape(-1)[0])
+        raise node.error(f"its ratio has shape {ratio.shape}", "one number")
+    rate = node.attribute("ratio", 0.5) if ratio is None else ratio.item()
     return [part(str(node), Dropout, shortest(rate))]
 
 
