@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
 from itertools import combinations
 from typing import Any
 
@@ -144,21 +143,22 @@ def _exact(x: Array, function: Found) -> Array:
     return reference.activation_forward(name, x, parameter)
 
 
-@lru_cache(64)
-def _at_probes(function: Found) -> Array:
-    return _exact(_PROBES, function)
-
-
 def _closest(x: Array, run: Sequence[Computed], functions: Iterable[Found]) -> Found | None:
-    """The function that the run is of x, or None."""
-    distances = {function: _distance(x, run, function) for function in functions}
-    closest = min(distances, key=distances.__getitem__, default=None)
-    return None if closest is None or distances[closest] > 1 else closest
+    """The function that the run is of x, or None; most are out after a few rows."""
+    y = run[-1][2]
+    infinite = np.zeros(y.shape, bool)
+    for _, _, value in run:
+        if value.shape in (y.shape, (len(y), 1)):
+            infinite |= np.isinf(value)
+    for rows in (slice(9), slice(None)):
+        distances = {f: _distance(x[rows], y[rows], infinite[rows], f) for f in functions}
+        functions = [function for function, distance in distances.items() if distance <= 1]
+    return min(functions, key=distances.__getitem__, default=None)
 
 
-def _distance(x: Array, run: Sequence[Computed], function: Found) -> float:
-    """The largest difference of the run's values and the function's, in terms of the bound."""
-    exact, y = _at_probes(function) if x is _PROBES else _exact(x, function), run[-1][2]
+def _distance(x: Array, y: Array, infinite: Array, function: Found) -> float:
+    """How far y, which may overflow where infinite, is at most from the function of x, in bounds."""
+    exact = _exact(x, function)
     along = registry.ACTIVATIONS.get(function[0], (0, "row"))[1] == "row"
     size = np.broadcast_to(np.abs(x).max(axis=1, keepdims=True), y.shape) if along else np.abs(x)
     magnitude = np.abs(exact)
@@ -166,17 +166,8 @@ def _distance(x: Array, run: Sequence[Computed], function: Found) -> float:
     off = np.abs(y - exact) / (_RELATIVE * magnitude * tail + _ABSOLUTE * (1 + size))
     off[~np.isfinite(off)] = np.inf
     off[exact == y] = 0.0
-    off[~np.isfinite(y) & (size > _FAR) & _overflowed(run, y.shape)] = 0.0
+    off[~np.isfinite(y) & (size > _FAR) & infinite] = 0.0
     return float(off.max())
-
-
-def _overflowed(run: Sequence[Computed], shape: tuple[int, ...]) -> Array:
-    """Where something that the run computes is infinite."""
-    result = np.zeros(shape, bool)
-    for _, _, value in run:
-        if value.shape in (shape, (shape[0], 1)):
-            result |= np.isinf(value)
-    return result
 
 
 # ---- bends ----
@@ -184,14 +175,20 @@ def _overflowed(run: Sequence[Computed], shape: tuple[int, ...]) -> Array:
 
 def _holds_at_bends(nodes: Sequence[Node], start: str, opset: int, function: Found) -> bool:
     """Whether the nodes are the function on both sides of each bend, too."""
+    alone = ELEMENTWISE.issuperset(node.op for node in nodes)
+
+    def computed(x: Array) -> tuple[Array, list[Computed]]:
+        rows = x[:, None] if alone else _rows(x)
+        return rows, _traced(nodes, start, rows, opset)
+
     x = _SWEEP
     for _ in range(6):  # an interval is cut in 16 each time
-        bent = _bent(_traced(nodes, start, _rows(x), opset), len(x))
+        bent = _bent(computed(x)[1], len(x))
         x = np.unique(np.linspace(x[:-1][bent], x[1:][bent], 17))
-        if len(x) > _MOST_PROBES:
-            return False
-    rows = _rows(x)
-    return not len(x) or _closest(rows, _traced(nodes, start, rows, opset), [function]) is not None
+        if not 0 < len(x) <= _MOST_PROBES:
+            return not len(x)
+    rows, run = computed(x)
+    return len(run) == len(nodes) and _closest(rows, run, [function]) is not None
 
 
 def _bent(run: Sequence[Computed], rows: int) -> Array:
