@@ -53,7 +53,8 @@ class Residual(Layer):
     Parameters
     ----------
     layers : sequence of int or Layer
-        As `Network` takes them.  A layer with arrays must stand before the block.
+        As `Network` takes them, the first no `Activation`.  The block stands directly after a layer with
+        arrays, an `Add` or an `Activation`; `Dropout` before f(x) alone is the first layer of the block.
 
     References
     ----------
@@ -77,7 +78,14 @@ class Residual(Layer):
             raise ValueError("layers is empty, expected one layer or more")
         set_field(self, "layers", tuple(self.layers))
 
-    def expanded(self, place: int) -> list[Any]:
-        if place < 1:
+    def expanded(self, before: Sequence[Layer]) -> list[Any]:
+        last, first = before[-1] if before else None, self.layers[0]
+        if last is None:
             raise ValueError(f"layers[1] is {self!r}, expected a layer before it, whose output it adds")
-        return [*self.layers, Add(place)]
+        if not (last.kind or last.activates):
+            came = f"{self!r} directly after {last!r}"
+            raise ValueError(f"layers has {came}, expected it directly after a layer whose output it adds")
+        if isinstance(first, Layer) and first.applies() is not None:
+            came = f"{self!r}, whose first layer would act on what it adds, too"
+            raise ValueError(f"layers has {came}, expected a first layer that is no Activation")
+        return [*self.layers, Add(len(before))]

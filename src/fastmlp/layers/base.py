@@ -99,8 +99,11 @@ class Layer:
         """The place of a layer whose output it reads beside the one before it."""
         return None
 
-    def expanded(self, place: int) -> Sequence[Any]:
-        """The layers, or widths, that a composite one stands for; `place` layers stand before it."""
+    def expanded(self, before: Sequence[Layer]) -> Sequence[Any]:
+        """The layers, or widths, that a composite one stands for, after those before it.
+
+        ValueError where it may not stand there.
+        """
         raise NotImplementedError
 
     def words(self) -> str:

@@ -48,17 +48,16 @@ def _layer(value: object, argument: str) -> Layer:
         raise TypeError(f"{argument} is {value!r}, expected a width or one of {listed(LAYERS)}") from None
 
 
-def _expanded(layers: Sequence[Layer], before: int = 0) -> list[Layer]:
-    """With each composite layer written out; `before` layers stand before these."""
+def _expanded(layers: Sequence[Layer], before: Sequence[Layer] = ()) -> list[Layer]:
+    """With each composite layer written out, after those before them."""
     found: list[Layer] = []
     for layer in layers:
         if not layer.composite:
             found.append(layer)
             continue
-        place = before + len(found)
-        name = type(layer).__name__
-        inside = [_layer(item, f"layers[{i}] of a {name}") for i, item in enumerate(layer.expanded(place))]
-        found += _expanded(inside, place)
+        above, name = [*before, *found], type(layer).__name__
+        inside = [_layer(item, f"layers[{i}] of a {name}") for i, item in enumerate(layer.expanded(above))]
+        found += _expanded(inside, above)
     return found
 
 
