@@ -15,9 +15,21 @@ Array = np.ndarray[Any, Any]
 
 
 class CellError(ValueError):
-    """A cell that cannot be read as its column was read in training."""
+    """A cell that cannot be read as its column was read in training.
+
+    Attributes
+    ----------
+    row : int
+        Of the table, counted from 0.
+    column : str
+    text : object
+        What stands there.
+    expected : str
+        What it is, and what should stand there.
+    """
 
     def __init__(self, row: int, column: str, text: object, expected: str) -> None:
+        self.row, self.column, self.text, self.expected = row, column, text, expected
         super().__init__(f"row {row}, column {column!r}: {text!r} is {expected}")
 
 
@@ -255,7 +267,15 @@ class Date(Column):
 
 @dataclass(frozen=True)
 class LeftOut(Column):
-    """A column that the network does not see; `note` says why."""
+    """A column that the network does not see; `note` says why.
+
+    Attributes
+    ----------
+    identifies : bool
+        Whether each of its values names one row.
+    """
+
+    identifies: bool = False
 
     kind: ClassVar[str] = "left out"
 

@@ -115,6 +115,7 @@ class _Tabular(_Base):  # type: ignore[misc]
         learned = learning.learn(encoder, targets, rows, plan, held_out=others, groups=groups)
         self.ensemble_ = learned.ensemble
         self.out_of_fold_ = learned.out_of_fold
+        self.metadata_: dict[str, Any] = {}
         self.fit_seconds_ = time.perf_counter() - start
         self.n_features_in_ = len(frame.names)
         if frame.named:
@@ -145,12 +146,14 @@ class _Tabular(_Base):  # type: ignore[misc]
             "nets": self.nets,
             "n_features": self.n_features_in_,
             "single": getattr(self, "_single", True),
+            "metadata": self.metadata_,
         }
         files.save(path, self.ensemble_, about)
 
     def _restore(self, ensemble: Ensemble, about: dict[str, Any]) -> None:
         """What `fit` finds out, from a file."""
         self.ensemble_ = ensemble
+        self.metadata_ = about.get("metadata", {})
         self.n_features_in_ = validation.integer(about["n_features"], "n_features", 1)
         if ensemble.encoder.named:
             self.feature_names_in_ = np.array([column.name for column in ensemble.encoder.columns], object)
@@ -211,6 +214,8 @@ class TabularClassifier(_ClassifierMixin, _Tabular):  # type: ignore[misc]
         Probabilities of the rows of `fit` by networks that held them out, NaN where none did.
     ensemble_ : Ensemble
         The encoder and the networks.
+    metadata_ : dict
+        Empty after `fit`; what you put into it, of what JSON can hold, is saved with the model.
 
     Examples
     --------
@@ -357,7 +362,7 @@ class TabularRegressor(_RegressorMixin, _Tabular):  # type: ignore[misc]
 
     Attributes
     ----------
-    columns_, feature_names_in_, out_of_fold_, ensemble_
+    columns_, feature_names_in_, out_of_fold_, ensemble_, metadata_
         As in `TabularClassifier`.
 
     Examples

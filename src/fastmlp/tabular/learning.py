@@ -100,7 +100,8 @@ def _folds(
         return None
     classes = rows.truth if isinstance(targets, Classes) else None
     rng = np.random.Generator(np.random.PCG64(plan.seed))
-    return splits.folds(len(rows), share, rng, classes=classes, groups=groups)
+    fold = splits.folds(len(rows), share, rng, classes=classes, groups=groups)
+    return fold if fold.max() >= 0 else None
 
 
 def _lesson(

@@ -15,6 +15,10 @@ Array = np.ndarray[Any, Any]
 
 # Rows from which on a column of values that differ in every row can be told for names or numbers of rows.
 _ENOUGH = 20
+# Characters; what is longer is free text.
+_LONGEST_ID = 64
+# The share of a column's values up to which words among numbers are likelier slips.
+_SLIPS = 0.1
 
 
 def recognise(frame: Frame, *, one_hot_up_to: int, keep: frozenset[str] = frozenset()) -> list[Column]:
@@ -55,24 +59,22 @@ def _kind_of(name: str, values: Array, frame: Frame, one_hot_up_to: int, asked: 
     present = list(dict.fromkeys(text for text in values if text is not None and not words.is_gap(text)))
     formats = words.number_formats(present)
     if formats:
-        others = [each for each in formats[1:] if _differs(formats[0], each, present)]
-        note = f"read as numbers{formats[0].words()}"
-        if others:
-            example = next(text for text in present if formats[0].parse(text) != others[0].parse(text))
-            read, other = formats[0].parse(example), others[0].parse(example)
-            note += f": {example!r} as {read:g}, which could also be {other:g}"
-        return _number(name, values, asked, format=formats[0], note=note)
+        return _number(name, values, asked, format=formats[0], note=words.how_read(formats, present))
     moments = dates.date_formats(present)
     if moments:
         note = f"read as dates of the form {moments[0]}"
         if len(moments) > 1:
             note += f", which could also be {moments[1]}"
         return _date(name, values, format=moments[0], note=note)
-    return _category(name, values, one_hot_up_to, asked)
+    return _category(name, values, one_hot_up_to, asked, note=_slips(present))
 
 
-def _differs(one: words.NumberFormat, other: words.NumberFormat, texts: list[str]) -> bool:
-    return any(one.parse(text) != other.parse(text) for text in texts)
+def _slips(present: list[str]) -> str:
+    """What is to be said of words among many numbers."""
+    odd = [text for text in present if words.PLAIN.parse(text) is None]
+    if len(present) < _ENOUGH or not odd or len(odd) > _SLIPS * len(present):
+        return ""
+    return f"all but {len(odd)} of its {len(present)} different values are numbers, {odd[0]!r} is none"
 
 
 def _number(name: str, values: Array, asked: bool, **options: Any) -> Column:
@@ -88,7 +90,7 @@ def _number(name: str, values: Array, asked: bool, **options: Any) -> Column:
             else _only_gaps(name, values)
         )
     if not asked and _numbers_rows(known):
-        return LeftOut(name, note="it numbers the rows")
+        return LeftOut(name, True, note="it numbers the rows")
     return column
 
 
@@ -109,8 +111,8 @@ def _date(name: str, values: Array, **options: Any) -> Column:
     return column if column.parts else LeftOut(name, note="all its dates are the same")
 
 
-def _category(name: str, values: Array, one_hot_up_to: int, asked: bool) -> Column:
-    column = Category.learn(name, values, one_hot_up_to)
+def _category(name: str, values: Array, one_hot_up_to: int, asked: bool, note: str = "") -> Column:
+    column = Category.learn(name, values, one_hot_up_to, note=note)
     texts = columns.texts_of(values)
     if len(column.values) < 2 and not (column.values and column.gaps):
         return LeftOut(
@@ -119,5 +121,7 @@ def _category(name: str, values: Array, one_hot_up_to: int, asked: bool) -> Colu
     present = [text for text in texts if text is not None]
     once = 2 * len(column.values) - len(present)  # at least so many values stand in one row alone
     if not asked and len(present) >= _ENOUGH and once > len(column.values) / 2 and once > len(present) / 2:
-        return LeftOut(name, note="most of its values are there once, as of names or free text")
+        ids = len(column.values) == len(present) and max(map(len, present)) <= _LONGEST_ID
+        once_said = "most of its values are there once, as of names or free text"
+        return LeftOut(name, ids and not note, note=f"{once_said}; {note}" if note else once_said)
     return column

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 # What tables write for a gap, in small letters.
@@ -99,6 +99,21 @@ def number_formats(texts: Iterable[str]) -> list[NumberFormat]:
     """
     texts = list(texts)
     return [each for each in FORMATS if all(each.parse(text) is not None for text in texts)] if texts else []
+
+
+def how_read(formats: Sequence[NumberFormat], texts: Sequence[str]) -> str:
+    """How the first of some formats reads texts, if not plainly, and what another would make of them.
+
+    >>> how_read(number_formats(["1.234"]), ["1.234"])
+    "read as numbers: '1.234' as 1.234, which could also be 1234"
+    """
+    for other in formats[1:]:
+        for text in texts:
+            read, also = formats[0].parse(text), other.parse(text)
+            if read != also:
+                told = f"{text!r} as {read:g}, which could also be {also:g}"
+                return f"read as numbers{formats[0].words()}: {told}"
+    return f"read as numbers{formats[0].words()}" if formats[0].words() else ""
 
 
 def of_number(value: float) -> str:

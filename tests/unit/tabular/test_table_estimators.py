@@ -102,6 +102,12 @@ def test_a_class_of_one_row():
     assert np.isnan(model.out_of_fold_[7]).all() and np.isfinite(np.delete(model.out_of_fold_, 7, 0)).all()
 
 
+def test_classes_of_one_row_each():
+    X = {"x": np.arange(40.0) ** 2}
+    model = TabularClassifier(QUICK, random_state=0).fit(X, [f"c{i}" for i in range(40)])
+    assert len(model.classes_) == 40 and model.predict(X).shape == (40,)
+
+
 def test_rows_out_of_their_fold():
     X, y, numbers = table()
     recipe = QUICK.replace(views=("plain",) * 5)

@@ -35,7 +35,16 @@ def test_a_saved_classifier_predicts_the_same_bits(saved):
     assert again.recipe == model.recipe and again.n_features_in_ == 5
     assert again.feature_names_in_.tolist() == model.feature_names_in_.tolist()
     assert again.ensemble_.encoder.report() == model.ensemble_.encoder.report()
+    assert again.metadata_ == {}
     assert [m.errors for m in again.ensemble_.members] == [m.errors for m in model.ensemble_.members]
+
+
+def test_metadata_of_its_owner_are_kept(saved, tmp_path):
+    model, X, path = saved
+    model.metadata_ = {"made by": "me", "columns": ["a", "b"]}
+    model.save(path)
+    assert load(path).metadata_ == model.metadata_
+    assert model.fit(X, model.predict(X)).metadata_ == {}
 
 
 @pytest.mark.parametrize("several", [False, True])

@@ -30,6 +30,21 @@ def test_columns_without_use_are_left_out_with_a_reason(column, note):
     assert learned({**MANY, "c": column}).names == ["x"]
 
 
+def test_ids_are_told_from_free_text_and_slips():
+    ids, texts = (
+        [f"C-{i:03}" for i in range(ROWS)],
+        [f"a long story, {i}, {'and so on ' * 9}" for i in range(ROWS)],
+    )
+    slip = [*map(str, np.linspace(0.5, 9, ROWS - 1)), "abc"]
+    table = {**MANY, "id": ids, "text": texts, "number": list(range(ROWS)), "slip": slip}
+    columns = {column.name: column for column in learned(table).columns}
+    assert {name for name, column in columns.items() if getattr(column, "identifies", False)} == {
+        "id",
+        "number",
+    }
+    assert columns["slip"].note.endswith("all but 1 of its 40 different values are numbers, 'abc' is none")
+
+
 @pytest.mark.parametrize(
     ("column", "kind"),
     [
