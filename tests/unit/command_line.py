@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
+
+import numpy as np
 
 from fastmlp import reference
 
@@ -15,6 +18,11 @@ def accuracy_in(text: str) -> float:
 # Two classes in opposite quadrants, the same on every machine.
 POINTS = reference.uniform_weights(3, 0, (400, 2), 1.0)
 QUADRANT = (POINTS[:, 0] * POINTS[:, 1] > 0).astype(int)
+
+
+def write_npz(path: Path, target: Iterable[object]) -> Path:
+    np.savez(path, X=POINTS, y=np.array([*target]))
+    return path
 
 
 def write_csv(path: Path, target: list[object], name: str = "kind") -> Path:

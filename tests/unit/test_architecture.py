@@ -246,13 +246,17 @@ MODULES = [
 ]
 
 
+TABLES = {"tabular", "tables", "reading", "numbers"}  # parts of names of modules that need scikit-learn
+
+
 @pytest.mark.parametrize("name", ["fastmlp", *MODULES])
 def test_every_module_says_what_it_is_and_its_examples_run(name):
     if "plots" in name.split("."):
         pytest.importorskip("matplotlib").use("agg")
         pytest.importorskip("sklearn")
-    for package in {"keras", "onnx", "sklearn", "tabular", "tensorboard", "torch"} & {*name.split(".")}:
-        pytest.importorskip({"tabular": "sklearn"}.get(package, package))
+    named = {"keras", "onnx", "sklearn", "tensorboard", "torch", *TABLES}
+    for package in named & {*name.split(".")}:
+        pytest.importorskip("sklearn" if package in TABLES else package)
     module = importlib.import_module(name)
     assert module.__doc__ and len(module.__doc__.splitlines()[0]) > 20
     before = fastmlp.get_num_threads()
@@ -286,7 +290,7 @@ def public_things():
 
 # Bases, results and entries of registries, which nobody makes; exceptions.
 WITHOUT_EXAMPLE = {
-    "layers.Layer", "losses.Loss", "optimizers.Optimizer", "schedules.Schedule", "datasets.Table",
+    "layers.Layer", "losses.Loss", "optimizers.Optimizer", "schedules.Schedule",
     "reference.LayerKind", "reference.Activation", "reference.Loss", "reference.Optimizer",
 }  # fmt: skip
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import fastmlp
-from command_line import POINTS, QUADRANT, write_csv
+from command_line import POINTS, QUADRANT, write_csv, write_npz
 
 # ---- mistakes ----
 
@@ -29,11 +29,23 @@ MISTAKES = {
     "widths": (["train", "--layers", "100,x"], "--layers: '100,x' is not widths such as"),
     "zero width": (["train", "--layers", "100,0"], "--layers: '100,0'"),
     "optimizer": (["train", "--optimizer", "magic"], "'magic'"),
-    "activation": (["train", "--data", "a.csv", "--target", "kind", "--activation", "a"], "'a', expected"),
+    "activation": (["train", "--data", "y.npz", "--activation", "a"], "'a', expected"),
     "no such data": (["train", "--data", "nope"], "--data is 'nope'"),
     "no target": (["train", "--data", "a.csv"], "--target is missing"),
     "unknown target": (["train", "--data", "a.csv", "--target", "z"], "expected one of x1, x2, kind"),
     "empty folder": (["train", "--data", "."], "holds neither train-images-idx3-ubyte nor"),
+    "unknown recipe": (
+        ["train", "--data", "a.csv", "--target", "kind", "--recipe", "slow"],
+        "unknown recipe 'slow', expected",
+    ),
+    "option of networks": (
+        ["train", "--data", "a.csv", "--target", "kind", "--layers", "3"],
+        "--layers is an option of networks, and --data is a table",
+    ),
+    "option of tables": (["train", "--recipe", "fast"], "--recipe is an option of tables"),
+    "no header": (["train", "--data", "y.npz", "--no-header"], "--header is an option of tables"),
+    "wide mark": (["train", "--delimiter", ";;"], "--delimiter: ';;' is not one character, tab or space"),
+    "ids of a network": (["predict", "m.npz", "a.csv", "--id", "x1"], "--id is an option of tabular models"),
     "suffix": (["train", "--output", "m.bin"], "--output is 'm.bin', expected a name that ends in .npz"),
     "no folder": (["train", "--output", "no/m.npz"], "'no' is not a folder"),
     "no folder for the picture": (["train", "--plot", "no/m.png"], "'no' is not a folder"),
@@ -42,7 +54,10 @@ MISTAKES = {
     "model not there": (["predict", "nope.npz", "a.csv"], "cannot open nope.npz: no such file"),
     "model is foreign": (["predict", "d.npz", "a.csv"], "not a fastmlp model"),
     "rows not there": (["predict", "m.npz", "nope.csv"], "cannot open nope.csv: no such file"),
-    "words in rows": (["predict", "m.npz", "words.csv"], "row 1, column 'b' is not a finite number"),
+    "words in rows": (
+        ["predict", "m.npz", "words.csv"],
+        "'words.csv' line 2, column 'b': 'x' is not a finite number",
+    ),
     "too many columns": (["predict", "m.npz", "a.csv"], "has 3 columns, expected 2 as MODEL; --target"),
     "output suffix": (["predict", "m.npz", "d.npz", "--output", "x.txt"], "ends in .csv or .npy"),
     "info of a table": (["info", "a.csv"], "a.csv"),
@@ -54,6 +69,7 @@ def test_mistake_is_one_line_and_status_2(run, tmp_path, arguments, message):
     write_csv(tmp_path / "a.csv", QUADRANT.tolist())
     (tmp_path / "words.csv").write_text("a,b\n1,x\n")
     np.savez(tmp_path / "d.npz", X=POINTS)
+    write_npz(tmp_path / "y.npz", QUADRANT)
     fastmlp.Network([2, 2], output="softmax").save(tmp_path / "m.npz")
     files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     status, out, err = run(*arguments)

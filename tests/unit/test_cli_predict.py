@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import fastmlp
-from command_line import QUADRANT, accuracy_in, write_csv
+from command_line import QUADRANT, accuracy_in, write_csv, write_npz
 from fastmlp.files import format as files
 
 
@@ -108,9 +108,9 @@ def test_no_class_name_is_a_formula_in_a_spreadsheet(run, tmp_path):
 
 
 def test_accuracy_compares_the_names_themselves(run, tmp_path):
-    write_csv(tmp_path / "a.csv", np.array(["=1", "@2"])[QUADRANT].tolist())
-    run("train", "--data", "a.csv", "--target", "kind", "--epochs", 60, "--layers", 32, "--no-plot")
-    _, out, err = run("predict", "model.npz", "a.csv", "--target", "kind")
+    write_npz(tmp_path / "a.npz", np.array(["=1", "@2"])[QUADRANT])
+    run("train", "--data", "a.npz", "--epochs", 60, "--layers", 32, "--no-plot")
+    _, out, err = run("predict", "model.npz", "a.npz")
     assert {line.split(",")[0] for line in out.splitlines()[1:]} == {"'=1", "'@2"} and accuracy_in(err) > 0.9
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import fastmlp
-from command_line import POINTS, QUADRANT, accuracy_in, write_csv
+from command_line import POINTS, QUADRANT, accuracy_in, write_npz
 
 
 def write_idx(folder: Path, part: str, X: np.ndarray, y: np.ndarray) -> None:
@@ -59,27 +59,25 @@ def test_loaded_digits_reach_the_accuracy_that_was_printed(run):
 
 
 def test_same_seed_same_file(run, tmp_path):
-    write_csv(tmp_path / "a.csv", QUADRANT.tolist())
-    common = ("train", "--data", "a.csv", "--target", "kind", "--epochs", 3, "--quiet", "--no-plot")
+    write_npz(tmp_path / "a.npz", QUADRANT)
+    common = ("train", "--data", "a.npz", "--epochs", 3, "--quiet", "--no-plot")
     for name, seed in (("one", 7), ("two", 7), ("three", 8)):
         assert run(*common, "--seed", seed, "--output", f"{name}.npz")[0] == 0
     one, two, three = ((tmp_path / f"{name}.npz").read_bytes() for name in ("one", "two", "three"))
     assert one == two != three
 
 
-def test_csv_of_words_is_learned_and_predicted_in_words(run, tmp_path):
+def test_words_are_learned_and_predicted_in_words(run, tmp_path):
     words = np.array(["odd", "even, same"])[QUADRANT].tolist()
-    write_csv(tmp_path / "a.csv", [f'"{word}"' for word in words])
-    status, out, _ = run(
-        "train", "--data", "a.csv", "--target", "kind", "--layers", "32,16", "--epochs", 60, "--no-plot"
-    )
+    write_npz(tmp_path / "a.npz", words)
+    status, out, _ = run("train", "--data", "a.npz", "--layers", "32,16", "--epochs", 60, "--no-plot")
     assert status == 0 and "2 classes: 300 rows to train, 100 held out" in out
     assert accuracy_in(out) > 0.9
     assert "even, same" in out.split("held-out rows")[1]
     assert fastmlp.load("model.npz").layer_sizes == (2, 32, 16, 2)
     assert run("info", "model.npz")[1].splitlines()[1] == "classes: even, same, odd"
 
-    status, out, err = run("predict", "model.npz", "a.csv", "--target", "kind")
+    status, out, err = run("predict", "model.npz", "a.npz")
     lines = out.splitlines()
     assert status == 0 and lines[0] == "class,probability" and len(lines) == 401
     predicted = [line.rpartition(",")[0].strip('"') for line in lines[1:]]
@@ -89,39 +87,37 @@ def test_csv_of_words_is_learned_and_predicted_in_words(run, tmp_path):
     assert (probabilities >= 0.5).all() and (probabilities <= 1).all()
 
 
-def test_classes_that_do_not_begin_at_zero_keep_their_names(run, tmp_path):
-    write_csv(tmp_path / "a.csv", (QUADRANT * 4 + 3).tolist())
-    run("train", "--data", "a.csv", "--target", -1, "--epochs", 60, "--no-plot", "--layers", 32)
-    _, out, err = run("predict", "model.npz", "a.csv", "--target", "kind")
-    assert {line.split(",")[0] for line in out.splitlines()[1:]} == {"3", "7"}
-    assert accuracy_in(err) > 0.9
-
-
 def test_regression_predicts_in_the_target_s_units(run, tmp_path):
     prices = 200_000 + 50_000 * POINTS[:, 0] - 20_000 * POINTS[:, 1]
-    write_csv(tmp_path / "a.csv", [f"{price:.2f}" for price in prices], "price")
-    status, out, _ = run(
-        "train", "--data", "a.csv", "--target", "price", "--epochs", 60, "--layers", 16, "--no-plot"
-    )
+    write_npz(tmp_path / "a.npz", prices)
+    status, out, _ = run("train", "--data", "a.npz", "--epochs", 60, "--layers", 16, "--no-plot")
     assert status == 0 and "regression" in out
     error, explained = map(float, re.search(r"error ([\d.e+]+), R2 ([\d.]+)", out).groups())
     assert explained > 0.98 and 0 < error < 5000
-    network = fastmlp.load("model.npz")
-    predictions = network.predict(fastmlp.datasets.load_csv("a.csv", "price").X)[:, 0]
+    predictions = fastmlp.load("model.npz").predict(POINTS)[:, 0]
     assert np.abs(predictions - prices).mean() < 4000 and abs(predictions.mean() - 200_000) < 5000
-    status, _, err = run("predict", "model.npz", "a.csv", "--target", "price", "--output", "out.npy")
+    status, _, err = run("predict", "model.npz", "a.npz", "--output", "out.npy")
     assert status == 0 and "R2 0.9" in err
     assert np.array_equal(np.load("out.npy")[:, 0], predictions)
 
 
 def test_task_can_be_told(run, tmp_path):
-    write_csv(tmp_path / "a.csv", QUADRANT.tolist())
-    common = ("train", "--data", "a.csv", "--target", "kind", "--epochs", 1, "--no-plot")
+    write_npz(tmp_path / "a.npz", QUADRANT)
+    common = ("train", "--data", "a.npz", "--epochs", 1, "--no-plot")
     assert "2 classes" in run(*common)[1]
     assert "regression" in run(*common, "--task", "regression")[1]
     assert fastmlp.load("model.npz").layer_sizes[-1] == 1
-    status, _, err = run(*common[:4], "x1", *common[5:], "--task", "classification")
+    write_npz(tmp_path / "a.npz", POINTS[:, 0])
+    status, _, err = run(*common, "--task", "classification")
     assert status == 2 and "expected whole numbers" in err
+
+
+def test_two_whole_numbers_are_classes_however_few_the_rows(run, tmp_path):
+    X, y = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0]
+    np.savez(tmp_path / "xor.npz", X=np.repeat(X, 2, 0), y=np.repeat(y, 2))
+    assert "2 classes" in run("train", "--data", "xor.npz", "--epochs", 1, "--no-plot")[1]
+    np.savez(tmp_path / "years.npz", X=POINTS, y=1950 + np.arange(400) % 60)
+    assert "regression" in run("train", "--data", "years.npz", "--epochs", 1, "--no-plot")[1]
 
 
 @pytest.mark.parametrize(
@@ -205,9 +201,9 @@ def test_folder_of_idx_files(run, tmp_path):
 
 
 def test_options_reach_the_network(run, tmp_path):
-    write_csv(tmp_path / "a.csv", QUADRANT.tolist())
+    write_npz(tmp_path / "a.npz", QUADRANT)
     status, out, _ = run(
-        "train", "--data", "a.csv", "--target", "kind", "--layers", "8,6", "--activation", "tanh",
+        "train", "--data", "a.npz", "--layers", "8,6", "--activation", "tanh",
         "--dropout", 0.25, "--dtype", "float64", "--optimizer", "sgd", "--learning-rate", 0.5, "--seed", 9,
         "--batch-size", 50, "--epochs", 2, "--threads", 1, "--scaling", "none",
         "--output", "n.npz", "--no-plot",
@@ -223,18 +219,16 @@ def test_options_reach_the_network(run, tmp_path):
 
 
 def test_quiet_says_only_the_results(run, tmp_path):
-    write_csv(tmp_path / "a.csv", QUADRANT.tolist())
-    status, out, err = run(
-        "train", "--data", "a.csv", "--target", "kind", "--epochs", 2, "--quiet", "--no-plot"
-    )
+    write_npz(tmp_path / "a.npz", QUADRANT)
+    status, out, err = run("train", "--data", "a.npz", "--epochs", 2, "--quiet", "--no-plot")
     assert status == 0 and err == ""
     assert [line.split()[0] for line in out.splitlines()] == ["trained", "held", "saved"]
 
 
 def test_picture_is_drawn_where_told(run, tmp_path):
     pytest.importorskip("matplotlib", reason="the picture needs matplotlib")
-    write_csv(tmp_path / "a.csv", QUADRANT.tolist())
-    common = ("train", "--data", "a.csv", "--target", "kind", "--epochs", 2, "--quiet")
+    write_npz(tmp_path / "a.npz", QUADRANT)
+    common = ("train", "--data", "a.npz", "--epochs", 2, "--quiet")
     assert run(*common)[0] == 0 and (tmp_path / "model.png").stat().st_size > 1000
     assert run(*common, "--plot", "curve.svg")[0] == 0 and "<svg" in (tmp_path / "curve.svg").read_text()
 
@@ -243,8 +237,8 @@ def test_missing_matplotlib_is_said_and_does_no_harm(run, tmp_path, monkeypatch)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     for name in [name for name in sys.modules if name.startswith("matplotlib.")]:
         monkeypatch.delitem(sys.modules, name)
-    write_csv(tmp_path / "a.csv", QUADRANT.tolist())
-    status, out, _ = run("train", "--data", "a.csv", "--target", "kind", "--epochs", 1, "--quiet")
+    write_npz(tmp_path / "a.npz", QUADRANT)
+    status, out, _ = run("train", "--data", "a.npz", "--epochs", 1, "--quiet")
     assert status == 0 and "saved      model.npz (no picture: matplotlib is not installed" in out
     assert (tmp_path / "model.npz").exists()
 
@@ -259,19 +253,10 @@ def test_missing_scikit_learn_is_said(run, monkeypatch):
 
 
 def test_divergence_is_one_line_and_leaves_the_old_file(run, tmp_path):
-    write_csv(tmp_path / "a.csv", [f"{x:.4f}" for x in POINTS[:, 0]])
+    write_npz(tmp_path / "a.npz", POINTS[:, 0])
     (tmp_path / "model.npz").write_bytes(b"old")
     status, _, err = run(
-        "train",
-        "--data",
-        "a.csv",
-        "--target",
-        "kind",
-        "--optimizer",
-        "sgd",
-        "--learning-rate",
-        1e20,
-        "--no-plot",
+        "train", "--data", "a.npz", "--optimizer", "sgd", "--learning-rate", 1e20, "--no-plot"
     )
     last = err.strip().splitlines()[-1]
     assert status == 1 and last.startswith("fastmlp train: ") and "finite" in last and "Traceback" not in err
@@ -279,7 +264,7 @@ def test_divergence_is_one_line_and_leaves_the_old_file(run, tmp_path):
 
 
 def test_interrupted_training_saves_the_network(run, tmp_path, monkeypatch):
-    write_csv(tmp_path / "a.csv", QUADRANT.tolist())
+    write_npz(tmp_path / "a.npz", QUADRANT)
     true_train = fastmlp.Network.fit
 
     def fit_until_interrupted(self, *args, **kwargs):
@@ -291,7 +276,7 @@ def test_interrupted_training_saves_the_network(run, tmp_path, monkeypatch):
         return true_train(self, *args, **{**kwargs, "callbacks": [Interrupt()]})
 
     monkeypatch.setattr(fastmlp.Network, "fit", fit_until_interrupted)
-    status, out, err = run("train", "--data", "a.csv", "--target", "kind", "--epochs", 50, "--no-plot")
+    status, out, err = run("train", "--data", "a.npz", "--epochs", 50, "--no-plot")
     assert status == 130 and "interrupted" in err and "saved      model.npz" in out
     assert accuracy_in(out) >= 0 and fastmlp.load("model.npz").layer_sizes == (2, 100, 2)
 

@@ -1,24 +1,40 @@
-"""``info``: how fastmlp runs here, or what a saved network is."""
+"""``info``: how fastmlp runs here, or what a saved model is."""
 
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from ..config import show_config
 from ..errors import listed
-from ..network import load
-from .output import say
+from . import models
+from .output import say, table
 
 
 def run(options: argparse.Namespace) -> int:
-    """The configuration, or a network's summary."""
+    """The configuration, a network's summary, or what a tabular model makes of columns."""
     if options.model is None:
         show_config()
         return 0
-    network = load(options.model)
-    say(f"{options.model}: {network.dtype}, seed {network.seed}, runs on {network.isa} here")
-    if network.classes is not None:
-        print(f"classes: {listed(map(str, network.classes.tolist()))}")
-    print()
-    network.summary()
+    model = models.read(options.model)
+    if models.is_network(model):
+        say(f"{options.model}: {model.dtype}, seed {model.seed}, runs on {model.isa} here")
+        if model.classes is not None:
+            print(f"classes: {listed(map(str, model.classes.tolist()))}")
+        print()
+        model.summary()
+    else:
+        _show_tabular(options, model)
     return 0
+
+
+def _show_tabular(options: argparse.Namespace, model: Any) -> None:
+    members = model.ensemble_.members
+    noun = "network" if len(members) == 1 else "networks"
+    say(f"{options.model}: {type(model).__name__}, recipe {model.recipe}, {len(members)} {noun}")
+    say(f"target: {listed(map(str, model.metadata_.get('targets', ['not named'])))}")
+    if hasattr(model, "classes_"):
+        say(f"classes: {listed(map(str, model.classes_.tolist()))}")
+    report = model.ensemble_.encoder.report()
+    lines = [(each["column"], each["became"], each["note"]) for each in report]
+    print("", *table(("column", "became", "note"), lines, left=True), sep="\n")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
 from .. import optimizers
 from ..config import __version__
 from ..datasets.bounded import MAX_BYTES
+from .reading.options import Reading
 
 
 class _Parser(argparse.ArgumentParser):
@@ -31,66 +32,132 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+# What only networks take, with the defaults; and what only tables take.
+NETWORK_ONLY: dict[str, Any] = {
+    "scaling": "auto",
+    "validation_split": 0.1,
+    "layers": (100,),
+    "activation": "relu",
+    "dropout": 0.0,
+    "dtype": "float32",
+    "optimizer": "adam",
+    "learning_rate": None,
+    "batch_size": 32,
+}
+READING = ("encoding", "delimiter", "decimal", "thousands", "comment", "header", "skip_rows", "sheet")
+TABLE_ONLY = ("recipe", "nets", "metric", "features", "drop", "time_limit", *READING)
+_EPOCHS = 30
+
+
+def for_network(options: argparse.Namespace) -> argparse.Namespace:
+    """The options with a network's defaults for what was not given."""
+    defaults = {**NETWORK_ONLY, "epochs": _EPOCHS}
+    missing = {name: value for name, value in defaults.items() if getattr(options, name) is None}
+    return argparse.Namespace(**{**vars(options), **missing})
+
+
+def refuse(options: argparse.Namespace, names: Iterable[str], why: str) -> None:
+    """ValueError if one of the options was given."""
+    for name in names:
+        if getattr(options, name) is not None:
+            raise ValueError(f"--{name.replace('_', '-')} is an option {why}")
+
+
+def reading_of(options: argparse.Namespace) -> Reading:
+    """How the file of a table is to be read."""
+    return Reading(**{name: getattr(options, name) for name in READING}, max_bytes=options.max_bytes)
+
+
 def _add_train(commands: Any) -> None:
     parser = commands.add_parser(
         "train",
-        help="train a network and save it",
-        description="Train a network on files of yours or, without --data, on scikit-learn's digits; "
-        "show loss and accuracy on held-out rows, save the network and a picture of the loss.",
+        help="train a model and save it",
+        description="Train on a file of yours or, without --data, on scikit-learn's digits: a tabular "
+        "estimator on tables, a network on arrays and images. Shows figures of held-out rows, saves the "
+        "model and a picture.",
     )
     data = parser.add_argument_group("data")
     data.add_argument(
         "--data", type=Path, metavar="PATH",
-        help="a folder of IDX files (as MNIST's), a CSV, or an .npz with X, y and optionally X_test, y_test",
+        help="a table (CSV, TSV, Parquet, Feather, Excel), a folder of IDX files (as MNIST's), or an .npz "
+        "with X, y and optionally X_test, y_test",
     )  # fmt: skip
-    data.add_argument("--target", metavar="COLUMN", help="of a CSV: the column to predict, its name or index")
+    data.add_argument(
+        "--target", metavar="COLUMN",
+        help="of a table: the column to predict, its name or index; of several numbers: a,b",
+    )  # fmt: skip
     data.add_argument(
         "--task", choices=("auto", "classification", "regression"), default="auto",
         help="auto: classification if the target is words or few different whole numbers",
     )  # fmt: skip
     data.add_argument(
-        "--scaling", choices=("auto", "standardize", "none"), default="auto",
-        help="of the inputs, kept in the model; auto: bytes / 255, columns to mean 0 and deviation 1",
-    )  # fmt: skip
-    data.add_argument(
         "--test-share", type=_test_share, default=0.25, metavar="SHARE",
         help="rows held out for the final figures, if the data has no test set (default %(default)s)",
     )  # fmt: skip
-    data.add_argument(
-        "--validation-split", type=_share, default=0.1, metavar="SHARE",
-        help="training rows held out to watch each epoch; 0 for none (default %(default)s)",
-    )  # fmt: skip
     _add_max_bytes(data)
-    network = parser.add_argument_group("network")
-    network.add_argument(
-        "--layers", type=_widths, default=(100,), metavar="WIDTHS",
-        help="of the hidden layers: 100, or 512,512, or none (default 100)",
-    )  # fmt: skip
-    network.add_argument("--activation", default="relu", help="of the hidden layers (default %(default)s)")
-    network.add_argument("--dropout", type=_rate, default=0.0, metavar="RATE", help="after each hidden layer")
-    network.add_argument("--dtype", choices=("float32", "float64"), default="float32")
+    _add_reading(parser)
+    _add_tables(parser.add_argument_group("tables"))
+    _add_networks(parser.add_argument_group("networks (arrays and images)"))
     training = parser.add_argument_group("training")
-    training.add_argument(
-        "--optimizer", choices=sorted(optimizers.OPTIMIZERS), default="adam", help="(default %(default)s)"
-    )
-    training.add_argument(
-        "--learning-rate", type=_positive, metavar="RATE", help="(default: the optimizer's)"
-    )
-    training.add_argument("--epochs", type=_count, default=30, help="(default %(default)s)")
-    training.add_argument(
-        "--batch-size", type=_count, default=32, metavar="ROWS", help="(default %(default)s)"
-    )
+    training.add_argument("--epochs", type=_count, help=f"(default: the recipe's, or {_EPOCHS} of a network)")
     training.add_argument("--seed", type=_seed, default=0, help="the same seed, the same bits (default 0)")
     training.add_argument("--threads", type=_count, help="at most this many")
     output = parser.add_argument_group("output")
     output.add_argument(
-        "--output", type=Path, metavar="FILE", help="the network (default digits.npz; with --data, model.npz)"
+        "--output", type=Path, metavar="FILE", help="the model (default digits.npz; with --data, model.npz)"
     )
     output.add_argument(
-        "--plot", type=Path, metavar="FILE", help="the loss curve (default: as --output, .png)"
-    )
+        "--plot", type=Path, metavar="FILE",
+        help="a picture: the loss, or of a table confusion matrix or residuals (default: as --output, .png)",
+    )  # fmt: skip
     output.add_argument("--no-plot", action="store_true", help="draw no picture")
     output.add_argument("--quiet", action="store_true", help="no summary, no progress, no example rows")
+
+
+def _add_tables(group: Any) -> None:
+    group.add_argument(
+        "--recipe", metavar="NAME", help="default, fast, realmlp or realmlp-s (default: default)"
+    )
+    group.add_argument("--nets", type=_count, help="networks that are averaged (default: the recipe's)")
+    group.add_argument("--metric", metavar="NAME", help="what chooses the epoch: auc, log_loss, f1, mae ...")
+    group.add_argument("--features", metavar="A,B", help="columns to use, even where they look like ids")
+    group.add_argument("--drop", metavar="A,B", help="columns to leave out")
+    group.add_argument("--time-limit", type=_positive, metavar="SECONDS", help="fewer epochs where needed")
+
+
+def _add_networks(group: Any) -> None:
+    group.add_argument(
+        "--scaling", choices=("auto", "standardize", "none"),
+        help="of the inputs, kept in the model; auto: bytes / 255, columns to mean 0 and deviation 1",
+    )  # fmt: skip
+    group.add_argument(
+        "--validation-split", type=_share, metavar="SHARE",
+        help="training rows held out to watch each epoch; 0 for none (default 0.1)",
+    )  # fmt: skip
+    group.add_argument(
+        "--layers", type=_widths, metavar="WIDTHS",
+        help="of the hidden layers: 100, or 512,512, or none (default 100)",
+    )  # fmt: skip
+    group.add_argument("--activation", help="of the hidden layers (default relu)")
+    group.add_argument("--dropout", type=_rate, metavar="RATE", help="after each hidden layer")
+    group.add_argument("--dtype", choices=("float32", "float64"), help="(default float32)")
+    group.add_argument("--optimizer", choices=sorted(optimizers.OPTIMIZERS), help="(default adam)")
+    group.add_argument("--learning-rate", type=_positive, metavar="RATE", help="(default: the optimizer's)")
+    group.add_argument("--batch-size", type=_count, metavar="ROWS", help="(default 32)")
+
+
+def _add_reading(parser: Any) -> None:
+    group = parser.add_argument_group("how a table is read", "What is not given is found, or guessed aloud.")
+    group.add_argument("--encoding", help="of text: utf-8, latin-1 ...")
+    group.add_argument("--delimiter", type=_delimiter, metavar="MARK", help="between cells: ; or tab, space")
+    group.add_argument("--decimal", type=_mark, metavar="MARK", help="the decimal point of all numbers")
+    group.add_argument("--thousands", type=_mark, metavar="MARK", help="what stands between thousands")
+    group.add_argument("--comment", metavar="TEXT", help="lines that begin so are left out")
+    group.add_argument(
+        "--header", action=argparse.BooleanOptionalAction, help="whether the first row holds names"
+    )
+    group.add_argument("--skip-rows", type=_natural, metavar="ROWS", help="lines above the table")
+    group.add_argument("--sheet", metavar="NAME", help="of an Excel file (default: the first)")
 
 
 def _add_max_bytes(parser: Any) -> None:
@@ -103,8 +170,8 @@ def _add_max_bytes(parser: Any) -> None:
 def _add_predict(commands: Any) -> None:
     parser = commands.add_parser(
         "predict",
-        help="predict rows with a saved network",
-        description="Predict rows with a saved network: CSV on standard output, or into a file. "
+        help="predict rows with a saved model",
+        description="Predict rows with a saved model: CSV on standard output, or into a file. "
         "A class name that a spreadsheet would run as a formula (=1+1) gets a ' before it.",
     )
     parser.add_argument("model", type=Path, metavar="MODEL", help="a file that train saved")
@@ -112,23 +179,25 @@ def _add_predict(commands: Any) -> None:
         "data",
         type=Path,
         metavar="DATA",
-        help="a CSV, an .npz with X, an IDX file of images or a folder of them",
+        help="a table, an .npz with X, an IDX file of images or a folder of them",
     )
     parser.add_argument(
-        "--target", metavar="COLUMN", help="of a CSV: leave this column out, and compare with it"
+        "--target", metavar="COLUMN", help="of a table: leave this column out, and compare with it"
     )
+    parser.add_argument("--id", metavar="A,B", help="columns to write beside the predictions")
     _add_max_bytes(parser)
+    _add_reading(parser)
     parser.add_argument("--threads", type=_count, help="at most this many")
     parser.add_argument(
-        "--output", type=Path, metavar="FILE", help=".csv, or .npy for the network's outputs as they are"
+        "--output", type=Path, metavar="FILE", help=".csv, or .npy for the outputs as they are"
     )
 
 
 def _add_info(commands: Any) -> None:
     parser = commands.add_parser(
         "info",
-        help="show how fastmlp runs here, or what a saved network is",
-        description="Show versions, instruction sets and threads; with MODEL, the network in that file.",
+        help="show how fastmlp runs here, or what a saved model is",
+        description="Show versions, instruction sets and threads; with MODEL, the model in that file.",
     )
     parser.add_argument("model", type=Path, metavar="MODEL", nargs="?", help="a file that train saved")
 
@@ -150,11 +219,20 @@ def _argument(
     return parse
 
 
+def _named_mark(text: str) -> str:
+    return {"tab": "\t", "\\t": "\t", "space": " "}.get(text, text)
+
+
 def _split_widths(text: str) -> tuple[int, ...]:
     return () if text == "none" else tuple(int(width) for width in text.split(","))
 
 
 _count = _argument("a whole number of at least 1", int, lambda value: value >= 1)
+_natural = _argument("a whole number of at least 0", int, lambda value: value >= 0)
+_mark = _argument("one character", str, lambda value: len(value) == 1)
+_delimiter = _argument(
+    "one character, tab or space", _named_mark, lambda value: len(value) == 1 and value not in '\r\n"'
+)
 _seed = _argument("a whole number from 0 to 2**64 - 1", int, lambda value: 0 <= value < 2**64)
 _share = _argument("a share of at least 0 and below 1", float, lambda value: 0 <= value < 1)
 _test_share = _argument("a share above 0 and below 1", float, lambda value: 0 < value < 1)

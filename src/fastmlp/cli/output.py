@@ -28,21 +28,27 @@ def say(line: str) -> None:
     print(printable(line))
 
 
+def say_aside(line: str) -> None:
+    """The same on standard error, where predictions go to standard output."""
+    print(printable(line), file=sys.stderr)
+
+
 def complain(options: argparse.Namespace, message: str, status: int) -> int:
     """Print one line on standard error; returns the exit status."""
     print(printable(f"fastmlp {options.command}: {' '.join(message.split())}"), file=sys.stderr)
     return status
 
 
-def table(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> list[str]:
-    """Lines of columns that are aligned to the right.
+def table(heads: Sequence[str], lines: Iterable[Sequence[str]], left: bool = False) -> list[str]:
+    """Lines of columns that are aligned to the right, or, as words are, to the left.
 
     >>> table(("name", "age"), [("a", "100")])
     ['name  age', '   a  100']
     """
     rows = [[printable(cell) for cell in row] for row in (heads, *lines)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(heads))]
-    return ["  ".join(map(str.rjust, row, widths)) for row in rows]
+    justified = str.ljust if left else str.rjust
+    return ["  ".join(map(justified, row, widths)).rstrip() for row in rows]
 
 
 def csv_line(cells: Iterable[str]) -> str:

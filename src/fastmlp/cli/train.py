@@ -1,68 +1,34 @@
-"""``train``: load, build, fit, report, save, show a few rows."""
+"""``train``: a table becomes a tabular estimator, arrays and images a network."""
 
 from __future__ import annotations
 
 import argparse
 import os
-import re
-import time
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from .. import datasets, optimizers
-from ..layers import Dense, Dropout
-from ..network import Network
-from ..optional import install
-from ..spread import mean_and_deviation
-from .data import Data, load_training
-from .output import complain, say, table
-from .scores import regression_scores
-
-Array = np.ndarray[Any, Any]
-
-SHOWN_ROWS = 8
+from . import options as given
+from .networks import train as networks
 
 
 def run(options: argparse.Namespace) -> int:
-    """Load, build, fit, report, save, show a few rows."""
+    """Train on what --data names; the exit status."""
     model, picture = _output_paths(options)
-    data = load_training(
-        options.data,
-        options.target,
-        options.task,
-        options.scaling,
-        options.test_share,
-        options.seed,
-        options.max_bytes,
-        options.dtype,
-    )
-    network = _build(options, data)
-    _describe(options, data, network)
-    spread = None if data.classes is not None else mean_and_deviation(data.y)
-    history, seconds, interrupted = _fit(options, data, network, spread)
-    if spread is not None:
-        _fold_spread(network, *spread)
-    _report(options, data, network, history, seconds)
-    if data.classes is not None:
-        network.classes = _labels(data.classes)
-    network.save(model)
-    say(f"saved      {model}{_plot(history, picture)}")
-    if not options.quiet and not interrupted:
-        _show_rows(data, network)
-    return complain(options, "interrupted, the network was saved as it is", 130) if interrupted else 0
+    if is_table(options.data):
+        given.refuse(options, given.NETWORK_ONLY, "of networks, and --data is a table")
+        from .tables import train as tables
+
+        return tables.run(options, model, picture)
+    given.refuse(options, given.TABLE_ONLY, "of tables, and --data is none")
+    return networks.run(given.for_network(options), model, picture)
 
 
-def _labels(names: Sequence[str]) -> Sequence[Any]:
-    """Names of classes, as numbers where all of them are whole ones."""
-    numbers = [int(name) if re.fullmatch("-?[0-9]{1,18}", name) else None for name in names]
-    return numbers if [str(number) for number in numbers] == list(names) else names
+def is_table(path: Path | None) -> bool:
+    """Whether a path is neither a folder of images nor a file of arrays; without one there are the digits."""
+    return path is not None and path.suffix != ".npz" and not path.is_dir()
 
 
 def _output_paths(options: argparse.Namespace) -> tuple[Path, Path | None]:
-    """Where the network and the picture go; a place that cannot be written is refused before any work."""
+    """Where the model and the picture go; a place that cannot be written is refused before any work."""
     model = options.output or Path("digits.npz" if options.data is None else "model.npz")
     if model.suffix != ".npz":
         raise ValueError(f"--output is {str(model)!r}, expected a name that ends in .npz")
@@ -75,114 +41,3 @@ def _output_paths(options: argparse.Namespace) -> tuple[Path, Path | None]:
     if options.data is not None and options.data.exists() and model.exists() and model.samefile(options.data):
         raise ValueError(f"--output is {str(model)!r}, the file that --data names")
     return model, picture
-
-
-def _build(options: argparse.Namespace, data: Data) -> Network:
-    layers: list[Any] = [data.X.shape[1]]
-    if data.scaling is not None:
-        layers.append(data.scaling)
-    for width in options.layers:
-        layers.append(Dense(width, options.activation))
-        if options.dropout > 0:
-            layers.append(Dropout(options.dropout))
-    if data.classes is not None:
-        layers.append(Dense(len(data.classes), "softmax"))
-    else:
-        layers.append(Dense(data.y.shape[1], "identity"))
-    network = Network(layers, dtype=options.dtype, seed=options.seed)
-    kind = optimizers.OPTIMIZERS[options.optimizer]
-    network.compile(kind() if options.learning_rate is None else kind(options.learning_rate))
-    return network
-
-
-def _describe(options: argparse.Namespace, data: Data, network: Network) -> None:
-    if options.quiet:
-        return
-    task = "regression" if data.classes is None else f"{len(data.classes)} classes"
-    say(f"data       {data.source}, {task}: {len(data.X)} rows to train, {len(data.X_test)} held out")
-    print(f"optimizer  {network.optimizer}, batches of {options.batch_size}, seed {options.seed}")
-    print(f"runs on    {network.isa}, {network.dtype}\n")
-    network.summary()
-    print()
-
-
-def _fit(
-    options: argparse.Namespace, data: Data, network: Network, spread: tuple[Array, Array] | None
-) -> tuple[Any, float, bool]:
-    """Train; returns the history, the seconds it took and whether Ctrl-C ended it."""
-    X, y = data.X, data.y if spread is None else (data.y - spread[0]) / spread[1]
-    held_out = None
-    if options.validation_split:  # shuffled and by classes, as the rows may be sorted by them
-        stratify = data.classes is not None
-        X, X_held_out, y, y_held_out = datasets.train_test_split(
-            X, y, options.validation_split, options.seed, stratify
-        )
-        held_out = X_held_out, y_held_out
-    start = time.perf_counter()
-    history = network.fit(
-        X,
-        y,
-        epochs=options.epochs,
-        batch_size=options.batch_size,
-        validation_data=held_out,
-        threads=options.threads,
-        verbose=not options.quiet,
-    )
-    return history, time.perf_counter() - start, history.interrupted
-
-
-def _fold_spread(network: Network, mean: Array, std: Array) -> None:
-    """Let the last layer give the target's own units: it learned (y - mean) / std."""
-    *others, W, b = network.get_weights()
-    network.set_weights([*others, W * std, b * std + mean])
-
-
-def _report(options: argparse.Namespace, data: Data, network: Network, history: Any, seconds: float) -> None:
-    epochs = len(history.epoch)
-    rows = int(len(data.X) * (1 - options.validation_split))
-    rate = epochs * rows / max(seconds, 1e-9)
-    noun = "epoch" if epochs == 1 else "epochs"
-    print(f"trained    {epochs} {noun} in {seconds:.2f} s, {rate:,.0f} rows/s on {network.isa}")
-    if data.classes is not None:
-        scores = network.evaluate(data.X_test, data.y_test, threads=options.threads)
-        loss, accuracy = scores["loss"], scores["accuracy"]
-        print(f"held out   loss {loss:.4f}, accuracy {accuracy:.2%} of {len(data.X_test)} rows")
-        return
-    error, explained = regression_scores(data.y_test, network.predict(data.X_test))
-    print(f"held out   root mean square error {error:.6g}, R2 {explained:.4f} on {len(data.X_test)} rows")
-
-
-def _plot(history: Any, picture: Path | None) -> str:
-    """Draw the loss curve; returns what to say about it."""
-    if picture is None or not history.epoch:
-        return ""
-    try:
-        from matplotlib.figure import Figure
-
-        from ..plots import plot_history
-
-        names = [name for name in history.history if not name.startswith("val_")]
-        figure = Figure((5.2 * len(names), 3.8), dpi=150, layout="constrained")  # pyplot looks for a screen
-        plot_history(history, metrics=names, ax=figure.subplots(1, len(names)), path=picture)
-    except ImportError:
-        return f" (no picture: matplotlib is not installed, {install('train')} brings it)"
-    return f" and {picture}"
-
-
-def _show_rows(data: Data, network: Network) -> None:
-    rows = slice(0, SHOWN_ROWS)
-    outputs = network.predict(data.X_test[rows])
-    print("\nheld-out rows")
-    if data.classes is None:
-        pairs = zip(_values(data.y_test[rows]), _values(outputs), strict=True)
-        print(*table(("expected", "predicted"), pairs), sep="\n")
-        return
-    lines = [
-        (data.classes[expected], data.classes[row.argmax()], f"{row.max():.1%}")
-        for expected, row in zip(data.y_test[rows], outputs, strict=True)
-    ]
-    print(*table(("expected", "predicted", "probability"), lines), sep="\n")
-
-
-def _values(rows: Array) -> list[str]:
-    return [" ".join(f"{value:.6g}" for value in row) for row in rows]

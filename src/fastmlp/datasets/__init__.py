@@ -1,4 +1,4 @@
-"""Loading and preparing data: IDX, CSV and ``.npz`` files, one-hot rows, scaling, splitting.
+"""Loading and preparing data: IDX and ``.npz`` files, one-hot rows, scaling, splitting.
 
 Everything here returns plain NumPy arrays and reads files that are on the disk; nothing is downloaded.
 """
@@ -6,11 +6,8 @@ Everything here returns plain NumPy arrays and reads files that are on the disk;
 from .arrays import one_hot, scale_images, standardize, train_test_split
 from .idx import load_idx, load_idx_folder
 from .npz import load_npz
-from .tables import Table, load_csv
 
 __all__ = [
-    "Table",
-    "load_csv",
     "load_idx",
     "load_idx_folder",
     "load_npz",

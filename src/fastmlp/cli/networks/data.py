@@ -1,22 +1,23 @@
-"""What the command line trains on: files of several kinds, brought to one form."""
+"""What a network is trained on and predicts: files of several kinds, brought to one form."""
 
 from __future__ import annotations
 
+import argparse
+import gzip
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .. import datasets
-from ..layers import Rescaling, Standardize
-from ..optional import install
+from ... import datasets
+from ...layers import Rescaling, Standardize
+from ...optional import install
+from ..classes import are_classes
 
 Array = np.ndarray[Any, Any]
 
-# Whole numbers are taken for classes up to this many, if each has enough rows on average.
-MAX_CLASSES = 100
-ROWS_PER_CLASS = 5
 # scikit-learn's digits have pixels from 0 to this.
 DIGITS_MAXIMUM = 16
 
@@ -48,52 +49,35 @@ class Data:
     scaling: Rescaling | Standardize | None
 
 
-def load_training(
-    path: Path | None,
-    target: str | None,
-    task: str,
-    scaling: str,
-    test_share: float,
-    seed: int,
-    max_bytes: int,
-    dtype: str,
-) -> Data:
-    """The data set in a folder of IDX files, a CSV or an ``.npz``; without a path, scikit-learn's digits."""
-    parts, words = _training_arrays(path, target, max_bytes)
+def load_training(options: argparse.Namespace) -> Data:
+    """The data set in a folder of IDX files or an ``.npz``; without --data, scikit-learn's digits."""
+    path = options.data
+    parts = _training_arrays(path, options.max_bytes)
     X = _rows(parts["X"], "X")
     X_test = _rows(parts["X_test"], "X_test") if "X_test" in parts else None
-    y, y_test, classes = encode(parts["y"], parts.get("y_test"), words, task)
+    y, y_test, classes = encode(parts["y"], parts.get("y_test"), options.task)
     if len(X) != len(y):
         raise ValueError(f"y has {len(y)} rows, expected {len(X)} as X has")
     if X_test is None or y_test is None:
         stratify = classes is not None
-        X, X_test, y, y_test = datasets.train_test_split(X, y, test_share, seed, stratify)
+        X, X_test, y, y_test = datasets.train_test_split(X, y, options.test_share, options.seed, stratify)
     elif X_test.shape[1] != X.shape[1] or len(X_test) != len(y_test):
         raise ValueError(f"X_test has shape {X_test.shape}, expected ({len(y_test)}, {X.shape[1]})")
-    digits = path is None and scaling == "auto"
-    layer = Rescaling(1 / DIGITS_MAXIMUM) if digits else _scaling_layer(X, scaling, dtype)
+    digits = path is None and options.scaling == "auto"
+    layer = Rescaling(1 / DIGITS_MAXIMUM) if digits else _scaling_layer(X, options.scaling, options.dtype)
     source = "scikit-learn's digits" if path is None else str(path)
     return Data(source, X, y, X_test, y_test, classes, layer)
 
 
-def _training_arrays(
-    path: Path | None, target: str | None, max_bytes: int
-) -> tuple[dict[str, Array], tuple[str, ...] | None]:
-    """X, y and perhaps X_test, y_test; and the words behind y where those are codes of words."""
+def _training_arrays(path: Path | None, max_bytes: int) -> dict[str, Array]:
+    """X, y and perhaps X_test, y_test."""
     if path is None:
-        return _digits(), None
+        return _digits()
     if not path.exists():
         raise FileNotFoundError(f"--data is {str(path)!r}, expected a file or a folder, which is not there")
     if path.is_dir():
-        return _four(*datasets.load_idx_folder(path, max_bytes=max_bytes)), None
-    if path.suffix == ".npz":
-        return _npz(path, max_bytes), None
-    if target is None:
-        raise ValueError(
-            f"--target is missing, expected the name or index of the column of {path.name!r} to predict"
-        )
-    table = datasets.load_csv(path, target)
-    return _four(table.X, table.y, None, None), table.classes
+        return _four(*datasets.load_idx_folder(path, max_bytes=max_bytes))
+    return _npz(path, max_bytes)
 
 
 def _digits() -> dict[str, Array]:
@@ -129,23 +113,17 @@ def _rows(X: Array, name: str) -> Array:
     return X.reshape(len(X), -1)
 
 
-def encode(
-    y: Array, y_test: Array | None, words: tuple[str, ...] | None, task: str
-) -> tuple[Array, Array | None, tuple[str, ...] | None]:
+def encode(y: Array, y_test: Array | None, task: str) -> tuple[Array, Array | None, tuple[str, ...] | None]:
     """Targets as class codes with their names, or as real numbers.
 
     Examples
     --------
-    >>> encode(np.array([3, 5, 3, 5, 5, 3, 3, 3, 5, 5]), None, None, "auto")[0].tolist()
+    >>> encode(np.array([3, 5, 3, 5, 5, 3, 3, 3, 5, 5]), None, "auto")[0].tolist()
     [0, 1, 0, 1, 1, 0, 0, 0, 1, 1]
     """
     y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
-    if task == "regression" or (task == "auto" and words is None and not _looks_like_classes(y)):
-        if words is not None:
-            raise ValueError(f"--task is regression, but the target holds words such as {words[0]!r}")
+    if task == "regression" or (task == "auto" and not _looks_like_classes(y)):
         return _real(y), None if y_test is None else _real(y_test), None
-    if words is not None:
-        return y, y_test, words
     values, codes = _distinct(y)
     return codes, None if y_test is None else _codes_of(y_test, values), tuple(map(str, values.tolist()))
 
@@ -161,8 +139,7 @@ def _looks_like_classes(y: Array) -> bool:
         return True
     if y.ndim != 1 or y.dtype.kind not in "biuf" or not np.isfinite(y).all() or (y != np.rint(y)).any():
         return False
-    count = len(np.unique(y))
-    return 2 <= count <= min(MAX_CLASSES, len(y) // ROWS_PER_CLASS)
+    return are_classes(y)
 
 
 def _distinct(y: Array) -> tuple[Array, Array]:
@@ -200,23 +177,34 @@ def _scaling_layer(X: Array, scaling: str, dtype: str) -> Rescaling | Standardiz
     return Standardize.adapt(X.astype(dtype))  # as the network sees it: what rounds to one number is one
 
 
-def load_inputs(
-    path: Path, target: str | None, max_bytes: int
-) -> tuple[Array, Array | None, tuple[str, ...] | None]:
-    """Rows to predict, with their targets and the words behind those where the file has them.
+def load_inputs(options: argparse.Namespace) -> tuple[Array, Array | None]:
+    """Rows to predict, with their targets where the file has them.
 
     A folder of IDX files gives its test set, or, without one, its training set.
     """
+    path, max_bytes = options.data, options.max_bytes
     if path.is_dir():
         X, y, X_test, y_test = datasets.load_idx_folder(path, max_bytes=max_bytes)
-        return (_rows(X, "X"), y, None) if X_test is None else (_rows(X_test, "X_test"), y_test, None)
+        return (_rows(X, "X"), y) if X_test is None else (_rows(X_test, "X_test"), y_test)
     if path.suffix == ".npz":
         parts = datasets.load_npz(path, max_bytes=max_bytes)
         suffix = "_test" if "X_test" in parts else ""
-        return _rows(parts["X" + suffix], "X" + suffix), parts.get("y" + suffix), None
+        return _rows(parts["X" + suffix], "X" + suffix), parts.get("y" + suffix)
+    if _is_idx(path):
+        return _rows(datasets.load_idx(path, max_bytes=max_bytes), "X"), None
+    from .numbers import load_numbers
+
+    return load_numbers(options)
+
+
+def _is_idx(path: Path) -> bool:
+    """Whether a file, packed or not, begins as IDX files do."""
     with path.open("rb") as file:
-        start = file.read(3)
-    if start[:2] in (b"\x1f\x8b", b"\0\0"):
-        return _rows(datasets.load_idx(path, max_bytes=max_bytes), "X"), None, None
-    table = datasets.load_csv(path, target)
-    return table.X, table.y, table.classes
+        start = file.read(2)
+    if start != b"\x1f\x8b":
+        return start == b"\0\0"
+    try:
+        with gzip.open(path) as file:
+            return file.read(2) == b"\0\0"
+    except (OSError, EOFError, zlib.error):
+        return True  # whose reader says what is wrong with it

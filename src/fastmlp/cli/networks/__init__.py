@@ -1,0 +1,1 @@
+"""Arrays: `.npz` and IDX files, a `Network`, and what it makes of rows."""

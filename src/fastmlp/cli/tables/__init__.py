@@ -1,0 +1,1 @@
+"""Tables: a file, the tabular estimator, and what it makes of rows."""

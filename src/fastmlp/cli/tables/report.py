@@ -1,0 +1,161 @@
+"""What the held-out rows say of a model, beside what is right without one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...tabular import metrics
+from ..output import table
+
+Array = np.ndarray[Any, Any]
+
+MOST_CLASSES = 12  # of a matrix that is printed
+CONFUSIONS = 8  # that are listed in place of a larger one
+_TINY = 1e-12
+_SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+
+@dataclass(frozen=True)
+class Report:
+    """The figures of a model.
+
+    Attributes
+    ----------
+    summary : str
+        In one line.
+    figures : list of (name, of the model, of the baseline)
+    baseline : str
+        What it says.
+    details : list of str
+        Lines of a confusion matrix or of residuals.
+    better : bool
+        Whether the rows show that the model is better than the baseline.
+    """
+
+    summary: str
+    figures: list[tuple[str, str, str]]
+    baseline: str
+    details: list[str]
+    better: bool
+
+    def lines(self) -> list[str]:
+        """All of it as text."""
+        heads = ("", "model", "baseline")
+        return [*table(heads, self.figures), f"baseline: {self.baseline}", "", *self.details]
+
+
+def of_classes(classes: Array, probabilities: Array, y: Array, y_train: Array) -> Report:
+    """A classifier's figures.
+
+    Parameters
+    ----------
+    classes : ndarray, shape (classes,)
+        Sorted labels.
+    probabilities : ndarray, shape (rows, classes)
+    y, y_train : ndarray
+        Labels of the rows, and of those that were learned from: the baseline knows these alone.
+    """
+    truth = np.searchsorted(classes, y)
+    shares = np.bincount(np.searchsorted(classes, y_train), minlength=len(classes)) / len(y_train)
+    constant = np.broadcast_to(shares, probabilities.shape)
+    found = [
+        (name, f"{shown(metric(truth, probabilities)):.4f}", f"{shown(metric(truth, constant)):.4f}")
+        for name, metric, shown in _figures(len(np.unique(truth)) > 1)
+    ]
+    accuracy = float(np.mean(probabilities.argmax(axis=1) == truth))
+    gain = _losses(constant, truth) - _losses(probabilities, truth)
+    commonest = int(shares.argmax())
+    return Report(
+        f"accuracy {accuracy:.2%} of {len(y)} rows, always {str(classes[commonest])!r}: "
+        f"{float(np.mean(truth == commonest)):.2%}",
+        found,
+        f"the classes' shares of the training rows, {str(classes[commonest])!r} the commonest",
+        _matrix(classes, truth, probabilities.argmax(axis=1)),
+        _is_above_zero(gain),
+    )
+
+
+def _figures(ranked: bool) -> list[tuple[str, Any, Any]]:
+    """Names, errors, and how an error is shown."""
+    found = [
+        ("accuracy", metrics.error, lambda error: 1 - error),
+        ("balanced accuracy", metrics.balanced_accuracy, lambda error: 1 - error),
+        ("F1", metrics.f1, lambda error: 1 - error),
+        ("AUC", metrics.auc, lambda error: 1 - error),
+        ("log loss", metrics.log_loss, lambda error: error),
+    ]
+    return [each for each in found if ranked or each[0] != "AUC"]
+
+
+def _losses(probabilities: Array, truth: Array) -> Array:
+    return -np.log(np.maximum(probabilities[np.arange(len(truth)), truth], _TINY))
+
+
+def _is_above_zero(gains: Array) -> bool:
+    """Whether the mean of the rows' gains is more than chance makes of it: two standard errors."""
+    if len(gains) < 2:
+        return bool(gains.mean() > 0)
+    return bool(gains.mean() > 2 * gains.std(ddof=1) / np.sqrt(len(gains)))
+
+
+def _matrix(classes: Array, truth: Array, predicted: Array) -> list[str]:
+    """Rows of the true class, columns of the predicted; of many classes the commonest mistakes."""
+    counts = np.zeros((len(classes), len(classes)), np.int64)
+    np.add.at(counts, (truth, predicted), 1)
+    names = [str(label) for label in classes.tolist()]
+    if len(classes) <= MOST_CLASSES:
+        rows = [(name, *map(str, row)) for name, row in zip(names, counts.tolist(), strict=True)]
+        return ["rows of a class (left) by what they are taken for (top)", *table(("", *names), rows)]
+    np.fill_diagonal(counts, 0)
+    order = np.argsort(-counts, axis=None, kind="stable")[:CONFUSIONS]
+    pairs = [divmod(int(place), len(classes)) for place in order]
+    rows = [(str(counts[i, j]), names[i], names[j]) for i, j in pairs if counts[i, j]]
+    return ["the commonest mistakes", *table(("rows", "class", "taken for"), rows)] if rows else []
+
+
+def of_numbers(names: Sequence[str], predictions: Array, y: Array, y_train: Array) -> Report:
+    """A regressor's figures, of arrays of shape (rows,) or (rows, targets)."""
+    predictions, y, y_train = (each.reshape(len(each), -1) for each in (predictions, y, y_train))
+    mean = y_train.mean(axis=0)
+    figures, gains = [], []
+    for i, name in enumerate(names):
+        before = f"{name}: " if len(names) > 1 else ""
+        model, constant = predictions[:, i] - y[:, i], mean[i] - y[:, i]
+        for metric, of in _ERRORS.items():
+            figures.append((before + metric, f"{of(model):.6g}", f"{of(constant):.6g}"))
+        figures.append((before + "R2", _explained(model, y[:, i]), _explained(constant, y[:, i])))
+        scale = np.mean(constant**2) or 1.0
+        gains.append((constant**2 - model**2) / scale)
+    _, error, baseline = figures[0]
+    return Report(
+        f"root mean square error {error}, R2 {figures[2][1]} on {len(y)} rows, always the mean: {baseline}",
+        figures,
+        f"the mean of the training rows, {', '.join(f'{value:.6g}' for value in mean)}",
+        _residuals(names, y - predictions),
+        _is_above_zero(np.mean(gains, axis=0)),
+    )
+
+
+_ERRORS: dict[str, Callable[[Array], float]] = {
+    "root mean square error": lambda e: float(np.sqrt(np.mean(e**2))),
+    "mean absolute error": lambda e: float(np.mean(np.abs(e))),
+}
+
+
+def _explained(errors: Array, y: Array) -> str:
+    """R2; of rows with one target it says nothing."""
+    variance = np.mean((y - y.mean()) ** 2)
+    return f"{1 - np.mean(errors**2) / variance:.4f}" if variance > 0 else "-"
+
+
+def _residuals(names: Sequence[str], residuals: Array) -> list[str]:
+    heads = ("target - prediction", *(f"{share:.0%}" for share in _SHARES))
+    rows = [
+        (name, *(f"{value:.6g}" for value in np.quantile(residuals[:, i], _SHARES)))
+        for i, name in enumerate(names)
+    ]
+    return ["so many of the rows have a residual below", *table(heads, rows)]
