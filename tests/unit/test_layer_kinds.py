@@ -12,7 +12,7 @@ import pytest
 
 import fastmlp
 from fastmlp import Network, reference
-from fastmlp.layers.base import LAYERS, Trained
+from fastmlp.layers.base import LAYERS, Layer, Trained
 from helpers import assert_same_bits
 
 TRAINED = [cls for cls in LAYERS.values() if issubclass(cls, Trained)]
@@ -38,7 +38,8 @@ def rows_of(net, rows=9):
 
 def test_every_kind_is_in_an_example():
     assert {type(layer) for _, net in NETWORKS for layer in net.layers} >= set(TRAINED)
-    assert {cls.kind for cls in TRAINED} == set(reference.KINDS) - {"add"}
+    assert {cls.kind for cls in LAYERS.values()} - {""} == set(reference.KINDS)
+    assert set(TRAINED) == {cls for cls in LAYERS.values() if cls.kind and cls.arrays is not Layer.arrays}
 
 
 @each

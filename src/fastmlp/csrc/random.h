@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { FM_SHUFFLE = 1, FM_WEIGHTS = 2, FM_DROPOUT = 3 };
+enum { FM_SHUFFLE = 1, FM_WEIGHTS = 2, FM_DROPOUT = 3, FM_NOISE = 4 };
 
 enum { FM_PHILOX_ROUNDS = 10 };
 #define FM_PHILOX_M0 0xD2511F53u
@@ -30,14 +30,15 @@ double fm_normal(uint64_t seed, uint32_t layer, uint32_t array, uint64_t element
 double fm_logarithm(double x); /* of a normal x > 0; within 1 ulp */
 double fm_cosine(double x);    /* |x| <= 2 pi; within 1 ulp */
 
-/* words[j] decides whether unit start + j of a row of a layer's input is kept, for j < units; start is a multiple of 4.
+/* words[j] is for unit start + j of a row of a layer, j < units: whether dropout keeps it, or what noise it has; start is a
+   multiple of 4.
 
    In the header, so that each instruction set compiles it with its own vectors: FM_PHILOX_LANES generators side by
    side, in loops that the compiler vectorises. */
 enum { FM_PHILOX_LANES = 32 };
 
-static inline void fm_dropout_words(uint32_t *words, ptrdiff_t start, ptrdiff_t units, uint64_t seed, uint32_t layer,
-                                    uint32_t step, uint32_t row)
+static inline void fm_words(uint32_t *words, ptrdiff_t start, ptrdiff_t units, uint64_t seed, uint32_t purpose, uint32_t layer,
+                            uint32_t step, uint32_t row)
 {
     for (ptrdiff_t first = 0; first < units; first += 4 * FM_PHILOX_LANES) {
         uint32_t c0[FM_PHILOX_LANES], c1[FM_PHILOX_LANES], c2[FM_PHILOX_LANES], c3[FM_PHILOX_LANES];
@@ -46,7 +47,7 @@ static inline void fm_dropout_words(uint32_t *words, ptrdiff_t start, ptrdiff_t 
             c0[i] = (uint32_t)((start + first) / 4) + (uint32_t)i;
             c1[i] = row;
             c2[i] = step;
-            c3[i] = FM_DROPOUT | layer << 8;
+            c3[i] = purpose | layer << 8;
         }
         for (int round = 0; round < FM_PHILOX_ROUNDS; round++) {
             for (int i = 0; i < FM_PHILOX_LANES; i++) {

@@ -10,9 +10,11 @@ import numpy as np
 from ..layers import (
     Activation,
     ActivationName,
+    AlphaDropout,
     BatchNormalization,
     Dense,
     Dropout,
+    GaussianNoise,
     Layer,
     LayerNormalization,
     OutputRescaling,
@@ -128,8 +130,10 @@ def _output(layer: OutputRescaling, arrays: tuple[Array, ...]) -> tuple[Array, A
 
 _STAYS = _Role()
 _ROLES: dict[type[Layer], _Role] = {
+    AlphaDropout: _STAYS,
     BatchNormalization: _Role(affine=_batch_normalization),
     Dense: _Role(linear=lambda layer: Dense(layer.units, initializer=layer.initializer)),
+    GaussianNoise: _STAYS,
     LayerNormalization: _STAYS,
     OutputRescaling: _Role(affine=_output),
     ParametricActivation: _STAYS,

@@ -25,9 +25,11 @@ from .base import short_activation as short_activation
 if TYPE_CHECKING:  # names that type checkers know
     from .activation import *
     from .add import *
+    from .alpha_dropout import *
     from .batch_normalization import *
     from .dense import *
     from .embedding import *
+    from .gaussian_noise import *
     from .input import *
     from .layer_normalization import *
     from .member_dense import *

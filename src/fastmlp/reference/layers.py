@@ -21,6 +21,7 @@ from .functions import (
 )
 from .normalization import normalization_backward, normalized, statistics
 from .optimizers import flush
+from .random import kept_units, normal_noise
 
 Node = Mapping[str, Any]
 Arrays = Sequence[Array]
@@ -69,6 +70,13 @@ class ArrayKind(NamedTuple):
     moves: bool = True  # whether its gradient moves it
 
 
+class Training(NamedTuple):
+    """A pass with dropout and noise."""
+
+    key: tuple[int, int, int]  # what a layer's random numbers follow from: seed, its number, the step
+    of_batch: bool  # whether normalisations take the batch's statistics
+
+
 class Setting(NamedTuple):
     """One of a kind's own numbers."""
 
@@ -86,9 +94,10 @@ class LayerKind(NamedTuple):
         ``arrays(node, n_in)``: an `ArrayKind` by name.
     forward : callable
         ``z, *taken = forward(x, arrays, node, other, training)``: other is the output of the node's source,
-        taken are the statistics of a normalisation, mean and variance.
+        training a `Training` or None, taken what the way back needs: the statistics of a normalisation.
     backward : callable
-        ``dx, *gradients = backward(dz, x, arrays, node, taken, training)``, a gradient for each array.
+        ``dx, *gradients = backward(dz, x, arrays, node, taken, training)``, a gradient for each array;
+        training is a bool.
     after_step : callable, optional
         ``after_step(arrays, node, taken)`` after each training step.
     width : callable, optional
@@ -103,12 +112,17 @@ class LayerKind(NamedTuple):
     """
 
     arrays: Callable[[Node, int], dict[str, ArrayKind]]
-    forward: Callable[[Array, Arrays, Node, Any, bool], list[Array]]
+    forward: Callable[[Array, Arrays, Node, Any, Training | None], list[Array]]
     backward: Callable[[Array, Array, Arrays, Node, Arrays, bool], list[Array]]
     after_step: Callable[[Arrays, Node, Arrays], None] | None = None
     width: Callable[[Node, int], int] | None = None
     traits: frozenset[str] = frozenset()
     settings: Mapping[str, Setting] = {}
+
+
+def _nothing(node: Node, n_in: int) -> dict[str, ArrayKind]:
+    """Of a kind without arrays."""
+    return {}
 
 
 # Dense: z = x @ W + b
@@ -123,7 +137,7 @@ def _dense_width(node: Node, n_in: int) -> int:
     return int(node["units"] or n_in)
 
 
-def _dense(x: Array, arrays: Arrays, node: Node, other: Any, training: bool) -> list[Array]:
+def _dense(x: Array, arrays: Arrays, node: Node, other: Any, training: Training | None) -> list[Array]:
     return [dense_forward(x, arrays[0], arrays[1] if node["use_bias"] else None)]
 
 
@@ -150,13 +164,13 @@ def _normalize(x: Array, arrays: Arrays, node: Node, mean: Array, variance: Arra
     return [z, mean, variance]
 
 
-def _batch(x: Array, arrays: Arrays, node: Node, other: Any, training: bool) -> list[Array]:
-    of_batch = training and node["trainable"]
+def _batch(x: Array, arrays: Arrays, node: Node, other: Any, training: Training | None) -> list[Array]:
+    of_batch = training is not None and training.of_batch and node["trainable"]
     mean, variance = statistics(x, axis=0) if of_batch else (arrays[2], arrays[3])
     return _normalize(x, arrays, node, mean, variance)
 
 
-def _layer(x: Array, arrays: Arrays, node: Node, other: Any, training: bool) -> list[Array]:
+def _layer(x: Array, arrays: Arrays, node: Node, other: Any, training: Training | None) -> list[Array]:
     return _normalize(x, arrays, node, *statistics(x, axis=-1))
 
 
@@ -197,7 +211,7 @@ def _scale_arrays(node: Node, n_in: int) -> dict[str, ArrayKind]:
     return {"s": ArrayKind((n_in,), start=1.0)}
 
 
-def _scale(x: Array, arrays: Arrays, node: Node, other: Any, training: bool) -> list[Array]:
+def _scale(x: Array, arrays: Arrays, node: Node, other: Any, training: Training | None) -> list[Array]:
     return [x * arrays[0]]
 
 
@@ -218,7 +232,7 @@ def _function(x: Array, node: Node) -> Array:
     return activation_forward(node["function"], x, node["function_parameter"])
 
 
-def _parametric(x: Array, arrays: Arrays, node: Node, other: Any, training: bool) -> list[Array]:
+def _parametric(x: Array, arrays: Arrays, node: Node, other: Any, training: Training | None) -> list[Array]:
     return [x + arrays[0] * (_function(x, node) - x)]
 
 
@@ -237,7 +251,7 @@ def _slope(node: Node, n_in: int) -> dict[str, ArrayKind]:
     return {"slope": ArrayKind((n_in,), start=0.25)}
 
 
-def _prelu(x: Array, arrays: Arrays, node: Node, other: Any, training: bool) -> list[Array]:
+def _prelu(x: Array, arrays: Arrays, node: Node, other: Any, training: Training | None) -> list[Array]:
     return [np.where(x > 0, x, arrays[0] * x)]
 
 
@@ -276,7 +290,7 @@ def _angles(x: Array, arrays: Arrays) -> Array:
     return 2 * np.pi * x[:, None, : frequency.shape[1]] * frequency + phase
 
 
-def _periodic(x: Array, arrays: Arrays, node: Node, other: Any, training: bool) -> list[Array]:
+def _periodic(x: Array, arrays: Arrays, node: Node, other: Any, training: Training | None) -> list[Array]:
     p, F, K = _periodic_shape(node)
     W, b = arrays[2].reshape(F, K, p), arrays[3]
     values = np.einsum("rfp,fkp->rpk", np.cos(_angles(x, arrays)), W) + b.T
@@ -319,7 +333,7 @@ def _places(x: Array, node: Node) -> list[Array]:
     return found
 
 
-def _embedding(x: Array, arrays: Arrays, node: Node, other: Any, training: bool) -> list[Array]:
+def _embedding(x: Array, arrays: Arrays, node: Node, other: Any, training: Training | None) -> list[Array]:
     rows = [arrays[0][places] for places in _places(x, node)]
     return [np.concatenate([x[:, : -len(rows)], *rows], axis=1)]
 
@@ -358,7 +372,7 @@ def _members_arrays(node: Node, n_in: int) -> dict[str, ArrayKind]:
     return {"r": ArrayKind((k, n_in), start=1.0), **({"b": ArrayKind((k, n_in))} if node["use_bias"] else {})}
 
 
-def _members(x: Array, arrays: Arrays, node: Node, other: Any, training: bool) -> list[Array]:
+def _members(x: Array, arrays: Arrays, node: Node, other: Any, training: Training | None) -> list[Array]:
     z = x * _by_row(arrays[0], x)
     return [z + _by_row(arrays[1], x) if node["use_bias"] else z]
 
@@ -385,7 +399,7 @@ def _weights_by_row(x: Array, arrays: Arrays, node: Node) -> Array:
     return _by_row(arrays[0].reshape(_member_count(node), node["units"], -1), x)
 
 
-def _member_dense(x: Array, arrays: Arrays, node: Node, other: Any, training: bool) -> list[Array]:
+def _member_dense(x: Array, arrays: Arrays, node: Node, other: Any, training: Training | None) -> list[Array]:
     z = np.einsum("ri,rji->rj", x, _weights_by_row(x, arrays, node))
     return [z + _by_row(arrays[1], x) if node["use_bias"] else z]
 
@@ -402,7 +416,7 @@ def _member_dense_backward(
 # Add: z = x + the output of the source; the gradient goes to both as it is
 
 
-def _add(x: Array, arrays: Arrays, node: Node, other: Any, training: bool) -> list[Array]:
+def _add(x: Array, arrays: Arrays, node: Node, other: Any, training: Training | None) -> list[Array]:
     return [x + other]
 
 
@@ -416,6 +430,47 @@ _BY_MEMBER: dict[str, Any] = {
     "traits": frozenset({"by_member"}),
     "settings": {"members": Setting(2, 1, 1024)},
 }
+# Gaussian noise: z = x + stddev n in training
+
+
+def _gaussian(x: Array, arrays: Arrays, node: Node, other: Any, training: Training | None) -> list[Array]:
+    if training is None:
+        return [x]
+    return [x + x.dtype.type(node["stddev"]) * normal_noise(*training.key, x.shape, x.dtype)]
+
+
+def _gaussian_backward(
+    dz: Array, x: Array, arrays: Arrays, node: Node, taken: Arrays, training: bool
+) -> list[Array]:
+    return [dz]
+
+
+# Alpha dropout: in training z = a x + b where x is kept, else b - a s, s the limit of selu below
+
+
+def _alpha_constants(p: float) -> tuple[float, float, float]:
+    """a, b and s of a rate; a and b make mean 0 and variance 1 of all again."""
+    s = 1.7580993408473766
+    a = 1 / np.sqrt((1 - p) * (1 + p * s * s))
+    return a, a * p * s, s
+
+
+def _alpha_dropout(
+    x: Array, arrays: Arrays, node: Node, other: Any, training: Training | None
+) -> list[Array]:
+    if training is None:
+        return [x, np.ones_like(x)]
+    a, b, s = _alpha_constants(node["rate"])
+    kept, real = kept_units(*training.key, x.shape, node["rate"]), x.dtype.type
+    return [np.where(kept, x * real(a) + real(b), real(b - a * s)), np.where(kept, real(a), real(0))]
+
+
+def _alpha_dropout_backward(
+    dz: Array, x: Array, arrays: Arrays, node: Node, taken: Arrays, training: bool
+) -> list[Array]:
+    return [flush(dz * taken[0]) if training else dz]
+
+
 _EPSILON = Setting(1e-3, 1e-30, np.inf)  # of a variance
 KINDS: dict[str, LayerKind] = {
     "dense": LayerKind(_dense_arrays, _dense, _dense_backward, width=_dense_width),
@@ -427,9 +482,15 @@ KINDS: dict[str, LayerKind] = {
         _gamma_and_beta, _layer, _layer_backward, settings={"epsilon": _EPSILON}
     ),
     "scale": LayerKind(_scale_arrays, _scale, _scale_backward),
-    "add": LayerKind(lambda node, n_in: {}, _add, _add_backward, traits=frozenset({"two_inputs"})),
+    "add": LayerKind(_nothing, _add, _add_backward, traits=frozenset({"two_inputs"})),
     "parametric_activation": LayerKind(_alpha, _parametric, _parametric_backward),
     "prelu": LayerKind(_slope, _prelu, _prelu_backward),
+    "gaussian_noise": LayerKind(
+        _nothing, _gaussian, _gaussian_backward, settings={"stddev": Setting(1.0, 0.0, 1e30)}
+    ),
+    "alpha_dropout": LayerKind(
+        _nothing, _alpha_dropout, _alpha_dropout_backward, settings={"rate": Setting(0.5, 0.0, 0.999)}
+    ),
     "embedding": LayerKind(
         _tables, _embedding, _embedding_backward, width=_embedding_width, traits=frozenset({"reads_codes"})
     ),

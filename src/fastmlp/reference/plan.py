@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .functions import ACTIVATIONS, Array, activation_backward, activation_forward
-from .layers import KINDS, ArrayKind, node_of, width_of
+from .layers import KINDS, ArrayKind, Training, node_of, width_of
 from .losses import LINKS, LOSSES, loss_gradient
 from .optimizers import BEFORE_THE_FIRST, OPTIMIZERS, Moment, apply, flush, following, global_norm_scale
 from .random import dropout_mask, normal_weights, sign_weights, uniform_weights
@@ -267,7 +267,8 @@ class Plan:
                 mask = dropout_mask(dropout_seed, number, step, shape, rate, self.dtype).reshape(a.shape)
                 x = a * mask
             other = traces[node["source"]].a if node["source"] >= 0 else None
-            z, *taken = KINDS[node["kind"]].forward(x, self._arrays[number], node, other, training)
+            drawn = None if dropout_seed is None else Training((dropout_seed, number, step), training)
+            z, *taken = KINDS[node["kind"]].forward(x, self._arrays[number], node, other, drawn)
             a = activation_forward(node["activation"], z, node["parameter"])
             traces.append(_Trace(x, mask, z, a, taken))
         if self._output is not None and not standardized:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from .functions import Array
 
-SHUFFLE, WEIGHTS, DROPOUT = 1, 2, 3
+SHUFFLE, WEIGHTS, DROPOUT, NOISE = 1, 2, 3, 4
 
 _LOW = np.uint64(0xFFFFFFFF)
 _32 = np.uint64(32)
@@ -133,11 +133,39 @@ def dropout_mask(
     >>> sorted(set(mask.ravel().tolist()))
     [0.0, 2.0]
     """
+    kept = _of_units(seed, layer, step, DROPOUT, shape) >= np.uint64(int(rate * 2**32))
+    return np.where(kept, 1 / (1 - rate), 0).astype(dtype)
+
+
+def kept_units(seed: int, layer: int, step: int, shape: tuple[int, int], rate: float) -> NDArray[np.bool_]:
+    """Which numbers of a layer that drops some itself it keeps, each with probability 1 - `rate`.
+
+    >>> kept_units(0, 0, 0, (1, 4), 0.0)
+    array([[ True,  True,  True,  True]])
+    """
+    return _of_units(seed, layer, step, NOISE, shape) >= np.uint64(int(rate * 2**32))
+
+
+def normal_noise(seed: int, layer: int, step: int, shape: tuple[int, int], dtype: np.dtype) -> Array:
+    """Normal numbers (rows, units), by Box and Muller's method a pair from the words of a pair of units.
+
+    >>> noise = normal_noise(0, 0, 0, (1000, 10), np.dtype("float64"))
+    >>> round(noise.mean(), 1), round(noise.std(), 1)
+    (np.float64(-0.0), np.float64(1.0))
+    """
+    rows, units = shape
+    words = _of_units(seed, layer, step, NOISE, (rows, units + units % 2)).astype(dtype)
+    radius = np.sqrt(-2 * np.log((words[:, ::2] + dtype.type(0.5)) * dtype.type(2**-32)))
+    angle = 2 * np.pi * (words[:, 1::2] * dtype.type(2**-32)).astype(np.float64)
+    pairs = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=-1)
+    return pairs.reshape(rows, -1)[:, :units].astype(dtype)
+
+
+def _of_units(seed: int, layer: int, step: int, purpose: int, shape: tuple[int, int]) -> NDArray[np.uint64]:
+    """A word for each number (rows, units) of a layer in a step."""
     rows, units = shape
     c0, c1 = np.arange((units + 3) // 4)[None, :], np.arange(rows)[:, None]
-    words = _words(seed, c0, c1, step, DROPOUT | layer << 8).reshape(rows, -1)[:, :units]
-    kept = words >= np.uint64(int(rate * 2**32))
-    return np.where(kept, 1 / (1 - rate), 0).astype(dtype)
+    return _words(seed, c0, c1, step, purpose | layer << 8).reshape(rows, -1)[:, :units]
 
 
 def cosine(x: Array) -> Array:

@@ -21,9 +21,9 @@ Array = np.ndarray[Any, Any]
 def from_keras(model: Any, *, seed: int | np.random.Generator | None = None) -> Network:
     """A network that predicts what a Keras model does.
 
-    The layers may be Dense, Activation, ReLU, LeakyReLU, ELU, PReLU, Softmax, Dropout, BatchNormalization,
-    LayerNormalization and Flatten, Rescaling or Normalization first, and Sequential or functional models of
-    these, one after another.
+    The layers may be Dense, Activation, ReLU, LeakyReLU, ELU, PReLU, Softmax, Dropout, AlphaDropout,
+    GaussianNoise, BatchNormalization, LayerNormalization and Flatten, Rescaling or Normalization first, and
+    Sequential or functional models of these, one after another.
 
     The network is compiled if the model is and both of these have an equal: the optimizer (SGD, Adam,
     Adadelta, Nadam, Lion, at a constant rate; Keras adds Adam's epsilon before the correction of the bias,
@@ -167,6 +167,8 @@ class _Reader:
         self._methods: dict[str, Callable[[Any, str], None]] = {
             "Dense": self._dense,
             "Dropout": self._dropout,
+            "AlphaDropout": self._alpha_dropout,
+            "GaussianNoise": self._gaussian_noise,
             "BatchNormalization": self._batch_normalization,
             "LayerNormalization": self._layer_normalization,
             "PReLU": self._prelu,
@@ -232,9 +234,19 @@ class _Reader:
         self.parts.append(Part(path, ours.PReLU(), (np.broadcast_to(slope, width),)))
 
     def _dropout(self, layer: Any, path: str) -> None:
+        self._check_noise(layer)
+        self.parts.append(Part(path, ours.Dropout(layer.rate)))
+
+    def _check_noise(self, layer: Any) -> None:
         if layer.noise_shape is not None:
             raise ValueError(f"its noise_shape is {layer.noise_shape}, expected None")
-        self.parts.append(Part(path, ours.Dropout(layer.rate)))
+
+    def _alpha_dropout(self, layer: Any, path: str) -> None:
+        self._check_noise(layer)
+        self.parts.append(Part(path, ours.AlphaDropout(layer.rate)))
+
+    def _gaussian_noise(self, layer: Any, path: str) -> None:
+        self.parts.append(Part(path, ours.GaussianNoise(layer.stddev)))
 
     def _flatten(self, layer: Any, path: str) -> None:
         if layer.data_format == "channels_first" and len(self.shape) > 1:

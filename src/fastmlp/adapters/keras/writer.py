@@ -89,6 +89,14 @@ def _dropout(keras: Any, layer: ours.Dropout, dtype: np.dtype[Any]) -> list[Any]
     return [keras.layers.Dropout(layer.rate, dtype=dtype.name)]
 
 
+def _alpha_dropout(keras: Any, layer: ours.AlphaDropout, dtype: np.dtype[Any]) -> list[Any]:
+    return [keras.layers.AlphaDropout(layer.rate, dtype=dtype.name)]
+
+
+def _gaussian_noise(keras: Any, layer: ours.GaussianNoise, dtype: np.dtype[Any]) -> list[Any]:
+    return [keras.layers.GaussianNoise(layer.stddev, dtype=dtype.name)]
+
+
 def _batch_normalization(keras: Any, layer: ours.BatchNormalization, dtype: np.dtype[Any]) -> list[Any]:
     make = keras.layers.BatchNormalization
     return [make(momentum=layer.momentum, epsilon=layer.epsilon, dtype=dtype.name)]
@@ -118,9 +126,11 @@ def _standardize(keras: Any, layer: ours.Standardize, dtype: np.dtype[Any]) -> l
 
 _MAKERS: dict[type[ours.Layer], Callable[[Any, Any, np.dtype[Any]], list[Any]]] = {
     ours.Activation: _activation,
+    ours.AlphaDropout: _alpha_dropout,
     ours.BatchNormalization: _batch_normalization,
     ours.Dense: _dense,
     ours.Dropout: _dropout,
+    ours.GaussianNoise: _gaussian_noise,
     ours.LayerNormalization: _layer_normalization,
     ours.OutputRescaling: _output_rescaling,
     ours.PReLU: _prelu,

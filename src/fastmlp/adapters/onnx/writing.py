@@ -15,9 +15,11 @@ from ...files import atomic
 from ...layers import (
     Activation,
     ActivationName,
+    AlphaDropout,
     BatchNormalization,
     Dense,
     Dropout,
+    GaussianNoise,
     Layer,
     LayerNormalization,
     OutputRescaling,
@@ -257,9 +259,11 @@ class _Writer:
 
 _LAYERS: dict[type[Layer], Callable[[_Writer, str, Any, list[str]], str]] = {
     Activation: lambda writer, tensor, layer, names: writer._activation(tensor, layer.activation),
+    AlphaDropout: lambda writer, tensor, layer, names: tensor,
     BatchNormalization: _Writer._batch_normalization,
     Dense: _Writer._dense,
     Dropout: lambda writer, tensor, layer, names: tensor,
+    GaussianNoise: lambda writer, tensor, layer, names: tensor,
     LayerNormalization: _Writer._layer_normalization,
     OutputRescaling: _Writer._output_rescaling,
     PReLU: lambda writer, tensor, layer, names: writer._node("PRelu", [tensor, *names]),

@@ -10,9 +10,11 @@ import numpy as np
 
 from ...layers import (
     Activation,
+    AlphaDropout,
     BatchNormalization,
     Dense,
     Dropout,
+    GaussianNoise,
     LayerNormalization,
     OutputRescaling,
     PReLU,
@@ -132,11 +134,13 @@ class _Reader:
             (nn.LayerNorm, self.layer_norm),
             (nn.PReLU, self.prelu),
             (nn.Dropout, self.dropout),
+            (nn.AlphaDropout, self.alpha_dropout),
             (nn.Flatten, self.flatten),
             (nn.Identity, self.identity),
             (modules.Rescaling, self.rescaling),
             (modules.Standardize, self.standardize),
             (modules.OutputRescaling, self.output_rescaling),
+            (modules.GaussianNoise, self.gaussian_noise),
             (modules.Exp, partial(self.plain, "exp")),
             (modules.Step, partial(self.plain, "step")),
         ]
@@ -211,6 +215,12 @@ class _Reader:
 
     def dropout(self, module: Any, path: str) -> Iterator[Part]:
         yield part(path, Dropout, module.p)
+
+    def alpha_dropout(self, module: Any, path: str) -> Iterator[Part]:
+        yield part(path, AlphaDropout, module.p)
+
+    def gaussian_noise(self, module: Any, path: str) -> Iterator[Part]:
+        yield part(path, GaussianNoise, module.stddev)
 
     def flatten(self, module: Any, path: str) -> Iterator[Part]:
         axes = (module.start_dim, module.end_dim)

@@ -1,4 +1,5 @@
-"""What PyTorch lacks and `to_torch` needs: `Rescaling`, `Standardize`, `OutputRescaling`, `Exp`, `Step`.
+"""What PyTorch lacks and `to_torch` needs: `Rescaling`, `Standardize`, `OutputRescaling`,
+`GaussianNoise`, `Exp`, `Step`.
 
 The classes are made when they are first asked for, as their base needs torch; they are found here by name, so
 that whole modules pickle.
@@ -11,7 +12,7 @@ from typing import Any
 from ... import layers
 from ...optional import require
 
-NAMES = ("Rescaling", "Standardize", "OutputRescaling", "Exp", "Step")
+NAMES = ("Rescaling", "Standardize", "OutputRescaling", "GaussianNoise", "Exp", "Step")
 
 
 def __getattr__(name: str) -> Any:
@@ -61,6 +62,19 @@ def _define(torch: Any) -> list[type]:
         def forward(self, x: Any) -> Any:
             return x * self.scale + self.offset
 
+    class GaussianNoise(torch.nn.Module):  # type: ignore[misc]
+        """x + stddev n in training, n normal; else x."""
+
+        def __init__(self, stddev: float) -> None:
+            super().__init__()
+            self.stddev = stddev
+
+        def forward(self, x: Any) -> Any:
+            return x + self.stddev * torch.randn_like(x) if self.training else x
+
+        def extra_repr(self) -> str:
+            return f"stddev={self.stddev}"
+
     class Exp(torch.nn.Module):  # type: ignore[misc]
         """exp(x)"""
 
@@ -74,4 +88,4 @@ def _define(torch: Any) -> list[type]:
             return (x > 0).to(x.dtype)
 
     Scaling.__name__ = "Rescaling"
-    return [Scaling, Standardize, OutputRescaling, Exp, Step]
+    return [Scaling, Standardize, OutputRescaling, GaussianNoise, Exp, Step]

@@ -10,9 +10,11 @@ import numpy as np
 from ... import registry
 from ...layers import (
     Activation,
+    AlphaDropout,
     BatchNormalization,
     Dense,
     Dropout,
+    GaussianNoise,
     Layer,
     LayerNormalization,
     OutputRescaling,
@@ -41,9 +43,9 @@ def to_torch(net: Network) -> Any:
         `Linear`, activations, `Dropout`, `BatchNorm1d` and `LayerNorm` with the network's bits; it predicts
         the same to rounding and can be trained after ``.train()``.  Softmax and sigmoid of the output are
         modules at the end: ``module[:-1]`` gives the logits that PyTorch's losses take.  `Rescaling`,
-        `Standardize` and `OutputRescaling`, and the activations exp and step, become small modules defined in
-        `fastmlp.adapters.torch.modules`: a pickle of the whole module then needs fastmlp, its ``state_dict``
-        does not.
+        `Standardize`, `OutputRescaling` and `GaussianNoise`, and the activations exp and step, become small
+        modules defined in `fastmlp.adapters.torch.modules`: a pickle of the whole module then needs fastmlp,
+        its ``state_dict`` does not.
 
     Raises
     ------
@@ -134,9 +136,11 @@ def _output_rescaling(given: _Given, layer: OutputRescaling, width: int) -> Iter
 
 _MAKERS: dict[type[Layer], Callable[[_Given, Any, int], Iterable[Any]]] = {
     Activation: lambda given, layer, width: _activation(given.torch, layer.activation),
+    AlphaDropout: lambda given, layer, width: [given.torch.nn.AlphaDropout(layer.rate)],
     BatchNormalization: _batch_normalization,
     Dense: _dense,
     Dropout: lambda given, layer, width: [given.torch.nn.Dropout(layer.rate)],
+    GaussianNoise: lambda given, layer, width: [modules.GaussianNoise(layer.stddev)],
     LayerNormalization: _layer_normalization,
     OutputRescaling: _output_rescaling,
     PReLU: lambda given, layer, width: [given.fill(given.torch.nn.PReLU(width, dtype=given.dtype), "weight")],

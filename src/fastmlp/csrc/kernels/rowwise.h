@@ -262,7 +262,7 @@ static void drop(real *factor, ptrdiff_t panel, const fm_dropout *d, ptrdiff_t f
     for (ptrdiff_t r = first; r < first + rows; r++)
         for (ptrdiff_t c = 0; c < columns; c += most) {
             const ptrdiff_t n = columns - c < most ? columns - c : most;
-            fm_dropout_words(words, c, n, d->seed, d->layer, d->step, d->row + (uint32_t)r);
+            fm_words(words, c, n, d->seed, FM_DROPOUT, d->layer, d->step, d->row + (uint32_t)r);
             for (ptrdiff_t i = 0; i < n; i += L) {
                 real *line = factor + (c + i) / L * panel + r * L;
                 for (ptrdiff_t j = 0; j < L; j++) line[j] = words[i + j] >= d->threshold ? (real)d->kept : 0;

@@ -122,7 +122,10 @@ typedef struct {
     int function;                 /* an activation, */
     real parameter;               /* and its parameter */
     ptrdiff_t batch;              /* rows of the whole batch */
-    ptrdiff_t first;              /* the number of row 0 among them */
+    ptrdiff_t first;              /* the batch's row that is row 0 here */
+    int draws;                    /* whether noise and dropout are on; if so, what random numbers follow from: */
+    uint64_t seed;
+    uint32_t number, step, row;   /* of the layer; steps done; of row 0 */
     ptrdiff_t m, k, n;
 } layer_args;
 

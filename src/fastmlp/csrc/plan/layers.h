@@ -95,7 +95,11 @@ static layer_args args_of(const fm_plan *plan, int l, ptrdiff_t rows)
 
 static void add_own(layer_args *g, const fm_plan *plan, int l, const training_stage *s, ptrdiff_t first)
 {
-    if (s) memcpy(g->own, s->layers[l].own, sizeof g->own);
+    if (s) {
+        memcpy(g->own, s->layers[l].own, sizeof g->own);
+        g->draws = s->drops, g->seed = s->masks.seed, g->number = (uint32_t)l, g->step = s->masks.step;
+        g->row = s->masks.row + (uint32_t)first;
+    }
     if (kind_of(&plan->layers[l])->args) kind_of(&plan->layers[l])->args(g, plan, l, s, first);
 }
 

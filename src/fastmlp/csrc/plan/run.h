@@ -214,7 +214,8 @@ static int advance(fm_plan *plan, fm_run *run, ptrdiff_t batches, double seconds
     /* a copy of a large network must not cost more than a small part of the time */
     const double least = 20 * (fm_seconds() - start);
     s->drops = s->batch_statistics = 1, s->skip_link = fused;
-    step_work w = {.plan = plan, .stage = s, .input = &run->input, .target = &run->target, .with_loss = 1, .backward = 1, .in_lines = s->x_lines != NULL, .check_rows = run->check_rows};
+    step_work w = {.plan = plan, .stage = s, .input = &run->input, .target = &run->target,
+                   .with_loss = 1, .backward = 1, .in_lines = s->x_lines != NULL, .check_rows = run->check_rows};
     const unsigned word = fm_fp_begin();
     status = run_batches(plan, &w, run, batches, start + (seconds > least ? seconds : least));
     *by_step = status != FM_INTERRUPTED && !state_is_finite(plan);

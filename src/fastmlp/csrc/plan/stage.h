@@ -39,7 +39,7 @@ typedef struct {
     double share;            /* of a row from outside that is a row here: 1 / members */
     int fused;               /* made for a loss that is fused with its link */
     mask_source masks;       /* of this step; where */
-    int drops;               /* dropout is on */
+    int drops;               /* dropout and noise are on */
     int batch_statistics;    /* batch normalisation takes the batch's statistics */
     int skip_link;           /* the output layer stops at its logits, for a fused loss */
 } training_stage;

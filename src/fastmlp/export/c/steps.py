@@ -8,7 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from ...layers import BatchNormalization, Dense, Layer, LayerNormalization, Scale
+from ...layers import (
+    AlphaDropout,
+    BatchNormalization,
+    Dense,
+    GaussianNoise,
+    Layer,
+    LayerNormalization,
+    Scale,
+)
 from ...layers.base import entry
 from ...layers.lowering import input_vectors, nodes_of, output_vectors
 from ...model import Model
@@ -84,8 +92,8 @@ def steps_of(net: Model) -> list[Step]:
         steps.append(Rescale(_of_type(shift, dtype), _of_type(divisor, dtype)))
     arrays = iter(net.get_weights())
     for node in nodes_of(n_in, net.layers):
-        step = entry(_STEPS, node.layer, "exported C")
-        steps.append(step(node.layer, [next(arrays) for _ in node.shapes]))
+        made = entry(_STEPS, node.layer, "exported C")(node.layer, [next(arrays) for _ in node.shapes])
+        steps += [] if made is None else [made]
         name, parameter = node.activation
         if name != "identity":
             steps.append(Activate(name, float(dtype.type(parameter))))
@@ -116,9 +124,15 @@ def _affine(scale: Array, offset: Array) -> Step:
     return BatchNormalize(np.zeros_like(scale), np.ones_like(scale), scale, offset)
 
 
-_STEPS: dict[type[Layer], Callable[[Any, list[Array]], Step]] = {
+def _of_training_alone(layer: Any, arrays: list[Array]) -> None:
+    """Nothing is done to a row."""
+
+
+_STEPS: dict[type[Layer], Callable[[Any, list[Array]], Step | None]] = {
+    AlphaDropout: _of_training_alone,
     BatchNormalization: _batch_normalization,
     Dense: _dense,
+    GaussianNoise: _of_training_alone,
     LayerNormalization: _layer_normalization,
     Scale: _scale,
 }
