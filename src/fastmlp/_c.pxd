@@ -27,7 +27,7 @@ cdef extern from "fastmlp.h" nogil:
     enum:
         FM_OK, FM_NO_MEMORY, FM_NOT_FINITE, FM_BAD_INPUT, FM_INTERRUPTED
     enum:
-        FM_MOMENTUM, FM_MOST_SLOTS
+        FM_MOMENTUM, FM_MOST_SLOTS, FM_STATE_SLOTS
     enum:
         FM_UNIFORM, FM_NORMAL, FM_SIGNS
     enum:
@@ -72,7 +72,7 @@ cdef extern from "fastmlp.h" nogil:
         const void *weights
         int standardized
     ctypedef struct fm_hyper:
-        double learning_rate, l2, weight_decay, momentum, epsilon
+        double learning_rate, l2, weight_decay, momentum, epsilon, gradient_accumulation_steps
     ctypedef struct fm_hyperparameter_info:
         const char *name
         size_t offset
@@ -101,8 +101,8 @@ cdef extern from "fastmlp.h" nogil:
         int array_count, scaled
     ctypedef struct fm_state:
         void *parameters
-        void *slots[3]
-        int64_t step
+        void *slots[5]
+        int64_t step, pending
         double beta_powers[2]
     ctypedef struct fm_plan:
         const fm_kernels *kernels
@@ -167,6 +167,8 @@ cdef extern from "fastmlp.h" nogil:
     int fm_plan_have_gradient(fm_plan *) noexcept
     double fm_plan_gradient_squares(const fm_plan *) noexcept
     void fm_plan_shrink_gradient(fm_plan *, double factor) noexcept
+    void fm_plan_take_average(fm_plan *) noexcept
+    int64_t fm_plan_batches(const fm_plan *) noexcept
     void fm_plan_blend(fm_plan *, const fm_plan *other, double share) noexcept
     int fm_plan_gradients(const fm_plan *, const fm_input *, const fm_target *, const void *output_gradient,
                           ptrdiff_t rows, void *gradient, void *input_gradient, double *loss) noexcept

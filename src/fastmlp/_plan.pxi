@@ -99,6 +99,11 @@ cdef class Plan:
         return self.c_plan.state.step
 
     @property
+    def batches(self):
+        """Batches trained since compile: as many as steps, but where gradients of several make one."""
+        return c.fm_plan_batches(&self.c_plan) if self.c_plan.optimizer >= 0 else 0
+
+    @property
     def loss(self):
         """The loss of `compile`, a name or None."""
         return None if self.default_loss is None else LOSSES[self.default_loss[0]]
@@ -361,7 +366,7 @@ cdef class Plan:
         return dx if inputs else None
 
     def take_step(self, double learning_rate, l2=None, weight_decay=None):
-        """One optimizer step by the plan's gradient, which stays; `l2` and `weight_decay` take the places of the
+        """One optimizer step by the plan's gradient, which stays, or a part of one where gradients accumulate; `l2` and `weight_decay` take the places of the
         hyperparameters."""
         cdef int status
         cdef double penalty = self.c_plan.hyper.l2 if l2 is None else of_step(l2, "l2")
@@ -433,6 +438,11 @@ cdef class Plan:
         with self.changing():
             c.fm_plan_shrink_gradient(&self.c_plan, factor)
 
+    def take_average(self):
+        """The moving average of the weights, where there is one and a step was made, takes the place of those that are trained."""
+        with self.changing():
+            c.fm_plan_take_average(&self.c_plan)
+
     def blend(self, Plan other not None, double share):
         """parameters += share * (other's - parameters), of a plan with the same arrays; a share of 1 copies them."""
         if not laid_out_alike(&self.c_plan, &other.c_plan):
@@ -448,31 +458,31 @@ cdef class Plan:
     def get_state(self):
         """The optimizer's state: step, powers of beta, and its vectors as arrays like get_weights."""
         with self.changing():
-            return {"step": self.c_plan.state.step,
+            return {"step": self.c_plan.state.step, "pending": self.c_plan.state.pending,
                     "beta_powers": (self.c_plan.state.beta_powers[0], self.c_plan.state.beta_powers[1]),
-                    "slots": [unpacked(&self.c_plan, self.c_plan.state.slots[i]) for i in range(self.slots_in_use())]}
+                    "slots": [unpacked(&self.c_plan, self.c_plan.state.slots[<int>i]) for i in self.slots_in_use()]}
 
-    cdef int slots_in_use(self):
-        cdef int count = 0
-        while count < c.FM_MOST_SLOTS and self.c_plan.state.slots[count] != NULL:
-            count += 1
-        return count
+    cdef list slots_in_use(self):
+        return [i for i in range(c.FM_STATE_SLOTS) if self.c_plan.state.slots[<int>i] != NULL]
 
     def set_state(self, state):
         """Takes what get_state gave; all or nothing."""
         cdef double first, second
-        cdef int64_t step = index(state["step"])
+        cdef int64_t step = index(state["step"]), pending = index(state.get("pending", 0))
         first, second = state["beta_powers"]
         with self.changing():
             slots = [checked_parameters(&self.c_plan, arrays, "slots") for arrays in state["slots"]]
-            if len(slots) != self.slots_in_use():
-                raise ValueError(f"slots has {len(slots)} vectors, expected {self.slots_in_use()}")
+            used = self.slots_in_use()
+            if len(slots) != len(used):
+                raise ValueError(f"slots has {len(slots)} vectors, expected {len(used)}")
             if not 0 <= step < 2**53:
                 raise ValueError(f"step is {step}, expected 0 to 2**53 - 1")
-            for i, arrays in enumerate(slots):
+            if not 0 <= pending < max(1, self.c_plan.hyper.gradient_accumulation_steps):
+                raise ValueError(f"pending is {pending}, expected less than gradient_accumulation_steps")
+            for i, arrays in zip(used, slots):
                 pack(&self.c_plan, self.c_plan.state.slots[<int>i], arrays)
             self.c_plan.state.beta_powers[0], self.c_plan.state.beta_powers[1] = first, second
-            self.c_plan.state.step = step
+            self.c_plan.state.step, self.c_plan.state.pending = step, pending
 
 
 def reads_rows(Plan plan not None, X):

@@ -459,6 +459,7 @@ def _optimizer_update(name: str) -> Callable[..., tuple[Array, list[Array]]]:
         w: Any, g: Any, slots: Sequence[Any] | None = None, *, step: int = 0, **hyperparameters: Any
     ) -> tuple[Array, list[Array]]:
         optimizer = kind(**hyperparameters)
+        optimizer.check_alone("a function of arrays")
         count = registry.OPTIMIZERS[optimizer.rule]
         given = [w] * count if slots is None else validation.as_list(slots, "slots", "a list of arrays")
         if len(given) != count:

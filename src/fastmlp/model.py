@@ -186,16 +186,24 @@ class Model(Predictor):
         if rescaling is not None and self.output_rescaling is None:
             self._take_layers((*self.layers, rescaling))
 
-    def of_steps(self, first_step: int, shape: tuple[int, int]) -> dict[str, Array | None]:
-        """What a `Run` is given for the steps of (epochs, batches) from `first_step` on."""
+    def of_batches(self, first: int, shape: tuple[int, int]) -> dict[str, Array | None]:
+        """What a `Run` is given for (epochs, batches) from batch number `first` on: that of their steps."""
         compiled = self._compiled
         assert compiled is not None
-        count, factors = shape[0] * shape[1], compiled.dropout_schedule
+        factors, several = compiled.dropout_schedule, compiled.optimizer.batches_a_step
+        first_step, offset = divmod(first, several)
+        batches = shape[0] * shape[1]
+        count = -(-(offset + batches) // several)
         values = {
             "learning_rates": compiled.optimizer.learning_rates(first_step, count),
             "weight_decay": compiled.optimizer.weight_decays(first_step, count),
             "dropout": None if factors is None else factors.values(first_step, count),
         }
+        if several > 1:
+            values = {
+                name: None if value is None else value.repeat(several)[offset : offset + batches]
+                for name, value in values.items()
+            }
         return {name: None if value is None else value.reshape(shape) for name, value in values.items()}
 
     @property

@@ -47,7 +47,10 @@ _RANGES: dict[str, dict[str, float]] = {
     "eta_plus": {"above": 1.0},
     "step_min": {"minimum": 1e-30},
     "step_max": {"minimum": 1e-30},
+    "ema_momentum": {"minimum": 0.0, "maximum": 1.0},
+    "lookahead_alpha": {"above": 0.0, "maximum": 1.0},
 }
+_COUNTS = ("ema_overwrite_frequency", "lookahead_steps", "gradient_accumulation_steps")
 
 
 def filled(value: float, count: int) -> Array:
@@ -75,6 +78,32 @@ class Optimizer:
         Bound of every gradient element, above 0.
     global_clipnorm : float, optional
         Bound of the norm of all gradients together, above 0; they are scaled down to it.
+    use_ema : bool
+        Whether a moving average of the weights is kept: a = ema_momentum * a + (1 - ema_momentum) * w after
+        each step, and a = w after the first.  At the end of `Network.fit` it takes the place of the weights
+        (of what training moves: not of moving statistics), as in Keras; until then predictions, validation
+        and callbacks see the weights themselves, and a second fit goes on from the average.
+    ema_momentum : float
+        0 to 1.
+    ema_overwrite_frequency : int, optional
+        After every so many steps the average takes the place of the weights too.
+    lookahead_steps : int, optional
+        Lookahead's k (Zhang et al., arXiv:1907.08610): after every k steps, slow weights, which begin as the
+        weights before the first step, become slow + lookahead_alpha * (w - slow), and the weights go on from
+        there.  The optimizer's state stays.
+    lookahead_alpha : float
+        Above 0, at most 1.
+    gradient_accumulation_steps : int, optional
+        So many batches make one step, by the mean of their gradients; schedules and `Network.plan.step`
+        count steps.  Batches that wait for the others of their step do so over epochs and fits.
+
+    Examples
+    --------
+    >>> from fastmlp.optimizers import Adam
+    >>> Adam(1e-3, use_ema=True, ema_momentum=0.999)
+    Adam(0.001, use_ema=True, ema_momentum=0.999)
+    >>> Adam(1e-3, lookahead_steps=5, gradient_accumulation_steps=4)
+    Adam(0.001, lookahead_steps=5, gradient_accumulation_steps=4)
     """
 
     name: ClassVar[str] = ""
@@ -86,6 +115,12 @@ class Optimizer:
     weight_decay: float | Schedule = field(default=0.0, kw_only=True)
     clipvalue: float | None = field(default=None, kw_only=True)
     global_clipnorm: float | None = field(default=None, kw_only=True)
+    use_ema: bool = field(default=False, kw_only=True)
+    ema_momentum: float = field(default=0.99, kw_only=True)
+    ema_overwrite_frequency: int | None = field(default=None, kw_only=True)
+    lookahead_steps: int | None = field(default=None, kw_only=True)
+    lookahead_alpha: float = field(default=0.5, kw_only=True)
+    gradient_accumulation_steps: int | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         if not self.name:
@@ -100,6 +135,13 @@ class Optimizer:
         for name in ("clipvalue", "global_clipnorm"):
             if getattr(self, name) is not None:
                 self._set(name, validation.real(getattr(self, name), name, above=0.0))
+        for name in _COUNTS:
+            if getattr(self, name) is not None:
+                self._set(name, validation.integer(getattr(self, name), name, 1))
+        if self.use_ema and self.lookahead_steps is not None:
+            raise ValueError("use_ema and lookahead_steps came together, expected one kind of slow weights")
+        if self.ema_overwrite_frequency is not None and not self.use_ema:
+            raise ValueError("ema_overwrite_frequency came without use_ema=True, expected both")
 
     def __setattr__(self, name: str, value: object) -> None:
         if name == "learning_rate":
@@ -169,6 +211,21 @@ class Optimizer:
         array([-0.5, -1. , -2. ])
         """
         return Stepper(copy.copy(self), array)
+
+    @property
+    def batches_a_step(self) -> int:
+        """How many batches make one step."""
+        return self.gradient_accumulation_steps or 1
+
+    def check_alone(self, where: str) -> None:
+        """ValueError if anything is to be done around the steps, where there are the steps alone.
+
+        >>> SGD().check_alone("an array")
+        """
+        for name in ("use_ema", "lookahead_steps", "gradient_accumulation_steps"):
+            value = getattr(self, name)
+            if value:
+                raise ValueError(f"{name} is {value} for {where}, expected it in Network.compile alone")
 
     def check_batches(self, batch_size: int, rows: int) -> None:
         """ValueError if the optimizer needs all rows in a batch, and they are not.

@@ -25,6 +25,7 @@ LOSS_PARAMETERS = {name: parameters for name, (parameters, _, _, _) in _LOSSES.i
 LOSS_OUTPUTS = {name: outputs or len(parameters) for name, (parameters, _, _, outputs) in _LOSSES.items()}
 # name -> number of state vectors
 OPTIMIZERS: dict[str, int] = _kernels.optimizer_names()
+MOST_SLOTS = max(OPTIMIZERS.values()) + 2  # slow weights, and gradients that wait for their step
 # kind of a layer, the name of its file -> its own numbers: {name: (default, least, most)}
 LAYER_KINDS: dict[str, dict[str, tuple[float, float, float]]] = {
     name: settings for name, (_, settings) in _kernels.layer_kinds().items()

@@ -51,6 +51,7 @@ class Stepper:
             raise TypeError(f"array has dtype {array.dtype}, expected float32 or float64")
         if not (array.flags.c_contiguous and array.flags.writeable and array.flags.aligned):
             raise ValueError("array is read-only or not in C order, expected one to change in place")
+        optimizer.check_alone("a plain array")
         self.optimizer = optimizer
         self._state = ArrayState(array, optimizer.rule, optimizer.hyperparameters())
 

@@ -24,6 +24,11 @@ CONSTANT_RATES = [
     (keras.optimizers.SGD(0.1, momentum=0.75, nesterov=True), SGD(0.1, momentum=0.75, nesterov=True)),
     (keras.optimizers.SGD(0.1, clipvalue=0.5), SGD(0.1, clipvalue=0.5)),
     (keras.optimizers.SGD(0.1, global_clipnorm=0.5), SGD(0.1, global_clipnorm=0.5)),
+    (
+        keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.8, ema_overwrite_frequency=2),
+        SGD(0.1, use_ema=True, ema_momentum=0.8, ema_overwrite_frequency=2),
+    ),
+    (keras.optimizers.SGD(0.1, gradient_accumulation_steps=2), SGD(0.1, gradient_accumulation_steps=2)),
     # Without the epsilon, which Keras adds before the root is corrected.
     (keras.optimizers.Adam(0.01, 0.8, 0.95, 1e-30), Adam(0.01, beta_1=0.8, beta_2=0.95, epsilon=1e-30)),
     (keras.optimizers.Adadelta(2.0, 0.9, 1e-4), Adadelta(2.0, rho=0.9, epsilon=1e-4)),
@@ -132,8 +137,12 @@ NOT_OURS = [
     (keras.optimizers.Adam(clipnorm=1.0), "mse", None, "optimizer has clipnorm=1.0, expected None"),
     (keras.optimizers.Adam(weight_decay=0.1), "mse", None, "optimizer has weight_decay=0.1, expected None"),
     (keras.optimizers.SGD(0.1, weight_decay=0.1), "mse", None, "optimizer has weight_decay=0.1"),
-    (keras.optimizers.SGD(0.1, use_ema=True), "mse", None, "optimizer has use_ema=True"),
-    (keras.optimizers.SGD(0.1, gradient_accumulation_steps=2), "mse", None, "gradient_accumulation_steps=2"),
+    (
+        keras.optimizers.SGD(0.1, use_ema=True, gradient_accumulation_steps=2),
+        "mse",
+        None,
+        "optimizer averages weights after every batch of a step, expected one a step",
+    ),
     (keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.1, 10)), "mse", None, "has a schedule"),
     ("sgd", keras.losses.CategoricalCrossentropy(from_logits=True), "softmax", "loss has from_logits=True"),
     ("sgd", keras.losses.CategoricalCrossentropy(axis=0), "softmax", "loss has axis=0, expected -1"),

@@ -70,6 +70,12 @@ static int compile(work *w) { return compile_with(w, FM_adam_optimizer, INFINITY
 static int compile_one_slot(work *w) { return compile_with(w, FM_rmsprop_optimizer, INFINITY); }
 static int compile_three_slots(work *w) { return compile_with(w, FM_amsgrad_optimizer, INFINITY); }
 static int compile_clipped(work *w) { return compile_with(w, FM_adamw_optimizer, 0.5); }
+static int compile_around(work *w)
+{
+    fm_hyper more = hyper;
+    more.use_ema = 1, more.ema_momentum = 0.9, more.gradient_accumulation_steps = 2;
+    return fm_plan_compile(&w->plan, FM_adam_optimizer, &more);
+}
 static int train(work *w) { return train_batches(w, 1, BATCH, NULL); }
 static int train_other_rows(work *w) { return train_batches(w, 1, BATCH / 2, NULL); }
 static int train_epochs(work *w) { return train_batches(w, EPOCHS, BATCH, w->order); }
@@ -142,6 +148,7 @@ static const struct { const char *name; enum stage stage; int (*function)(work *
     {"recompile with fewer slots", COMPILED, compile_one_slot, 1},
     {"recompile with more slots", COMPILED, compile_three_slots, 1},
     {"recompile with clipping", COMPILED, compile_clipped, 1},
+    {"recompile with averages", COMPILED, compile_around, 1},
     {"train", COMPILED, train, 1},
     {"train on two threads", COMPILED, train, 2},
     {"train with another batch size", COMPILED, train_other_rows, 1},

@@ -154,10 +154,13 @@ typedef struct {
     ptrdiff_t kept;            /* where an add's source lies in a prediction's scratch, or -1 */
 } fm_layer;
 
-/* Vectors laid out like the parameters, and numbers. */
+/* Vectors laid out like the parameters, and numbers.  After the slots of the rule come those of what is done around steps: the
+   slow weights of lookahead, or the moving average of the weights; and the sum of the gradients of batches since the last step. */
+enum { FM_SLOW = FM_MOST_SLOTS, FM_SUM, FM_STATE_SLOTS };
 typedef struct {
-    void *parameters, *slots[FM_MOST_SLOTS]; /* slots that the optimizer does not use are NULL */
+    void *parameters, *slots[FM_STATE_SLOTS]; /* those that are not in use are NULL */
     int64_t step;              /* optimizer steps done */
+    int64_t pending;           /* batches in the sum */
     double beta_powers[2];     /* beta^step; of nadam the product of all its mu, and beta_2^step */
 } fm_state;
 
@@ -268,12 +271,17 @@ int fm_plan_train_forward(fm_plan *, const fm_input *, ptrdiff_t rows, uint64_t 
 /* From the gradient with respect to those predictions: that of the parameters is added to the plan's, and that of the input,
    (rows, n_in), is written; either is left out on request.  FM_BAD_INPUT: the former is not finite. */
 int fm_plan_accumulate(fm_plan *, const void *output_gradient, int parameters, void *input_gradient);
-/* One step of the optimizer by the plan's gradient, which stays; batch normalisation takes the statistics of the last batch. */
+/* One step of the optimizer by the plan's gradient, which stays, or a part of one where gradients accumulate; batch normalisation
+   takes the statistics of the last batch. */
 int fm_plan_take_step(fm_plan *, double learning_rate, double l2, double weight_decay);
 int fm_plan_have_gradient(fm_plan *); /* room for one, to be written from outside */
 /* Of the plan's gradient the sum of the squares; itself times a factor. */
 double fm_plan_gradient_squares(const fm_plan *);
 void fm_plan_shrink_gradient(fm_plan *, double factor);
+/* The moving average of the weights, where there is one and a step was made, takes the place of what training moves. */
+void fm_plan_take_average(fm_plan *);
+/* Batches trained: those of all steps, and those that wait for theirs. */
+int64_t fm_plan_batches(const fm_plan *);
 /* parameters = (1 - share) parameters + share other's, of a plan with the same arrays and type. */
 void fm_plan_blend(fm_plan *, const fm_plan *other, double share);
 

@@ -144,6 +144,7 @@ def _contents(net: Model, include_optimizer: bool) -> tuple[dict[str, Any], dict
         state = net.plan.get_state()
         header["training"] = {
             "step": int(state["step"]),
+            "pending": int(state["pending"]),
             "beta_powers": [float(power) for power in state["beta_powers"]],
             "epochs": net.epochs_done,
             "slots": len(state["slots"]),
@@ -193,7 +194,7 @@ def _read(reader: Reader, kind: type[M]) -> M:
     training_header = header.get("training")
     slots = 0
     if training_header is not None:
-        slots = validation.integer(training_header["slots"], "slots", 0, max(registry.OPTIMIZERS.values()))
+        slots = validation.integer(training_header["slots"], "slots", 0, registry.MOST_SLOTS)
     expected = dict(shapes)
     for k in range(slots):
         expected.update({f"optimizer.{k}.{name}": shape for name, shape in shapes.items()})
@@ -292,12 +293,14 @@ def _restore_training(net: Model, saved: Mapping[str, Any], slots: list[dict[str
         validation.real(power, "beta_powers", minimum=0.0, maximum=1.0) for power in saved["beta_powers"]
     ]
     step = validation.integer(saved["step"], "step", 0, schedules.MAX_STEPS - 1)
+    pending = validation.integer(saved.get("pending", 0), "pending", 0, net.optimizer.batches_a_step - 1)
+    squares = [k for k in net.optimizer.squares if k < registry.OPTIMIZERS[net.optimizer.rule]]
     for k, slot in enumerate(slots):
         for name, array in slot.items():
             argument = f"optimizer.{k}.{name}"
             validation.check_finite(array, argument)
-            if k in net.optimizer.squares and array.min() < 0:
+            if k in squares and array.min() < 0:
                 raise ModelFileError(f"holds {array.min():g} in {argument}, expected numbers of 0 or more")
     arrays = [list(slot.values()) for slot in slots]
-    net.plan.set_state({"step": step, "beta_powers": tuple(powers), "slots": arrays})
+    net.plan.set_state({"step": step, "pending": pending, "beta_powers": tuple(powers), "slots": arrays})
     net.epochs_done = validation.integer(saved["epochs"], "epochs", 0, validation.MOST_EPOCHS)

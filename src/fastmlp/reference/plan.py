@@ -135,6 +135,9 @@ class Plan:
         self._optimizer = ""
         self._hyperparameters: Mapping[str, Any] = {}
         self._slots: list[list[Array]] = []  # one list like get_weights() for each slot
+        self._slow: list[Array] | None = None  # slow weights of lookahead, or the moving average
+        self._sum: list[Array] | None = None  # of the gradients since the last step, of
+        self._pending = 0  # as many batches
         self._moment = BEFORE_THE_FIRST  # of the last step
         self._last: list[_Trace] | None = None
         self._gradient: list[Array] | None = None  # None is zero
@@ -258,7 +261,7 @@ class Plan:
         """
         a = self._repeated(np.atleast_2d(self._input(X)))
         traces: list[_Trace] = []
-        step = self.step if training else 0
+        step = self.batches if training else 0
         for number, node in enumerate(self.layers):
             x, mask = a, None
             if dropout_seed is not None and node["dropout"] > 0:
@@ -481,6 +484,11 @@ class Plan:
         rule = OPTIMIZERS[optimizer]
         count = 0 if rule.by_momentum and not hyperparameters.get("momentum") else rule.slots
         self._slots = [[np.zeros_like(array) for array in self._parameters()] for _ in range(count)]
+        slow = hyperparameters.get("use_ema") or hyperparameters.get("lookahead_steps")
+        self._slow = [np.zeros_like(array) for array in self._parameters()] if slow else None
+        several = self._batches_a_step() > 1
+        self._sum = [np.zeros_like(array) for array in self._parameters()] if several else None
+        self._pending = 0
         self._moment = BEFORE_THE_FIRST
         self._last = self._gradient = None
         self.forwards = 0
@@ -498,6 +506,59 @@ class Plan:
     def _moved(self) -> list[bool]:
         """Whether training moves each parameter array by its gradient."""
         return [node["trainable"] and kind.moves for node, _, kind in self._flat_kinds()]
+
+    def _batches_a_step(self) -> int:
+        return int(self._hyperparameters.get("gradient_accumulation_steps") or 1)
+
+    @property
+    def batches(self) -> int:
+        """Batches trained since `compile`: as many as steps, but where gradients of several make one."""
+        return self.step * self._batches_a_step() + self._pending
+
+    def _train_by(
+        self, gradients: Sequence[Array], learning_rate: float, l2: float | None, weight_decay: float | None
+    ) -> None:
+        """What the gradient of a batch does: a step, or a part of one."""
+        if self._sum is not None:
+            for total_of_one, gradient in zip(self._sum, gradients, strict=True):
+                total_of_one += gradient
+            self._pending += 1
+            if self._pending < self._batches_a_step():
+                return
+            gradients = [array / array.dtype.type(self._pending) for array in self._sum]
+            for array in self._sum:
+                array[...] = 0
+            self._pending = 0
+        h, parameters = self._hyperparameters, self._parameters()
+        if h.get("lookahead_steps") and self.step == 0:
+            self._slow = [array.copy() for array in parameters]
+        self._update(gradients, learning_rate, l2, weight_decay)
+        if h.get("use_ema"):
+            self._move_average(h["ema_momentum"] if self.step > 1 else 0.0)
+        if h.get("lookahead_steps") and self.step % h["lookahead_steps"] == 0:
+            self._meet(h["lookahead_alpha"])
+        if h.get("ema_overwrite_frequency") and self.step % h["ema_overwrite_frequency"] == 0:
+            self._meet(0.0)
+
+    def _move_average(self, momentum: float) -> None:
+        assert self._slow is not None
+        for average, w, moves in zip(self._slow, self._parameters(), self._moved(), strict=True):
+            if moves:
+                average[...] = flush(w.dtype.type(momentum) * average + w.dtype.type(1 - momentum) * w)
+
+    def _meet(self, share: float) -> None:
+        """Slow weights go a share of the way to those that training moves, which go on from there."""
+        assert self._slow is not None
+        for slow, w, moves in zip(self._slow, self._parameters(), self._moved(), strict=True):
+            if moves:
+                slow += w.dtype.type(share) * (w - slow)
+                w[...] = slow
+
+    def take_average(self) -> None:
+        """The moving average of the weights, if there is one, takes the place of those that are trained."""
+        if self._hyperparameters.get("use_ema") and self.step:
+            self._meet(0.0)
+            self._last = None
 
     def _update(
         self, gradients: Sequence[Array], learning_rate: float, l2: float | None, weight_decay: float | None
@@ -560,13 +621,15 @@ class Plan:
     def take_step(
         self, learning_rate: float, l2: float | None = None, weight_decay: float | None = None
     ) -> None:
-        """One optimizer step by the plan's gradient; batch normalisation takes the last batch's statistics.
+        """One optimizer step by the plan's gradient, or a part of one where gradients accumulate.
+
+        Batch normalisation takes the last batch's statistics.
 
         `l2` and `weight_decay` take the places of the hyperparameters.
         """
         if not self._optimizer or self._gradient is None:
             raise RuntimeError("take_step needs an optimizer and a gradient.")
-        self._update(self._gradient, learning_rate, l2, weight_decay)
+        self._train_by(self._gradient, learning_rate, l2, weight_decay)
         if self._last is not None:
             self._after_step(self._last)
         self._last, self.forwards = None, 0
@@ -641,18 +704,25 @@ class Plan:
         """The optimizer's memory: step, beta_powers, and slots, each a list like `get_weights`'."""
         return {
             "step": self.step,
+            "pending": self._pending,
             "beta_powers": (self._moment.power_1, self._moment.power_2),
-            "slots": [[array.copy() for array in slot] for slot in self._slots],
+            "slots": [[array.copy() for array in slot] for slot in self._all_slots()],
         }
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         """Takes what `get_state` gave; ValueError, and no change, if its arrays do not fit."""
-        if len(state["slots"]) != len(self._slots):
-            raise ValueError(f"state must have {len(self._slots)} slots, got {len(state['slots'])}.")
-        own = [array for slot in self._slots for array in slot]
+        slots = self._all_slots()
+        if len(state["slots"]) != len(slots):
+            raise ValueError(f"state must have {len(slots)} slots, got {len(state['slots'])}.")
+        own = [array for slot in slots for array in slot]
         _copy_all(own, [array for slot in state["slots"] for array in slot], "state")
         power_1, power_2 = state["beta_powers"]
         self._moment = Moment(int(state["step"]), float(power_1), float(power_2))
+        self._pending = int(state.get("pending", 0))
+
+    def _all_slots(self) -> list[list[Array]]:
+        """Those of the rule, and what is kept beside them."""
+        return [*self._slots, *(slot for slot in (self._slow, self._sum) if slot is not None)]
 
 
 def total(values: Array) -> float:

@@ -188,7 +188,7 @@ class Run:
             raise FloatingPointError(f"the loss of batch {self.batch} is not finite")
         rate = float(self._rates[self.epoch, self.batch])
         l2, decay = self._of_step(self._l2), self._of_step(self._decay)
-        plan._update(plan._backward(traces, dz, training=True)[0], rate, l2, decay)
+        plan._train_by(plan._backward(traces, dz, training=True)[0], rate, l2, decay)
         plan._after_step(traces)
         plan._last = plan._gradient = None
         plan.forwards = 0

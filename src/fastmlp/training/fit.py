@@ -101,6 +101,7 @@ class _Fit:
             except Divergence as error:
                 if not self.callbacks.take_divergence(done, str(error)):
                     raise
+            self.net.plan.take_average()
             failed = False
         finally:
             self.callbacks.end(logs, failed=failed)

@@ -36,7 +36,7 @@ class Passes:
         self.batch_size, self.shuffle = batch_size, shuffle
         self.batches = -(-len(rows) // batch_size)
         self._shuffled: Array | None = None
-        self._first_step = 0
+        self._first_batch = 0
         self._said: tuple[Any, ...] | None = None  # what the optimizer was when _settings were made
         self._settings: dict[str, Any] = {}
         self.run = None
@@ -55,7 +55,7 @@ class Passes:
 
         With `before`, which is called ahead of each batch, a slice is one batch.
         """
-        self._first_step, self._said, self._shuffled = self.net.plan.step, None, None
+        self._first_batch, self._said, self._shuffled = self.net.plan.batches, None, None
         self._look_at_optimizer()
         if self.run is not None:
             self.run.begin(**self._settings, epoch=self.net.epochs_done)
@@ -80,13 +80,13 @@ class Passes:
         said = optimizer.learning_rate, optimizer.weight_decay
         if said == self._said:
             return False
-        self._said, self._settings = said, self.net.of_steps(self._first_step, (1, self.batches))
+        self._said, self._settings = said, self.net.of_batches(self._first_batch, (1, self.batches))
         return True
 
     def several(self, epochs: int) -> None:
         """As many of the next epochs as end within a slice of time: the first rows of the run's sums."""
         assert self.run is not None
-        settings: dict[str, Any] = self.net.of_steps(self.net.plan.step, (epochs, self.batches))
+        settings: dict[str, Any] = self.net.of_batches(self.net.plan.batches, (epochs, self.batches))
         self.run.begin(**settings, epoch=self.net.epochs_done)
         self.run.advance(SLICE)
         if self.run.batch:

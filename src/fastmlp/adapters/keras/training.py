@@ -21,20 +21,26 @@ _LOSS_OPTIONS: dict[str, Any] = {
     "axis": -1,
 }
 # Optimizers of keras.optimizers with our formula: ours, its hyperparameters there, and what is fixed there.
-_OPTIMIZERS: dict[str, tuple[type[optimizers.Optimizer], tuple[str, ...], dict[str, float]]] = {
+_OPTIMIZERS: dict[str, tuple[type[optimizers.Optimizer], tuple[str, ...], dict[str, Any]]] = {
     "SGD": (optimizers.SGD, ("momentum", "nesterov"), {}),
     "Adam": (optimizers.Adam, ("beta_1", "beta_2", "epsilon"), {}),
     "Adadelta": (optimizers.Adadelta, ("rho", "epsilon"), {}),
     "Nadam": (optimizers.NAdam, ("beta_1", "beta_2", "epsilon"), {"momentum_decay": 1.0}),
     "Lion": (optimizers.Lion, ("beta_1", "beta_2"), {}),
 }
+_COMMON = (
+    "clipvalue",
+    "global_clipnorm",
+    "use_ema",
+    "ema_momentum",
+    "ema_overwrite_frequency",
+    "gradient_accumulation_steps",
+)
 _OPTIMIZER_OPTIONS: dict[str, Any] = {
     "weight_decay": None,
     "clipnorm": None,
-    "use_ema": False,
     "amsgrad": False,
     "loss_scale_factor": None,
-    "gradient_accumulation_steps": None,
 }
 
 
@@ -131,7 +137,9 @@ def _optimizer(keras: Any, optimizer: Any, dtype: np.dtype[Any]) -> optimizers.O
     if dtype == np.float32:
         rate = float(str(np.float32(rate)))  # 0.001, not the float32 beside it: the same step
     ours, names, fixed = _OPTIMIZERS[name]
-    given = {item: config[item] for item in (*names, "clipvalue", "global_clipnorm")}
+    given = {item: config[item] for item in (*names, *_COMMON)}
+    if given["use_ema"] and given["gradient_accumulation_steps"]:
+        raise ValueError("its optimizer averages weights after every batch of a step, expected one a step")
     if not given.get("momentum"):
         given.pop("nesterov", None)
     return ours(rate, **given, **fixed)

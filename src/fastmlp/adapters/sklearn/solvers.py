@@ -34,6 +34,7 @@ class Solver:
     state: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
+        self.optimizer.check_alone("an estimator")
         self.learning_rate = self._first_rate()
 
     def _first_rate(self) -> float:

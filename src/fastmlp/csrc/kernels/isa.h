@@ -66,6 +66,7 @@ const fm_kernels KERNEL_TABLE = {
 #include "elementary.def"
     },
     .transpose = transpose,
+    .move_average = move_average,
     .drop = drop,
     .multiply = multiply,
     .rescale = rescale_panels,

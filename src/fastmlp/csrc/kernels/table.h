@@ -26,6 +26,7 @@ static inline ptrdiff_t table_numbers(const fm_layer *layer)
 /* One optimizer step's constants: the hyperparameters, learning_rate and epsilon as the rule takes them, and what follows. */
 typedef struct {
 #define HYPERPARAMETER(name, fallback) real name;
+#define AROUND_STEPS(name, fallback)
 #include "hyperparameters.def"
 #undef HYPERPARAMETER
     real one_minus_rho, one_minus_beta_1, one_minus_beta_2;
@@ -79,6 +80,9 @@ struct gradient_sink {
     void (*take)(const gradient_sink *, const real *g, ptrdiff_t offset, ptrdiff_t count, int is_weight);
     real *parameters, *slots[FM_MOST_SLOTS]; /* what an update in place works on, */
     const step_constants *step;
+    real *average;                /* and their moving average, NULL where there is none, */
+    real average_stays, average_takes; /* the factors of the average and of the weights */
+    void (*move_average)(real *average, const real *w, ptrdiff_t count, real stays, real takes);
     const fm_layer *layer;        /* whose parameters these are */
     void (*update)(real *w, const real *g, real *const *slots, ptrdiff_t count, int is_weight, const step_constants *);
     real *gradient;               /* or where the gradient goes */
@@ -184,6 +188,7 @@ struct fm_kernels {
     /* out (columns, rows) from in (rows, columns), both in panels; lanes without a row are zero. */
     void (*transpose)(real *out, ptrdiff_t out_panel, const real *in, ptrdiff_t in_panel, ptrdiff_t rows,
                       ptrdiff_t columns);
+    void (*move_average)(real *average, const real *w, ptrdiff_t count, real stays, real takes);
     void (*drop)(real *factor, ptrdiff_t panel, const fm_dropout *, ptrdiff_t first, ptrdiff_t rows);
     void (*multiply)(real *out, const real *in, const real *factor, ptrdiff_t count);
     /* In panels, in place, a factor and an offset a column: a * factor + offset, and d * factor. */

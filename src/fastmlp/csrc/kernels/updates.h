@@ -174,6 +174,13 @@ INLINE void update_prepared(real *w, const real *g, real *const *slots, ptrdiff_
         update_loop(w, g, slots, count, is_weight, s, rule, used, PLAIN);
 }
 
+/* average = stays average + takes w */
+static void move_average(real *average, const real *w, ptrdiff_t count, real stays, real takes)
+{
+    for (ptrdiff_t i = 0; i < count; i += VW)
+        vstore(average + i, vflush(vfma(vset1(stays), vload(average + i), vset1(takes) * vload(w + i))));
+}
+
 /* Of a rule that may have no state, slots[0] is NULL then. */
 #define OPTIMIZER(name, rule, count_of_slots, needs)                                                                \
     static void name##_update(real *w, const real *g, real *const *slots, ptrdiff_t count, int is_weight,           \

@@ -36,6 +36,7 @@ static step_constants next_step(int optimizer, const fm_hyper *h, const fm_state
     fm_state next = {.step = state->step, .beta_powers = {state->beta_powers[0], state->beta_powers[1]}};
     step_constants s = {
 #define HYPERPARAMETER(name, fallback) .name = (real)h->name,
+#define AROUND_STEPS(name, fallback)
 #include "hyperparameters.def"
 #undef HYPERPARAMETER
         .one_minus_rho = (real)(1 - h->rho), .one_minus_beta_1 = (real)(1 - h->beta_1),

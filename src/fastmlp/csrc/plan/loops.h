@@ -30,7 +30,7 @@ static int train_forward(fm_plan *plan, const fm_input *input, ptrdiff_t rows, u
     const int status = loop_stage(&s, plan, rows);
     if (status != FM_OK) return status;
     s->drops = s->batch_statistics = 1, s->skip_link = 0;
-    s->masks = (mask_source){seed, (uint32_t)plan->state.step, 0, dropout};
+    s->masks = (mask_source){seed, (uint32_t)fm_plan_batches(plan), 0, dropout};
     step_work w = {.plan = plan, .stage = s, .workers = loop_workers(plan, s, rows), .input = input,
                    .rows = rows, .check_rows = 1};
     const unsigned word = fm_fp_begin();
@@ -99,19 +99,19 @@ static int accumulate(fm_plan *plan, const void *output_gradient, int parameters
     return status;
 }
 
-/* Elements [at, at + count) of all vectors of a state. */
+/* Elements [at, at + count) of the parameters and of slots below FM_SUM. */
 static void copy_part(const fm_state *to, const fm_state *from, ptrdiff_t at, ptrdiff_t count)
 {
     memcpy((real *)to->parameters + at, (const real *)from->parameters + at, (size_t)count * sizeof(real));
-    for (int i = 0; i < FM_MOST_SLOTS && from->slots[i]; i++)
-        memcpy((real *)to->slots[i] + at, (const real *)from->slots[i] + at, (size_t)count * sizeof(real));
+    for (int i = 0; i < FM_SUM; i++)
+        if (from->slots[i]) memcpy((real *)to->slots[i] + at, (const real *)from->slots[i] + at, (size_t)count * sizeof(real));
 }
 
 static int part_is_finite(const fm_kernels *kernels, const fm_state *state, ptrdiff_t at, ptrdiff_t count)
 {
     int finite = kernels->all_finite((const real *)state->parameters + at, count);
-    for (int i = 0; i < FM_MOST_SLOTS && state->slots[i]; i++)
-        finite &= kernels->all_finite((const real *)state->slots[i] + at, count);
+    for (int i = 0; i < FM_SUM; i++)
+        if (state->slots[i]) finite &= kernels->all_finite((const real *)state->slots[i] + at, count);
     return finite;
 }
 
@@ -119,13 +119,11 @@ static int part_is_finite(const fm_kernels *kernels, const fm_state *state, ptrd
 enum { PIECE = 1024 };
 
 /* The state after a step, in the place of the plan's copy: what it was stays as it is until all is well. */
-static int next_state(fm_plan *plan, const step_constants *step)
+static int next_state(fm_plan *plan, const step_constants *step, const real *gradient)
 {
     const fm_state *from = &plan->state, *to = &plan->kept;
-    gradient_sink sink = updating_sink(plan, step);
+    gradient_sink sink = updating_sink(plan, to, step);
     int finite = 1;
-    sink.parameters = to->parameters;
-    for (int i = 0; i < FM_MOST_SLOTS; i++) sink.slots[i] = to->slots[i];
     for (int l = 0; l < plan->layer_count; l++) {
         const fm_layer *layer = sink.layer = &plan->layers[l];
         for (const fm_array *array = layer->arrays; array < layer->arrays + layer->array_count; array++) {
@@ -134,7 +132,7 @@ static int next_state(fm_plan *plan, const step_constants *step)
                 const ptrdiff_t count = end - at < PIECE ? end - at : PIECE;
                 copy_part(to, from, at, count);
                 if (!array->moves || layer->frozen) continue;
-                take_update(&sink, (const real *)plan->gradient + at, at, count, array->decays);
+                sink.take(&sink, gradient + at, at, count, array->decays);
                 finite &= part_is_finite(plan->kernels, to, at, count);
             }
             if (fm_interrupted()) return FM_INTERRUPTED;
@@ -143,23 +141,48 @@ static int next_state(fm_plan *plan, const step_constants *step)
     return finite ? FM_OK : FM_NOT_FINITE;
 }
 
+/* The step by a gradient that is whole. */
+static int step_by(fm_plan *plan, const fm_hyper *hyper, const real *gradient)
+{
+    step_constants step = next_step(plan->optimizer, hyper, &plan->state);
+    step.gradient_scale = norm_scale(plan->kernels, hyper, gradient, plan->size);
+    begin_step(plan);
+    const int status = next_state(plan, &step, gradient);
+    if (status != FM_OK) return status;
+    fm_plan_keep_numbers(plan);
+    fm_plan_restore(plan);
+    end_step(plan);
+    return FM_OK;
+}
+
+/* Likewise by the mean of the gradients of some batches, of which the plan's is one: the sum with it is the copy's. */
+static int add_and_step(fm_plan *plan, const fm_hyper *hyper)
+{
+    real *sum = plan->kept.slots[FM_SUM], *before = plan->state.slots[FM_SUM];
+    plan->kernels->add(sum, before, plan->gradient, plan->size);
+    if (!plan->kernels->all_finite(sum, plan->size)) return FM_NOT_FINITE;
+    if (!is_last_of_step(plan)) {
+        plan->state.slots[FM_SUM] = sum, plan->kept.slots[FM_SUM] = before;
+        plan->state.pending++;
+        return FM_OK;
+    }
+    divide(sum, plan->hyper.gradient_accumulation_steps, plan->size);
+    const int status = step_by(plan, hyper, sum);
+    if (status == FM_OK) {
+        memset(plan->state.slots[FM_SUM], 0, (size_t)plan->size * sizeof(real));
+        plan->state.pending = 0;
+    }
+    return status;
+}
+
 static int take_step(fm_plan *plan, double learning_rate, double l2, double weight_decay)
 {
     fm_hyper hyper = plan->hyper;
     hyper.learning_rate = learning_rate, hyper.l2 = l2, hyper.weight_decay = weight_decay;
     const unsigned word = fm_fp_begin();
-    step_constants step = next_step(plan->optimizer, &hyper, &plan->state);
-    step.gradient_scale = norm_scale(plan->kernels, &hyper, plan->gradient, plan->size);
-    const int status = next_state(plan, &step);
-    if (status == FM_OK) {
-        plan->kept.step = plan->state.step;
-        memcpy(plan->kept.beta_powers, plan->state.beta_powers, sizeof plan->state.beta_powers);
-        fm_plan_restore(plan);
-        for (int l = 0; l < plan->layer_count && plan->forward_rows; l++)
-            if (kind_of(&plan->layers[l])->after_step) kind_of(&plan->layers[l])->after_step(plan, plan->stage, l);
-        fm_count_step(&plan->state, plan->optimizer, &plan->hyper);
-        plan->forward_rows = 0;
-    }
+    const int status = plan->state.slots[FM_SUM] ? add_and_step(plan, &hyper) : step_by(plan, &hyper, plan->gradient);
+    if (status == FM_OK && plan->forward_rows) move_beside(plan, plan->stage);
+    if (status == FM_OK) plan->forward_rows = 0;
     fm_fp_end(word);
     return status;
 }

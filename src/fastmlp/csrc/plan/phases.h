@@ -17,6 +17,7 @@
 #include "lines.h"
 #include "constants.h"
 #include "step.h"
+#include "around.h"
 #include "train.h"
 #include "run.h"
 #include "loops.h"
@@ -41,6 +42,7 @@ const fm_typed_plan CAT2(fm_typed_plan_f, BITS) = {
     .take_step = take_step,
     .gradient_squares = gradient_squares,
     .shrink_gradient = shrink_gradient,
+    .take_average = take_average,
     .blend = blend,
     .gradients = gradients,
     .activation_forward = activation_forward,

@@ -75,11 +75,22 @@ int fm_plan_keep(fm_plan *plan)
 {
     const size_t bytes = vector_bytes(plan);
     int interrupted = fm_copy(plan->kept.parameters, plan->state.parameters, bytes);
-    for (int i = 0; i < FM_MOST_SLOTS && plan->state.slots[i] && !interrupted; i++)
-        interrupted = fm_copy(plan->kept.slots[i], plan->state.slots[i], bytes);
-    plan->kept.step = plan->state.step;
-    memcpy(plan->kept.beta_powers, plan->state.beta_powers, sizeof plan->state.beta_powers);
+    for (int i = 0; i < FM_STATE_SLOTS && !interrupted; i++)
+        if (plan->state.slots[i]) interrupted = fm_copy(plan->kept.slots[i], plan->state.slots[i], bytes);
+    fm_plan_keep_numbers(plan);
     return interrupted;
+}
+
+void fm_plan_keep_numbers(fm_plan *plan)
+{
+    plan->kept.step = plan->state.step, plan->kept.pending = plan->state.pending;
+    memcpy(plan->kept.beta_powers, plan->state.beta_powers, sizeof plan->state.beta_powers);
+}
+
+int64_t fm_plan_batches(const fm_plan *plan)
+{
+    const double several = plan->hyper.gradient_accumulation_steps;
+    return plan->state.step * (several > 1 ? (int64_t)several : 1) + plan->state.pending;
 }
 
 /* The vectors change places, which takes no time however long they are. */
@@ -125,7 +136,7 @@ int fm_plan_init(fm_plan *plan)
 
 static void free_slots(fm_state *state)
 {
-    for (int i = 0; i < FM_MOST_SLOTS; i++) {
+    for (int i = 0; i < FM_STATE_SLOTS; i++) {
         fm_free(state->slots[i]);
         state->slots[i] = NULL;
     }
@@ -261,17 +272,20 @@ int fm_plan_evaluate(const fm_plan *plan, const fm_input *input, const fm_target
     return status;
 }
 
-/* What the rule keeps: plain gradient descent needs no velocity. */
-static int slots_in_use(int optimizer, const fm_hyper *hyper)
+/* Whether a slot is in use: plain gradient descent needs no velocity. */
+static int uses_slot(int optimizer, const fm_hyper *hyper, int slot)
 {
     const int idle = fm_optimizers[optimizer].needs == FM_MOMENTUM && hyper->momentum == 0;
-    return idle ? 0 : fm_optimizers[optimizer].slots;
+    if (slot == FM_SLOW) return hyper->use_ema != 0 || hyper->lookahead_steps != 0;
+    if (slot == FM_SUM) return hyper->gradient_accumulation_steps > 1;
+    return !idle && slot < fm_optimizers[optimizer].slots;
 }
 
 /* Vectors for the slots of a state and of its copy. */
-static int new_slots(const fm_plan *plan, int slots, fm_state *state, fm_state *kept)
+static int new_slots(const fm_plan *plan, int optimizer, const fm_hyper *hyper, fm_state *state, fm_state *kept)
 {
-    for (int i = 0; i < slots; i++) {
+    for (int i = 0; i < FM_STATE_SLOTS; i++) {
+        if (!uses_slot(optimizer, hyper, i)) continue;
         const int status = new_zeros(plan, &state->slots[i]);
         if (status != FM_OK) return status;
         kept->slots[i] = fm_alloc_raw(vector_bytes(plan));
@@ -284,7 +298,7 @@ int fm_plan_compile(fm_plan *plan, int optimizer, const fm_hyper *hyper)
 {
     fm_state state = {.beta_powers = {1, 1}}, kept = {0};
     if (!plan->kept.parameters && !(plan->kept.parameters = fm_alloc_raw(vector_bytes(plan)))) return FM_NO_MEMORY;
-    const int status = new_slots(plan, slots_in_use(optimizer, hyper), &state, &kept);
+    const int status = new_slots(plan, optimizer, hyper, &state, &kept);
     if (status != FM_OK) {
         free_slots(&state);
         free_slots(&kept);
@@ -349,6 +363,13 @@ void fm_plan_shrink_gradient(fm_plan *plan, double factor)
 {
     const unsigned word = fm_fp_begin();
     typed_plan(plan->type)->shrink_gradient(plan, factor);
+    fm_fp_end(word);
+}
+
+void fm_plan_take_average(fm_plan *plan)
+{
+    const unsigned word = fm_fp_begin();
+    if (plan->hyper.use_ema != 0 && plan->state.step > 0) typed_plan(plan->type)->take_average(plan);
     fm_fp_end(word);
 }
 

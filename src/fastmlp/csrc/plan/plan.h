@@ -35,6 +35,7 @@ typedef struct {
     int (*take_step)(fm_plan *, double learning_rate, double l2, double weight_decay);
     double (*gradient_squares)(const fm_plan *);
     void (*shrink_gradient)(fm_plan *, double factor);
+    void (*take_average)(fm_plan *);
     void (*blend)(fm_plan *, const fm_plan *other, double share);
     int (*gradients)(const fm_plan *, const fm_input *, const fm_target *, const void *output_gradient, ptrdiff_t rows,
                      void *gradient, void *input_gradient, double *loss);
@@ -54,6 +55,7 @@ extern const fm_typed_plan fm_typed_plan_f32, fm_typed_plan_f64;
 
 /* A copy of the state, and back to it: what was the state then is the copy.  fm_plan_keep returns whether it was interrupted. */
 int fm_plan_keep(fm_plan *);
+void fm_plan_keep_numbers(fm_plan *); /* of the state, without its vectors */
 void fm_plan_restore(fm_plan *);
 
 /* Counts a step of the optimizer: the number of steps done, and the powers of beta. */

@@ -9,7 +9,7 @@ static int stage_for(training_stage **found, fm_plan *plan, int fused, ptrdiff_t
     if (s && s->rows == rows && s->workers == workers && s->fused == fused) return FM_OK;
     fm_plan_drop_stage(plan);
     *found = NULL;
-    const int status = stage_new(found, plan, fused, rows, workers, !isinf(plan->hyper.global_clipnorm));
+    const int status = stage_new(found, plan, fused, rows, workers, needs_whole_gradient(&plan->hyper));
     plan->stage = *found;
     return status;
 }
@@ -32,8 +32,8 @@ static int loss_is_finite(const step_work *w)
 static int state_is_finite(const fm_plan *plan)
 {
     int finite = plan->kernels->all_finite(plan->state.parameters, plan->size);
-    for (int i = 0; i < FM_MOST_SLOTS && plan->state.slots[i]; i++)
-        finite &= plan->kernels->all_finite(plan->state.slots[i], plan->size);
+    for (int i = 0; i < FM_STATE_SLOTS; i++)
+        if (plan->state.slots[i]) finite &= plan->kernels->all_finite(plan->state.slots[i], plan->size);
     return finite;
 }
 
@@ -54,7 +54,7 @@ static int train_batch(fm_plan *plan, step_work *w, fm_run *run)
     w->rows = run->rows - w->first < run->batch_size ? run->rows - w->first : run->batch_size;
     w->next_rows = rows_to_prefetch(w, run);
     take_members(w);
-    w->stage->masks = (mask_source){run->seed, (uint32_t)plan->state.step, 0, run->dropout ? run->dropout[at] : 1};
+    w->stage->masks = (mask_source){run->seed, (uint32_t)fm_plan_batches(plan), 0, run->dropout ? run->dropout[at] : 1};
     if (run_rows(w)) return FM_INTERRUPTED;
     if (w->bad_rows) return FM_BAD_INPUT;
     sum_rows(w->stage, w->rows, &loss, &correct);

@@ -34,14 +34,6 @@ static void take_update(const gradient_sink *sink, const real *g, ptrdiff_t offs
     }
 }
 
-static gradient_sink updating_sink(const fm_plan *plan, const step_constants *step)
-{
-    gradient_sink sink = {.take = take_update, .parameters = plan->state.parameters, .step = step,
-                          .update = plan->kernels->optimizers[plan->optimizer]};
-    for (int i = 0; i < FM_MOST_SLOTS; i++) sink.slots[i] = plan->state.slots[i];
-    return sink;
-}
-
 /* Shares that a layer's weights are divided in: some for each worker, so that none waits long for another, and so many that
    each takes some hundredths of a second at most. */
 static ptrdiff_t weight_shares(const step_work *w)
