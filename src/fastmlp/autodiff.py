@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from . import validation
-from .model import Array, Model, restored
+from .model import Array, Model, in_float64
+from .training import solvers
 from .training.scoring import python_loss
 
 BLOCK = 4096  # rows that go back at once
@@ -141,6 +142,30 @@ def per_sample_gradients(net: Model, X: Any, y: Any) -> list[Array]:
     return result
 
 
+def parameter_jacobian(net: Model, X: Any) -> list[Array]:
+    """dY[r, j] / dw of every row, output and parameter w, by one backward pass for each row and output.
+
+    Parameters
+    ----------
+    net : Network
+    X : array-like of shape (rows, n_in)
+
+    Returns
+    -------
+    list of ndarray
+        Like `get_weights`, with axes of rows and outputs before: (rows, n_out, n_in, n_out), ...
+
+    Examples
+    --------
+    >>> from fastmlp import Network, autodiff
+    >>> net = Network([2, 1], initializer="zeros")
+    >>> W, b = autodiff.parameter_jacobian(net, [[3.0, 4.0]])
+    >>> W.ravel(), b.ravel()
+    (array([3., 4.], dtype=float32), array([1.], dtype=float32))
+    """
+    return solvers.parameter_jacobian(net.plan, validation.as_inputs(X, net.plan.n_in, net.dtype))
+
+
 def check_gradients(net: Model, X: Any, y: Any, *, seed: int = 0) -> dict[str, float]:
     """Compare the gradients of the compiled loss with numeric differences, in float64.
 
@@ -171,7 +196,7 @@ def check_gradients(net: Model, X: Any, y: Any, *, seed: int = 0) -> dict[str, f
     >>> max(autodiff.check_gradients(net, [[1.0, 2.0], [3.0, 4.0]], [1.0, 2.0]).values()) < 1e-6
     True
     """
-    double = _in_float64(net)
+    double = in_float64(net)
     X, targets = _checked(double, X, y)
     rng = np.random.default_rng(validation.as_seed(seed))
     gradient, weights = _gradient(double, X, targets), double.get_weights()
@@ -196,14 +221,6 @@ def _rows(given: Any, argument: str, shape: tuple[int, ...], dtype: np.dtype[Any
     if array.shape != shape:
         raise ValueError(f"{argument} has shape {array.shape}, expected {shape}")
     return validation.converted(array, dtype, argument)
-
-
-def _in_float64(net: Model) -> Model:
-    """A copy whose arithmetic is float64."""
-    weights = [array.astype(np.float64) for array in net.get_weights()]
-    double = restored(type(net), (net.plan.n_in, net.layers, "float64", net.seed, net.isa), weights)
-    double._compiled = net._compiled
-    return double
 
 
 def _checked(net: Model, X: Any, y: Any) -> tuple[Array, Array]:

@@ -13,6 +13,7 @@ from . import validation
 from ._kernels import is_like_predictions, reads_rows
 from .errors import NotCompiledError
 from .model import NOT_COMPILED, Array, Model
+from .optimizers import Solver
 from .schedules import at
 
 NO_FORWARD = (
@@ -71,6 +72,8 @@ def step(net: Model) -> None:
     optimizer, plan = net.optimizer, net.plan
     if optimizer is None:
         raise NotCompiledError(NOT_COMPILED)
+    if isinstance(optimizer, Solver):
+        optimizer.check_alone("a loop of one's own")
     rate, decay = optimizer.learning_rate, optimizer.weight_decay
     if not plan.has_gradient:
         raise RuntimeError(f"step: {NO_GRADIENT}")

@@ -490,3 +490,15 @@ def restored(
         model._compiled = compiled
     found: M = model
     return found
+
+
+def in_float64(net: M, *, rescaled: bool = True) -> M:
+    """A copy whose arithmetic is float64, to evaluate the loss that `net` is compiled with.
+
+    Where not `rescaled`, its outputs are those that standardized targets are compared with.
+    """
+    weights = [array.astype(np.float64) for array in net.get_weights()]
+    layers = net.layers if rescaled else tuple(layer for layer in net.layers if not layer.ends)
+    double = restored(type(net), (net.plan.n_in, layers, "float64", net.seed, net.isa), weights)
+    double._compiled = net._compiled
+    return double

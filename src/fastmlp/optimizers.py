@@ -49,6 +49,8 @@ _RANGES: dict[str, dict[str, float]] = {
     "step_max": {"minimum": 1e-30},
     "ema_momentum": {"minimum": 0.0, "maximum": 1.0},
     "lookahead_alpha": {"above": 0.0, "maximum": 1.0},
+    "tolerance_gradient": {"minimum": 0.0},
+    "tolerance_change": {"minimum": 0.0},
 }
 _COUNTS = ("ema_overwrite_frequency", "lookahead_steps", "gradient_accumulation_steps")
 
@@ -108,7 +110,8 @@ class Optimizer:
 
     name: ClassVar[str] = ""
     squares: ClassVar[tuple[int, ...]] = ()  # which of its slots hold squares or sizes, 0 or more
-    all_rows: ClassVar[bool] = False  # whether a batch has to have all rows
+    all_rows: ClassVar[bool] = False  # whether a batch has to have all rows, and why
+    why_all_rows: ClassVar[str] = ""
     learning_rate: float | Schedule = 0.01
     l1: float = field(default=0.0, kw_only=True)
     l2: float = field(default=0.0, kw_only=True)
@@ -235,7 +238,7 @@ class Optimizer:
         if self.all_rows and batch_size < rows:
             raise ValueError(
                 f"batch_size is {batch_size} of {rows} rows, expected all of them with "
-                f"{type(self).__name__}: it goes by the signs of gradients, which batches turn at random"
+                f"{type(self).__name__}: {self.why_all_rows}"
             )
 
 
@@ -587,6 +590,7 @@ class Rprop(Optimizer):
     name: ClassVar[str] = "rprop"
     squares: ClassVar[tuple[int, ...]] = (1,)
     all_rows: ClassVar[bool] = True
+    why_all_rows: ClassVar[str] = "it goes by the signs of gradients, which batches turn at random"
     learning_rate: float | Schedule = 0.01
     eta_minus: float = 0.5
     eta_plus: float = 1.2
@@ -599,6 +603,143 @@ class Rprop(Optimizer):
             raise ValueError(f"step_min is {self.step_min}, expected at most step_max, {self.step_max}")
 
 
+@dataclass(repr=False, unsafe_hash=True)
+class Solver(Optimizer):
+    """Base of what moves all weights at once: an epoch of `Network.fit` is an iteration, ``batch_size=None``.
+
+    Arithmetic is float64 whatever the network's dtype.  The fit ends before its last epoch where a tolerance
+    is reached; a later one starts anew from the weights.  There are no dropout, batch normalisation (but a
+    frozen one), factors of layers, steps on a batch or loops of one's own.
+
+    Parameters
+    ----------
+    tolerance_gradient : float
+        The largest element of the gradient that ends the fit, 0 or more.
+    tolerance_change : float
+        Relative change that ends it, 0 or more: of the loss for `LBFGS`, of the weights for
+        `LevenbergMarquardt`.
+
+    Examples
+    --------
+    >>> from fastmlp.optimizers import LBFGS
+    >>> LBFGS(tolerance_gradient=1e-8)
+    LBFGS(tolerance_gradient=1e-08)
+    """
+
+    all_rows: ClassVar[bool] = True
+    why_all_rows: ClassVar[str] = "it moves all weights by the loss of all rows"
+    tolerance_gradient: float = field(default=1e-5, kw_only=True)
+    tolerance_change: float = field(default=2.220446049250313e-09, kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for item in dataclasses.fields(Optimizer):
+            value = getattr(self, item.name)
+            if value != item.default:
+                raise ValueError(f"{item.name} is {value}, expected none with {type(self).__name__}")
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name == "learning_rate" and name in vars(self):
+            raise dataclasses.FrozenInstanceError(f"{type(self).__name__} has no learning rate to set")
+        super().__setattr__(name, value)
+
+    def __repr__(self) -> str:
+        changed = [
+            f"{item.name}={getattr(self, item.name)!r}"
+            for item in dataclasses.fields(self)
+            if getattr(self, item.name) != item.default
+        ]
+        return f"{type(self).__name__}({', '.join(changed)})"
+
+    @property
+    def rule(self) -> str:
+        """What the plan is compiled with, and makes no step of."""
+        return "sgd"
+
+    def hyperparameters(self, step: int = 0) -> dict[str, Any]:
+        """None: the engine makes no step."""
+        return {}
+
+    def check_alone(self, where: str) -> None:
+        """ValueError: there is no step to make.
+
+        >>> try:
+        ...     LBFGS().check_alone("a plain array")
+        ... except ValueError as error:
+        ...     print(error)
+        LBFGS makes no single step for a plain array, expected Network.fit
+        """
+        raise ValueError(f"{type(self).__name__} makes no single step for {where}, expected Network.fit")
+
+
+@dataclass(repr=False, unsafe_hash=True)
+class LBFGS(Solver):
+    """Limited-memory BFGS: curvature from the last gradients, and a line search (scipy's L-BFGS-B).
+
+    Byrd, Lu, Nocedal and Zhu, SIAM J. Sci. Comput. 16, 1995.  It needs scipy.  For full batches of some
+    thousand rows, where it mostly needs far fewer passes than a method of first order.
+
+    Parameters
+    ----------
+    history_size : int
+        How many gradients are remembered, at least 1.
+    **tolerances
+        See `Solver`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import Network
+    >>> from fastmlp.optimizers import LBFGS
+    >>> X = np.linspace(-1, 1, 50).reshape(-1, 1)
+    >>> net = Network([1, 8, 1], activation="tanh", seed=0)
+    >>> net.compile(LBFGS())
+    >>> history = net.fit(X, X**2, epochs=60, batch_size=None)
+    >>> history.history["loss"][-1] < 1e-3
+    True
+    """
+
+    name: ClassVar[str] = "lbfgs"
+    history_size: int = field(default=10, kw_only=True)
+
+    def __post_init__(self) -> None:
+        self._set("history_size", validation.integer(self.history_size, "history_size", 1))
+        super().__post_init__()
+
+
+@dataclass(repr=False, unsafe_hash=True)
+class LevenbergMarquardt(Solver):
+    """Least squares of small networks by residuals r and their Jacobian J; the loss is "mse".
+
+    w -= (J' J + d I)^-1 J' r, with a damping d that shrinks after steps that do what the linear model
+    foretells, and grows before another try where the loss would rise (Levenberg, 1944; Marquardt, 1963; d as
+    in Madsen, Nielsen and Tingleff, 2004, algorithm 3.16).
+
+    An iteration costs a backward pass for each row and output and the cube of the number of parameters: for
+    some hundred of those and some thousand rows, where nothing else comes so close to the minimum.
+
+    Parameters
+    ----------
+    **tolerances
+        See `Solver`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import Network
+    >>> from fastmlp.optimizers import LevenbergMarquardt
+    >>> X = np.linspace(-1, 1, 50).reshape(-1, 1)
+    >>> net = Network([1, 8, 1], activation="tanh", dtype="float64", seed=0)
+    >>> net.compile(LevenbergMarquardt())
+    >>> history = net.fit(X, X**2, epochs=30, batch_size=None)
+    >>> history.history["loss"][-1] < 1e-6
+    True
+    """
+
+    name: ClassVar[str] = "levenbergmarquardt"
+
+
+SOLVERS: dict[str, type[Solver]] = {cls.name: cls for cls in (LBFGS, LevenbergMarquardt)}
 OPTIMIZERS: dict[str, type[Optimizer]] = {
     cls.name: cls for cls in (SGD, Adagrad, RMSprop, Adadelta, Adam, AdamW, Adamax, NAdam, RAdam, Lion, Rprop)
 }
@@ -615,9 +756,10 @@ def named(name: str) -> type[Optimizer]:
     >>> named("RMSProp").__name__
     'RMSprop'
     """
-    if _plain(name) not in OPTIMIZERS:
-        raise unknown("optimizer", name, OPTIMIZERS)
-    return OPTIMIZERS[_plain(name)]
+    known = OPTIMIZERS | SOLVERS
+    if _plain(name) not in known:
+        raise unknown("optimizer", name, known)
+    return known[_plain(name)]
 
 
 def resolve(optimizer: object) -> Optimizer:
@@ -651,9 +793,10 @@ def from_config(config: dict[str, Any]) -> Optimizer:
     """The optimizer of a dict made by `to_config`."""
     fields = dict(config)
     name = fields.pop("type")
-    if name not in OPTIMIZERS:
-        raise unknown("optimizer", name, OPTIMIZERS)
+    known = OPTIMIZERS | SOLVERS
+    if name not in known:
+        raise unknown("optimizer", name, known)
     for item in _SCHEDULED:
         if item in fields:
             fields[item] = schedules.from_config(fields[item], item)
-    return OPTIMIZERS[name](**fields)
+    return known[name](**fields)

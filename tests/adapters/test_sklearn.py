@@ -30,6 +30,7 @@ from fastmlp import optimizers
 from fastmlp.adapters.sklearn import fitted, lbfgs, stochastic
 from fastmlp.adapters.sklearn import rows as row_parts
 from fastmlp.sklearn import MLPClassifier, MLPRegressor
+from fastmlp.training import solvers
 from helpers import assert_same_bits, assert_within
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -168,7 +169,7 @@ def test_sparse_rows_are_made_dense_in_parts(solver, container, monkeypatch):
     dense_model = fit(X, y)
     monkeypatch.setattr(row_parts, "CHUNK", 32 * COLUMNS * 8)
     if solver == "lbfgs":
-        monkeypatch.setattr(lbfgs, "MOST_ROWS", 32)
+        monkeypatch.setattr(solvers, "MOST_ROWS", 32)
         dense_model = pair("classes", **options)[1].fit(X, y)
     parts = []
     original = row_parts.dense

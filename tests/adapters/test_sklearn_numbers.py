@@ -9,8 +9,8 @@ import pytest
 pytest.importorskip("sklearn")
 
 from estimators import EPS, ROWS, SOLVERS, TASKS, assert_same_fit, classes_of, data, pair, parameters
-from fastmlp.adapters.sklearn import lbfgs
 from fastmlp.sklearn import MLPRegressor
+from fastmlp.training import solvers
 from helpers import assert_same_bits, assert_within
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -237,7 +237,7 @@ def test_the_gradient_is_the_losses(task, activation, weighted):
 def test_the_objective_does_not_depend_on_its_parts(monkeypatch):
     function, point = objective("classes")
     value, gradient = function(point)
-    monkeypatch.setattr(lbfgs, "MOST_ROWS", 4)
+    monkeypatch.setattr(solvers, "MOST_ROWS", 4)
     in_parts = function(point)
     assert abs(in_parts[0] - value) <= 11 * EPS * abs(value)
     assert_within(in_parts[1], gradient, 64 * EPS * np.abs(gradient).max())

@@ -14,6 +14,7 @@ from ..errors import shown
 from ..metrics import name_of, takes_weights
 from ..metrics.base import ratio
 from ..model import Model, Objective
+from ..optimizers import Solver
 from .callbacks.base import Callback
 from .callbacks.history import History
 from .callbacks.hooks import Hooks
@@ -21,6 +22,7 @@ from .passes import Passes, looking
 from .progress import Progress
 from .rows import Rows, can_look_later, check_rescaled, prepare, split, validation_rows, with_class_weight
 from .scoring import check_measurable, from_predictions, score
+from .solvers import solve
 from .targets import rescaling_for, standardized
 
 BRIEF = 0.005  # seconds of an epoch that is worth no look of its own
@@ -85,6 +87,9 @@ class _Fit:
         try:
             self.callbacks.begin(self.net, self._params())
             try:
+                if isinstance(self.net.optimizer, Solver):
+                    logs = self._solved()
+                    done = self.epochs
                 while done < self.epochs:
                     if brief:
                         done += self._several_epochs(done)
@@ -109,6 +114,8 @@ class _Fit:
     def _params(self) -> dict[str, Any]:
         counted = self.objective.counted
         running = ["loss"] if counted is None else ["loss", counted]
+        if isinstance(self.net.optimizer, Solver):
+            running = []
         names = ["loss", *(name_of(metric) for metric in self.objective.metrics)]
         by_weight = ["loss", *(name_of(m) for m in self.objective.metrics if takes_weights(m))]
         weighted = by_weight if self.rows.weights is not None else []
@@ -127,14 +134,44 @@ class _Fit:
         self.history.params = params
         return params
 
-    def _one_epoch(self, epoch: int) -> dict[str, float]:
+    def _begin_epoch(self, epoch: int) -> None:
         self.callbacks.call("on_epoch_begin", epoch, {})
         self.progress.epoch_begin(epoch)
+
+    def _solved(self) -> dict[str, float]:
+        """Iterations of a solver, an epoch each; what is logged of the last."""
+        logs: dict[str, float] = {}
+        done = 0
+
+        def iteration() -> bool:
+            nonlocal logs, done
+            logs = score(self.net, self.objective, self.rows, self.threads)
+            self.net.epochs_done += 1
+            self._end_epoch(done, logs)
+            done += 1
+            wanted = done < self.epochs and not self.net.stop_training
+            if wanted:
+                self._begin_epoch(done)
+            return wanted
+
+        self._begin_epoch(0)
+        try:
+            solve(self.net, self.objective, self.rows, self.epochs, iteration)
+        except FloatingPointError as error:
+            raise _diverged(done, error) from None
+        return logs
+
+    def _one_epoch(self, epoch: int) -> dict[str, float]:
+        self._begin_epoch(epoch)
         try:
             logs = self._trained(epoch)
         except FloatingPointError as error:
             check_rescaled(self.net, self.rows.X)
             raise _diverged(epoch, error) from None
+        self._end_epoch(epoch, logs)
+        return logs
+
+    def _end_epoch(self, epoch: int, logs: dict[str, float]) -> None:
         if self.held_out is not None:
             held_out = score(self.net, self.objective, self.held_out, self.threads)
             logs.update({f"val_{name}": value for name, value in held_out.items()})
@@ -143,7 +180,6 @@ class _Fit:
             self.callbacks.call("on_epoch_end", epoch, logs)
         finally:  # callbacks may add to the logs, or be interrupted
             self.history.on_epoch_end(epoch, logs)
-        return logs
 
     @cached_property
     def _unwatched(self) -> bool:

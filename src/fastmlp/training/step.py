@@ -7,6 +7,7 @@ from typing import Any
 from ..metrics import name_of
 from ..metrics.base import ratio
 from ..model import Model
+from ..optimizers import Solver
 from .passes import Passes
 from .rows import check_rescaled, prepare
 from .scoring import measured
@@ -15,6 +16,8 @@ from .targets import rescaling_for, standardized
 
 def train_on_batch(net: Model, X: Any, y: Any, sample_weight: Any = None) -> dict[str, float]:
     with net.changing():
+        if isinstance(net.optimizer, Solver):
+            net.optimizer.check_alone("a batch")
         y, classes = net.as_indices(y, learn=True)
         objective = net.objective_for(y)
         rows = prepare(net, objective, X, y, sample_weight)

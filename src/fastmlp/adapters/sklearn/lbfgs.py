@@ -11,12 +11,11 @@ import numpy as np
 
 from ...network import Network
 from ...optional import require
+from ...training import solvers
 from .describe import Goal
 from .rows import Rows, chunk_rows, dense
 
 Array = np.ndarray[Any, Any]
-
-MOST_ROWS = 1024  # of one pass: the engine keeps all activations of them, in the second-level cache if small
 
 
 def packed(weights: list[Array]) -> Array:
@@ -42,7 +41,7 @@ class Objective:
     """scikit-learn's loss of all rows as a function of the packed parameters.
 
     loss = sum(w_r * loss_r) / sum(w) + alpha / 2 * |W|^2 / sum(w), and its gradient, in float64 sums of parts
-    of `MOST_ROWS` rows.
+    of `solvers.MOST_ROWS` rows.
     """
 
     def __init__(self, net: Network, goal: Goal, rows: Rows, alpha: float) -> None:
@@ -70,19 +69,21 @@ class Objective:
         """The loss and its gradient."""
         plan, count = self.net.plan, len(self.rows)
         plan.set_weights(unpacked(vector, self.shapes))
-        step = min(chunk_rows(self.rows.X), MOST_ROWS)
-        total, gradient = 0.0, np.zeros(len(vector))
-        for first in range(0, count, step):
-            part = slice(first, first + step)
-            X = dense(self.rows.X, part)
-            weights = None if self.weights is None else self.weights[part]
-            value, arrays, _ = plan.gradients(X, self.rows.y[part], weights)
-            total += value * len(X)
-            gradient += packed(arrays) * (len(X) / count)
+        step = min(chunk_rows(self.rows.X), solvers.MOST_ROWS)
+        parts = (
+            (
+                dense(self.rows.X, part),
+                self.rows.y[part],
+                None if self.weights is None else self.weights[part],
+            )
+            for part in (slice(first, first + step) for first in range(0, count, step))
+        )
+        value, arrays = solvers.value_and_gradient(plan, parts, count)
+        gradient = packed(arrays)
         matrices = vector[: self.matrices]  # biases are not penalized
         gradient[: self.matrices] += matrices * (self.alpha / self.divisor)
         penalty = 0.5 * self.alpha * float(matrices @ matrices) / self.divisor
-        return total / count * self.goal.scale + self.constant + penalty, gradient
+        return value * self.goal.scale + self.constant + penalty, gradient
 
 
 def minimize(
@@ -92,7 +93,6 @@ def minimize(
 
     `heard` is told of each iteration and its loss.
     """
-    optimize = require("scipy.optimize", "sklearn")
     warning = require("sklearn.exceptions", "sklearn").ConvergenceWarning
     iterations = 0
 
@@ -102,10 +102,8 @@ def minimize(
         heard(iterations, float(intermediate_result.fun))
 
     plan = objective.net.plan
-    result = optimize.minimize(
-        objective, packed(plan.get_weights()), method="L-BFGS-B", jac=True, callback=callback,
-        options={"maxfun": max_fun, "maxiter": max_iter, "gtol": tol},
-    )  # fmt: skip
+    start = packed(plan.get_weights())
+    result = solvers.minimize(objective, start, callback, maxfun=max_fun, maxiter=max_iter, gtol=tol)
     plan.set_weights(unpacked(result.x, objective.shapes))
     if result.status != 0:
         message = f"lbfgs failed to converge after {result.nit} iteration(s) (status={result.status}): "
