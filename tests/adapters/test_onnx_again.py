@@ -41,6 +41,16 @@ def test_the_graph_alone_tells_the_layers(name, opset, dtype):
 
 
 @both_dtypes
+@pytest.mark.parametrize("name", [name for name, (default, _) in registry.ACTIVATIONS.items() if default])
+@pytest.mark.parametrize("parameter", [-3.0, -1.0, -0.2, 1e-6, 0.01, 0.999, 1.001, 1.7, 300.0])
+def test_the_graph_alone_tells_a_parameter(name, parameter, dtype):
+    net = Network([3, Dense(3, (name, parameter))], dtype=dtype, seed=5)
+    again = fastmlp.onnx.from_model(without_description(fastmlp.onnx.to_model(net)))
+    found, value = registry.resolve_activation(again.layers[0].activation)
+    assert found == name and np.dtype(dtype).type(value) == np.dtype(dtype).type(parameter)
+
+
+@both_dtypes
 @pytest.mark.parametrize("name", NORMALIZING)
 @pytest.mark.parametrize("opset", [13, 17, 20])
 def test_the_graph_alone_tells_normalizations(name, opset, dtype):

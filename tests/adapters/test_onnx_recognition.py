@@ -194,6 +194,16 @@ def test_factors_and_sums_that_cancel_are_no_activation(dtype):
     )
 
 
+@pytest.mark.parametrize(
+    "compose", [lambda g, x: g.Relu(g.Mul(x, 1 + 1e-9)), lambda g, x: g.Mul(g.Relu(x), 1 + 1e-9)]
+)
+def test_a_factor_of_float64_is_not_taken_for_rounding(compose):
+    net = read(compose, "float64", 17)
+    X = np.random.default_rng(1).normal(size=(7, 5))
+    exact = np.maximum(X @ Composed("float64").W, 0) * (1 + 1e-9)
+    assert abs(net.predict(X) - exact).max() < 1e-13 * abs(exact).max()
+
+
 def test_what_does_nothing_is_the_identity():
     assert read(lambda g, x: g.LeakyRelu(x, alpha=1.0)).layers[0].activation == "identity"
     assert read(lambda g, x: g.Sub(g.Relu(x), g.Relu(g.Neg(x)))).layers[0].activation == "identity"

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache, partial
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 
 from ... import reference, registry
 from .evaluation import evaluated
-from .nodes import Node
+from .nodes import Array, Node
 
-Array = np.ndarray[Any, Any]
 Found = tuple[str, float]
 Computed = tuple[Node, list[Array | None], Array]  # with its operands and its value
 
@@ -35,8 +34,8 @@ _MOST_NODES = 200  # gelu in float64 has 60
 _MOST_PROBES = 10_000  # beside bends
 _FAR = 350.0  # where a composed function may overflow: exp(2 x) does
 # The constants of a file are rounded to float32, which a tail x exp(-u) feels u times; 1 + erf(x) and the
-# like lose what is small beside 1.
-_RELATIVE, _ABSOLUTE = 5e-7, 1e-11
+# like lose what is small beside 1.  A float64 factor that stands alone is meant as it is.
+_RELATIVE, _EXACT, _ABSOLUTE = 5e-7, 1e-12, 1e-11
 
 _HALF = np.concatenate([10.0 ** np.linspace(-38, 38.5, 613), np.linspace(0.0, 12.0, 241)])
 _SWEEP = np.unique(np.concatenate([-_HALF, _HALF]))
@@ -68,14 +67,17 @@ def recognized(blocks: Sequence[Sequence[Node]], start: str, opset: int) -> tupl
         nodes = [node for block in blocks[:count] for node in block]
         if len(nodes) > len(traced) or LINEAR.issuperset(node.op for node in nodes):
             continue
-        run = traced[: len(nodes)]
-        found = _closest(_PROBES, run, _functions(run))
-        if found is not None and _holds_at_bends(nodes, start, opset, found):
+        run, bound = traced[: len(nodes)], _EXACT if any(map(_is_meant, blocks[:count])) else _RELATIVE
+        found = _closest(_PROBES, run, filter(partial(_likely, run[-1][2]), _functions(run)), bound)
+        if found is not None and _holds_at_bends(nodes, start, opset, found, bound):
             return count, found
     return None
 
 
-# ---- the nodes' values ----
+def _is_meant(block: Sequence[Node]) -> bool:
+    """Whether it is a factor or a sum alone, of float64."""
+    constants = [operand for operand in block[0].operands if isinstance(operand, np.ndarray)]
+    return len(block) == 1 and block[0].op in LINEAR and any(c.dtype == np.float64 for c in constants)
 
 
 def _traced(nodes: Sequence[Node], start: str, x: Array, opset: int) -> list[Computed]:
@@ -112,9 +114,6 @@ def _most(node: Node, operands: Sequence[Array | None]) -> int:
     return sum(map(math.prod, shapes)) if node.op == "Concat" else math.prod(np.broadcast_shapes(*shapes))
 
 
-# ---- functions that they may be ----
-
-
 def _functions(run: Sequence[Computed]) -> Iterator[Found]:
     """What the run may be, with the parameter that its values at the first probes tell."""
     y = run[-1][2]
@@ -123,14 +122,29 @@ def _functions(run: Sequence[Computed]) -> Iterator[Found]:
     if y.shape != _PROBES.shape:
         return
     for name, (default, _) in registry.ACTIVATIONS.items():
-        # at -64 leaky_relu and elu are the parameter times a power of two
-        none, one = (reference.activation_forward(name, _PROBES[0, :1], p)[0] for p in (0.0, 1.0))
-        yield name, float((y[0, 0] - none) / (one - none)) if default else 0.0
+        yield name, _parameter(name, float(y[0, 0])) if default else 0.0
     row = _PROBES[1]
     epsilon = ((row[0] - row.mean()) / y[1, 0]) ** 2 - row.var()
     constants = [array for _, given, _ in run for array in given if array is not None and array.size == 1]
     if constants:
         yield NORMALIZED, float(min(constants, key=lambda array: abs(array.item() - epsilon)).item())
+
+
+def _parameter(name: str, y: float) -> float:
+    """What makes y of -64, where leaky_relu and elu are the parameter times a power of two."""
+    none, one = (reference.activation_forward(name, _PROBES[0, :1], p).item() for p in (0.0, 1.0))
+    return float(np.divide(y - none, one - none))
+
+
+@lru_cache(256)
+def _at_first(function: Found) -> Array:
+    return _exact(_PROBES[:9], function)
+
+
+def _likely(y: Array, function: Found) -> bool:
+    """Whether a few probes do not tell that it is another function."""
+    exact = _at_first(function)
+    return bool((np.abs(y[:9] - exact) <= 1e-4 * np.abs(exact) + 1e-6).all())
 
 
 def _exact(x: Array, function: Found) -> Array:
@@ -143,37 +157,33 @@ def _exact(x: Array, function: Found) -> Array:
     return reference.activation_forward(name, x, parameter)
 
 
-def _closest(x: Array, run: Sequence[Computed], functions: Iterable[Found]) -> Found | None:
-    """The function that the run is of x, or None; most are out after a few rows."""
+def _closest(x: Array, run: Sequence[Computed], functions: Iterable[Found], bound: float) -> Found | None:
+    """The function that the run is of x, or None."""
     y = run[-1][2]
     infinite = np.zeros(y.shape, bool)
     for _, _, value in run:
         if value.shape in (y.shape, (len(y), 1)):
             infinite |= np.isinf(value)
-    for rows in (slice(9), slice(None)):
-        distances = {f: _distance(x[rows], y[rows], infinite[rows], f) for f in functions}
-        functions = [function for function, distance in distances.items() if distance <= 1]
-    return min(functions, key=distances.__getitem__, default=None)
+    distances = {function: _distance(x, y, infinite, function, bound) for function in functions}
+    closest = min(distances, key=distances.__getitem__, default=None)
+    return None if closest is None or distances[closest] > 1 else closest
 
 
-def _distance(x: Array, y: Array, infinite: Array, function: Found) -> float:
+def _distance(x: Array, y: Array, infinite: Array, function: Found, bound: float) -> float:
     """How far y, which may overflow where infinite, is at most from the function of x, in bounds."""
     exact = _exact(x, function)
     along = registry.ACTIVATIONS.get(function[0], (0, "row"))[1] == "row"
     size = np.broadcast_to(np.abs(x).max(axis=1, keepdims=True), y.shape) if along else np.abs(x)
     magnitude = np.abs(exact)
     tail = 1 - np.log(np.clip(magnitude, 1e-30, 1))
-    off = np.abs(y - exact) / (_RELATIVE * magnitude * tail + _ABSOLUTE * (1 + size))
+    off = np.abs(y - exact) / (bound * magnitude * tail + _ABSOLUTE * (1 + size))
     off[~np.isfinite(off)] = np.inf
     off[exact == y] = 0.0
     off[~np.isfinite(y) & (size > _FAR) & infinite] = 0.0
     return float(off.max())
 
 
-# ---- bends ----
-
-
-def _holds_at_bends(nodes: Sequence[Node], start: str, opset: int, function: Found) -> bool:
+def _holds_at_bends(nodes: Sequence[Node], start: str, opset: int, function: Found, bound: float) -> bool:
     """Whether the nodes are the function on both sides of each bend, too."""
     alone = ELEMENTWISE.issuperset(node.op for node in nodes)
 
@@ -182,13 +192,13 @@ def _holds_at_bends(nodes: Sequence[Node], start: str, opset: int, function: Fou
         return rows, _traced(nodes, start, rows, opset)
 
     x = _SWEEP
-    for _ in range(6):  # an interval is cut in 16 each time
+    for _ in range(4):  # to 1 / 64 of an interval each time
         bent = _bent(computed(x)[1], len(x))
-        x = np.unique(np.linspace(x[:-1][bent], x[1:][bent], 17))
+        x = np.unique(np.linspace(x[:-1][bent], x[1:][bent], 65))
         if not 0 < len(x) <= _MOST_PROBES:
             return not len(x)
     rows, run = computed(x)
-    return len(run) == len(nodes) and _closest(rows, run, [function]) is not None
+    return len(run) == len(nodes) and _closest(rows, run, [function], bound) is not None
 
 
 def _bent(run: Sequence[Computed], rows: int) -> Array:

@@ -77,9 +77,6 @@ def _refusal(block: Sequence[Node]) -> ModelFileError:
     return node.error("no activation is computed like that", "a layer or an activation")
 
 
-# ---- layers ----
-
-
 def _dense(node: Node) -> list[Step]:
     """Gemm and MatMul."""
     if node.attribute("transA", 0):
