@@ -62,7 +62,9 @@ def read_excel(path: Path, options: Reading) -> Grid:
         sheet = names[0] if options.sheet is None else options.sheet
         if sheet not in names:
             raise ValueError(f"--sheet is {sheet!r}, expected one of {', '.join(names)}")
-        cells = book.parse(sheet, header=None, dtype=object, skiprows=options.skip_rows or 0)
+        cells = pandas.read_excel(
+            book, sheet_name=sheet, header=None, dtype=object, skiprows=options.skip_rows or 0
+        )
     notes = [] if len(names) == 1 or options.sheet else [f"sheet {sheet!r} of {len(names)} (--sheet sets it)"]
     return _grid(path.name, cells, options, notes)
 
