@@ -10,6 +10,7 @@ from fastmlp import (
     BatchNormalization,
     Dense,
     Dropout,
+    Members,
     Network,
     Residual,
     Scale,
@@ -45,6 +46,15 @@ def test_pre_activations_have_variance_1(dtype, number):
         assert np.allclose(z.std(axis=0), 1, rtol=2e-4 if dtype == "float32" else 1e-9)
         factor = np.linalg.norm(W, axis=0) / np.linalg.norm(W0, axis=0)
         assert np.allclose(W, factor * W0, rtol=1e-5)  # a column's direction stays
+
+
+def test_pre_activations_of_all_members_together_have_variance_1():
+    net = Network([5, Members(3), Dense(8, "tanh"), Members(3, start="normal"), 4], dtype="float64", seed=1)
+    net.adapt(X)
+    factors, W, b, others, V, c = net.get_weights()
+    z = (X[:, None] * factors) @ W
+    assert np.allclose(z.std(axis=(0, 1)), 1)
+    assert np.allclose(((np.tanh(z + b) * others) @ V).std(axis=(0, 1)), 1)
 
 
 def test_biases_are_minus_means_of_five_rows():

@@ -41,9 +41,9 @@ def _start_all(net: Model, rows: Array, rng: np.random.Generator) -> None:
 
 
 def _inputs(net: Model, place: int, rows: Array) -> Array:
-    """What node `place` takes in."""
+    """What node `place` takes in; of members, the rows of all."""
     if place:
-        return net.plan.forward(rows)[place - 1]
+        return net.plan.forward(rows)[place - 1].reshape(-1, net.plan.layers[place - 1]["units"])
     shift, divisor = input_vectors(net.plan.n_in, net.layers, net.dtype)
     rows = rows.astype(net.dtype)
     rows = rows if shift is None else rows - shift.astype(net.dtype)
