@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -15,6 +17,7 @@ from fastmlp import (
     Network,
     Rescaling,
     _kernels,
+    optimizers,
     reference,
     sklearn,
 )
@@ -212,6 +215,38 @@ def test_the_gradient_of_the_mean_is_a_difference(isa, rng):
     assert abs(slope(of_factor) - arrays[0][1, 2]) < 1e-8 and abs(arrays[0][1, 2]) > 1e-5
 
 
+def test_dropped_predictions_are_the_twins(isa, rng):
+    """Each member drops its own units; what a row gives does not depend on the rows beside it."""
+    X = rng.normal(size=(700, 6))
+    plans = [_kernels.Plan(6, NODES, dtype="float64", isa=isa), reference.Plan(6, NODES, dtype="float64")]
+    for plan in plans:
+        filled(plan)
+    found, expected = (plan.predict_dropped(X, seed=3) for plan in plans)
+    assert_close(found, expected, 1e-11)
+    assert_same_bits(plans[0].predict_dropped(X[:5], seed=3), found[:5])
+    assert np.abs(found - plans[0].predict(X)).max() > 0.01
+
+
+@pytest.mark.parametrize("isa_or_twin", ["numpy", *_kernels.isas()["runnable"]])
+def test_outputs_may_be_rescaled(isa_or_twin, rng):
+    """Predictions, their losses and gradients are those of rescaled members."""
+    nodes = [*NODES[:3], {**NODES[5], "activation": "identity", "dropout": 0.0}]
+    X, scale, offset = rng.normal(size=(20, 6)), np.array([2.0, 3.0, 0.5]), np.array([100.0, -7.0, 0.0])
+    kind = reference.Plan if isa_or_twin == "numpy" else _kernels.Plan
+    plan, plain = (kind(6, nodes, dtype="float64", isa=isa_or_twin) for _ in range(2))
+    for one in (plan, plain):
+        filled(one)
+        one.compile("mse", 0.0, "sgd", {})
+    plan.rescale_output(scale, offset)
+    y = rng.normal(size=(20, 3)) * scale + offset
+    assert_close(plan.predict(X), plain.predict(X) * scale + offset, 1e-13)
+    errors = plain.forward(X)[-1] * scale + offset - y[:, None]
+    assert plan.evaluate(X, y)[0] == pytest.approx((errors**2).mean(axis=(1, 2)).sum(), rel=1e-12)
+    of_plain = plain.backward(X, y * scale)
+    for got, expected in zip(plan.backward(X, y)[0], of_plain[0], strict=True):
+        assert_close(got, expected, 1e-12)
+
+
 def test_bits_depend_on_nothing(dtype):
     """Parts of rows that begin within the members of one, blocks of a chain too, on any instruction set."""
     X, y = data("sparse_categorical_crossentropy", 300)
@@ -291,3 +326,32 @@ def test_what_knows_no_members_says_so():
     for other in (net.folded, lambda: sklearn.to_sklearn(net)):
         with pytest.raises(ValueError, match=r"net has the layer Members\(3\), which has no equivalent in "):
             other()
+
+
+def test_steps_of_adamw_are_those_of_torch(fma_isa):
+    """50 steps of TabM: factors decay as weights do, biases do not."""
+    rates = {"weight_decay": {"r": 1.0}}
+    layers = layers_of(4)
+    layers = [
+        dataclasses.replace(layer, **rates) if isinstance(layer, Members) else layer for layer in layers
+    ]
+    net = Network(layers, output="softmax", dtype="float64", seed=3, isa=fma_isa)
+    X, y = data("sparse_categorical_crossentropy", 100)
+    arrays = [torch.tensor(array, requires_grad=True) for array in net.get_weights()]
+    biases = {3, 7, 9}
+    groups = [
+        {"params": [a for i, a in enumerate(arrays) if (i in biases) == kept], "weight_decay": decay}
+        for kept, decay in ((False, 0.3), (True, 0.0))
+    ]
+    theirs = torch.optim.AdamW(groups, lr=2e-3)
+    for step in range(50):
+        part = slice(step % 5 * 20, step % 5 * 20 + 20)
+        z = outputs_in_torch(torch.tensor(X[part]), arrays)
+        loss = F.cross_entropy(z.flatten(0, 1), torch.tensor(y[part]).repeat_interleave(4))
+        theirs.zero_grad()
+        loss.backward()
+        theirs.step()
+    net.compile(optimizers.AdamW(2e-3, weight_decay=0.3, epsilon=1e-8))
+    net.fit(X, y, epochs=10, batch_size=20, shuffle=False, verbose=0)
+    for got, tensor in zip(net.get_weights(), arrays, strict=True):
+        assert_close(got, tensor.detach().numpy(), 1e-9)
