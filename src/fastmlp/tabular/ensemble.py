@@ -39,13 +39,22 @@ class Member:
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Networks on one table, and how their outputs become predictions."""
+    """Networks on one table, and how their outputs become predictions.
+
+    Attributes
+    ----------
+    temperature : float
+        Of probabilities.
+    residuals : ndarray of float64, shape (n, targets), optional
+        Of numbers: what held-out rows had more than was predicted, sorted in each column.
+    """
 
     encoder: TableEncoder
     targets: Targets
     views: dict[str, View]
     members: list[Member]
     temperature: float = 1.0
+    residuals: Array | None = None
 
     def predict(self, X: Any, threads: int | None = None) -> Array:
         """Probabilities (rows, classes) or numbers (rows, targets), float64, of rows as people have them."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import validation
 from ..optional import require
-from . import checks, files, learning, metrics, recipes
+from . import checks, conformal, files, learning, metrics, recipes
 from .encoding import TableEncoder
 from .ensemble import Ensemble
 from .fitting import Rows
@@ -432,6 +432,106 @@ class TabularRegressor(_RegressorMixin, _Tabular):  # type: ignore[misc]
         """
         predictions = self._predicted(X)
         return predictions[:, 0] if self._single else predictions
+
+    # ---- what is likely beside the prediction ----
+
+    def conformalize(self, X: Any, y: Any) -> TabularRegressor:
+        """Take the residuals of other rows, which have had no part in `fit`, for quantiles and intervals.
+
+        `fit` takes those of the rows that networks held out, which have also chosen the epoch, and which are
+        predicted by some of the networks alone.  With rows of their own the coverage holds exactly.
+
+        Parameters
+        ----------
+        X : table
+            As in `fit`.
+        y : array-like of shape (rows,) or (rows, targets)
+        """
+        frame = checks.as_frame(X)
+        truth, _ = checks.as_numbers(y, len(frame), "y")
+        predictions = self._predicted(frame)
+        if truth.shape != predictions.shape:
+            expected = f"expected {predictions.shape[1]} as in training"
+            raise ValueError(f"y has {truth.shape[1]} targets, {expected}")
+        found = conformal.residuals(truth, predictions)
+        self.ensemble_ = dataclasses.replace(self.ensemble_, residuals=found)
+        return self
+
+    def predict_quantiles(self, X: Any, levels: Any) -> Array:
+        """Numbers that the truth is below with given probabilities: split conformal prediction.
+
+        To the prediction is added a quantile of the residuals of rows that training has not seen (see
+        `conformalize`); it is the same for all rows.  A new row of the same kind is at or below the quantile
+        of a level above 1/2 with at least that probability, whatever the distribution; below 1/2 at most.
+
+        Parameters
+        ----------
+        X : table
+            As in `fit`.
+        levels : float or sequence of float
+            0 < level < 1; of n held-out rows from 1 / (n + 1) to n / (n + 1).
+
+        Returns
+        -------
+        ndarray of float64, shape (rows, levels), or (rows, targets, levels) as y was
+            Without the last axis for one number.  Quantiles of higher levels are never lower.
+
+        Raises
+        ------
+        ValueError
+            If no rows were held out, or a level is beyond what their number can tell.
+
+        References
+        ----------
+        Lei, G'Sell, Rinaldo, Tibshirani and Wasserman, "Distribution-Free Predictive Inference for
+        Regression" (2018); Romano, Patterson and Candes, "Conformalized Quantile Regression" (2019), for its
+        two sides.
+
+        Examples
+        --------
+        >>> from fastmlp.tabular import TabularRegressor
+        >>> table = {"x": [i / 99 for i in range(200)]}
+        >>> model = TabularRegressor("fast", random_state=0).fit(table, table["x"])
+        >>> model.predict_quantiles({"x": [0.5, 1.0]}, [0.1, 0.5, 0.9]).shape
+        (2, 3)
+        """
+        wanted = conformal.as_levels(levels)
+        predictions = self._predicted(X)
+        found = self.ensemble_.residuals
+        if found is None:
+            raise ValueError("no rows were held out in fit, expected some, or conformalize(X, y) before")
+        quantiles = predictions[:, :, None] + conformal.offsets(found, wanted)
+        quantiles = quantiles[:, 0] if self._single else quantiles
+        return quantiles if np.ndim(levels) else quantiles[..., 0]
+
+    def predict_interval(self, X: Any, coverage: float = 0.9) -> Array:
+        """Ends of intervals that the truth is within, with a given probability.
+
+        Parameters
+        ----------
+        X : table
+            As in `fit`.
+        coverage : float
+            0 < coverage < 1; the truth is above and below the interval equally often.
+
+        Returns
+        -------
+        ndarray of float64, shape (rows, 2), or (rows, targets, 2) as y was
+            `predict_quantiles` of (1 - coverage) / 2 and (1 + coverage) / 2.
+
+        Examples
+        --------
+        >>> from fastmlp.tabular import TabularRegressor
+        >>> rng = np.random.default_rng(0)
+        >>> X, noise = rng.random((600, 1)), rng.normal(size=600)
+        >>> y = 3 * X[:, 0] + noise
+        >>> model = TabularRegressor("fast", random_state=0).fit(X[:300], y[:300])
+        >>> low, high = model.predict_interval(X[300:], coverage=0.9).T
+        >>> bool(0.8 < ((low <= y[300:]) & (y[300:] <= high)).mean() < 0.97)
+        True
+        """
+        share = validation.real(coverage, "coverage", above=0.0, below=1.0)
+        return self.predict_quantiles(X, [(1 - share) / 2, (1 + share) / 2])
 
 
 def load(path: str | os.PathLike[str]) -> TabularClassifier | TabularRegressor:

@@ -29,6 +29,8 @@ def save(path: str | os.PathLike[str], ensemble: Ensemble, about: dict[str, Any]
     arrays: dict[str, Array] = {}
     for i, member in enumerate(ensemble.members):
         arrays |= {f"networks.{i}.{name}": array for name, array in member.net.state_dict().items()}
+    if ensemble.residuals is not None:
+        arrays["residuals"] = ensemble.residuals
     header = {
         "format": FORMAT,
         "version": VERSION,
@@ -38,6 +40,7 @@ def save(path: str | os.PathLike[str], ensemble: Ensemble, about: dict[str, Any]
         "targets": _targets_config(ensemble.targets),
         "views": {name: view.to_config() for name, view in ensemble.views.items()},
         "temperature": ensemble.temperature,
+        "residuals": 0 if ensemble.residuals is None else len(ensemble.residuals),
         "members": [
             {
                 "view": member.view,
@@ -68,7 +71,19 @@ def load(path: str | os.PathLike[str]) -> tuple[Ensemble, dict[str, Any]]:
         if not members:
             raise ModelFileError("has no networks, expected one or more")
         temperature = validation.real(header["temperature"], "temperature", above=0.0)
-        return Ensemble(encoder, targets, seen, members, temperature), header["about"]
+        residuals = _residuals(reader, header.get("residuals", 0), targets)
+        return Ensemble(encoder, targets, seen, members, temperature, residuals), header["about"]
+
+
+def _residuals(reader: format.Reader, rows: object, targets: Targets) -> Array | None:
+    """Sorted ones, None of 0 rows."""
+    count = validation.integer(rows, "residuals", 0)
+    if not count:
+        return None
+    found = reader.arrays({"residuals": (count, targets.outputs)}, np.dtype(np.float64))["residuals"]
+    if not np.isfinite(found).all() or (np.diff(found, axis=0) < 0).any():
+        raise ModelFileError("has residuals that are not finite and sorted")
+    return found
 
 
 def _member(

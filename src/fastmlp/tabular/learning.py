@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from . import bagging, calibration, fitting, splits, views
+from . import bagging, calibration, conformal, fitting, splits, views
 from .encoding import TableEncoder
 from .ensemble import Ensemble, Member
 from .fitting import Lesson, Rows
 from .metrics import Metric
 from .network import Inputs
 from .recipes import Recipe
-from .targets import Classes, Targets
+from .targets import Classes, Numbers, Targets
 
 Array = np.ndarray[Any, Any]
 
@@ -88,7 +88,15 @@ def learn(
     ensemble = Ensemble(encoder, targets, seen, members)
     if plan.calibrate:
         ensemble = _calibrated(ensemble, [lesson.held_out for _, _, lesson in jobs])
-    return Learned(ensemble, _out_of_fold(ensemble, [(chosen, lesson) for _, chosen, lesson in jobs], rows))
+    predictions = _out_of_fold(ensemble, [(chosen, lesson) for _, chosen, lesson in jobs], rows)
+    if isinstance(targets, Numbers):
+        found = (
+            conformal.residuals(rows.truth, predictions)
+            if held_out is None
+            else conformal.residuals(held_out.truth, ensemble.predict_encoded(held_out.X))
+        )
+        ensemble = dataclasses.replace(ensemble, residuals=found)
+    return Learned(ensemble, predictions)
 
 
 def _folds(
