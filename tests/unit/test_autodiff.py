@@ -4,7 +4,21 @@ import numpy as np
 import pytest
 
 import fastmlp
-from fastmlp import Add, BatchNormalization, Dense, LayerNormalization, Network, Scale, Standardize, autodiff
+from fastmlp import (
+    Add,
+    BatchNormalization,
+    Dense,
+    Embedding,
+    LayerNormalization,
+    Network,
+    ParametricActivation,
+    PeriodicEmbedding,
+    PReLU,
+    Scale,
+    Standardize,
+    autodiff,
+)
+from helpers import LINKS, LOSSES, OUTPUT_OF, OUTPUTS, targets
 
 LAYERS = [
     4,
@@ -119,3 +133,152 @@ def test_what_does_not_fit(net, X):
     ):
         with pytest.raises(ValueError, match=message):
             call()
+
+
+def oracle(torch, module, loss, X, v):
+    """torch.autograd.functional.hvp of a module's loss, by the names of its parameters."""
+    names = [name for name, _ in module.named_parameters()]
+    parameters = tuple(p.detach() for p in module.parameters())
+
+    def value(*arrays):
+        return loss(torch.func.functional_call(module, dict(zip(names, arrays, strict=True)), (X,)))
+
+    return torch.autograd.functional.hvp(value, parameters, tuple(v))[1]
+
+
+ELEMENTWISE = [
+    *("tanh", "sigmoid", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "mish", "softplus", "softsign"),
+]
+
+
+@pytest.mark.parametrize("activation", ELEMENTWISE)
+@pytest.mark.parametrize("loss", ["mse", "huber", "categorical_crossentropy"])
+def test_hessian_vector_products_are_torchs(activation, loss, rng):
+    torch = pytest.importorskip("torch")
+    output = "softmax" if loss == "categorical_crossentropy" else "tanh"
+    layers = [4, Dense(6, activation), LayerNormalization(), Dense(5, activation), Dense(3, output)]
+    net = Network(layers, dtype="float64", seed=2)
+    net.compile(loss=loss)
+    module = fastmlp.torch.to_torch(net).double()
+    X, y = rng.standard_normal((7, 4)), rng.dirichlet(np.ones(3), 7)
+    v = [rng.standard_normal(array.shape) for array in net.get_weights()]
+    target = torch.tensor(y)
+    losses = {
+        "mse": lambda p: torch.nn.functional.mse_loss(p, target),
+        "huber": lambda p: torch.nn.functional.huber_loss(p, target),
+        "categorical_crossentropy": lambda p: -(target * p.log()).sum(dim=1).mean(),
+    }
+    theirs = oracle(torch, module, losses[loss], torch.tensor(X), [torch.tensor(a.T.copy()) for a in v])
+    got = autodiff.hessian_vector_product(net, X, y, v)
+    assert max(np.abs(array).max() for array in got) > 1e-2
+    for mine, other in zip(got, theirs, strict=True):
+        np.testing.assert_allclose(mine, other.numpy().T, rtol=1e-9, atol=1e-11)
+
+
+def differences(plan, X, y, v, weights, loss, h=1e-3):
+    """(g(w + h v) - g(w - h v)) / 2h, extrapolated twice in h^2 (Romberg)."""
+    w = plan.get_weights()
+
+    def slope(h):
+        found = []
+        for sign in (1, -1):
+            plan.set_weights([a + sign * h * b for a, b in zip(w, v, strict=True)])
+            found.append(plan.gradients(X, y, weights, loss=loss)[1])
+        plan.set_weights(w)
+        return [(a - b) / (2 * h) for a, b in zip(*found, strict=True)]
+
+    rough, fine, finer = slope(h), slope(h / 2), slope(h / 4)
+    first = [(4 * b - a) / 3 for a, b in zip(rough, fine, strict=True)]
+    second = [(4 * b - a) / 3 for a, b in zip(fine, finer, strict=True)]
+    return [(16 * b - a) / 15 for a, b in zip(first, second, strict=True)]
+
+
+def assert_slopes(net, X, y, v, weights=None):
+    got = autodiff.hessian_vector_product(net, X, y, v, weights)
+    objective = net.objective_for(y)
+    y = objective.loss.as_targets(y, net.plan.n_out, np.dtype(np.float64), len(X))
+    expected = differences(net.plan, X, y, v, weights, objective.named)
+    size = max(np.abs(array).max() for array in expected)
+    assert size > 1e-3
+    for mine, other in zip(got, expected, strict=True):
+        np.testing.assert_allclose(mine, other, rtol=0, atol=1e-8 * size)
+
+
+@pytest.mark.parametrize("name", sorted(set(LOSSES) - {"mae", "hinge", "quantile", "huber"}))
+def test_hessian_vector_products_of_every_loss_are_slopes_of_gradients(name, rng):
+    """But of those whose gradients have steps or, as huber's above, kinks."""
+    outputs = OUTPUTS[name]
+    layers = [4, Dense(6, "tanh"), Dense(3 * outputs, OUTPUT_OF[LINKS[name]])]
+    net = Network(layers, dtype="float64", seed=2)
+    net.compile(loss=name)
+    v = [rng.standard_normal(array.shape) for array in net.get_weights()]
+    y = targets(rng, name, 7, 3 * outputs, np.dtype(np.float64))
+    assert_slopes(net, rng.standard_normal((7, 4)), y, v, rng.uniform(0, 2, 7))
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        LAYERS,
+        [4, PeriodicEmbedding(2, frequencies=3, width=3), ParametricActivation("gelu"), PReLU(), 3],
+        [4, Embedding((3, 2), (2, 3)), Dense(5, "gelu_tanh", trainable=False), Dense(3, "log_softmax")],
+        [4, Dense(3, "exp")],
+    ],
+    ids=["kinds", "waves", "codes", "exp"],
+)
+def test_hessian_vector_products_of_layers_are_slopes_of_gradients(layers, rng):
+    net = Network(layers, dtype="float64", seed=2)
+    net.compile(loss="mse")
+    net.set_weights([array + rng.uniform(0.1, 0.5, array.shape) for array in net.get_weights()])
+    X = rng.standard_normal((6, 4))
+    X[:, 2:] = rng.integers(0, 2, (6, 2))
+    moves = [not name.endswith((".mean", ".variance")) for name in net.parameter_shapes()]
+    v = [
+        rng.standard_normal(array.shape) * moved
+        for array, moved in zip(net.get_weights(), moves, strict=True)
+    ]
+    assert_slopes(net, X, rng.standard_normal((6, 3)), v)
+    ones = [array if moved else array + 1 for array, moved in zip(v, moves, strict=True)]
+    y = rng.standard_normal((6, 3))
+    for a, b in zip(*(autodiff.hessian_vector_product(net, X, y, u) for u in (v, ones)), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_kinks_and_zero_weights(rng):
+    """At zero every smooth activation has its slope there, as in a network that begins with zeros."""
+    X, y = rng.standard_normal((6, 4)), rng.standard_normal((6, 3))
+    for name in ("sigmoid", "softplus", "silu", "mish", "gelu", "elu", "tanh", "softsign"):
+        net = Network([4, Dense(3, name)], dtype="float64", initializer="zeros")
+        net.compile(loss="mse")
+        v = [rng.standard_normal(array.shape) for array in net.get_weights()]
+        W, _ = autodiff.hessian_vector_product(net, X, y, v)
+        eps = [1e-7 * array for array in v]
+        net.set_weights(eps)
+        ahead = net.plan.gradients(X, y)[1][0]
+        net.set_weights([array * 0 for array in v])
+        before = net.plan.gradients(X, y)[1][0]
+        if name not in ("elu", "softsign"):  # whose second derivatives jump there
+            np.testing.assert_allclose(W, (ahead - before) / 1e-7, atol=1e-5)
+        assert np.isfinite(W).all() and np.abs(W).max() > 1e-3
+
+
+def test_hessian_vector_products_of_float32_are_those_of_its_weights_in_float64(rng):
+    net = Network([4, Dense(6, "tanh"), 3], output="softmax", seed=2)
+    net.compile()
+    double = Network([4, Dense(6, "tanh"), 3], output="softmax", dtype="float64", seed=2)
+    double.compile()
+    double.set_weights(net.get_weights())
+    X, y = rng.standard_normal((7, 4)).astype("float32"), rng.integers(0, 3, 7)
+    v = [rng.standard_normal(array.shape) for array in net.get_weights()]
+    for a, b in zip(*(autodiff.hessian_vector_product(n, X, y, v) for n in (net, double)), strict=True):
+        assert a.dtype == np.float64
+        np.testing.assert_array_equal(a, b)
+
+
+def test_what_does_not_fit_a_hessian_vector_product_is_refused(net, X):
+    y, v = np.zeros(6, int), net.get_weights()
+    with pytest.raises(ValueError, match="v has 1"):
+        autodiff.hessian_vector_product(net, X, y, v[:1])
+    net.compile(loss=lambda y_true, y_pred: (0.0, y_pred))
+    with pytest.raises(ValueError, match="loss is a function in Python"):
+        autodiff.hessian_vector_product(net, X, np.zeros((6, 3)), v)

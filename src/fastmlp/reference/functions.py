@@ -29,7 +29,7 @@ def _gated(z: Array, gate: Array) -> Array:
 
 
 _erf = np.vectorize(math.erf, otypes=[np.float64])
-_erfc = np.vectorize(math.erfc, otypes=[np.float64])
+erfc = np.frompyfunc(math.erfc, 1, 1)
 
 
 def erf(x: Array) -> Array:
@@ -50,8 +50,7 @@ def normal_cdf(z: Array) -> Array:
     >>> normal_cdf(np.array([0.0, -10.0]))
     array([5.00000000e-01, 7.61985302e-24])
     """
-    z = np.asarray(z)
-    return (0.5 * _erfc(z.astype(np.float64) * -math.sqrt(0.5))).astype(z.dtype)
+    return np.multiply(0.5, erfc(z.astype(np.float64) * -math.sqrt(0.5))).astype(z.dtype)
 
 
 @_may_overflow
@@ -70,7 +69,7 @@ def identity(z: Array, _: float = 0.0) -> Array:
     >>> identity(np.array([-1.0, 2.0]))
     array([-1.,  2.])
     """
-    return np.array(z)
+    return np.copy(z)
 
 
 def identity_derivative(a: Array, _: float = 0.0) -> Array:
@@ -127,7 +126,7 @@ def relu(z: Array, _: float = 0.0) -> Array:
     >>> relu(np.array([-1.0, 2.0]))
     array([0., 2.])
     """
-    return np.maximum(z, 0)
+    return np.maximum(0, z)
 
 
 def relu_derivative(a: Array, _: float = 0.0) -> Array:
@@ -295,7 +294,7 @@ def exp(z: Array, _: float = 0.0) -> Array:
 
 def exp_derivative(a: Array, _: float = 0.0) -> Array:
     """a"""
-    return np.array(a)
+    return np.copy(a)
 
 
 # Row activations: every output depends on every z of its row, so they come with a whole backward step.
