@@ -24,6 +24,8 @@ def nodes_of(kind, width=13):
             {"kind": kind, "activation": "tanh", **tables},
             {"kind": "dense", "units": 3, "activation": "softmax"},
         ]
+    while not reference.layers.width_of(reference.layers.node_of({"kind": kind}, width), width):
+        width += 1  # to one that the kind takes
     return [
         {"kind": "dense", "units": width, "activation": "tanh"},
         {"kind": "dense", "units": width, "activation": "tanh"},

@@ -111,6 +111,7 @@ def input_width(parts: Sequence[Part], whole: str, n_in: int | None) -> int:
     for part in parts:
         needed = _needed_width(part)
         if needed is None:
+            width = None if width is None else part.layer.output_width(width)
             continue
         if width not in (None, needed):
             raise ValueError(f"{part.path}: it takes {needed} inputs, expected the {width} of {before}")

@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # names that type checkers know
     from .gaussian_noise import *
     from .input import *
     from .layer_normalization import *
+    from .max_pieces import *
     from .member_dense import *
     from .members import *
     from .output import *

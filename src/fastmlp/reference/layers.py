@@ -471,6 +471,29 @@ def _alpha_dropout_backward(
     return [flush(dz * taken[0]) if training else dz]
 
 
+# Max pieces: z_j = the largest of x_(k n + j) over the pieces k; the gradient goes to the first such
+
+
+def _pieces_width(node: Node, n_in: int) -> int:
+    pieces = int(node["pieces"])
+    return 0 if n_in % pieces else n_in // pieces
+
+
+def _max_pieces(
+    x: Array, arrays: Arrays, node: Node, other: Any, training: Training | None
+) -> list[Array]:
+    pieces = x.reshape(len(x), int(node["pieces"]), -1)
+    return [pieces.max(axis=1), pieces.argmax(axis=1)]
+
+
+def _max_pieces_backward(
+    dz: Array, x: Array, arrays: Arrays, node: Node, taken: Arrays, training: bool
+) -> list[Array]:
+    dx = np.zeros((len(x), int(node["pieces"]), dz.shape[1]), x.dtype)
+    np.put_along_axis(dx, taken[0][:, None], dz[:, None], axis=1)
+    return [dx.reshape(x.shape)]
+
+
 _EPSILON = Setting(1e-3, 1e-30, np.inf)  # of a variance
 KINDS: dict[str, LayerKind] = {
     "dense": LayerKind(_dense_arrays, _dense, _dense_backward, width=_dense_width),
@@ -490,6 +513,10 @@ KINDS: dict[str, LayerKind] = {
     ),
     "alpha_dropout": LayerKind(
         _nothing, _alpha_dropout, _alpha_dropout_backward, settings={"rate": Setting(0.5, 0.0, 0.999)}
+    ),
+    "max_pieces": LayerKind(
+        _nothing, _max_pieces, _max_pieces_backward, width=_pieces_width,
+        settings={"pieces": Setting(2, 1, 65536)},
     ),
     "embedding": LayerKind(
         _tables, _embedding, _embedding_backward, width=_embedding_width, traits=frozenset({"reads_codes"})

@@ -16,6 +16,7 @@ from ...layers import (
     Dropout,
     GaussianNoise,
     LayerNormalization,
+    MaxPieces,
     OutputRescaling,
     PReLU,
     Rescaling,
@@ -141,6 +142,7 @@ class _Reader:
             (modules.Standardize, self.standardize),
             (modules.OutputRescaling, self.output_rescaling),
             (modules.GaussianNoise, self.gaussian_noise),
+            (modules.MaxPieces, self.max_pieces),
             (modules.Exp, partial(self.plain, "exp")),
             (modules.Step, partial(self.plain, "step")),
         ]
@@ -221,6 +223,9 @@ class _Reader:
 
     def gaussian_noise(self, module: Any, path: str) -> Iterator[Part]:
         yield part(path, GaussianNoise, module.stddev)
+
+    def max_pieces(self, module: Any, path: str) -> Iterator[Part]:
+        yield part(path, MaxPieces, module.pieces)
 
     def flatten(self, module: Any, path: str) -> Iterator[Part]:
         axes = (module.start_dim, module.end_dim)

@@ -1,5 +1,5 @@
 """What PyTorch lacks and `to_torch` needs: `Rescaling`, `Standardize`, `OutputRescaling`,
-`GaussianNoise`, `Exp`, `Step`.
+`GaussianNoise`, `MaxPieces`, `Exp`, `Step`.
 
 The classes are made when they are first asked for, as their base needs torch; they are found here by name, so
 that whole modules pickle.
@@ -12,7 +12,7 @@ from typing import Any
 from ... import layers
 from ...optional import require
 
-NAMES = ("Rescaling", "Standardize", "OutputRescaling", "GaussianNoise", "Exp", "Step")
+NAMES = ("Rescaling", "Standardize", "OutputRescaling", "GaussianNoise", "MaxPieces", "Exp", "Step")
 
 
 def __getattr__(name: str) -> Any:
@@ -75,6 +75,19 @@ def _define(torch: Any) -> list[type]:
         def extra_repr(self) -> str:
             return f"stddev={self.stddev}"
 
+    class MaxPieces(torch.nn.Module):  # type: ignore[misc]
+        """max over k of x_(k n + j), n columns out of `pieces` n."""
+
+        def __init__(self, pieces: int) -> None:
+            super().__init__()
+            self.pieces = pieces
+
+        def forward(self, x: Any) -> Any:
+            return x.unflatten(-1, (self.pieces, -1)).max(-2).values
+
+        def extra_repr(self) -> str:
+            return f"pieces={self.pieces}"
+
     class Exp(torch.nn.Module):  # type: ignore[misc]
         """exp(x)"""
 
@@ -88,4 +101,4 @@ def _define(torch: Any) -> list[type]:
             return (x > 0).to(x.dtype)
 
     Scaling.__name__ = "Rescaling"
-    return [Scaling, Standardize, OutputRescaling, GaussianNoise, Exp, Step]
+    return [Scaling, Standardize, OutputRescaling, GaussianNoise, MaxPieces, Exp, Step]

@@ -17,6 +17,7 @@ from ...layers import (
     GaussianNoise,
     Layer,
     LayerNormalization,
+    MaxPieces,
     OutputRescaling,
     PReLU,
     Rescaling,
@@ -43,9 +44,9 @@ def to_torch(net: Network) -> Any:
         `Linear`, activations, `Dropout`, `BatchNorm1d` and `LayerNorm` with the network's bits; it predicts
         the same to rounding and can be trained after ``.train()``.  Softmax and sigmoid of the output are
         modules at the end: ``module[:-1]`` gives the logits that PyTorch's losses take.  `Rescaling`,
-        `Standardize`, `OutputRescaling` and `GaussianNoise`, and the activations exp and step, become small
-        modules defined in `fastmlp.adapters.torch.modules`: a pickle of the whole module then needs fastmlp,
-        its ``state_dict`` does not.
+        `Standardize`, `OutputRescaling`, `GaussianNoise`, `MaxPieces` and the activations exp and step become
+        small modules defined in `fastmlp.adapters.torch.modules`: a pickle of the whole module then needs
+        fastmlp, its ``state_dict`` does not.
 
     Raises
     ------
@@ -142,6 +143,7 @@ _MAKERS: dict[type[Layer], Callable[[_Given, Any, int], Iterable[Any]]] = {
     Dropout: lambda given, layer, width: [given.torch.nn.Dropout(layer.rate)],
     GaussianNoise: lambda given, layer, width: [modules.GaussianNoise(layer.stddev)],
     LayerNormalization: _layer_normalization,
+    MaxPieces: lambda given, layer, width: [modules.MaxPieces(layer.pieces)],
     OutputRescaling: _output_rescaling,
     PReLU: lambda given, layer, width: [given.fill(given.torch.nn.PReLU(width, dtype=given.dtype), "weight")],
     Rescaling: lambda given, layer, width: [modules.Rescaling(layer.scale, layer.offset)],

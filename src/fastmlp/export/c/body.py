@@ -10,7 +10,7 @@ import numpy as np
 
 from ... import registry
 from .numbers import c_array, c_number
-from .steps import Activate, Array, BatchNormalize, LayerNormalize, Product, Rescale, Step, products
+from .steps import Activate, Array, BatchNormalize, Largest, LayerNormalize, Product, Rescale, Step
 
 
 @dataclass
@@ -31,7 +31,7 @@ class Body:
     normalizations: int = 0
     at: str = "x"  # where the row is,
     width: int = 0  # and how wide
-    _products_left: int = 0  # the last one's result is the first in `out`
+    _widths_left: int = 0  # steps that change the width; the last one's result is the first in `out`
 
     def __post_init__(self) -> None:
         self.width = self.n_in
@@ -53,7 +53,7 @@ class Body:
         return name
 
     def add(self, steps: Sequence[Step]) -> None:
-        self._products_left = len(products(steps))
+        self._widths_left = sum(isinstance(step, (Product, Largest)) for step in steps)
         for step in steps:
             _STATEMENTS[type(step)](self, step)
 
@@ -62,6 +62,11 @@ class Body:
         target = "b" if self.at == "a" else "a"
         self.buffers[target] = max(self.buffers.get(target, 0), width)
         return target
+
+    def _of_width(self, width: int) -> str:
+        """Where a row of another width goes."""
+        self._widths_left -= 1
+        return self._target(width) if self._widths_left else "out"
 
     def _each(self, target: str, value: str) -> None:
         self.statements.append(f"for (size_t j = 0; j < {self.width}; j++) {target}[j] = {value};")
@@ -86,13 +91,12 @@ class Body:
         k, n = step.W.shape
         i = self.products
         self.products += 1
-        self._products_left -= 1
         comment = f"/* ({k}, {n}): a row for each input */\n"
         weights = self.constant(f"W{i}", step.W, comment)
         if step.scale is not None:
             weights += ", " + self.constant(f"scale{i}", step.scale)
         b = "NULL" if step.b is None else self.constant(f"b{i}", step.b)
-        target = self._target(n) if self._products_left else "out"
+        target = self._of_width(n)
         kernel = {1: "dense", 2: "dense_in_2", 4: "dense_in_4"}[step.segments]
         self.kernel_bytes = max(self.kernel_bytes, {1: 0, 2: 128, 4: 192}[step.segments])
         self.functions.add(kernel)
@@ -118,6 +122,17 @@ class Body:
         self.statements.append(call)
         self.at = target
 
+    def _largest(self, step: Largest) -> None:
+        at, self.width = self.at, self.width // step.pieces
+        target = self._of_width(self.width)
+        self._each(target, f"{at}[j]")
+        self.statements.append(
+            f"for (size_t k = {self.width}; k < {step.pieces * self.width}; k += {self.width})\n"
+            f"        for (size_t j = 0; j < {self.width}; j++) "
+            f"{target}[j] = {target}[j] < {at}[k + j] ? {at}[k + j] : {target}[j];"
+        )
+        self.at = target
+
     def _activate(self, step: Activate) -> None:
         if registry.ACTIVATIONS[step.name][1] == "row":
             self.functions.add(step.name)
@@ -135,4 +150,5 @@ _STATEMENTS: dict[type[Step], Callable[[Body, Any], None]] = {
     Activate: Body._activate,
     BatchNormalize: Body._batch_normalize,
     LayerNormalize: Body._layer_normalize,
+    Largest: Body._largest,
 }

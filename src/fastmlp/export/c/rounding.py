@@ -18,6 +18,7 @@ from .steps import (
     Activate,
     Array,
     BatchNormalize,
+    Largest,
     LayerNormalize,
     Product,
     Rescale,
@@ -99,10 +100,17 @@ def _activate(step: Activate, z: Array, variance: Array, u: float) -> tuple[Arra
     return a, spread**2 + (u * ACTIVATION_ERROR * size) ** 2
 
 
+def _largest(step: Largest, x: Array, variance: Array, u: float) -> tuple[Array, Array]:
+    """Another piece may be the largest, but none is further away than all errors together."""
+    shape = len(x), step.pieces, -1
+    return x.reshape(shape).max(axis=1), variance.reshape(shape).sum(axis=1)
+
+
 _CARRIED: dict[type[Step], Callable[[Any, Array, Array, float], tuple[Array, Array]]] = {
     Rescale: _rescale,
     Product: _product,
     Activate: _activate,
     BatchNormalize: _batch_normalize,
     LayerNormalize: _layer_normalize,
+    Largest: _largest,
 }

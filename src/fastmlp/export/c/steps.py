@@ -15,6 +15,7 @@ from ...layers import (
     GaussianNoise,
     Layer,
     LayerNormalization,
+    MaxPieces,
     Scale,
 )
 from ...layers.base import entry
@@ -75,7 +76,14 @@ class LayerNormalize:
     epsilon: float
 
 
-Step = Rescale | Product | Activate | BatchNormalize | LayerNormalize
+@dataclass(frozen=True)
+class Largest:
+    """max over k of x_(k n + j), n numbers out of `pieces` n."""
+
+    pieces: int
+
+
+Step = Rescale | Product | Activate | BatchNormalize | LayerNormalize | Largest
 
 
 def products(steps: Sequence[Step]) -> list[Product]:
@@ -134,6 +142,7 @@ _STEPS: dict[type[Layer], Callable[[Any, list[Array]], Step | None]] = {
     Dense: _dense,
     GaussianNoise: _of_training_alone,
     LayerNormalization: _layer_normalization,
+    MaxPieces: lambda layer, arrays: Largest(layer.pieces),
     Scale: _scale,
 }
 
