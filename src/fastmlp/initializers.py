@@ -12,12 +12,22 @@ he_uniform          uniform, limit sqrt(6 / n_in)                 relu and its k
 he_normal           normal, deviation sqrt(2 / n_in)              relu and its kin
 lecun_uniform       uniform, limit sqrt(3 / n_in)                 selu (LeCun et al. 1998)
 lecun_normal        normal, deviation sqrt(1 / n_in)              selu
+orthogonal          W.T @ W = 1, or W @ W.T = 1 if n_in < n_out   deep networks (Saxe et al. 2014)
 uniform             uniform, limit given: ("uniform", 0.05)
 normal              normal, deviation given: ("normal", 0.001)
+truncated_normal    the same, but none beyond two deviations
 zeros               0
 ==================  ============================================  ==========================================
 
-The normal distributions are not truncated.
+A gain multiplies those whose width follows from the layer: ``("he_normal", 0.5)``, ``("orthogonal", 1.41)``.
+Keras' "random_uniform" and "random_normal" are "uniform" and "normal".  The deviation of a truncated normal
+is that before it is truncated, as in Keras; the other normal distributions are not truncated.
+
+>>> from fastmlp import Network
+>>> W = Network([3, 2], initializer="orthogonal", dtype="float64", seed=0).weights[0]
+>>> abs(W.T @ W).round(12)
+array([[1., 0.],
+       [0., 1.]])
 """
 
 from __future__ import annotations
@@ -29,7 +39,7 @@ from .errors import unknown
 from .validation import real
 
 DEFAULT = "glorot_uniform"
-DEFAULT_SCALE = 0.05  # Keras' for "uniform" and "normal" without a scale
+DEFAULT_SCALE = 0.05  # Keras' for those that are given theirs
 
 # name -> (distribution, its width from n_in and n_out)
 _SCALED: dict[str, tuple[str, Callable[[int, int], float]]] = {
@@ -39,41 +49,50 @@ _SCALED: dict[str, tuple[str, Callable[[int, int], float]]] = {
     "he_normal": ("normal", lambda n_in, n_out: math.sqrt(2 / n_in)),
     "lecun_uniform": ("uniform", lambda n_in, n_out: math.sqrt(3 / n_in)),
     "lecun_normal": ("normal", lambda n_in, n_out: math.sqrt(1 / n_in)),
+    "orthogonal": ("orthogonal", lambda n_in, n_out: 1.0),
     "zeros": ("uniform", lambda n_in, n_out: 0.0),
 }
-_GIVEN = ("uniform", "normal")
+_GIVEN = ("uniform", "normal", "truncated_normal")
 NAMES = (*_SCALED, *_GIVEN)
+_ALIASES = {"random_uniform": "uniform", "random_normal": "normal"}
 
 Initializer = str | tuple[str, float]
 
 
 def resolve(value: object, argument: str = "initializer") -> Initializer:
-    """A known name, or a pair ("uniform" or "normal", scale).
+    """A known name, or a pair of it and a scale, the width itself or its factor.
 
-    >>> resolve(("normal", 0.001))
-    ('normal', 0.001)
+    >>> resolve(("random_normal", 0.001)), resolve(("he_normal", 0.5)), resolve(("he_normal", 1.0))
+    (('normal', 0.001), ('he_normal', 0.5), 'he_normal')
     """
     if isinstance(value, str):
-        if value not in NAMES:
-            raise unknown(argument, value, NAMES)
-        return (value, DEFAULT_SCALE) if value in _GIVEN else value
+        name = _named(value, argument)
+        return (name, DEFAULT_SCALE) if name in _GIVEN else name
     if isinstance(value, (tuple, list)) and len(value) == 2 and isinstance(value[0], str):
-        name, scale = value
-        if name in _GIVEN:
-            return name, real(scale, f"scale of {argument} {name!r}", minimum=0.0)
-        if name in NAMES:
-            raise ValueError(f"{argument} {name!r} takes no scale, got {scale!r}")
-        raise unknown(argument, name, NAMES)
+        name = _named(value[0], argument)
+        if name == "zeros":
+            raise ValueError(f"{argument} {name!r} takes no scale, got {value[1]!r}")
+        scale = real(value[1], f"scale of {argument} {name!r}", minimum=0.0)
+        return name if name in _SCALED and scale == 1 else (name, scale)
     raise TypeError(f"{argument} is {value!r}, expected a name or a pair (name, scale)")
 
 
-def distribution(initializer: Initializer, n_in: int, n_out: int) -> tuple[str, float]:
-    """("uniform", limit) or ("normal", deviation) of a layer's weights.
+def _named(name: str, argument: str) -> str:
+    """The name here of an initializer, by that or by Keras'."""
+    name = _ALIASES.get(name, name)
+    if name not in NAMES:
+        raise unknown(argument, name, NAMES, _ALIASES)
+    return name
 
-    >>> distribution("lecun_normal", 4, 3)
-    ('normal', 0.5)
+
+def distribution(initializer: Initializer, n_in: int, n_out: int) -> tuple[str, float]:
+    """("uniform", limit), ("normal" or "truncated_normal", deviation) or ("orthogonal", gain) of weights.
+
+    >>> distribution("lecun_normal", 4, 3), distribution(("lecun_normal", 3.0), 4, 3)
+    (('normal', 0.5), ('normal', 1.5))
     """
-    if isinstance(initializer, tuple):
-        return initializer
-    kind, scale = _SCALED[initializer]
-    return kind, scale(n_in, n_out)
+    name, factor = (initializer, 1.0) if isinstance(initializer, str) else initializer
+    if name in _GIVEN:
+        return name, factor
+    kind, scale = _SCALED[name]
+    return kind, factor * scale(n_in, n_out)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from . import loops, notebook, validation
+from . import loops, notebook, starts, validation
 from .export.native import NativeNetwork
 from .files import format as files
 from .initializers import Initializer
@@ -85,11 +85,7 @@ class Network(Model):
     ) -> None:
         n_in, resolved = chain.resolve(layers, activation, output, initializer)
         self._build(n_in, resolved, validation.as_dtype(dtype), validation.as_seed(seed), isa)
-        for i, node in enumerate(nodes_of(n_in, self.layers)):
-            names = list(node.shapes)
-            for name, (kind, scale) in node.layer.starts(node.n_in).items():
-                if scale > 0:
-                    self.plan.initialize(i, kind, scale, self.seed, names.index(name))
+        starts.begin(self.plan, nodes_of(n_in, self.layers), self.seed)
 
     def __repr__(self) -> str:
         inside = ", ".join([str(self.plan.n_in), *(repr(layer.shown()) for layer in self.layers)])

@@ -25,7 +25,7 @@ FLOORS = [
     {"_kernels", "errors", "reference"},
     {"registry", "validation", "labels", "config", "thread_limits", "datasets", "functional", "metrics"}
     | {"notebook", "optional", "spread"}
-    | {"schedules", "initializers", "losses", "optimizers", "stepper", "layers"},
+    | {"schedules", "initializers", "losses", "optimizers", "starts", "stepper", "layers"},
     {"model"},
     {"export", "files"},
     {"training", "callbacks", "loops"},

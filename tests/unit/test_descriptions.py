@@ -193,6 +193,9 @@ def test_rescaling_divides_by_whole_numbers():
         ("he_normal", "normal", math.sqrt(2 / 200)),
         ("lecun_uniform", "uniform", math.sqrt(3 / 200)),
         ("lecun_normal", "normal", math.sqrt(1 / 200)),
+        (("he_uniform", 0.5), "uniform", 0.5 * math.sqrt(6 / 200)),
+        (("lecun_normal", 3.0), "normal", 3 * math.sqrt(1 / 200)),
+        (("random_normal", 0.2), "normal", 0.2),
         (("uniform", 0.3), "uniform", 0.3),
         (("normal", 0.001), "normal", 0.001),
         ("zeros", "uniform", 0.0),
@@ -216,7 +219,7 @@ def test_initial_weights_have_their_distribution(initializer, kind, scale, dtype
 def test_all_initializer_names_resolve():
     for name in initializers.NAMES:
         kind, scale = initializers.distribution(initializers.resolve(name), 10, 10)
-        assert kind in ("uniform", "normal") and scale >= 0
+        assert kind in ("uniform", "normal", "truncated_normal", "orthogonal") and scale >= 0
 
 
 def test_network_initializer_applies_where_a_layer_has_none():
@@ -226,7 +229,8 @@ def test_network_initializer_applies_where_a_layer_has_none():
 
 
 @pytest.mark.parametrize(
-    "value", [("normal", -1.0), ("normal", math.inf), ("he_normal", 1.0), ("he", 1.0), "he"]
+    "value",
+    [("normal", -1.0), ("normal", math.inf), ("he_normal", -1.0), ("zeros", 1.0), ("he", 1.0), "he"],
 )
 def test_bad_initializers(value):
     with pytest.raises(ValueError, match="initializer|scale"):
