@@ -14,8 +14,8 @@ import numpy as np
 from ...errors import ModelFileError
 from ...layers import Dense, Layer, Rescaling, Standardize
 from ..chain import Part, has_matrix
+from .nodes import Array
 
-Array = np.ndarray[Any, Any]
 Values = Array | np.float64
 
 _WIDEST_IDENTITY = 1024  # of a dense layer for what no layer can take
@@ -32,12 +32,12 @@ class Affine:
     divisor: Values = np.float64(1)
 
     @classmethod
-    def sum(cls, path: str, value: Values) -> Affine:
-        return cls(path, offset=value, shift=-value)
-
-    @classmethod
-    def factor(cls, path: str, value: Values) -> Affine:
-        return cls(path, scale=value, divisor=1 / value)
+    def of(cls, path: str, op: str, value: Values) -> Affine:
+        """Add, Sub, Mul or Div of a constant after x."""
+        if op in ("Add", "Sub"):
+            return cls(path, offset=value if op == "Add" else -value, shift=value if op == "Sub" else -value)
+        inverse = 1 / value
+        return cls(path, scale=value, divisor=inverse) if op == "Mul" else cls(path, inverse, divisor=value)
 
     def then(self, after: Affine) -> Affine:
         """Both, one after the other."""

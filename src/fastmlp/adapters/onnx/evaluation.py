@@ -15,9 +15,7 @@ import numpy as np
 from ... import reference
 from ...optional import require
 from ...reference.functions import erf
-from .nodes import Node
-
-Array = np.ndarray[Any, Any]
+from .nodes import Array, Node
 
 _PLAIN = (float, int, bytes, tuple)
 

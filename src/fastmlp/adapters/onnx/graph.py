@@ -11,14 +11,10 @@ from collections.abc import Iterable
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-import numpy as np
-
 from ...errors import ModelFileError
 from . import known, outputs
-from .nodes import Node, text
+from .nodes import Array, Node, text
 from .tensors import FLOATS, Reader
-
-Array = np.ndarray[Any, Any]
 
 _OLDEST_OPSET = 7  # where operands began to be broadcast
 

@@ -6,17 +6,15 @@ onnx's shape inference is not asked: in a hostile file it adds up shapes that do
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
 from ...errors import ModelFileError, listed
 from .evaluation import evaluated
-from .nodes import Node
+from .nodes import Array, Node
 from .recognition import ELEMENTWISE
 from .tensors import DTYPES, Reader
 
-Array = np.ndarray[Any, Any]
 Shape = tuple[int, ...]
 
 # Primes, which no shape in a file has by chance, for numbers of rows and columns that the file does not tell.

@@ -19,6 +19,7 @@ from .. import chain
 from . import affine, description, wire
 from .affine import Step
 from .graph import Graph
+from .nodes import Array
 from .steps import shortest, steps
 from .tensors import Reader
 
@@ -113,16 +114,14 @@ def _network(model: Any, reader: Reader, output: str | None) -> Network:
         with np.errstate(all="ignore"):  # what is not finite is refused with the weights
             graph = Graph(model, reader, output)
             found = steps(graph, reader.use)
-            first = _first_dense(found)
-            parts = affine.folded(found, graph.width or len(first.arrays[0]), reader.use)
-            dtype = first.arrays[0].dtype
-            if dtype == np.float32:
+            first = _checked_weights(found)
+            parts = affine.folded(found, graph.width or len(first), reader.use)
+            if first.dtype == np.float32:
                 parts = [_shortened(part) for part in parts]
-            identity = partial(affine.identity, use=reader.use)
-            n_in, parts = chain.settled(parts, "it", graph.width, identity)
-            arrays = [np.asarray(array, dtype) for part in parts for array in part.arrays]
-        layers, seed = description.restored(model, [part.layer for part in parts], n_in, dtype)
-        net = Network([n_in, *layers], dtype=dtype, seed=seed)
+            n_in, parts = chain.settled(parts, "it", graph.width, partial(affine.identity, use=reader.use))
+            arrays = [np.asarray(array, first.dtype) for part in parts for array in part.arrays]
+        layers, seed = description.restored(model, [part.layer for part in parts], n_in, first.dtype)
+        net = Network([n_in, *layers], dtype=first.dtype, seed=seed)
         net.set_weights(arrays)
     except ModelFileError:
         raise
@@ -131,17 +130,18 @@ def _network(model: Any, reader: Reader, output: str | None) -> Network:
     return net
 
 
-def _first_dense(steps: Sequence[Step]) -> chain.Part:
-    """The first dense layer; all must have weights of its dtype."""
+def _checked_weights(steps: Sequence[Step]) -> Array:
+    """Those of the first dense layer; all must be of one dtype."""
     dense = [step for step in steps if isinstance(step, chain.Part) and chain.has_matrix(step)]
     if not dense:
         raise ModelFileError("has no Gemm and no MatMul, expected at least one layer")
-    first = dense[0].arrays[0].dtype
+    first = dense[0].arrays[0]
     for step in dense:
-        if step.arrays[0].dtype != first:
-            came = f"it has {step.arrays[0].dtype} weights"
-            raise ModelFileError(f"{step.path}: {came}, expected {first} as those before it")
-    return dense[0]
+        came = step.arrays[0].dtype
+        if came != first.dtype:
+            expected = f"expected {first.dtype} as those before it"
+            raise ModelFileError(f"{step.path}: it has {came} weights, {expected}")
+    return first
 
 
 def _shortened(part: chain.Part) -> chain.Part:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -15,9 +14,7 @@ from . import recognition
 from .affine import Affine, Step
 from .graph import Graph
 from .known import REARRANGING
-from .nodes import Node
-
-Array = np.ndarray[Any, Any]
+from .nodes import Array, Node
 
 
 def steps(graph: Graph, use: Callable[[int], None]) -> list[Step]:
@@ -116,22 +113,20 @@ def _affine(node: Node) -> list[Step]:
         raise node.error(f"{listed(map(repr, node.data()))} meet there", "a tensor and a constant")
     if node.op == "Div" and place == 1:
         raise node.error("it divides a constant by a tensor", "the reverse")
-    c, path = _vector(node, other).astype(np.float64), str(node)
-    if node.op in ("Mul", "Div"):
-        return [Affine.factor(path, c) if node.op == "Mul" else Affine(path, scale=1 / c, divisor=c)]
-    turned = _negative(node) if node.op == "Sub" and place == 1 else []
-    return [*turned, Affine.sum(path, -c if node.op == "Sub" and place == 0 else c)]
+    value = _vector(node, other).astype(np.float64)
+    if node.op == "Sub" and place == 1:
+        return [*_negative(node), Affine.of(str(node), "Add", value)]
+    return [Affine.of(str(node), node.op, value)]
 
 
 def _negative(node: Node) -> list[Step]:
-    return [Affine.factor(str(node), np.float64(-1))]
+    return [Affine.of(str(node), "Mul", np.float64(-1))]
 
 
 def _scaler(node: Node) -> list[Step]:
     """(x - offset) * scale, of ai.onnx.ml."""
-    offset, scale = (np.array(node.attribute(key, ())) for key in ("offset", "scale"))
-    steps = [Affine.sum(str(node), _vector(node, -offset))] if len(offset) else []
-    return [*steps, Affine.factor(str(node), _vector(node, scale))] if len(scale) else [*steps]
+    given = [(op, np.array(node.attribute(key, ()))) for op, key in (("Sub", "offset"), ("Mul", "scale"))]
+    return [Affine.of(str(node), op, _vector(node, value)) for op, value in given if value.size]
 
 
 def _batch_normalization(node: Node) -> list[Step]:

@@ -10,9 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import ModelFileError, listed
-from .nodes import text
-
-Array = np.ndarray[Any, Any]
+from .nodes import Array, text
 
 # TensorProto.DataType -> its name, the dtype in a file, and the field that holds numbers that are no raw_data
 DTYPES = {
