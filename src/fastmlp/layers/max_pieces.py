@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -118,5 +119,5 @@ class Maxout(Layer):
             weight_decay=self.weight_decay,
         )
 
-    def expanded(self, place: int) -> list[Any]:
+    def expanded(self, before: Sequence[Layer]) -> list[Any]:
         return [self._dense(), MaxPieces(self.pieces)]
