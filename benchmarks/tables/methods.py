@@ -105,6 +105,7 @@ METHODS: dict[str, Method] = {
     "realmlp": ours("realmlp"),
     "realmlp-s": ours("realmlp-s"),
     "fast": ours("fast"),
+    "tabm": ours("tabm"),
     "hist-gradient-boosting": hist_gradient_boosting,
     "lightgbm": lightgbm,
     "catboost": catboost,

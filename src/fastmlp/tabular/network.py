@@ -14,6 +14,8 @@ from ..layers import (
     Dropout,
     Embedding,
     Layer,
+    MemberDense,
+    Members,
     ParametricActivation,
     PeriodicEmbedding,
     Scale,
@@ -66,10 +68,11 @@ def layers_of(inputs: Inputs, outputs: int, recipe: Recipe) -> list[int | Layer]
     for layer in front:
         width = layer.output_width(width)
     layers: list[int | Layer] = [inputs.width, *front]
-    for units in recipe.widths:
-        layers += [_dense(width, units, recipe), _activation(recipe), Dropout(recipe.dropout)]
+    for i, units in enumerate(recipe.widths):
+        hidden = _hidden(width, units, recipe, first=i == 0)
+        layers += [*hidden, _activation(recipe), Dropout(recipe.dropout)]
         width = units
-    return [*layers, _dense(width, outputs, recipe)]
+    return [*layers, _last(width, outputs, recipe)]
 
 
 def _front(inputs: Inputs, recipe: Recipe) -> list[Layer]:
@@ -96,19 +99,43 @@ def _activation(recipe: Recipe) -> Layer:
     return ParametricActivation(recipe.activation, **_rates(recipe.parametric, "alpha"))
 
 
-def _dense(n_in: int, units: int, recipe: Recipe) -> Dense:
-    """A dense layer with the rates that y = x W / sqrt(n_in) + b would give it, and plain weights.
+def _hidden(n_in: int, units: int, recipe: Recipe, *, first: bool) -> list[Layer]:
+    """x W + b, or of members ((x * r) W) * s + b, which first differ by r of the first layer."""
+    k = recipe.members
+    if k == 1:
+        return [Dense(units, **_training(n_in, recipe))]
+    return [
+        Members(k, start="signs" if first else "ones", weight_decay={"r": 1.0}),
+        Dense(units, **_training(n_in, recipe, use_bias=False)),
+        Members(k, start="ones", use_bias=True, learning_rate={"b": recipe.bias}, weight_decay={"r": 1.0}),
+    ]
+
+
+def _last(n_in: int, outputs: int, recipe: Recipe) -> Layer:
+    training = _training(n_in, recipe)
+    return (
+        Dense(outputs, **training)
+        if recipe.members == 1
+        else MemberDense(recipe.members, outputs, **training)
+    )
+
+
+def _training(n_in: int, recipe: Recipe, *, use_bias: bool = True) -> dict[str, Any]:
+    """How a dense layer begins, with the rates that y = x W / sqrt(n_in) + b would give it.
 
     Adam's steps do not depend on the size of gradients: W / sqrt(n_in) moves by the rate over sqrt(n_in), and
     decays by the rate alone.
     """
     root = math.sqrt(n_in)
-    return Dense(
-        units,
-        initializer="lecun_normal",
-        learning_rate={"W": 1 / root, "b": recipe.bias},
-        weight_decay={"W": root, "b": 0.0},
-    )
+    rates, decays = {"W": 1 / root}, {"W": root}
+    if use_bias:
+        rates["b"], decays["b"] = recipe.bias, 0.0
+    return {
+        "use_bias": use_bias,
+        "initializer": "lecun_normal",
+        "learning_rate": rates,
+        "weight_decay": decays,
+    }
 
 
 def build(inputs: Inputs, outputs: int, recipe: Recipe, *, softmax: bool, seed: int) -> Network:

@@ -36,10 +36,13 @@ class Recipe:
         Factor of the learning rate of a `Scale` layer in front of the first; 0 leaves the layer out.
     bias : float
         Factor of the learning rate of biases.
+    members : int
+        Networks that share the weights of each, as in TabM: every hidden layer has factors of its inputs and
+        outputs and biases for each of them, and each has a last layer of its own.  1 is a plain network.
     start : {"data", "normal"}
         "data": pre-activations begin with unit variance on the training rows, and biases as minus a random
-        mean of five rows' pre-activations.  "normal": W from N(0, 1 / n_in), b from N(0, 1), and the last
-        layer zero.
+        mean of five rows' pre-activations, those of members as 0.  "normal", not of members: W from
+        N(0, 1 / n_in), b from N(0, 1), and the last layer zero.
     learning_rate : float
         The highest; weights of a layer have 1 / sqrt(n_in) of it.
     schedule : {"cosine", "coslog4", "constant"}
@@ -75,7 +78,8 @@ class Recipe:
     References
     ----------
     Holzmueller, Grinsztajn and Steinwart, "Better by Default", arXiv:2407.04491; Gorishniy, Rubachev and
-    Babenko, "On Embeddings for Numerical Features", arXiv:2203.05556, for piecewise-linear views.
+    Babenko, "On Embeddings for Numerical Features", arXiv:2203.05556, for piecewise-linear views; Gorishniy,
+    Kotelnikov and Babenko, "TabM", arXiv:2410.24210, for members.
     """
 
     widths: tuple[int, ...] = (256, 256, 256)
@@ -84,6 +88,7 @@ class Recipe:
     dropout: float = 0.15
     scale: float = 6.0
     bias: float = 0.1
+    members: int = 1
     start: str = "data"
     learning_rate: float = 0.04
     schedule: str = "coslog4"
@@ -114,6 +119,8 @@ class Recipe:
         for view in self.views:
             if view not in VIEWS:
                 raise unknown("view", view, VIEWS)
+        if self.members > 1 and self.start != "data":
+            raise ValueError(f"start is {self.start!r}, expected 'data' of a recipe with members")
         if not self.views:
             raise ValueError("views is empty, expected one for each network")
 
@@ -152,6 +159,7 @@ _COUNTS = (
     ("one_hot_up_to", 2),
     ("table_width", 1),
     ("frequencies", 1),
+    ("members", 1),
 )
 _BELOW_ONE: dict[str, Any] = {"below": 1.0}
 _REALS: tuple[tuple[str, float, dict[str, Any]], ...] = (
@@ -189,6 +197,16 @@ _FAST: dict[str, Any] = {
     "schedule": "cosine",
     "views": ("quantiles",),
 }
+_TABM: dict[str, Any] = {
+    "widths": (128, 128),
+    "parametric": 0.0,
+    "dropout": 0.0,
+    "members": 8,
+    "epochs": 64,
+    "batch_size": 64,
+    "schedule": "cosine",
+    "views": ("quantiles",),
+}
 
 RECIPES: dict[str, dict[str, Recipe]] = {
     "default": {"classes": _REALMLP.replace(**_DEFAULT), "numbers": _REALMLP_NUMBERS.replace(**_DEFAULT)},
@@ -198,6 +216,10 @@ RECIPES: dict[str, dict[str, Recipe]] = {
         "numbers": _REALMLP_NUMBERS.replace(**_SMALL, learning_rate=0.07),
     },
     "fast": {"classes": _REALMLP.replace(**_FAST), "numbers": _REALMLP_NUMBERS.replace(**_FAST)},
+    "tabm": {
+        "classes": _REALMLP.replace(**_TABM, activation="relu"),
+        "numbers": _REALMLP_NUMBERS.replace(**_TABM),
+    },
 }
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from fastmlp.tabular import Recipe, TabularClassifier, TabularRegressor
+from fastmlp.tabular import Recipe, TabularClassifier, TabularRegressor, load
+from fastmlp.tabular.recipes import RECIPES
 from learned import QUICK, QUICK_NUMBERS, part, table
 
 FIRST, REST = np.arange(120), np.arange(120, 160)
@@ -17,7 +18,7 @@ def regressor(**options):
     return TabularRegressor(options.pop("recipe", QUICK_NUMBERS), random_state=0, **options)
 
 
-@pytest.mark.parametrize("name", ["default", "realmlp", "realmlp-s", "fast"])
+@pytest.mark.parametrize("name", RECIPES)
 def test_named_recipes_learn(name):
     X, labels, numbers = table()
     short = {"epochs": 30, "widths": (32, 32), "batch_size": 32}
@@ -364,6 +365,19 @@ def test_wrong_arguments_of_fit(options, words):
 def test_wrong_recipes(change):
     with pytest.raises(ValueError, match=next(iter(change)).rstrip("s")):
         QUICK.replace(**change)
+
+
+def test_a_network_of_members_is_saved(tmp_path):
+    X, labels, _ = table()
+    model = classifier(recipe=Recipe.named("tabm", "classes").replace(epochs=4), nets=2).fit(X, labels)
+    model.save(tmp_path / "model.npz")
+    assert model.ensemble_.members[0].net.plan.members == 8
+    assert (load(tmp_path / "model.npz").predict_proba(X) == model.predict_proba(X)).all()
+
+
+def test_a_start_that_is_not_for_members():
+    with pytest.raises(ValueError, match="start is 'normal', expected 'data' of a recipe with members"):
+        Recipe.named("tabm", "classes").replace(start="normal")
 
 
 def test_recipes_in_json():
