@@ -14,6 +14,7 @@ from .film import Film
 from .gradients import plot_gradient_norms
 from .histograms import plot_histograms
 from .history import plot_history
+from .importances import plot_importances
 from .learning_rates import plot_learning_rates
 from .regression import plot_residuals
 from .weights import plot_weights
@@ -27,6 +28,7 @@ __all__ = [
     "plot_gradient_norms",
     "plot_histograms",
     "plot_history",
+    "plot_importances",
     "plot_learning_rates",
     "plot_network",
     "plot_precision_recall",

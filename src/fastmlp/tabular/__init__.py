@@ -8,6 +8,14 @@ array(['heavy'], dtype='<U5')
 """
 
 from .estimators import TabularClassifier, TabularRegressor, load
+from .importance import gradient_importance, permutation_importance
 from .recipes import Recipe
 
-__all__ = ["Recipe", "TabularClassifier", "TabularRegressor", "load"]
+__all__ = [
+    "Recipe",
+    "TabularClassifier",
+    "TabularRegressor",
+    "gradient_importance",
+    "load",
+    "permutation_importance",
+]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,13 @@ class Scaling:
     def __call__(self, numbers: Array) -> Array:
         z = (numbers - self.center) * self.factor
         return np.asarray(z / np.sqrt(1 + (z / 3) ** 2))
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Rows that `TableEncoder.transform` has made ready: float32 of shape (rows, n)."""
+
+    matrix: Array
 
 
 class TableEncoder:
@@ -113,6 +121,13 @@ class TableEncoder:
         """Of the matrix's columns."""
         numbers = [name for column in self.used for name in column.number_names()]
         indicators = [name for column in self.used for name in column.indicator_names()]
+        return [*numbers, *indicators, *(column.name for column in self.embedded)]
+
+    @property
+    def origins(self) -> list[str]:
+        """Of the matrix's columns, which column of the table each comes from."""
+        numbers = [column.name for column in self.used for _ in column.number_names()]
+        indicators = [column.name for column in self.used for _ in column.indicator_names()]
         return [*numbers, *indicators, *(column.name for column in self.embedded)]
 
     @property

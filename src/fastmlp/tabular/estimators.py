@@ -13,7 +13,7 @@ import numpy as np
 from .. import validation
 from ..optional import require
 from . import checks, conformal, files, learning, metrics, recipes
-from .encoding import TableEncoder
+from .encoding import Encoded, TableEncoder
 from .ensemble import Ensemble
 from .fitting import Rows
 from .frames import Frame
@@ -168,6 +168,8 @@ class _Tabular(_Base):  # type: ignore[misc]
 
     def _predicted(self, X: Any) -> Array:
         _sk_validation.check_is_fitted(self, "ensemble_")
+        if isinstance(X, Encoded):
+            return self.ensemble_.predict_encoded(X.matrix)
         frame = checks.as_frame(X)
         if not (frame.named and self.ensemble_.encoder.named):
             checks.check_width(frame, self.n_features_in_, type(self).__name__)

@@ -19,6 +19,10 @@ class Plain:
     def __call__(self, matrix: Array) -> Array:
         return matrix
 
+    def back(self, gradient: Array, matrix: Array) -> Array:
+        """Of the matrix, from the gradient (rows, n + extra) of what is seen of it."""
+        return gradient
+
     def to_config(self) -> dict[str, Any]:
         return {"kind": "plain"}
 
@@ -72,6 +76,16 @@ class Quantiles:
         seen = (matrix[:, self.columns] - self.lows) / (self.highs - self.lows)
         seen = np.minimum(np.maximum(seen, np.float32(0)), np.float32(1))
         return np.hstack([matrix[:, : self.numbers], seen, matrix[:, self.numbers :]])
+
+    def back(self, gradient: Array, matrix: Array) -> Array:
+        """Of the matrix, from the gradient (rows, n + extra) of what is seen of it; edges belong right."""
+        first, last = self.numbers, self.numbers + self.extra
+        found = np.hstack([gradient[:, :first], gradient[:, last:]])
+        x = matrix[:, self.columns]
+        slopes = ((self.lows <= x) & (x < self.highs)) / (self.highs - self.lows)
+        for each, column in enumerate(self.columns.tolist()):
+            found[:, column] += gradient[:, first + each] * slopes[:, each]
+        return found
 
     def to_config(self) -> dict[str, Any]:
         return {

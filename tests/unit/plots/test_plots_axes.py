@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib import pyplot
 from matplotlib.figure import Figure
@@ -12,6 +13,7 @@ from fastmlp import Network, plots
 from fastmlp.plots import style
 
 HISTORY = {"loss": [0.9, 0.5, 0.3], "accuracy": [0.5, 0.7, 0.9], "val_loss": [0.8, 0.6, 0.5]}
+IMPORTANCES = pd.DataFrame({"importances_mean": [0.1, 0.5], "importances_std": [0.0, 0.1]}, ["a", "b"])
 X, Y = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]), np.array([0, 1, 1, 0])
 
 
@@ -28,6 +30,7 @@ def drawers():
         "plot_weights": (np.ones((4, 2)),),
         "plot_network": (classifier(),),
         "plot_histograms": (Network([2, 1]),),
+        "plot_importances": (IMPORTANCES,),
         "plot_residuals": (Network([2, 1], seed=0), X, Y),
     }
     for name in plots.__all__:
