@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from . import reference, validation
-from .layers.lowering import input_vectors
+from .layers.lowering import input_vectors, output_vectors
 from .model import Array, Model, in_float64
+from .reference import curvature
 from .training import solvers
 from .training.scoring import python_loss
 
@@ -219,7 +220,10 @@ def hessian_vector_product(net: Model, X: Any, y: Any, v: Any, sample_weight: An
         net.plan.n_in, net.plan.layers, dtype="float64", input_shift=shift, input_divisor=divisor
     )
     twin.set_weights(double.get_weights())
-    return twin.hessian_vector_product(X, targets, v, weights, loss=objective.named)
+    rescaling = output_vectors(net.plan.n_out, net.layers, double.dtype)
+    if rescaling is not None:
+        twin.rescale_output(*rescaling)
+    return curvature.hessian_vector_product(twin, X, targets, v, weights, loss=objective.named)
 
 
 def check_gradients(net: Model, X: Any, y: Any, *, seed: int = 0) -> dict[str, float]:

@@ -6,11 +6,15 @@ import pytest
 import fastmlp
 from fastmlp import (
     Add,
+    AlphaDropout,
     BatchNormalization,
     Dense,
     Embedding,
+    GaussianNoise,
     LayerNormalization,
+    Maxout,
     Network,
+    OutputRescaling,
     ParametricActivation,
     PeriodicEmbedding,
     PReLU,
@@ -223,8 +227,10 @@ def test_hessian_vector_products_of_every_loss_are_slopes_of_gradients(name, rng
         [4, PeriodicEmbedding(2, frequencies=3, width=3), ParametricActivation("gelu"), PReLU(), 3],
         [4, Embedding((3, 2), (2, 3)), Dense(5, "gelu_tanh", trainable=False), Dense(3, "log_softmax")],
         [4, Dense(3, "exp")],
+        [4, Maxout(5), GaussianNoise(0.1), Dense(4, "selu"), AlphaDropout(0.1), Dense(3)],
+        [4, Dense(6, "tanh"), Dense(3), OutputRescaling([10.0, 2.0, 0.5], [1.0, -1.0, 3.0])],
     ],
-    ids=["kinds", "waves", "codes", "exp"],
+    ids=["kinds", "waves", "codes", "exp", "pieces", "rescaled"],
 )
 def test_hessian_vector_products_of_layers_are_slopes_of_gradients(layers, rng):
     net = Network(layers, dtype="float64", seed=2)

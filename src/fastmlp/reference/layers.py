@@ -489,9 +489,8 @@ def _max_pieces(
 def _max_pieces_backward(
     dz: Array, x: Array, arrays: Arrays, node: Node, taken: Arrays, training: bool
 ) -> list[Array]:
-    dx = np.zeros((len(x), int(node["pieces"]), dz.shape[1]), x.dtype)
-    np.put_along_axis(dx, taken[0][:, None], dz[:, None], axis=1)
-    return [dx.reshape(x.shape)]
+    chosen = taken[0][:, None] == np.arange(int(node["pieces"]))[:, None]  # (rows, pieces, n)
+    return [np.where(chosen, dz[:, None], 0).reshape(x.shape)]
 
 
 _EPSILON = Setting(1e-3, 1e-30, np.inf)  # of a variance

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .duals import Dual, tangent
 from .functions import ACTIVATIONS, Array, activation_backward, activation_forward
 from .layers import KINDS, ArrayKind, Training, node_of, width_of
 from .losses import LINKS, LOSSES, loss_gradient
@@ -424,37 +423,6 @@ class Plan:
         row_losses, dz, _ = self._loss(self._fitting(loss), traces[-1], y, sample_weight)
         gradients, dx = self._backward(traces, dz)
         return total(row_losses) / len(row_losses), gradients, dx if input_gradient else None
-
-    def hessian_vector_product(
-        self,
-        X: Any,
-        y: Array,
-        vector: Sequence[Array],
-        sample_weight: Array | None = None,
-        *,
-        loss: Chosen | None = None,
-    ) -> list[Array]:
-        """How the gradients change as the parameters move along a vector like `get_weights`: H v.
-
-        `gradients` computed with dual numbers (Pearlmutter, Neural Computation 6, 1994).  What training does
-        not move by a gradient, moving statistics, has no part in it.
-        """
-        along, arrays = iter(vector), self._arrays
-        x = self._repeated(np.atleast_2d(self._input(X)))
-        try:
-            duals: Any = [
-                [Dual(w, next(along) * kind.moves) for w, kind in zip(own, kinds.values(), strict=True)]
-                for own, kinds in zip(arrays, self._kinds, strict=True)
-            ]
-            dual_x: Any = Dual(x, np.zeros_like(x))
-            self._arrays = duals
-            traces = self._layers(dual_x, None, 1.0, False)
-            _, dz, _ = self._loss(self._fitting(loss), traces[-1], y, sample_weight)
-            gradients, _ = self._backward(traces, dz)
-        finally:
-            self._arrays = arrays
-        parts = zip(gradients, self._parameters(), strict=True)
-        return [np.broadcast_to(tangent(gradient), w.shape).copy() for gradient, w in parts]
 
     def backward(self, X: Any, output_gradient: Any) -> tuple[list[Array], Array]:
         """([dW1, db1, dW2, ...], dX) from the gradient of any loss with respect to the prediction of X."""
