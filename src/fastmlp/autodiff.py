@@ -20,7 +20,7 @@ from .layers.lowering import input_vectors, output_vectors
 from .model import Array, Model, in_float64
 from .reference import curvature
 from .training import solvers
-from .training.scoring import python_loss
+from .training.scoring import gradient_of, python_loss
 
 BLOCK = 4096  # rows that go back at once
 
@@ -138,7 +138,7 @@ def per_sample_gradients(net: Model, X: Any, y: Any) -> list[Array]:
     X, targets = _checked(net, X, y)
     result = [np.empty((len(X), *shape), net.dtype) for shape in net.parameter_shapes().values()]
     for row in range(len(X)):
-        gradient = _gradient(net, X[row : row + 1], targets[row : row + 1])
+        gradient = gradient_of(net, X[row : row + 1], targets[row : row + 1])
         for whole, part in zip(result, gradient, strict=True):
             whole[row] = part
     return result
@@ -259,7 +259,7 @@ def check_gradients(net: Model, X: Any, y: Any, *, seed: int = 0) -> dict[str, f
     double = in_float64(net)
     X, targets = _checked(double, X, y)
     rng = np.random.default_rng(validation.as_seed(seed))
-    gradient, weights = _gradient(double, X, targets), double.get_weights()
+    gradient, weights = gradient_of(double, X, targets), double.get_weights()
     errors = {}
     for i, name in enumerate(double.parameter_shapes()):
         if name.endswith((".mean", ".variance")):
@@ -287,15 +287,6 @@ def _checked(net: Model, X: Any, y: Any) -> tuple[Array, Array]:
     objective = net.objective_for(y)
     X = validation.as_inputs(X, net.plan.n_in, net.dtype)
     return X, objective.loss.as_targets(y, net.plan.n_out, net.dtype, len(X))
-
-
-def _gradient(net: Model, X: Array, targets: Array) -> list[Array]:
-    """Of the mean loss, like `get_weights`."""
-    objective = net.objective_for(targets)
-    if objective.in_python:
-        _, dY = python_loss(objective.loss, targets, net.plan.predict(X), None)
-        return net.plan.backward(X, dY)[0]
-    return net.plan.gradients(X, targets, loss=objective.named)[1]
 
 
 def _loss(net: Model, X: Array, targets: Array) -> float:

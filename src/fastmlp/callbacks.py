@@ -6,6 +6,7 @@ from .training.callbacks.csv_logger import CSVLogger
 from .training.callbacks.early_stopping import EarlyStopping
 from .training.callbacks.history import History
 from .training.callbacks.lambda_callback import LambdaCallback
+from .training.callbacks.layer_monitor import LayerMonitor
 from .training.callbacks.plateau import ReduceLROnPlateau
 from .training.callbacks.rate_scheduler import LearningRateScheduler
 from .training.callbacks.tensorboard import TensorBoard
@@ -17,6 +18,7 @@ __all__ = [
     "EarlyStopping",
     "History",
     "LambdaCallback",
+    "LayerMonitor",
     "LearningRateScheduler",
     "ModelCheckpoint",
     "ReduceLROnPlateau",

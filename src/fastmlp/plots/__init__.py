@@ -15,6 +15,7 @@ from .gradients import plot_gradient_norms
 from .histograms import plot_histograms
 from .history import plot_history
 from .importances import plot_importances
+from .layers import plot_layers
 from .learning_rates import plot_learning_rates
 from .regression import plot_residuals
 from .weights import plot_weights
@@ -29,6 +30,7 @@ __all__ = [
     "plot_histograms",
     "plot_history",
     "plot_importances",
+    "plot_layers",
     "plot_learning_rates",
     "plot_network",
     "plot_precision_recall",

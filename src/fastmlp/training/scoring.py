@@ -80,6 +80,15 @@ def score(net: Model, objective: Objective, rows: Rows, threads: int | None) -> 
     return {"loss": value, **from_predictions(net, objective, rows, correct, threads)}
 
 
+def gradient_of(net: Model, X: Array, targets: Array) -> list[Array]:
+    """Of the mean loss of ready rows, like `get_weights`."""
+    objective = net.objective_for(targets)
+    if objective.in_python:
+        _, dY = python_loss(objective.loss, targets, net.plan.predict(X), None)
+        return net.plan.backward(X, dY)[0]
+    return net.plan.gradients(X, targets, loss=objective.named)[1]
+
+
 def evaluate(
     net: Model, X: Any, y: Any, sample_weight: Any = None, *, threads: int | None = None
 ) -> dict[str, float]:

@@ -10,6 +10,7 @@ from matplotlib import pyplot
 from matplotlib.figure import Figure
 
 from fastmlp import Network, plots
+from fastmlp.callbacks import LayerMonitor
 from fastmlp.plots import style
 
 HISTORY = {"loss": [0.9, 0.5, 0.3], "accuracy": [0.5, 0.7, 0.9], "val_loss": [0.8, 0.6, 0.5]}
@@ -21,12 +22,21 @@ def classifier():
     return Network([2, 4, 1], activation="tanh", output="sigmoid", seed=0)
 
 
+def monitored():
+    monitor = LayerMonitor(X, Y, print_fn=None)
+    net = classifier()
+    net.compile("sgd")
+    net.fit(X, Y, epochs=3, callbacks=[monitor], verbose=False)
+    return monitor
+
+
 def drawers():
     """(name, a call with one panel that takes ax= and path=) of every function of the module that draws."""
     needed = {
         "plot_activations": (["relu"],),
         "plot_history": ({"loss": [1.0, 0.5]},),
         "plot_gradient_norms": ({"a": [1.0, 2.0]},),
+        "plot_layers": (monitored(), "gradients"),
         "plot_weights": (np.ones((4, 2)),),
         "plot_network": (classifier(),),
         "plot_histograms": (Network([2, 1]),),
