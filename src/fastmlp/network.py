@@ -15,7 +15,7 @@ from .initializers import Initializer
 from .layers import ActivationName, Layer, chain
 from .layers.lowering import nodes_of
 from .model import Array, Model
-from .training import fit, scoring, start, step
+from .training import data, fit, scoring, start, step
 from .training.callbacks.base import Callback
 from .training.callbacks.history import History
 
@@ -160,18 +160,20 @@ class Network(Model):
     def fit(
         self,
         X: Any,
-        y: Any,
+        y: Any = None,
         *,
         epochs: int = 1,
         batch_size: int | None = 32,
         validation_split: float = 0.0,
-        validation_data: tuple[Any, ...] | None = None,
+        validation_data: Any = None,
         callbacks: Iterable[Callback] = (),
         sample_weight: Any = None,
         class_weight: Mapping[Any, float] | str | None = None,
         shuffle: bool = True,
         verbose: bool | int | str = "auto",
         threads: int | None = None,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
     ) -> History:
         """Train for a number of epochs.
 
@@ -179,10 +181,12 @@ class Network(Model):
 
         Parameters
         ----------
-        X : array-like of shape (rows, n_in)
+        X : array-like of shape (rows, n_in), or iterable of batches
             Floats, integers, bool, a list, a data frame, a tensor in main memory or anything that exports its
             memory by DLPack or `__array_interface__`; finite.  uint8 is read as it is.
-        y : array-like
+            Without y: batches (X, y) or (X, y, sample_weight), of a generator, a list, a `DataLoader` of
+            PyTorch or any other iterable, each one step, in the order in which they come (see Notes).
+        y : array-like, optional
             Classes of shape (rows,): indices, or words, booleans or any whole numbers, which `classes` then
             lists in their order; or one row of n_out numbers for each row of X.  (rows,) and (rows, 1) are
             the same where n_out is 1.
@@ -190,10 +194,11 @@ class Network(Model):
             How often all rows are used, at least 1.
         batch_size : int or None
             Rows of a step; the last batch may be shorter.  None is all rows: full-batch gradient descent.
+            Batches that come as such stay as they are.
         validation_split : float
             0 <= share < 1 of the rows, the last ones, that are held out.
-        validation_data : (X, y) or (X, y, sample_weight), optional
-            Held-out rows of their own.
+        validation_data : (X, y), (X, y, sample_weight) or iterable of batches, optional
+            Held-out rows of their own; a tuple or a list is one of the first two.
         callbacks : iterable of Callback
             See `fastmlp.callbacks`.
         sample_weight : array-like of shape (rows,), optional
@@ -208,6 +213,12 @@ class Network(Model):
             "auto" shows progress on long fits in a terminal; True always, False never.
         threads : int, optional
             At most this many threads.
+        steps_per_epoch : int, optional
+            Batches of an epoch, which goes on where the last one ended; an iterable other than an iterator
+            begins anew when it ends.  None: an epoch is one pass.  An endless generator needs it.
+        validation_steps : int, optional
+            Likewise of the held-out batches, of which an iterable other than an iterator begins anew in every
+            epoch.
 
         Returns
         -------
@@ -223,7 +234,22 @@ class Network(Model):
         NotCompiledError
             Before `compile`.
         ValueError, TypeError
-            If an argument does not fit; nothing is changed.
+            If an argument does not fit; nothing is changed, but for the steps of the batches before one that
+            does not fit.
+
+        Warns
+        -----
+        RuntimeWarning
+            If there are fewer batches than epochs need: training ends with those that there are.
+
+        Notes
+        -----
+        Batches train to the bits of an unshuffled fit on the same rows in the same batches.  A thread of its
+        own makes the next two while one trains, so that the iterable works at the same time; its errors are
+        raised as they are.  After an epoch it has been asked for no more batches than were trained; what
+        was made ahead is lost where Ctrl-C or an error ends an epoch.  Metrics other than the loss and a
+        counted accuracy are of predictions made before each step.  Labels that are not indices are learned
+        from the first batch, or else `classes` has to have them.
 
         Examples
         --------
@@ -235,6 +261,14 @@ class Network(Model):
         >>> history = net.fit(X, y, epochs=3, batch_size=None)
         >>> history.epoch
         [0, 1, 2]
+
+        Batches, from an endless generator:
+
+        >>> def batches(rng):
+        ...     while True:
+        ...         X = rng.integers(0, 2, (16, 2))
+        ...         yield X, X[:, 0] ^ X[:, 1]
+        >>> history = net.fit(batches(np.random.default_rng(0)), epochs=2, steps_per_epoch=10)
         """
         return fit.fit(
             self,
@@ -250,6 +284,8 @@ class Network(Model):
             shuffle=shuffle,
             verbose=verbose,
             threads=threads,
+            steps_per_epoch=steps_per_epoch,
+            validation_steps=validation_steps,
         )
 
     def train_on_batch(self, X: Any, y: Any, sample_weight: Any = None) -> dict[str, float]:
@@ -278,10 +314,11 @@ class Network(Model):
     def evaluate(
         self,
         X: Any,
-        y: Any,
+        y: Any = None,
         sample_weight: Any = None,
         *,
         threads: int | None = None,
+        steps: int | None = None,
         batch_size: int | None = None,
         verbose: object = None,
     ) -> dict[str, float]:
@@ -290,9 +327,11 @@ class Network(Model):
         Parameters
         ----------
         X, y, sample_weight
-            As in `fit`.
+            As in `fit`: arrays, or without y an iterable of batches.
         threads : int, optional
             At most this many threads.
+        steps : int, optional
+            How many of the batches are taken; None takes all.
         batch_size, verbose : optional
             Keras' arguments, which change nothing here.
 
@@ -311,7 +350,7 @@ class Network(Model):
         """
         if batch_size is not None:
             validation.integer(batch_size, "batch_size", 1)
-        return scoring.evaluate(self, X, y, sample_weight, threads=threads)
+        return data.evaluate(self, X, y, sample_weight, steps=steps, threads=threads)
 
     # ---- loops of one's own ----
 

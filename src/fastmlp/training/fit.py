@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Iterable, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,15 +15,16 @@ from ..metrics import name_of, takes_weights
 from ..metrics.base import ratio
 from ..model import Model, Objective
 from ..optimizers import Solver
+from .batches import as_steps
 from .callbacks.base import Callback
 from .callbacks.history import History
 from .callbacks.hooks import Hooks
-from .passes import Passes, looking
+from .data import Given, prepared
+from .epochs import ArrayEpochs, Divergence, Epochs, diverged
+from .held_out import HeldOut
 from .progress import Progress
-from .rows import Rows, can_look_later, check_rescaled, prepare, split, validation_rows, with_class_weight
-from .scoring import check_measurable, from_predictions, score
+from .scoring import score
 from .solvers import solve
-from .targets import rescaling_for, standardized
 
 BRIEF = 0.005  # seconds of an epoch that is worth no look of its own
 BATCHES_AHEAD = 4096  # whose learning rates are made at a time
@@ -44,41 +45,19 @@ def _check_left(net: Model, epochs: int) -> None:
         raise ValueError(f"epochs is {shown(epochs)}, expected at most {left}, as {done}")
 
 
-def _check_weighed(held_out: Rows | None) -> None:
-    """ValueError where all held-out rows have the weight 0."""
-    if held_out is not None and held_out.weights is not None and not held_out.weights.any():
-        rest = "expected one above 0: the loss is 0 there whatever the network is"
-        raise ValueError(f"sample_weight is 0 in all {len(held_out)} held-out rows, {rest}")
-
-
-class Divergence(FloatingPointError):
-    """The loss, or what a step leads to, is not finite; not an error of a callback's own arithmetic."""
-
-
-def _diverged(epoch: int, error: FloatingPointError) -> Divergence:
-    """An error of the plan, with the epoch that it comes from."""
-    return Divergence(
-        f"training diverged in epoch {epoch + 1}: {error}; the weights are the last finite ones, "
-        "and a lower learning rate or clipping may help"
-    )
-
-
 @dataclass(frozen=True)
 class _Fit:
     """One call of fit, its arguments checked."""
 
     net: Model
     objective: Objective
-    rows: Rows
-    held_out: Rows | None
+    data: Epochs
+    held_out: HeldOut | None
     epochs: int
-    batch_size: int
-    shuffle: bool
     threads: int | None
     callbacks: Hooks
     progress: Progress
     history: History
-    look_later: bool  # X has not been looked through
 
     def all_epochs(self) -> None:
         self.net.stop_training = False
@@ -95,9 +74,12 @@ class _Fit:
                         done += self._several_epochs(done)
                     else:
                         start = time.perf_counter()
-                        logs = self._one_epoch(done)
+                        logs = self._one_epoch(done) or logs
                         done += 1
                         brief = self._unwatched and time.perf_counter() - start < BRIEF
+                    if self.data.missing is not None:
+                        warnings.warn(f"{self.data.missing}; training ends", RuntimeWarning, stacklevel=4)
+                        break
                     if self.net.stop_training:
                         break
             except KeyboardInterrupt:
@@ -112,23 +94,19 @@ class _Fit:
             self.callbacks.end(logs, failed=failed)
 
     def _params(self) -> dict[str, Any]:
-        counted = self.objective.counted
-        running = ["loss"] if counted is None else ["loss", counted]
-        if isinstance(self.net.optimizer, Solver):
-            running = []
         names = ["loss", *(name_of(metric) for metric in self.objective.metrics)]
         by_weight = ["loss", *(name_of(m) for m in self.objective.metrics if takes_weights(m))]
-        weighted = by_weight if self.rows.weights is not None else []
+        weighted = by_weight if self.data.weighted else []
         if self.held_out is not None:
             names += [f"val_{name}" for name in names]
-            if self.held_out.weights is not None:
+            if self.held_out.weighted:
                 weighted = weighted + [f"val_{name}" for name in by_weight]
         params = {
             "epochs": self.epochs,
-            "steps": -(-len(self.rows) // self.batch_size),
-            "batch_size": self.batch_size,
+            "steps": self.data.steps,
+            "batch_size": self.data.batch_size,
             "metrics": names,
-            "running": running,
+            "running": [] if isinstance(self.net.optimizer, Solver) else self.data.running(),
             "weighted": weighted,
         }
         self.history.params = params
@@ -140,12 +118,13 @@ class _Fit:
 
     def _solved(self) -> dict[str, float]:
         """Iterations of a solver, an epoch each; what is logged of the last."""
+        assert isinstance(self.data, ArrayEpochs)
+        rows, done = self.data.rows, 0
         logs: dict[str, float] = {}
-        done = 0
 
         def iteration() -> bool:
             nonlocal logs, done
-            logs = score(self.net, self.objective, self.rows, self.threads)
+            logs = score(self.net, self.objective, rows, self.threads)
             self.net.epochs_done += 1
             self._end_epoch(done, logs)
             done += 1
@@ -156,24 +135,21 @@ class _Fit:
 
         self._begin_epoch(0)
         try:
-            solve(self.net, self.objective, self.rows, self.epochs, iteration)
+            solve(self.net, self.objective, rows, self.epochs, iteration)
         except FloatingPointError as error:
-            raise _diverged(done, error) from None
+            raise diverged(done, error) from None
         return logs
 
     def _one_epoch(self, epoch: int) -> dict[str, float]:
         self._begin_epoch(epoch)
-        try:
-            logs = self._trained(epoch)
-        except FloatingPointError as error:
-            check_rescaled(self.net, self.rows.X)
-            raise _diverged(epoch, error) from None
-        self._end_epoch(epoch, logs)
+        logs = self._trained(epoch)
+        if logs:
+            self._end_epoch(epoch, logs)
         return logs
 
     def _end_epoch(self, epoch: int, logs: dict[str, float]) -> None:
         if self.held_out is not None:
-            held_out = score(self.net, self.objective, self.held_out, self.threads)
+            held_out = self.held_out.score(self.net, self.objective, self.threads)
             logs.update({f"val_{name}": value for name, value in held_out.items()})
         self.progress.epoch_end(epoch, logs, self.history.weighted)
         try:
@@ -186,7 +162,8 @@ class _Fit:
         """Whether only the history hears of an epoch, and the plan itself measures all that it records."""
         counted = self.objective.counted
         return (
-            not self.objective.in_python
+            isinstance(self.data, ArrayEpochs)
+            and not self.objective.in_python
             and list(self.objective.metrics) == ([] if counted is None else [counted])
             and self.held_out is None
             and not self.callbacks
@@ -195,18 +172,19 @@ class _Fit:
 
     def _several_epochs(self, first: int) -> int:
         """Epochs from `first` on in one call, until it is time for a look at signals; how many."""
-        passes = self._passes
+        assert isinstance(self.data, ArrayEpochs)
+        passes, rows = self.data.passes, self.data.rows
         assert passes.run is not None
         try:
             passes.several(min(self.epochs - first, -(-BATCHES_AHEAD // passes.batches)))
         except FloatingPointError as error:
-            raise _diverged(first + passes.run.epoch, error) from None
+            raise diverged(first + passes.run.epoch, error) from None
         finally:  # whatever ends the call, these epochs are done
             sums = passes.run.sums[: passes.run.epoch]
             self.net.epochs_done += len(sums)
-            logs = {"loss": (sums[:, 0] / len(self.rows)).tolist()}
+            logs = {"loss": (sums[:, 0] / len(rows)).tolist()}
             if self.objective.counted is not None:
-                total = self.rows.total_weight
+                total = rows.total_weight
                 logs[self.objective.counted] = [ratio(correct, total) for correct in sums[:, 1].tolist()]
             self.history.extend(first, logs)
         return len(sums)
@@ -223,17 +201,7 @@ class _Fit:
                 self.callbacks.call("on_train_batch_end", done - 1, logs)
 
         heard = self._by_batch or not self.progress.silent
-        with looking(self._passes) if self.look_later and epoch == 0 else nullcontext():
-            total, correct = self._passes.one(report if heard else None, before if self._by_batch else None)
-        self.net.epochs_done += 1
-        return {
-            "loss": total / len(self.rows),
-            **from_predictions(self.net, self.objective, self.rows, correct, self.threads),
-        }
-
-    @cached_property
-    def _passes(self) -> Passes:
-        return Passes(self.net, self.objective, self.rows, self.batch_size, self.shuffle, self.threads)
+        return self.data.one(epoch, report if heard else None, before if self._by_batch else None)
 
     @cached_property
     def _by_batch(self) -> bool:
@@ -249,56 +217,51 @@ def fit(
     epochs: int,
     batch_size: int | None,
     validation_split: float,
-    validation_data: tuple[Any, ...] | None,
+    validation_data: Any,
     callbacks: Iterable[Callback] | None,
     sample_weight: Any,
     class_weight: Mapping[Any, float] | str | None,
     shuffle: bool,
     verbose: bool | int | str,
     threads: int | None,
+    steps_per_epoch: int | None,
+    validation_steps: int | None,
 ) -> History:
-    epochs = validation.integer(epochs, "epochs", 1)
-    size = None if batch_size is None else validation.integer(batch_size, "batch_size", 1)
     share = validation.real(validation_split, "validation_split", minimum=0.0, below=1.0)
     if share > 0 and validation_data is not None:
         raise ValueError(f"validation_split is {share} and validation_data came too, expected one of them")
-    shuffle, threads = validation.boolean(shuffle, "shuffle"), validation.as_threads(threads)
     verbose, checked = _check_verbose(verbose), Hooks(callbacks)
+    given = Given(
+        X=X,
+        y=y,
+        sample_weight=sample_weight,
+        class_weight=class_weight,
+        epochs=validation.integer(epochs, "epochs", 1),
+        batch_size=None if batch_size is None else validation.integer(batch_size, "batch_size", 1),
+        shuffle=validation.boolean(shuffle, "shuffle"),
+        steps=as_steps(steps_per_epoch, "steps_per_epoch"),
+        share=share,
+        held_out=validation_data,
+        held_out_steps=as_steps(validation_steps, "validation_steps"),
+        threads=validation.as_threads(threads),
+        unwatched=not checked,
+    )
     with net.changing(nested=False):
-        _check_left(net, epochs)
-        y, learned = net.as_indices(y, learn=True)
-        objective = net.objective_for(y)
-        alone = share == 0 and validation_data is None and not checked  # nobody else sees the rows
-        look_later = alone and can_look_later(net, objective, X)
-        prepared = prepare(net, objective, X, y, sample_weight, look_later=look_later)
-        rows, held_out = split(prepared, share)
-        rows = with_class_weight(net, objective, rows, class_weight, learned)
-        if validation_data is not None:
-            held_out = validation_rows(net, objective, validation_data, learned)
-        rescaling = rescaling_for(net, objective, rows)
-        rows = standardized(objective, rescaling, rows)
-        held_out = None if held_out is None else standardized(objective, rescaling, held_out)
-        _check_weighed(held_out)
-        check_measurable(net, objective, rows)
-        size = len(rows) if size is None else min(size, len(rows))
-        assert net.optimizer is not None
-        net.optimizer.check_batches(size, len(rows))
+        _check_left(net, given.epochs)
+        ready = prepared(net, given)
         call = _Fit(
             net=net,
-            objective=objective,
-            rows=rows,
-            held_out=held_out,
-            epochs=epochs,
-            batch_size=size,
-            shuffle=shuffle,
-            threads=threads,
+            objective=ready.objective,
+            data=ready.data,
+            held_out=ready.held_out,
+            epochs=given.epochs,
+            threads=given.threads,
             callbacks=checked,
-            progress=Progress(verbose, epochs, -(-len(rows) // size)),
+            progress=Progress(verbose, given.epochs, ready.data.steps),
             history=History(),
-            look_later=look_later,
         )
-        net.classes = net.classes if learned is None else learned
-        net.rescale_output(rescaling)
+        net.classes = net.classes if ready.classes is None else ready.classes
+        net.rescale_output(ready.rescaling)
         try:
             call.all_epochs()
         finally:

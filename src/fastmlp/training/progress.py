@@ -44,11 +44,13 @@ class Progress:
         lines alone.  "auto" is silent outside terminals and notebooks; in one it shows a fit of more than a
         second, with the bar and as many epochs' lines as one can read, and in a notebook the last epoch's
         line of every fit.
-    epochs, batches : int
-        How many there will be; batches of one epoch.
+    epochs : int
+        How many there will be.
+    batches : int or None
+        Of one epoch, if they are known.
     """
 
-    def __init__(self, verbose: bool | int | str, epochs: int, batches: int) -> None:
+    def __init__(self, verbose: bool | int | str, epochs: int, batches: int | None) -> None:
         self._auto = verbose == "auto"
         self._notebook = notebook.runs()
         self._terminal = self._notebook or (sys.stdout is not None and sys.stdout.isatty())
@@ -56,6 +58,7 @@ class Progress:
         self._epochs, self._batches = epochs, batches
         self._start = self._epoch_start = self._last_line = time.monotonic()
         self._bar: Any = None
+        self._earlier = self._in_epoch = 0  # batches of the epochs before, and of this one
 
     @property
     def silent(self) -> bool:
@@ -66,16 +69,19 @@ class Progress:
         self._epoch_start = time.monotonic()
 
     def batches_done(self, epoch: int, done: int) -> None:
+        self._in_epoch = done
         if self._level != 1 or not self._terminal or time.monotonic() - self._start < _PATIENCE:
             return
         description = f"epoch {epoch + 1}/{self._epochs}"
         if self._bar is None:
-            self._bar = _make_bar(self._epochs * self._batches, description, self._notebook)
+            total = None if self._batches is None else self._epochs * self._batches
+            self._bar = _make_bar(total, description, self._notebook)
         self._bar.set_description(description, refresh=False)
-        self._bar.update(epoch * self._batches + done - self._bar.n)
+        self._bar.update(self._earlier + done - self._bar.n)
 
     def epoch_end(self, epoch: int, logs: Mapping[str, float], weighted: Collection[str] = ()) -> None:
         now = time.monotonic()
+        self._earlier, self._in_epoch = self._earlier + self._in_epoch, 0
         if self._level == 0 or (self._auto and not self._worth_a_line(epoch, now)):
             return
         self._last_line = now
@@ -105,7 +111,7 @@ class Progress:
 class _TextBar:
     """The few calls of tqdm's that Progress makes, on one line of text."""
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, total: int | None) -> None:
         self.n, self._total, self._description = 0, total, ""
         self._drawn = -_REDRAW_EVERY
 
@@ -117,7 +123,9 @@ class _TextBar:
         now = time.monotonic()
         if now - self._drawn >= _REDRAW_EVERY:
             self._drawn = now
-            self._draw(f"{self._description}  {self.n / self._total:4.0%}  {self.n}/{self._total} batches")
+            share = "" if self._total is None else f"  {self.n / self._total:4.0%}"
+            of = "" if self._total is None else f"/{self._total}"
+            self._draw(f"{self._description}{share}  {self.n}{of} batches")
 
     def write(self, text: str) -> None:
         self._draw(text)
@@ -131,7 +139,7 @@ class _TextBar:
         print(f"\r{text:<60}", end="", flush=True)
 
 
-def _make_bar(total: int, description: str, in_notebook: bool) -> Any:
+def _make_bar(total: int | None, description: str, in_notebook: bool) -> Any:
     try:
         from tqdm import tqdm
     except ImportError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +50,28 @@ class Rows:
     def part(self, rows: slice | Array) -> Rows:
         parts = (None if a is None else a[rows] for a in (self.weights, self.exact, self.standardized))
         return Rows(self.X[rows], self.y[rows], *parts)
+
+    def owned(self, came: Iterable[Any]) -> Rows:
+        """The rows in memory of their own: copies of what may be memory of the objects that came."""
+        callers = {id(item) for item in came}
+
+        def is_own(array: Array) -> bool:
+            return bool(array.flags.owndata) and id(array) not in callers
+
+        arrays: dict[str, Any] = vars(self)
+        return Rows(**{k: a if a is None or is_own(a) else a.copy() for k, a in arrays.items()})
+
+
+def joined(parts: Sequence[Rows]) -> Rows:
+    """Rows one after another; a part without weights among others has 1."""
+    weighted = any(part.weights is not None for part in parts)
+    arrays: dict[str, Any] = {}
+    for name in vars(parts[0]):
+        columns = [getattr(part, name) for part in parts]
+        if name == "weights" and weighted:
+            columns = [np.ones(len(p), np.float32) if p.weights is None else p.weights for p in parts]
+        arrays[name] = None if columns[0] is None else np.concatenate(columns)
+    return Rows(**arrays)
 
 
 def prepare(
@@ -163,9 +185,7 @@ def split(rows: Rows, share: float) -> tuple[Rows, Rows | None]:
     return rows.part(slice(None, kept)), rows.part(slice(kept, None))
 
 
-def validation_rows(
-    net: Model, objective: Objective, data: tuple[Any, ...], classes: Array | None
-) -> Rows:
+def validation_rows(net: Model, objective: Objective, data: tuple[Any, ...], classes: Array | None) -> Rows:
     """`validation_data`, checked."""
     expected = "expected (X, y) or (X, y, sample_weight)"
     if not isinstance(data, (tuple, list)):

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+import dataclasses
+from collections.abc import Iterable
 
 import numpy as np
 
-from .. import validation
 from ..losses import Function, Loss
 from ..metrics import Metric, measure_of, name_of, value_of
 from ..metrics.base import ratio
 from ..model import Array, Model, Objective
-from .rows import Rows, prepare, refuse_weights
+from .rows import Rows, joined, refuse_weights
 
 
 def python_loss(loss: Loss, y: Array, predictions: Array, weights: Array | None) -> tuple[float, Array]:
@@ -65,18 +65,25 @@ def check_measurable(net: Model, objective: Objective, rows: Rows) -> None:
         measured(net, objective, metric, first, np.zeros((1, net.plan.n_out), net.dtype))
 
 
+def measured_apart(objective: Objective) -> bool:
+    """Whether some metric needs predictions, as the plan does not count it."""
+    return any(not objective.is_counted(metric) for metric in objective.metrics)
+
+
+def loss_of(net: Model, objective: Objective, rows: Rows, threads: int | None) -> tuple[float, float | None]:
+    """The mean loss on rows, without dropout, and how many are right, if the plan counts that."""
+    if objective.in_python:
+        predictions = net.plan.predict(rows.X, None, threads)
+        return python_loss(objective.loss, rows.y, predictions, rows.weights)[0], None
+    total, correct = net.plan.evaluate(
+        rows.X, sample_weight=rows.weights, threads=threads, loss=objective.named, **rows.of_loss
+    )
+    return total / len(rows), None if net.plan.members > 1 else correct  # it counts members, one by one
+
+
 def score(net: Model, objective: Objective, rows: Rows, threads: int | None) -> dict[str, float]:
-    """The loss and the metrics on rows, without dropout; the loss of standardized targets, if there are."""
-    correct = None
-    if not objective.in_python:
-        total, correct = net.plan.evaluate(
-            rows.X, sample_weight=rows.weights, threads=threads, loss=objective.named, **rows.of_loss
-        )
-        value = total / len(rows)
-        if net.plan.members > 1:
-            correct = None  # it counts members, one by one
-    else:
-        value, _ = python_loss(objective.loss, rows.y, net.plan.predict(rows.X, None, threads), rows.weights)
+    """The loss and the metrics on rows; the loss of standardized targets, if there are."""
+    value, correct = loss_of(net, objective, rows, threads)
     return {"loss": value, **from_predictions(net, objective, rows, correct, threads)}
 
 
@@ -89,10 +96,55 @@ def gradient_of(net: Model, X: Array, targets: Array) -> list[Array]:
     return net.plan.gradients(X, targets, loss=objective.named)[1]
 
 
-def evaluate(
-    net: Model, X: Any, y: Any, sample_weight: Any = None, *, threads: int | None = None
+class Tally:
+    """The loss and the metrics of rows that come batch by batch; of X nothing is kept."""
+
+    def __init__(self, net: Model, objective: Objective) -> None:
+        self._net, self._objective = net, objective
+        self._total, self._weight, self._count = 0.0, 0.0, 0
+        self._correct: float | None = 0.0
+        self._kept: list[tuple[Rows, Array]] = []
+
+    def add(
+        self, rows: Rows, total: float, correct: float | None, predictions: Array | None
+    ) -> dict[str, float]:
+        """Take a batch: the sums of its losses and of correct rows, and predictions if a metric asks.
+
+        Its own loss, and its accuracy if that is counted.
+        """
+        self._total += total
+        self._weight += rows.total_weight
+        self._count += len(rows)
+        self._correct = None if self._correct is None or correct is None else self._correct + correct
+        if predictions is not None:
+            self._kept.append((dataclasses.replace(rows, X=np.empty((len(rows), 0))), predictions))
+        logs, counted = {"loss": total / len(rows)}, self._objective.counted
+        if counted is not None and correct is not None:
+            logs[counted] = ratio(correct, rows.total_weight)
+        return logs
+
+    def logs(self) -> dict[str, float]:
+        """Of all rows so far."""
+        logs = {"loss": self._total / self._count}
+        if self._kept:
+            rows = joined([rows for rows, _ in self._kept])
+            predictions = np.concatenate([part for _, part in self._kept])
+        for metric in self._objective.metrics:
+            if self._correct is not None and self._objective.is_counted(metric):
+                logs[name_of(metric)] = ratio(self._correct, self._weight)
+            else:
+                logs[name_of(metric)] = measured(self._net, self._objective, metric, rows, predictions)
+        return logs
+
+
+def score_batches(
+    net: Model, objective: Objective, batches: Iterable[Rows], threads: int | None
 ) -> dict[str, float]:
-    threads = validation.as_threads(threads)
-    y, _ = net.as_indices(y)
-    objective = net.objective_for(y)
-    return score(net, objective, prepare(net, objective, X, y, sample_weight), threads)
+    """What `score` gives but for the rounding of sums, of rows that come batch by batch, at least one."""
+    tally = Tally(net, objective)
+    for rows in batches:
+        value, correct = loss_of(net, objective, rows, threads)
+        needed = measured_apart(objective) or (correct is None and objective.metrics)
+        predictions = net.plan.predict(rows.X, None, threads) if needed else None
+        tally.add(rows, value * len(rows), correct, predictions)
+    return tally.logs()

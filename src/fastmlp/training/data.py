@@ -1,0 +1,181 @@
+"""What `Network.fit` and `evaluate` are given: arrays or batches, as data to train or to measure on."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .. import validation
+from ..layers import OutputRescaling
+from ..model import Array, Model, Objective
+from .batches import Batches, as_steps, is_stream, parts_of
+from .epochs import ArrayEpochs, BatchEpochs, Epochs
+from .held_out import HeldOut, HeldOutBatches, HeldOutRows
+from .rows import Rows, can_look_later, prepare, split, validation_rows, with_class_weight
+from .scoring import check_measurable, score
+from .targets import rescaling_for, standardized
+
+_HELD_OUT = "validation_data "
+
+
+@dataclass(frozen=True)
+class Given:
+    """Arguments of fit; those that are numbers are checked."""
+
+    X: Any
+    y: Any
+    sample_weight: Any
+    class_weight: Mapping[Any, float] | str | None
+    epochs: int
+    batch_size: int | None
+    shuffle: bool
+    steps: int | None
+    share: float  # held out
+    held_out: Any
+    held_out_steps: int | None
+    threads: int | None
+    unwatched: bool  # by callbacks
+
+
+@dataclass(frozen=True)
+class Ready:
+    """All that a fit works with; the network gets `classes` and `rescaling` when it begins."""
+
+    objective: Objective
+    data: Epochs
+    held_out: HeldOut | None
+    classes: Array | None
+    rescaling: OutputRescaling | None
+
+
+def prepared(net: Model, given: Given) -> Ready:
+    if given.y is None:
+        return _of_batches(net, given)
+    if is_stream(given.X):
+        kind = type(given.X).__name__
+        raise TypeError(f"y came with X, a {kind}, expected batches (X, y) of it, and no y beside them")
+    return _of_arrays(net, given)
+
+
+def _of_arrays(net: Model, given: Given) -> Ready:
+    if given.steps is not None:
+        raise ValueError(f"steps_per_epoch is {given.steps}, expected None with arrays, or batches without y")
+    y, learned = net.as_indices(given.y, learn=True)
+    objective = net.objective_for(y)
+    alone = given.share == 0 and given.held_out is None and given.unwatched  # nobody else sees the rows
+    look_later = alone and can_look_later(net, objective, given.X)
+    rows = prepare(net, objective, given.X, y, given.sample_weight, look_later=look_later)
+    rows, rest = split(rows, given.share)
+    rows = with_class_weight(net, objective, rows, given.class_weight, learned)
+    if given.held_out is not None and not is_stream(given.held_out):
+        rest = validation_rows(net, objective, given.held_out, learned)
+    rescaling = rescaling_for(net, objective, rows)
+    rows = standardized(objective, rescaling, rows)
+    held_out = _held_out(net, objective, given, rest, learned, rescaling)
+    check_measurable(net, objective, rows)
+    size = len(rows) if given.batch_size is None else min(given.batch_size, len(rows))
+    assert net.optimizer is not None
+    net.optimizer.check_batches(size, len(rows))
+    data = ArrayEpochs(net, objective, rows, size, given.shuffle, given.threads, look_later)
+    return Ready(objective, data, held_out, learned, rescaling)
+
+
+def _of_batches(net: Model, given: Given) -> Ready:
+    _check_options(net, given)
+    batches = Batches(given.X, given.steps)
+    batches.check_passes(given.epochs, "epochs", "steps_per_epoch")
+    _, first, _ = parts_of(batches.first(), "batch 0")
+    y, learned = net.as_indices(first, "batch 0 y", learn=True)
+    objective = net.objective_for(y)
+    rescaling = net.output_rescaling
+    ready = functools.partial(_ready, net, objective, learned, rescaling, given.class_weight, "")
+    check_measurable(net, objective, ready(0, batches.first()))
+    rest = None
+    if given.held_out is not None and not is_stream(given.held_out):
+        rest = validation_rows(net, objective, given.held_out, learned)
+    held_out = _held_out(net, objective, given, rest, learned, rescaling)
+    data = BatchEpochs(net, objective, batches, ready, given.threads)
+    return Ready(objective, data, held_out, learned, rescaling)
+
+
+def _check_options(net: Model, given: Given) -> None:
+    """ValueError for what needs all rows before the first step."""
+    _refuse_weights(given.sample_weight)
+    if given.share > 0:
+        raise ValueError(f"validation_split is {given.share} of batches, expected validation_data for them")
+    if isinstance(given.class_weight, str):
+        raise ValueError(
+            f"class_weight is {given.class_weight!r} of batches, expected a mapping of classes to numbers"
+        )
+    if net.standardize_targets and net.output_rescaling is None:
+        raise ValueError(
+            "standardize_targets is True and the targets come in batches, expected a fit on arrays before"
+        )
+    if net.optimizer is not None and net.optimizer.all_rows:
+        kind = type(net.optimizer).__name__
+        raise ValueError(f"{kind} needs all rows in every step, expected arrays and not batches")
+
+
+def _held_out(
+    net: Model,
+    objective: Objective,
+    given: Given,
+    rows: Rows | None,
+    classes: Array | None,
+    rescaling: OutputRescaling | None,
+) -> HeldOut | None:
+    if rows is None and given.held_out is not None:
+        batches = Batches(given.held_out, given.held_out_steps, "validation_data", anew=True)
+        batches.check_passes(given.epochs, "epochs", "validation_steps")
+        ready = functools.partial(_ready, net, objective, classes, rescaling, None, _HELD_OUT)
+        ready(0, batches.first())
+        return HeldOutBatches(batches, ready, _HELD_OUT)
+    if given.held_out_steps is not None:
+        raise ValueError(
+            f"validation_steps is {given.held_out_steps}, expected None without batches as validation_data"
+        )
+    return None if rows is None else HeldOutRows(standardized(objective, rescaling, rows))
+
+
+def evaluate(
+    net: Model, X: Any, y: Any, sample_weight: Any, *, steps: int | None, threads: int | None
+) -> dict[str, float]:
+    """`Network.evaluate`: of arrays, or without y of batches."""
+    threads, steps = validation.as_threads(threads), as_steps(steps, "steps")
+    if y is not None:
+        if steps is not None:
+            raise ValueError(f"steps is {steps}, expected None with arrays, or batches without y")
+        y, _ = net.as_indices(y)
+        objective = net.objective_for(y)
+        return score(net, objective, prepare(net, objective, X, y, sample_weight), threads)
+    _refuse_weights(sample_weight)
+    batches = Batches(X, steps)
+    y, _ = net.as_indices(parts_of(batches.first(), "batch 0")[1], "batch 0 y")
+    objective = net.objective_for(y)
+    ready = functools.partial(_ready, net, objective, None, None, None, "")
+    return HeldOutBatches(batches, ready, "").score(net, objective, threads)
+
+
+def _refuse_weights(sample_weight: object) -> None:
+    if sample_weight is not None:
+        raise ValueError("sample_weight came with batches, expected it in them: (X, y, sample_weight)")
+
+
+def _ready(
+    net: Model,
+    objective: Objective,
+    classes: Array | None,
+    rescaling: OutputRescaling | None,
+    class_weight: Mapping[Any, float] | str | None,
+    prefix: str,
+    index: int,
+    batch: Any,
+) -> Rows:
+    """A batch, checked, as the plan takes it."""
+    name = f"{prefix}batch {index}"
+    X, y, weights = parts_of(batch, name)
+    y, _ = net.as_indices(y, f"{name} y", classes=classes)
+    rows = prepare(net, objective, X, y, weights, f"{name} ")
+    return standardized(objective, rescaling, with_class_weight(net, objective, rows, class_weight, classes))
