@@ -17,7 +17,6 @@ from .layers.lowering import Node
 
 Array = np.ndarray[Any, Any]
 
-_DRAWN = ("uniform", "normal")  # by the engine
 _STEPS = 8  # of Halley's method, from the middle to two deviations
 _ROWS = 64  # that are made orthogonal at a time
 
@@ -27,10 +26,10 @@ def begin(plan: _kernels.Plan, nodes: Sequence[Node], seed: int) -> None:
     for i, node in enumerate(nodes):
         for name, (kind, scale) in node.layer.starts(node.n_in).items():
             place = list(node.shapes).index(name)
-            if scale > 0 and kind in _DRAWN:
-                plan.initialize(i, kind, scale, seed, place)
-            elif scale > 0:
+            if scale > 0 and kind in _MADE:
                 _put(plan, nodes[: i + 1], place, scale * _MADE[kind](node.shapes[name], i, seed))
+            elif scale > 0:
+                plan.initialize(i, kind, scale, seed, place)
 
 
 def _put(plan: _kernels.Plan, nodes: Sequence[Node], place: int, values: Array) -> None:
