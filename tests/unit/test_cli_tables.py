@@ -361,10 +361,10 @@ def test_numbers_are_read_later_as_they_were_told(train, predict):
     x = [f"{i}.000" for i in range(100, 160)]
     told = ("--decimal", ",", "--thousands", ".", "--delimiter", ";")
     table = lines(x, range(100, 160), names="x,t").replace(",", ";")
-    assert train(table, "--target", "t", "--features", "x", *told)[0] == 0
+    assert train(table, "--target", "t", "--features", "x", *told, *LONGER)[0] == 0
     assert 100_000 < model().ensemble_.encoder.columns[0].median < 160_000
-    predictions = [predict(f"x\n{x}\n")[0][1] for x in ("150.000", "150000")]
-    assert predictions[0] == predictions[1]
+    predictions = [predict(f"x\n{x}\n")[0][1] for x in ("150.000", "150000", "120.000")]
+    assert predictions[0] == predictions[1] != predictions[2]
 
 
 def test_npy_and_files(train, run, tmp_path):

@@ -20,8 +20,7 @@ Array = np.ndarray[Any, Any]
 
 def load_numbers(options: argparse.Namespace) -> tuple[Array, Array | None]:
     """float64 (rows, columns) of a file of a table, and the column of --target."""
-    known = () if options.target is None else tuple(options.target.split(","))
-    source = files.read(options.data, reading_of(options), known, "DATA")
+    source = files.read(options.data, reading_of(options), task.sought(options.target), "DATA")
     for note in source.notes:
         say_aside(f"note: {note}")
     names = files.names(source.frame)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...errors import listed, unknown
 from ...tabular import frames, words
-from ..classes import are_classes
+from ..classes import MANY, are_classes
 from ..reading.options import Source
 
 Array = np.ndarray[Any, Any]
@@ -55,6 +55,15 @@ def columns(wanted: str | None, names: Sequence[str], file: str) -> list[str]:
     if len(set(found)) < len(found):
         raise ValueError(f"--target is {wanted!r}, expected each column once")
     return found
+
+
+def sought(wanted: str | None) -> tuple[str, ...]:
+    """Names that --target may mean, by which the row of names is told.
+
+    >>> sought("a, b")
+    ('a, b', 'a', 'b')
+    """
+    return () if wanted is None else (wanted, *(part.strip() for part in wanted.split(",")))
 
 
 def _column(wanted: str, names: Sequence[str]) -> str:
@@ -135,7 +144,7 @@ def _read(source: Source, name: str, task: str) -> _Part:
             f"{source.name!r} has dates in the target column {name!r}, expected numbers or classes"
         )
     if cells.dtype.kind == "f":
-        return _numbers(source, name, task, cells, ["" for _ in cells[:1] if np.isnan(cells).any()], [])
+        return _numbers(source, name, task, cells, [""] if np.isnan(cells).any() else [], [])
     missing = np.array([text is None or words.is_gap(text) for text in cells])
     gaps = list(dict.fromkeys("" if text is None else text for text in cells[missing]))
     present = list(dict.fromkeys(cells[~missing]))
@@ -162,8 +171,8 @@ def _numbers(
     known = numbers[~missing]
     whole = bool((known == np.rint(known)).all()) and bool((np.abs(known) < 2**53).all())
     if task == "regression" or (task == "auto" and not (whole and are_classes(known))):
-        if task == "auto" and whole:
-            count = len(np.unique(known))
+        count = len(np.unique(known))
+        if task == "auto" and whole and count <= MANY:  # of more nobody takes them for classes
             notes = [
                 *notes,
                 f"{count} different whole numbers taken for numbers (--task classification: classes)",

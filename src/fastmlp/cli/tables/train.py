@@ -29,8 +29,7 @@ SHOWN_ROWS = 8
 def run(options: argparse.Namespace, path: Path, picture: Path | None) -> int:
     """Read, hold rows out, fit, report, save; the exit status."""
     given = reading_of(options)
-    wanted = () if options.target is None else tuple(options.target.split(","))
-    source = files.read(options.data, given, wanted)
+    source = files.read(options.data, given, task.sought(options.target))
     names = files.names(source.frame)
     target = task.find(source, task.columns(options.target, names, source.name), options.task)
     frame = source.frame.drop(columns=target.names)[target.kept]
