@@ -105,15 +105,18 @@ class Number(Column):
         return values
 
     def _parsed(self, values: Array) -> Array:
-        read = np.empty(len(values))
-        for i, text in enumerate(values):
-            if text is None or words.is_gap(text):
-                read[i] = np.nan
-                continue
-            number = self.format.parse(text)
-            if number is None:
-                raise CellError(i, self.name, text, "no number, expected one as in training")
-            read[i] = number
+        texts = values.tolist()
+        if self.format == words.PLAIN and None not in texts:
+            plain = words.plain_numbers(texts)
+            if plain is not None:  # no gap among them
+                return plain
+        read = np.full(len(values), np.nan)
+        rows = [i for i, text in enumerate(values) if text is not None and not words.is_gap(text)]
+        found = self.format.parse_all([values[i] for i in rows])
+        if isinstance(found, list) and None in found:
+            row = rows[found.index(None)]
+            raise CellError(row, self.name, values[row], "no number, expected one as in training")
+        read[rows] = found
         return read
 
     def numbers(self, values: Array) -> Array:

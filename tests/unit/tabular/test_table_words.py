@@ -111,3 +111,43 @@ def test_words_that_are_numbers_are_compared_by_value():
 def test_texts_numbers_and_dates_side_by_side():
     table = {"n": ["1", "2"] * 10, "d": ["2020-01-01", "2020-05-01"] * 10, "c": ["a", "b"] * 10}
     assert kinds(table) == {"n": "number", "d": "date", "c": "category"}
+
+
+NUMBERS = [
+    "1",
+    "-2",
+    "+3",
+    "1.5",
+    ".5",
+    "5.",
+    "1e5",
+    "-2.5E-3",
+    " 7 ",
+    "1.234",
+    "1,234",
+    "0.125",
+    "1 000",
+    "$3",
+    "5%",
+]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_all_at_once_is_one_by_one(seed):
+    """The short ways through long columns find what the patterns find."""
+    rng = np.random.default_rng(seed)
+    texts = rng.choice(NUMBERS[: rng.integers(1, len(NUMBERS) + 1)], rng.integers(1, 5)).tolist()
+    one_by_one = [each for each in words.FORMATS if all(each.parse(text) is not None for text in texts)]
+    assert words.number_formats(texts) == one_by_one
+    plain = words.plain_numbers(texts)
+    if plain is not None:
+        assert plain.tolist() == [words.PLAIN.parse(text) for text in texts]
+    for form in one_by_one:
+        assert list(form.parse_all(texts)) == [form.parse(text) for text in texts]
+    differ = any(each.parse(text) != one_by_one[0].parse(text) for each in one_by_one for text in texts)
+    assert ("which could also be" in words.how_read(one_by_one, texts)) == differ if one_by_one else True
+
+
+@pytest.mark.parametrize("text", ["1_000", "inf", "nan", "0x10", "٣", "1e", "", "-", "1 2", "--1"])
+def test_what_float_takes_and_tables_do_not(text):
+    assert words.plain_numbers(["1", text]) is None
