@@ -179,7 +179,7 @@ def test_hessian_vector_products_are_torchs(activation, loss, rng):
         np.testing.assert_allclose(mine, other.numpy().T, rtol=1e-9, atol=1e-11)
 
 
-def differences(plan, X, y, v, weights, loss, h=1e-3):
+def differences(plan, X, y, v, weights, loss, h=1e-5):
     """(g(w + h v) - g(w - h v)) / 2h, extrapolated twice in h^2 (Romberg)."""
     w = plan.get_weights()
 
@@ -227,7 +227,7 @@ def test_hessian_vector_products_of_every_loss_are_slopes_of_gradients(name, rng
         [4, PeriodicEmbedding(2, frequencies=3, width=3), ParametricActivation("gelu"), PReLU(), 3],
         [4, Embedding((3, 2), (2, 3)), Dense(5, "gelu_tanh", trainable=False), Dense(3, "log_softmax")],
         [4, Dense(3, "exp")],
-        [4, Maxout(5), GaussianNoise(0.1), Dense(4, "selu"), AlphaDropout(0.1), Dense(3)],
+        [4, Maxout(5, 2), GaussianNoise(0.1), Dense(4, "selu"), AlphaDropout(0.1), Dense(3)],
         [4, Dense(6, "tanh"), Dense(3), OutputRescaling([10.0, 2.0, 0.5], [1.0, -1.0, 3.0])],
     ],
     ids=["kinds", "waves", "codes", "exp", "pieces", "rescaled"],
