@@ -26,10 +26,13 @@ def begin(plan: _kernels.Plan, nodes: Sequence[Node], seed: int) -> None:
     for i, node in enumerate(nodes):
         for name, (kind, scale) in node.layer.starts(node.n_in).items():
             place = list(node.shapes).index(name)
-            if scale > 0 and kind in _MADE:
-                _put(plan, nodes[: i + 1], place, scale * _MADE[kind](node.shapes[name], i, seed))
-            elif scale > 0:
+            if scale > 0 and kind not in _MADE:
                 plan.initialize(i, kind, scale, seed, place)
+            elif scale > 0:
+                drawn = _drawn(_MADE_OF[kind], node.shapes[name], i, seed)
+                blocks = np.split(drawn, node.layer.matrices())
+                made = np.concatenate([_MADE[kind](block) for block in blocks])
+                _put(plan, nodes[: i + 1], place, scale * made)
 
 
 def _put(plan: _kernels.Plan, nodes: Sequence[Node], place: int, values: Array) -> None:
@@ -50,9 +53,9 @@ def _drawn(kind: str, shape: tuple[int, ...], layer: int, seed: int) -> Array:
     return np.asarray(plan.get_weights()[-1])
 
 
-def _truncated_normal(shape: tuple[int, ...], layer: int, seed: int) -> Array:
+def _truncated_normal(uniform: Array) -> Array:
     """Normal numbers of deviation 1 within two of it, by the inverse of their distribution."""
-    p = _drawn("uniform", shape, layer, seed) * _elementary("erf", np.array([math.sqrt(2)]))
+    p = uniform * _elementary("erf", np.array([math.sqrt(2)]))
     half_root_pi = math.sqrt(math.pi) / 2
     t = p * half_root_pi
     for _ in range(_STEPS):  # erf(t) = p
@@ -65,10 +68,10 @@ def _elementary(name: str, x: Array) -> Array:
     return np.asarray(_kernels.elementary(name, x))
 
 
-def _orthogonal(shape: tuple[int, ...], layer: int, seed: int) -> Array:
-    """Orthonormal columns, or where those are more than the rows orthonormal rows, of a normal matrix."""
-    normal = _drawn("normal", shape, layer, seed)
-    return orthonormal(normal.T).T if shape[0] >= shape[1] else orthonormal(normal)
+def _orthogonal(normal: Array) -> Array:
+    """Orthonormal columns, or where those are more than the rows orthonormal rows."""
+    rows, columns = normal.shape
+    return orthonormal(normal.T).T if rows >= columns else orthonormal(normal)
 
 
 def orthonormal(matrix: Array) -> Array:
@@ -109,7 +112,8 @@ def _product(a: Array, b: Array) -> Array:
     return np.asarray(_kernels.dense_forward(np.ascontiguousarray(a), np.ascontiguousarray(b)))
 
 
-_MADE: dict[str, Callable[[tuple[int, ...], int, int], Array]] = {
+_MADE: dict[str, Callable[[Array], Array]] = {
     "truncated_normal": _truncated_normal,
     "orthogonal": _orthogonal,
 }
+_MADE_OF = {"truncated_normal": "uniform", "orthogonal": "normal"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fastmlp import Dense, Network, load
+from fastmlp import Dense, MemberDense, Members, Network, load
 from fastmlp.reference.random import normal_weights, uniform_weights
 from fastmlp.starts import orthonormal
 from helpers import assert_same_bits
@@ -70,6 +70,14 @@ def test_a_gain_multiplies(tmp_path):
     net = Network([4, Dense(3, initializer=("lecun_uniform", 0.5))], seed=0)
     net.save(tmp_path / "net.npz")
     assert load(tmp_path / "net.npz").layers == net.layers
+
+
+def test_members_are_orthogonal_each(tmp_path):
+    layers = [4, Members(3), MemberDense(3, 2, initializer="orthogonal")]
+    W = Network(layers, dtype="float64", seed=3).get_weights()[-2].reshape(3, 2, 4)
+    for member in W:
+        assert np.abs(member @ member.T - np.eye(2)).max() < 1e-14
+    assert not np.any(W[0] == W[1])
 
 
 def test_layers_of_one_shape_begin_apart():

@@ -67,6 +67,10 @@ class Layer:
         """How arrays are drawn, "uniform" or "normal" and the scale, by name; others as their kind says."""
         return {}
 
+    def matrices(self) -> int:
+        """How many stand in its W one below the other."""
+        return 1
+
     def shown(self) -> Layer:
         """What `repr` of a network shows: without choices that are the network's default."""
         return self

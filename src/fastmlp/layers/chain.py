@@ -118,8 +118,8 @@ def _hidden_activations(activation: object, hidden: int) -> list[ActivationName]
 def check(layers: Sequence[Layer], n_in: int) -> None:
     """Raises ValueError unless resolved layers, in this order, make a network."""
     _check_order(layers)
-    _check_members(n_in, layers)
     *before, last = nodes_of(n_in, layers)
+    _check_members([*before, last])
     for node in before:
         name, _ = node.activation
         if registry.ACTIVATIONS[name][1] == "row":
@@ -129,11 +129,12 @@ def check(layers: Sequence[Layer], n_in: int) -> None:
         raise ValueError(f"layers ends with {came}, expected 'identity' there")
 
 
-def _check_members(n_in: int, layers: Sequence[Layer]) -> None:
-    counted = [layer for layer in layers if "members" in layer.spec(n_in)]
-    for layer in counted:
-        if layer.spec(n_in)["members"] != counted[0].spec(n_in)["members"]:
-            raise ValueError(f"layers has {layer!r}, expected as many members as {counted[0]!r} has")
+def _check_members(nodes: Sequence[Node]) -> None:
+    counted = [node for node in nodes if "members" in node.spec()]
+    for node in counted:
+        if node.spec()["members"] != counted[0].spec()["members"]:
+            first = counted[0].layer
+            raise ValueError(f"layers has {node.layer!r}, expected as many members as {first!r} has")
 
 
 def nodes_with_arrays(n_in: int, layers: Sequence[Layer]) -> list[Node]:

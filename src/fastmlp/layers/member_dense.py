@@ -68,6 +68,9 @@ class MemberDense(Connected):
         bias = {"b": (self.members, self.units)} if self.use_bias else {}
         return {"W": (self.members * self.units, n_in), **bias}
 
+    def matrices(self) -> int:
+        return self.members
+
     def spec(self, n_in: int) -> dict[str, Any]:
         return {"members": self.members, **super().spec(n_in)}
 
