@@ -249,7 +249,10 @@ def test_learning_rate_comes_first():
 
 
 def test_defaults_are_the_documented_ones():
-    common = {"l1": 0.0, "l2": 0.0, "weight_decay": 0.0, "clipvalue": None, "global_clipnorm": None}
+    penalties = {"l1": 0.0, "l2": 0.0, "weight_decay": 0.0, "clipvalue": None, "global_clipnorm": None}
+    average = {"use_ema": False, "ema_momentum": 0.99, "ema_overwrite_frequency": None}
+    several = {"gradient_accumulation_steps": None, "lookahead_steps": None, "lookahead_alpha": 0.5}
+    common = {**penalties, **average, **several}
     adam = {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8}
     assert SGD().hyperparameters() == {**common, "momentum": 0.0, "nesterov": False}
     assert Adagrad().hyperparameters() == {**common, "epsilon": 1e-10}

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from .. import autodiff, validation
-from ..layers import Embedding
 from ..network import Network
 from ..optional import require
 from . import checks
@@ -152,7 +151,7 @@ def _slopes(ensemble: Ensemble, member: Member, matrix: Array) -> Array:
 
 def _slopes_of_codes(net: Network, seen: Array, codes: int) -> Array:
     """The same of the numbers that a code becomes, added up for each of the last columns."""
-    place = next(i for i, layer in enumerate(net.layers) if isinstance(layer, Embedding))
+    place = next(i for i, layer in enumerate(net.layers) if layer.kind == "embedding")
     inside = net.forward(seen)[place]
     rest = Network([inside.shape[1], *net.layers[place + 1 :]], dtype=net.dtype)
     rest.set_weights(net.get_weights()[-len(rest.get_weights()) :])
