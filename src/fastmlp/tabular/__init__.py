@@ -10,12 +10,16 @@ array(['heavy'], dtype='<U5')
 from .estimators import TabularClassifier, TabularRegressor, load
 from .importance import gradient_importance, permutation_importance
 from .recipes import Recipe
+from .search import Tuned, cross_validate, tune
 
 __all__ = [
     "Recipe",
     "TabularClassifier",
     "TabularRegressor",
+    "Tuned",
+    "cross_validate",
     "gradient_importance",
     "load",
     "permutation_importance",
+    "tune",
 ]
