@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
-from . import dates, words
+from . import dates, frames, words
 from .words import NumberFormat
 
 Array = np.ndarray[Any, Any]
+Cell = tuple[tuple[float, ...], tuple[float, ...], int | None]  # numbers, indicators, code
 
 
 class CellError(ValueError):
@@ -60,6 +63,14 @@ class Column:
     def codes(self, values: Array) -> Array | None:
         """Whole numbers of shape (rows,) for an embedding, of `size` kinds; None without one."""
         return None
+
+    def cell(self, value: object) -> Cell:
+        """Numbers, indicators and code of one value as people have it: those of the methods above."""
+        values = frames.as_column(frames.listed([value]))
+        codes = self.codes(values)
+        told = (self.numbers(values), self.indicators(values))
+        numbers, indicators = (tuple(part[0].tolist()) for part in told)
+        return numbers, indicators, None if codes is None else int(codes[0])
 
     def number_names(self) -> list[str]:
         return []
@@ -130,6 +141,13 @@ class Number(Column):
             else super().indicators(values)
         )
 
+    def cell(self, value: object) -> Cell:
+        if value is None:
+            return (self.median,), (1.0,) if self.gaps else (), None
+        if type(value) is float and math.isfinite(value):
+            return (value,), (0.0,) if self.gaps else (), None
+        return super().cell(value)
+
     def number_names(self) -> list[str]:
         return [self.name]
 
@@ -165,20 +183,34 @@ class Category(Column):
         """Kinds of codes, the gap's among them."""
         return len(self.values) + 1
 
+    @functools.cached_property
+    def _known(self) -> dict[str | None, int]:
+        return {value: i + 1 for i, value in enumerate(self.values)}
+
+    @functools.cached_property
+    def _indicators(self) -> list[tuple[float, ...]]:
+        """Of each code."""
+        if not self.one_hot:
+            return [()] * self.size
+        if len(self.values) == 2:
+            return [(0.0,), (1.0,), (-1.0,)]
+        return [tuple(row) for row in np.eye(self.size)[:, 1:].tolist()]
+
     def _codes(self, values: Array) -> Array:
-        known = {value: i + 1 for i, value in enumerate(self.values)}
-        return np.array([known.get(text, 0) for text in texts_of(values)], np.int64)  # type: ignore[arg-type]
+        return np.array([self._known.get(text, 0) for text in texts_of(values)], np.int64)
+
+    def cell(self, value: object) -> Cell:
+        kind = type(value)
+        if kind is not str and kind is not bool:
+            return super().cell(value)
+        code = self._known.get(value.strip() if kind is str else str(value), 0)  # type: ignore[attr-defined]
+        return (), self._indicators[code], None if self.one_hot else code
 
     def codes(self, values: Array) -> Array | None:
         return None if self.one_hot else self._codes(values)
 
     def indicators(self, values: Array) -> Array:
-        if not self.one_hot:
-            return super().indicators(values)
-        codes = self._codes(values)
-        if len(self.values) == 2:
-            return np.array([0.0, 1.0, -1.0])[codes][:, None]
-        return np.eye(self.size)[codes][:, 1:]
+        return np.array(self._indicators)[self._codes(values)]
 
     def indicator_names(self) -> list[str]:
         if not self.one_hot:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import functools
+import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +16,9 @@ from .columns import Column, LeftOut
 from .frames import Frame
 
 Array = np.ndarray[Any, Any]
+
+
+_CELLS = frozenset({float, int, str, bool, type(None)})  # types of values that `TableEncoder.row` takes
 
 
 class Scaling:
@@ -163,6 +168,41 @@ class TableEncoder:
         indicators = _joined([column.indicators(values) for column, values in cells], len(frame))
         codes = [found[:, None] for column, values in cells if (found := column.codes(values)) is not None]
         return np.hstack([self.scaling(numbers), indicators, *codes]).astype(np.float32)
+
+    def row(self, X: dict[Any, Any]) -> Array | None:
+        """What `transform` makes of a dictionary of single values, without a frame of it.
+
+        Returns
+        -------
+        ndarray of float32, shape (1, n)
+            None where a value is of another type or a column is missing, which `transform` looks into.
+        """
+        if not self.named or not _CELLS.issuperset(map(type, X.values())):
+            return None
+        numbers: list[float] = []
+        indicators: list[float] = []
+        codes: list[float] = []
+        for name, cell in self._cells:
+            if name not in X:
+                return None
+            own, flags, code = cell(X[name])
+            numbers += own
+            indicators += flags
+            if code is not None:
+                codes.append(code)
+        for i, (center, factor) in enumerate(self._scales):
+            z = (numbers[i] - center) * factor
+            third = z / 3
+            numbers[i] = z / math.sqrt(1 + third * third)
+        return np.array([numbers + indicators + codes], np.float32)
+
+    @functools.cached_property
+    def _cells(self) -> list[tuple[str, Callable[[object], columns.Cell]]]:
+        return [(column.name, column.cell) for column in self.used]
+
+    @functools.cached_property
+    def _scales(self) -> list[tuple[float, float]]:
+        return list(zip(self.scaling.center.tolist(), self.scaling.factor.tolist(), strict=True))
 
     def _matched(self, frame: Frame, argument: str) -> Frame:
         """The table with the names that the columns had in training."""

@@ -132,7 +132,7 @@ def _arrow(X: Any) -> tuple[list[Any], list[Any], set[Any]]:
     }
     numeric = ("int", "uint", "float", "double", "half")
     values = [
-        _listed(each.to_pylist()) if not str(each.type).startswith(numeric) else _gaps_as_nan(each)
+        listed(each.to_pylist()) if not str(each.type).startswith(numeric) else _gaps_as_nan(each)
         for each in X.columns
     ]
     return list(X.column_names), values, marked
@@ -146,7 +146,7 @@ def _gaps_as_nan(column: Any) -> Array:
 def _from_mapping(X: Mapping[Any, Any], argument: str) -> Frame:
     if X and all(np.ndim(value) == 0 for value in X.values()):
         return _from_rows([X], argument)
-    return _checked(Frame({str(name): as_column(_listed(value)) for name, value in X.items()}), argument)
+    return _checked(Frame({str(name): as_column(listed(value)) for name, value in X.items()}), argument)
 
 
 def _from_rows(X: Sequence[Mapping[Any, Any]], argument: str) -> Frame:
@@ -158,7 +158,7 @@ def _from_rows(X: Sequence[Mapping[Any, Any]], argument: str) -> Frame:
                 f"row {i} of {argument} differs from row 0 in {odd[0]!r}, expected the same names in all"
             )
     return _checked(
-        Frame({str(name): as_column(_listed([row[name] for row in X])) for name in names}), argument
+        Frame({str(name): as_column(listed([row[name] for row in X])) for name in names}), argument
     )
 
 
@@ -178,7 +178,8 @@ def _dtype_of(X: Any) -> Any:
     return object if found.dtype.kind in "US" else found.dtype
 
 
-def _listed(values: Any) -> Array:
+def listed(values: Any) -> Array:
+    """Values as one array: float64 where all are numbers, what they are otherwise."""
     if isinstance(values, np.ndarray) and values.ndim == 1:
         return values
     values = list(values)

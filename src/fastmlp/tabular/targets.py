@@ -75,7 +75,11 @@ class Numbers:
 
     def from_network(self, outputs: Array) -> Array:
         """Numbers as they were learned, float64 of shape (rows, targets)."""
-        return np.clip(outputs.astype(np.float64) * self.spread + self.mean, self.low, self.high)
+        found = outputs.astype(np.float64)
+        found *= self.spread
+        found += self.mean
+        np.maximum(found, self.low, out=found)
+        return np.minimum(found, self.high, out=found)
 
 
 Targets = Classes | Numbers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ Array = np.ndarray[Any, Any]
 # A bin that is narrower, as a share of all bins, tells the noise of computing numbers apart: cosines of
 # weekdays that are the same but for roundings.
 _NARROWEST = 2.0**-20
+_ZERO, _ONE = np.float32(0), np.float32(1)
 
 
 @dataclass(frozen=True)
@@ -79,16 +81,23 @@ class Quantiles:
     def __call__(self, matrix: Array) -> Array:
         if not self.extra:
             return matrix
-        seen = (matrix[:, self.columns] - self.lows) / (self.highs - self.lows)
-        seen = np.minimum(np.maximum(seen, np.float32(0)), np.float32(1))
-        return np.hstack([matrix[:, : self.numbers], seen, matrix[:, self.numbers :]])
+        seen = matrix.take(self.columns, axis=1)
+        seen -= self.lows
+        seen /= self._widths
+        np.maximum(seen, _ZERO, out=seen)
+        np.minimum(seen, _ONE, out=seen)
+        return np.concatenate([matrix[:, : self.numbers], seen, matrix[:, self.numbers :]], axis=1)
+
+    @functools.cached_property
+    def _widths(self) -> Array:
+        return np.asarray(self.highs - self.lows)
 
     def back(self, gradient: Array, matrix: Array) -> Array:
         """Of the matrix, from the gradient (rows, n + extra) of what is seen of it; edges belong right."""
         first, last = self.numbers, self.numbers + self.extra
         found = np.hstack([gradient[:, :first], gradient[:, last:]])
         x = matrix[:, self.columns]
-        slopes = ((self.lows <= x) & (x < self.highs)) / (self.highs - self.lows)
+        slopes = ((self.lows <= x) & (x < self.highs)) / self._widths
         for each, column in enumerate(self.columns.tolist()):
             found[:, column] += gradient[:, first + each] * slopes[:, each]
         return found
