@@ -186,7 +186,10 @@ class Network(Model):
             memory by DLPack or `__array_interface__`; finite.  uint8 is read as it is.
             Without y: batches (X, y) or (X, y, sample_weight), of a generator, a list, a `DataLoader` of
             PyTorch or any other iterable, each one step, in the order in which they come (see Notes).
-        y : array-like, optional
+            With the name of a column as y: a table, or tables larger than memory, of a `ParquetFile`, a data
+            set or a `RecordBatchReader` of Arrow, or any iterable of tables of Arrow, pandas or polars; their
+            other columns are X, and `batch_size` rows in their order are a step.
+        y : array-like or str, optional
             Classes of shape (rows,): indices, or words, booleans or any whole numbers, which `classes` then
             lists in their order; or one row of n_out numbers for each row of X.  (rows,) and (rows, 1) are
             the same where n_out is 1.
@@ -198,7 +201,7 @@ class Network(Model):
         validation_split : float
             0 <= share < 1 of the rows, the last ones, that are held out.
         validation_data : (X, y), (X, y, sample_weight) or iterable of batches, optional
-            Held-out rows of their own; a tuple or a list is one of the first two.
+            Held-out rows of their own; a tuple or a list is one of the first two, or tables and the name y.
         callbacks : iterable of Callback
             See `fastmlp.callbacks`.
         sample_weight : array-like of shape (rows,), optional

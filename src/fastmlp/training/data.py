@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from .. import validation
+from ..errors import shown
 from ..layers import OutputRescaling
 from ..model import Array, Model, Objective
 from .batches import Batches, as_steps, is_stream, parts_of
@@ -15,6 +17,7 @@ from .epochs import ArrayEpochs, BatchEpochs, Epochs
 from .held_out import HeldOut, HeldOutBatches, HeldOutRows
 from .rows import Rows, can_look_later, prepare, split, validation_rows, with_class_weight
 from .scoring import check_measurable, score
+from .tables import Columns, opened
 from .targets import rescaling_for, standardized
 
 _HELD_OUT = "validation_data "
@@ -51,12 +54,28 @@ class Ready:
 
 
 def prepared(net: Model, given: Given) -> Ready:
+    given = _opened(given)
     if given.y is None:
         return _of_batches(net, given)
     if is_stream(given.X):
         kind = type(given.X).__name__
         raise TypeError(f"y came with X, a {kind}, expected batches (X, y) of it, and no y beside them")
     return _of_arrays(net, given)
+
+
+def _opened(given: Given) -> Given:
+    """Tables with a column of targets, whose name came as y, as arrays or batches."""
+    if not isinstance(given.y, str):
+        return given
+    columns = Columns(given.y)
+    X, y = opened(given.X, columns, given.batch_size, "X")
+    held_out = given.held_out
+    if isinstance(held_out, (tuple, list)) and len(held_out) == 2 and isinstance(held_out[1], str):
+        if held_out[1] != given.y:
+            raise ValueError(f"validation_data y is {shown(held_out[1])}, expected {given.y!r} as y of X")
+        held_out = opened(held_out[0], columns, given.batch_size, "validation_data X")
+        held_out = held_out[0] if held_out[1] is None else held_out
+    return dataclasses.replace(given, X=X, y=y, held_out=held_out)
 
 
 def _of_arrays(net: Model, given: Given) -> Ready:

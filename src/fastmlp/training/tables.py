@@ -1,0 +1,94 @@
+"""Tables with a column of targets as X and y: one in memory, or many that come one after another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from ..errors import listed, shown
+
+Array = np.ndarray[Any, Any]
+
+_READERS = ("iter_batches", "to_batches")  # of a Parquet file, of a data set
+
+
+def names_of(table: Any) -> list[Any] | None:
+    """The names of a table's columns; None of anything else.
+
+    >>> names_of([1.0, 2.0])
+    """
+    names = getattr(table, "column_names", None)  # of Arrow
+    names = getattr(table, "columns", None) if names is None else names  # of pandas and polars
+    return None if names is None or callable(names) else list(names)
+
+
+class Columns:
+    """The column y of tables, and the others, which are X; they are the same in all tables of a fit."""
+
+    def __init__(self, target: str) -> None:
+        self._target = target
+        self._names: list[Any] | None = None
+
+    def split(self, table: Any, argument: str) -> tuple[Array, Array]:
+        """X (rows, columns) and y (rows,) of a table."""
+        names, said = names_of(table), f"y is {shown(self._target)}"
+        if names is None:
+            raise TypeError(
+                f"{said} and {argument} a {type(table).__name__}, expected a table with that column"
+            )
+        if self._target not in names:
+            raise ValueError(f"{said}, expected one of the columns of {argument}: {listed(map(str, names))}")
+        self._names = names if self._names is None else self._names
+        if names != self._names:
+            given, expected = listed(map(str, names)), listed(map(str, self._names))
+            raise ValueError(f"{argument} has the columns {given}, expected {expected} as in the first table")
+        arrays = {name: np.asarray(table[name]) for name in names}
+        y = arrays.pop(self._target)
+        return np.column_stack(list(arrays.values())) if arrays else np.empty((len(y), 0)), y
+
+
+class TableBatches:
+    """Batches (X, y) of `size` rows, the last may have fewer, of tables of any sizes, one after another.
+
+    `source` is a Parquet file or a data set of Arrow, or an iterable of tables.
+    """
+
+    def __init__(self, source: Any, columns: Columns, size: int, argument: str) -> None:
+        self._source, self._columns, self._size, self._argument = source, columns, size, argument
+
+    def __iter__(self) -> Iterator[tuple[Array, Array]]:
+        kept: list[tuple[Array, Array]] = []  # less than a batch
+        rows = 0
+        for index, table in enumerate(self._tables()):
+            kept.append(self._columns.split(table, f"table {index} of {self._argument}"))
+            rows += len(kept[-1][1])
+            if rows >= self._size:
+                X, y = _joined(kept)
+                whole = rows - rows % self._size
+                for first in range(0, whole, self._size):
+                    yield X[first : first + self._size], y[first : first + self._size]
+                kept, rows = [(X[whole:], y[whole:])], rows - whole
+        if rows:
+            yield _joined(kept)
+
+    def _tables(self) -> Iterator[Any]:
+        reader = next((getattr(self._source, name) for name in _READERS if hasattr(self._source, name)), None)
+        return iter(self._source if reader is None else reader())
+
+
+def _joined(parts: list[tuple[Array, Array]]) -> tuple[Array, Array]:
+    return np.concatenate([X for X, _ in parts]), np.concatenate([y for _, y in parts])
+
+
+def opened(X: Any, columns: Columns, size: int | None, argument: str) -> tuple[Any, Any]:
+    """X and y of a table in memory; batches and None of others, an iterator where they pass once."""
+    if names_of(X) is not None:
+        return columns.split(X, argument)
+    if not any(hasattr(X, name) for name in (*_READERS, "__iter__")):
+        raise TypeError(f"{argument} is a {type(X).__name__}, expected a table or an iterable of tables")
+    if size is None:
+        raise ValueError(f"batch_size is None and {argument} a {type(X).__name__}, expected a number of rows")
+    batches = TableBatches(X, columns, size, argument)
+    return iter(batches) if hasattr(X, "__next__") else batches, None
