@@ -15,7 +15,7 @@ from .initializers import Initializer
 from .layers import ActivationName, Layer, chain
 from .layers.lowering import nodes_of
 from .model import Array, Model
-from .training import data, fit, scoring, start, step
+from .training import data, fit, scoring, sparse, start, step
 from .training.callbacks.base import Callback
 from .training.callbacks.history import History
 
@@ -183,7 +183,8 @@ class Network(Model):
         ----------
         X : array-like of shape (rows, n_in), or iterable of batches
             Floats, integers, bool, a list, a data frame, a tensor in main memory or anything that exports its
-            memory by DLPack or `__array_interface__`; finite.  uint8 is read as it is.
+            memory by DLPack or `__array_interface__`; finite.  uint8 is read as it is.  Sparse matrices of
+            SciPy, here and in `evaluate` and `predict`, are made dense some batches at a time.
             Without y: batches (X, y) or (X, y, sample_weight), of a generator, a list, a `DataLoader` of
             PyTorch or any other iterable, each one step, in the order in which they come (see Notes).
             With the name of a column as y: a table, or tables larger than memory, of a `ParquetFile`, a data
@@ -476,12 +477,25 @@ class Network(Model):
 
     def _predict(self, X: Any, out: Array | None, threads: int | None) -> Array:
         """What `predict` does with anything but a ready array: converts it, or says what is wrong with it."""
+        if sparse.is_sparse(X):
+            return self._predict_sparse(X, out, threads)
         if type(X) is not np.ndarray:  # what a tensor exports may be ready as it lies
             return super().predict(validation.numeric(X, "X"), out, threads)
         inputs = validation.as_inputs(X, self.plan.n_in, self.plan.dtype, single=True)
         if out is not None:
             validation.as_out(out, (*inputs.shape[:-1], self.plan.n_out), self.plan.dtype, X)
         return self.plan.predict(inputs, out, validation.as_threads(threads))
+
+    def _predict_sparse(self, X: Any, out: Array | None, threads: int | None) -> Array:
+        """What `predict` does with a sparse matrix: a chunk of rows is dense at a time."""
+        csr = sparse.as_csr(X, self.plan.n_in, self.plan.dtype, "X")
+        if out is not None:
+            validation.as_out(out, (csr.shape[0], self.plan.n_out), self.plan.dtype, X)
+        predictions = scoring.predicted(self, csr, validation.as_threads(threads))
+        if out is None:
+            return predictions
+        out[...] = predictions
+        return out
 
     def _predict_dropped(self, X: Any, out: Array | None, threads: Any, dropout: Any, seed: Any) -> Array:
         """What `predict` does where dropout or a seed is given."""

@@ -28,9 +28,9 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from estimators import COLUMNS, EPS, PAIRS, ROWS, TASKS, data, pair
 from fastmlp import optimizers
 from fastmlp.adapters.sklearn import fitted, lbfgs, stochastic
-from fastmlp.adapters.sklearn import rows as row_parts
 from fastmlp.sklearn import MLPClassifier, MLPRegressor
-from fastmlp.training import solvers
+from fastmlp.training import scoring, solvers
+from fastmlp.training import sparse as row_parts
 from helpers import assert_same_bits, assert_within
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -173,7 +173,7 @@ def test_sparse_rows_are_made_dense_in_parts(solver, container, monkeypatch):
         dense_model = pair("classes", **options)[1].fit(X, y)
     parts = []
     original = row_parts.dense
-    for module in (row_parts, stochastic, lbfgs):
+    for module in (scoring, stochastic, lbfgs):
         monkeypatch.setattr(module, "dense", lambda X, chosen: parts.append(original(X, chosen)) or parts[-1])
     model = pair("classes", **options)[1].fit(container(X), y)
     assert_same_bits(model.coefs_, dense_model.coefs_)

@@ -13,10 +13,11 @@ from ..errors import shown
 from ..layers import OutputRescaling
 from ..model import Array, Model, Objective
 from .batches import Batches, as_steps, is_stream, parts_of
-from .epochs import ArrayEpochs, BatchEpochs, Epochs
+from .epochs import ArrayEpochs, BatchEpochs, Epochs, SparseEpochs
 from .held_out import HeldOut, HeldOutBatches, HeldOutRows
 from .rows import Rows, can_look_later, prepare, split, validation_rows, with_class_weight
 from .scoring import check_measurable, score
+from .sparse import is_sparse
 from .tables import Columns, opened
 from .targets import rescaling_for, standardized
 
@@ -97,7 +98,8 @@ def _of_arrays(net: Model, given: Given) -> Ready:
     size = len(rows) if given.batch_size is None else min(given.batch_size, len(rows))
     assert net.optimizer is not None
     net.optimizer.check_batches(size, len(rows))
-    data = ArrayEpochs(net, objective, rows, size, given.shuffle, given.threads, look_later)
+    arguments = (net, objective, rows, size, given.shuffle, given.threads)
+    data = SparseEpochs(*arguments) if is_sparse(rows.X) else ArrayEpochs(*arguments, look_later)
     return Ready(objective, data, held_out, learned, rescaling)
 
 
@@ -196,5 +198,5 @@ def _ready(
     name = f"{prefix}batch {index}"
     X, y, weights = parts_of(batch, name)
     y, _ = net.as_indices(y, f"{name} y", classes=classes)
-    rows = prepare(net, objective, X, y, weights, f"{name} ")
+    rows = prepare(net, objective, X, y, weights, f"{name} ").dense()
     return standardized(objective, rescaling, with_class_weight(net, objective, rows, class_weight, classes))

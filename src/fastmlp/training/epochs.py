@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
 
+import numpy as np
+
+from .._kernels import shuffled
 from ..metrics import name_of
 from ..model import Array, Model, Objective
 from .ahead import Ahead
@@ -14,6 +18,7 @@ from .batches import Batches, parts_of
 from .passes import Passes, looking
 from .rows import Rows, check_rescaled
 from .scoring import Tally, from_predictions, measured_apart
+from .sparse import chunk_rows
 
 Report = Callable[[int, dict[str, float]], None]  # batches done, and what the last of them gave
 
@@ -117,12 +122,13 @@ class BatchEpochs:
         ready: Callable[[int, Any], Rows],
         threads: int | None,
     ) -> None:
-        self.net, self.objective, self.threads = net, objective, threads
+        self.net, self.objective = net, objective
         self.steps = batches.length
         self.batch_size: int | None = None
         self.weighted = parts_of(batches.first(), "batch 0")[2] is not None
         self.missing: str | None = None
         self._batches, self._ready = batches, ready
+        self._steps = Steps(net, objective, measured_apart(objective), threads)
 
     def running(self) -> list[str]:
         return ["loss", *map(name_of, self.objective.metrics)]
@@ -130,8 +136,77 @@ class BatchEpochs:
     def one(
         self, epoch: int, report: Report | None, before: Callable[[int], None] | None
     ) -> dict[str, float]:
+        batches = ready_batches(self._batches.epoch(), self._ready)
+        tally, done = self._steps.of(batches, epoch, report, before)
+        self.missing = self._batches.missing
+        self.net.epochs_done += done > 0
+        return tally.logs() if done else {}
+
+
+class SparseEpochs:
+    """Epochs of rows in memory whose X is CSR, made dense a chunk of batches at a time."""
+
+    missing: str | None = None
+
+    def __init__(
+        self,
+        net: Model,
+        objective: Objective,
+        rows: Rows,
+        batch_size: int,
+        shuffle: bool,
+        threads: int | None,
+    ) -> None:
+        self.net, self.objective, self.rows = net, objective, rows
+        self.batch_size: int | None = batch_size
+        self.steps: int | None = -(-len(rows) // batch_size)
+        self.weighted = rows.weights is not None
+        self._size, self._shuffle, self._threads = batch_size, shuffle, threads
+        self._steps = Steps(net, objective, False, threads)
+
+    def running(self) -> list[str]:
+        counted = self.objective.counted
+        return ["loss"] if counted is None else ["loss", counted]
+
+    def one(
+        self, epoch: int, report: Report | None, before: Callable[[int], None] | None
+    ) -> dict[str, float]:
+        tally, _ = self._steps.of(self._dense_batches(), epoch, report, before)
+        self.net.epochs_done += 1
+        return {
+            "loss": tally.total / len(self.rows),
+            **from_predictions(self.net, self.objective, self.rows, tally.correct, self._threads),
+        }
+
+    def _dense_batches(self) -> Iterator[Rows]:
+        count, size = len(self.rows), self._size
+        order = shuffled(self.net.seed, self.net.epochs_done, count) if self._shuffle else np.arange(count)
+        chunk = max(1, chunk_rows(self.rows.X) // size) * size
+        for first in range(0, count, chunk):
+            rows = self.rows.part(order[first : first + chunk]).dense()
+            for start in range(0, len(rows), size):
+                yield rows.part(slice(start, start + size))
+
+
+@dataclass(frozen=True)
+class Steps:
+    """A step for every batch; `predicts`: with the predictions before it, for metrics."""
+
+    net: Model
+    objective: Objective
+    predicts: bool
+    threads: int | None
+
+    def of(
+        self,
+        made: Iterator[Rows],
+        epoch: int,
+        report: Report | None,
+        before: Callable[[int], None] | None,
+    ) -> tuple[Tally, int]:
+        """What the batches gave, and how many they were."""
         tally, done = Tally(self.net, self.objective), 0
-        with Ahead(ready_batches(self._batches.epoch(), self._ready)) as batches:
+        with Ahead(made) as batches:
             for rows in batches:
                 if before is not None:
                     before(done)
@@ -139,14 +214,12 @@ class BatchEpochs:
                 done += 1
                 if report is not None:
                     report(done, logs)
-        self.missing = self._batches.missing
-        self.net.epochs_done += done > 0
-        return tally.logs() if done else {}
+        return tally, done
 
     def _step(self, rows: Rows, epoch: int, batch: int) -> tuple[float, float, Array | None]:
         """Sums of the rows' losses and of correct rows; predictions before the step if any metric asks."""
         plan = self.net.plan
-        predictions = plan.predict(rows.X, None, self.threads) if measured_apart(self.objective) else None
+        predictions = plan.predict(rows.X, None, self.threads) if self.predicts else None
         try:
             total, correct = Passes(self.net, self.objective, rows, len(rows), False, self.threads).one()
         except FloatingPointError as error:

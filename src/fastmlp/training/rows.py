@@ -14,26 +14,31 @@ from ..errors import listed, shown
 from ..labels import class_count
 from ..layers.lowering import input_vectors
 from ..model import Array, Model, Objective
+from .sparse import as_csr, is_sparse
 
 FAR = 1 << 20  # bytes of an X that the first epoch itself looks through: memory is slow
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows ready for the plan: X (rows, n_in), y as the loss takes it, weights (rows,) or None.
+    """Rows ready for the plan: X (rows, n_in), an array or CSR, y as the loss takes it, weights or None.
 
     Where the network standardizes targets, `exact` is y in float64, (rows, targets), as float32 may not hold
     their spread, and `standardized` what training compares outputs with; metrics take y.
     """
 
-    X: Array
+    X: Any
     y: Array
     weights: Array | None
     exact: Array | None = None
     standardized: Array | None = None
 
     def __len__(self) -> int:
-        return len(self.X)
+        return int(self.X.shape[0])
+
+    def dense(self) -> Rows:
+        """The rows with X as an array."""
+        return dataclasses.replace(self, X=self.X.toarray()) if is_sparse(self.X) else self
 
     @property
     def total_weight(self) -> float:
@@ -84,10 +89,8 @@ def prepare(
     look_later: bool = False,
 ) -> Rows:
     """Arguments as arrays for the plan; errors name them with the prefix; `look_later` as in as_inputs."""
-    inputs = validation.as_inputs(
-        X, net.plan.n_in, net.plan.dtype, argument=prefix + "X", look_later=look_later
-    )
-    rows = len(inputs)
+    inputs = as_rows(X, net, prefix + "X", look_later=look_later)
+    rows = inputs.shape[0]
     n_out, dtype = net.plan.n_out, net.plan.dtype
     targets = objective.loss.as_targets(y, n_out, dtype, rows, argument=prefix + "y")
     weights = validation.as_sample_weight(
@@ -99,6 +102,13 @@ def prepare(
     if net.standardize_targets:
         exact = np.asarray(validation.numeric(y, prefix + "y"), np.float64).reshape(targets.shape)
     return Rows(inputs, targets, weights, exact)
+
+
+def as_rows(X: Any, net: Model, argument: str = "X", *, look_later: bool = False) -> Any:
+    """X as `validation.as_inputs` gives it, a sparse matrix as CSR."""
+    if is_sparse(X):
+        return as_csr(X, net.plan.n_in, net.plan.dtype, argument)
+    return validation.as_inputs(X, net.plan.n_in, net.plan.dtype, argument=argument, look_later=look_later)
 
 
 def can_look_later(net: Model, objective: Objective, X: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from ..metrics import Metric, measure_of, name_of, value_of
 from ..metrics.base import ratio
 from ..model import Array, Model, Objective
 from .rows import Rows, joined, refuse_weights
+from .sparse import chunks, dense, is_sparse
 
 
 def python_loss(loss: Loss, y: Array, predictions: Array, weights: Array | None) -> tuple[float, Array]:
@@ -31,6 +33,13 @@ def python_loss(loss: Loss, y: Array, predictions: Array, weights: Array | None)
     return float(value.reshape(())), gradient.astype(predictions.dtype, copy=False)
 
 
+def predicted(net: Model, X: Any, threads: int | None) -> Array:
+    """Predictions for rows that are ready for the plan; CSR is made dense in chunks."""
+    if not is_sparse(X):
+        return net.plan.predict(X, None, threads)
+    return np.concatenate([net.plan.predict(dense(X, chunk), None, threads) for chunk in chunks(X)])
+
+
 def from_predictions(
     net: Model, objective: Objective, rows: Rows, correct: float | None, threads: int | None
 ) -> dict[str, float]:
@@ -42,7 +51,7 @@ def from_predictions(
             logs[name_of(metric)] = ratio(correct, rows.total_weight)
             continue
         if predictions is None:
-            predictions = net.plan.predict(rows.X, None, threads)
+            predictions = predicted(net, rows.X, threads)
         logs[name_of(metric)] = measured(net, objective, metric, rows, predictions)
     return logs
 
@@ -73,11 +82,16 @@ def measured_apart(objective: Objective) -> bool:
 def loss_of(net: Model, objective: Objective, rows: Rows, threads: int | None) -> tuple[float, float | None]:
     """The mean loss on rows, without dropout, and how many are right, if the plan counts that."""
     if objective.in_python:
-        predictions = net.plan.predict(rows.X, None, threads)
+        predictions = predicted(net, rows.X, threads)
         return python_loss(objective.loss, rows.y, predictions, rows.weights)[0], None
-    total, correct = net.plan.evaluate(
-        rows.X, sample_weight=rows.weights, threads=threads, loss=objective.named, **rows.of_loss
-    )
+    parts = (rows.part(chunk).dense() for chunk in chunks(rows.X)) if is_sparse(rows.X) else [rows]
+    sums = [
+        net.plan.evaluate(
+            part.X, sample_weight=part.weights, threads=threads, loss=objective.named, **part.of_loss
+        )
+        for part in parts
+    ]
+    total, correct = (sum(column) for column in zip(*sums, strict=True))
     return total / len(rows), None if net.plan.members > 1 else correct  # it counts members, one by one
 
 
@@ -101,8 +115,8 @@ class Tally:
 
     def __init__(self, net: Model, objective: Objective) -> None:
         self._net, self._objective = net, objective
-        self._total, self._weight, self._count = 0.0, 0.0, 0
-        self._correct: float | None = 0.0
+        self.total, self._weight, self._count = 0.0, 0.0, 0
+        self.correct: float | None = 0.0
         self._kept: list[tuple[Rows, Array]] = []
 
     def add(
@@ -112,10 +126,10 @@ class Tally:
 
         Its own loss, and its accuracy if that is counted.
         """
-        self._total += total
+        self.total += total
         self._weight += rows.total_weight
         self._count += len(rows)
-        self._correct = None if self._correct is None or correct is None else self._correct + correct
+        self.correct = None if self.correct is None or correct is None else self.correct + correct
         if predictions is not None:
             self._kept.append((dataclasses.replace(rows, X=np.empty((len(rows), 0))), predictions))
         logs, counted = {"loss": total / len(rows)}, self._objective.counted
@@ -125,13 +139,13 @@ class Tally:
 
     def logs(self) -> dict[str, float]:
         """Of all rows so far."""
-        logs = {"loss": self._total / self._count}
+        logs = {"loss": self.total / self._count}
         if self._kept:
             rows = joined([rows for rows, _ in self._kept])
             predictions = np.concatenate([part for _, part in self._kept])
         for metric in self._objective.metrics:
-            if self._correct is not None and self._objective.is_counted(metric):
-                logs[name_of(metric)] = ratio(self._correct, self._weight)
+            if self.correct is not None and self._objective.is_counted(metric):
+                logs[name_of(metric)] = ratio(self.correct, self._weight)
             else:
                 logs[name_of(metric)] = measured(self._net, self._objective, metric, rows, predictions)
         return logs

@@ -20,7 +20,7 @@ def train_on_batch(net: Model, X: Any, y: Any, sample_weight: Any = None) -> dic
             net.optimizer.check_alone("a batch")
         y, classes = net.as_indices(y, learn=True)
         objective = net.objective_for(y)
-        rows = prepare(net, objective, X, y, sample_weight)
+        rows = prepare(net, objective, X, y, sample_weight).dense()
         rescaling = rescaling_for(net, objective, rows)
         rows = standardized(objective, rescaling, rows)
         others = [metric for metric in objective.metrics if not objective.is_counted(metric)]

@@ -11,7 +11,6 @@ import numpy as np
 from ...network import Network
 from ...optional import require
 from .describe import Shape, engine_activation, per_layer
-from .rows import outputs
 from .turns import TakesTurns, busy
 
 Array = np.ndarray[Any, Any]
@@ -165,7 +164,7 @@ class Fitted(TakesTurns):
         if hasattr(X, "tocsr"):
             X = X.tocsr()
         net = self._current()
-        found = outputs(net, X, self.threads)  # type: ignore[attr-defined]
+        found = net.predict(X, None, self.threads)  # type: ignore[attr-defined]
         return found.astype(np.result_type(X.dtype, net.dtype), copy=False)
 
     # ---- pickles ----

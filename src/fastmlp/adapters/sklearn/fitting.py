@@ -14,7 +14,7 @@ from ...network import Network
 from ...optional import require
 from ...training.callbacks.hooks import Hooks
 from ...training.progress import Progress
-from .rows import Rows, outputs
+from .rows import Rows
 from .solvers import described
 from .stochastic import Trainer
 
@@ -63,7 +63,7 @@ class HeldOut:
         """Accuracy or R^2; NaN where a prediction is not finite."""
         if trainer.diverged:
             return float("nan")
-        predictions = outputs(trainer.net, self.rows.X, trainer.threads)
+        predictions = trainer.net.predict(self.rows.X, None, trainer.threads)
         if not np.isfinite(predictions).all():
             return float("nan")
         if self.kind == "numbers":

@@ -12,8 +12,9 @@ import numpy as np
 from ...network import Network
 from ...optional import require
 from ...training import solvers
+from ...training.sparse import chunk_rows, dense
 from .describe import Goal
-from .rows import Rows, chunk_rows, dense
+from .rows import Rows
 
 Array = np.ndarray[Any, Any]
 

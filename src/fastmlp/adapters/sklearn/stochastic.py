@@ -18,8 +18,9 @@ from ...network import Network
 from ...optimizers import Optimizer
 from ...training.passes import SLICE
 from ...training.scoring import python_loss
+from ...training.sparse import chunk_rows, dense
 from .describe import Goal
-from .rows import Rows, chunk_rows, dense
+from .rows import Rows
 from .solvers import Solver
 
 Array = np.ndarray[Any, Any]
