@@ -27,7 +27,7 @@ def test_cross_validation_is_scikit_learns(scoring):
         assert ours.keys() == theirs.keys()
         for name in theirs.keys() - {"fit_time", "score_time"}:
             assert ours[name].tolist() == theirs[name].tolist()
-    assert ours["fit_time"].shape == (3,) and (ours["fit_time"] > ours["score_time"]).all()
+    assert ours["fit_time"].shape == (3,) and (ours["fit_time"] > 0).all()
 
 
 def test_cross_validation_of_numbers():
