@@ -13,6 +13,7 @@ from ..model import Array, Model, Objective, in_float64
 from ..optimizers import LBFGS, LevenbergMarquardt, Solver
 from ..optional import require
 from .rows import Rows
+from .sparse import dense
 
 MOST_ROWS = 1024  # of one pass: the engine keeps all activations of them, in the second-level cache if small
 MOST_NUMBERS = 1 << 27  # of a Jacobian, a GB in float64
@@ -71,7 +72,10 @@ class Problem:
         _check_fits(net, objective, type(solver).__name__)
         self.plan = in_float64(net, rescaled=rows.standardized is None).plan
         self.loss = objective.named
-        self.X, self.y = rows.X, rows.y if rows.standardized is None else rows.standardized
+        self.X, self.count = rows.X, len(rows)
+        if isinstance(solver, LevenbergMarquardt):
+            self.X = dense(rows.X, slice(None))  # the Jacobian is larger
+        self.y = rows.y if rows.standardized is None else rows.standardized
         if self.y.dtype.kind == "f":
             self.y = self.y.astype(np.float64)
         self.weights = None if rows.weights is None else rows.weights.astype(np.float64)
@@ -105,9 +109,9 @@ class Problem:
         """The loss and its gradient."""
         self.evaluations += 1
         self.plan.set_weights(self.unpacked(vector))
-        count = len(self.X)
+        count = self.count
         parts = (
-            (self.X[part], self.y[part], None if self.weights is None else self.weights[part])
+            (dense(self.X, part), self.y[part], None if self.weights is None else self.weights[part])
             for part in (slice(first, first + MOST_ROWS) for first in range(0, count, MOST_ROWS))
         )
         value, arrays = value_and_gradient(self.plan, parts, count, self.loss)
@@ -134,8 +138,8 @@ class Problem:
         return (self._scale()[..., None] * J).reshape(-1, J.shape[-1])
 
     def _scale(self) -> Array:
-        scale = 1.0 / math.sqrt(len(self.X) * self.plan.n_out)
-        weights = np.ones(len(self.X)) if self.weights is None else self.weights
+        scale = 1.0 / math.sqrt(self.count * self.plan.n_out)
+        weights = np.ones(self.count) if self.weights is None else self.weights
         return scale * np.sqrt(weights)[:, None]
 
 
@@ -193,7 +197,7 @@ def lbfgs(problem: Problem, solver: LBFGS, epochs: int, heard: Heard) -> None:
 def levenberg_marquardt(problem: Problem, solver: LevenbergMarquardt, epochs: int, heard: Heard) -> None:
     """Algorithm 3.16 of Madsen, Nielsen and Tingleff (2004); an iteration is a step that was taken."""
     w = problem.vector()
-    numbers = len(problem.X) * problem.plan.n_out * len(w)
+    numbers = problem.count * problem.plan.n_out * len(w)
     if numbers > MOST_NUMBERS:
         product = f"rows * outputs * parameters are {numbers}"
         raise ValueError(f"{product}, expected at most {MOST_NUMBERS} with LevenbergMarquardt")

@@ -138,3 +138,17 @@ def test_what_does_not_fit_is_refused(X, sentence):
         with pytest.raises((ValueError, TypeError), match=sentence):
             call(sparse.csr_array(X))
     assert net.plan.step == 0
+
+
+@pytest.mark.parametrize("solver", ["lbfgs", "levenbergmarquardt"])
+def test_solvers_take_them(solver):
+    X = sparse.random(60, 5, 0.4, format="csr", random_state=0)
+    y = np.random.default_rng(0).normal(size=60)
+    found = []
+    for given in (X, X.toarray()):
+        net = Network([5, 4, 1], seed=0)
+        net.compile(solver, "mse")
+        losses = net.fit(given, y, epochs=3, batch_size=None, verbose=0).history["loss"]
+        found.append((losses, net.get_weights()))
+    assert found[0][0] == found[1][0] and found[0][0][-1] < found[0][0][0]
+    assert_same_bits(found[0][1], found[1][1])
