@@ -5,7 +5,13 @@ import pandas as pd
 import pytest
 from sklearn import inspection
 
-from fastmlp.tabular import TabularClassifier, TabularRegressor, gradient_importance, permutation_importance
+from fastmlp.tabular import (
+    Recipe,
+    TabularClassifier,
+    TabularRegressor,
+    gradient_importance,
+    permutation_importance,
+)
 from learned import QUICK, QUICK_NUMBERS, table
 
 VIEWS = ("plain", "quantiles")
@@ -103,3 +109,10 @@ def test_arrays_and_wrong_arguments():
         permutation_importance(model, X, X[:, 1], n_repeats=0)
     with pytest.raises(ValueError, match="not fitted"):
         gradient_importance(TabularRegressor(), X)
+
+
+def test_gradients_of_members_that_share_weights():
+    X, labels, _ = wide()
+    model = classifier(Recipe.named("tabm", "classes").replace(epochs=2)).fit(X, labels)
+    found = gradient_importance(model, X)["importances_mean"]
+    assert found["id"] == 0 and found.drop("id").min() > 0 and found.index[-1] == "id"
