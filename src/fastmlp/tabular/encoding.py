@@ -17,7 +17,7 @@ from .frames import Frame
 
 Array = np.ndarray[Any, Any]
 
-
+FAR = 1e100  # in spreads: as good as infinite, and its square is finite
 _CELLS = frozenset({float, int, str, bool, type(None)})  # types of values that `TableEncoder.row` takes
 
 
@@ -46,7 +46,8 @@ class Scaling:
         return cls(center, np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > 0))
 
     def __call__(self, numbers: Array) -> Array:
-        z = (numbers - self.center) * self.factor
+        with np.errstate(over="ignore"):
+            z = np.clip((numbers - self.center) * self.factor, -FAR, FAR)
         return np.asarray(z / np.sqrt(1 + (z / 3) ** 2))
 
 
@@ -191,7 +192,7 @@ class TableEncoder:
             if code is not None:
                 codes.append(code)
         for i, (center, factor) in enumerate(self._scales):
-            z = (numbers[i] - center) * factor
+            z = min(max((numbers[i] - center) * factor, -FAR), FAR)
             third = z / 3
             numbers[i] = z / math.sqrt(1 + third * third)
         return np.array([numbers + indicators + codes], np.float32)

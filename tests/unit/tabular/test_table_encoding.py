@@ -151,3 +151,14 @@ def test_one_row_has_the_bits_that_it_has_among_others():
     for i in range(5):
         row = {name: values[i] for name, values in TABLE.items()}
         assert np.array_equal(encoder.transform(row)[0], whole[i])
+
+
+def test_a_number_far_away_is_at_the_end_of_its_side():
+    """Neither its square nor its distance from the median, which are infinite, makes it the median."""
+    far = [1e155, -1e155, 1.7e308, -1.7e308, 1e17]
+    x = np.array([-1.0, 0.0, 1.0, 2.0, -1.7e308])
+    scaling = Scaling.learn(x[:, None])
+    assert scaling(np.array(far)[:, None])[:, 0].tolist() == [3.0, -3.0, 3.0, -3.0, 3.0]
+    encoder = learned({"x": x[:4].tolist()})
+    rows = [encoder.row({"x": value})[0, 0].item() for value in far]
+    assert rows == encoder.transform({"x": far})[:, 0].tolist() == [3.0, -3.0, 3.0, -3.0, 3.0]
