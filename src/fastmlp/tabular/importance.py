@@ -96,7 +96,7 @@ def _permuted(matrix: Array, columns: Array, repeats: int, seed: int) -> Any:
 
 
 def gradient_importance(model: TabularClassifier | TabularRegressor, X: Any) -> Any:
-    """How far the networks' outputs move with each column: the mean of |d output / d input|.
+    """How far the networks' outputs move with each column: the mean of abs(d output / d input).
 
     Inputs are as the networks take them: numbers over the range of their middle half, a date's parts, 0 and 1
     of categories, the numbers of an embedding; those of one column are added up.  Outputs are probabilities
@@ -133,7 +133,7 @@ def gradient_importance(model: TabularClassifier | TabularRegressor, X: Any) -> 
 
 
 def _slopes(ensemble: Ensemble, member: Member, matrix: Array) -> Array:
-    """The mean of |d output / d input| of a network, for each column of the matrix."""
+    """The mean of abs(d output / d input) of a network, for each column of the matrix."""
     view = ensemble.views[member.view]
     seen = view(matrix)
     slopes = np.mean(

@@ -175,9 +175,9 @@ class Tuned:
     Attributes
     ----------
     cv_results_ : DataFrame
-        A row for each fit of all folds: "param_..." of each parameter, "epochs", "mean_test_score",
-        "std_test_score", "mean_fit_time" in seconds, and "rank_test_score", 1 the best; trials that had all
-        their epochs come before those that had fewer.
+        A row for each fit of all folds: "param_width" or the like of each parameter, "epochs",
+        "mean_test_score", "std_test_score", "mean_fit_time" in seconds, and "rank_test_score", 1 the best;
+        trials that had all their epochs come before those that had fewer.
     best_params_ : dict
         Of rank 1.
     best_score_ : float
