@@ -18,7 +18,7 @@ from command_line import POINTS, QUADRANT, write_csv, write_npz
 MISTAKES = {
     "no command": ([], "the following arguments are required: COMMAND"),
     "unknown command": (["fly"], "invalid choice: 'fly'"),
-    "unknown option": (["train", "--depth", "3"], "unrecognized arguments: --depth 3"),
+    "unknown option": (["train", "--depth", "3"], "unrecognized arguments: --depth"),
     "no epochs": (["train", "--epochs", "0"], "--epochs: '0' is not a whole number of at least 1"),
     "fractional batch": (["train", "--batch-size", "1.5"], "--batch-size: '1.5'"),
     "seed": (["train", "--seed", "-1"], "--seed: '-1' is not a whole number from 0"),
@@ -41,6 +41,10 @@ MISTAKES = {
     "option of networks": (
         ["train", "--data", "a.csv", "--target", "kind", "--layers", "3"],
         "--layers is an option of networks, and --data is a table",
+    ),
+    "two files": (
+        ["train", "a.csv", "--data", "d.npz"],
+        "--data is 'd.npz' beside 'a.csv', expected one of them",
     ),
     "option of tables": (["train", "--recipe", "fast"], "--recipe is an option of tables"),
     "no header": (["train", "--data", "y.npz", "--no-header"], "--header is an option of tables"),

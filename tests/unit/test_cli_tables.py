@@ -28,7 +28,7 @@ def train(run, tmp_path):
 
     def train_table(content, *options):
         (tmp_path / "t.csv").write_text(content)
-        return run("train", "--data", "t.csv", *(options if "--recipe" in options else (*QUICK, *options)))
+        return run("train", "t.csv", *(options if "--recipe" in options else (*QUICK, *options)))
 
     return train_table
 

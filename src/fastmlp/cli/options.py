@@ -72,16 +72,17 @@ def _add_train(commands: Any) -> None:
     parser = commands.add_parser(
         "train",
         help="train a model and save it",
-        description="Train on a file of yours or, without --data, on scikit-learn's digits: a tabular "
+        description="Train on a file of yours or, without one, on scikit-learn's digits: a tabular "
         "estimator on tables, a network on arrays and images. Shows figures of held-out rows, saves the "
         "model and a picture.",
     )
     data = parser.add_argument_group("data")
     data.add_argument(
-        "--data", type=Path, metavar="PATH",
+        "path", nargs="?", type=Path, metavar="PATH",
         help="a table (CSV, TSV, Parquet, Feather, Excel), a folder of IDX files (as MNIST's), or an .npz "
         "with X, y and optionally X_test, y_test",
     )  # fmt: skip
+    data.add_argument("--data", type=Path, metavar="PATH", help="the same")
     data.add_argument(
         "--target", metavar="COLUMN",
         help="of a table: the column to predict, its name or index; of several numbers: a,b",

@@ -11,7 +11,10 @@ from .networks import train as networks
 
 
 def run(options: argparse.Namespace) -> int:
-    """Train on what --data names; the exit status."""
+    """Train on what PATH or --data names; the exit status."""
+    if options.path is not None and options.data is not None:
+        raise ValueError(f"--data is '{options.data}' beside '{options.path}', expected one of them")
+    options.data = options.path or options.data
     model, picture = _output_paths(options)
     if is_table(options.data):
         given.refuse(options, given.NETWORK_ONLY, "of networks, and --data is a table")
