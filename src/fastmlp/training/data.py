@@ -99,7 +99,7 @@ def _of_arrays(net: Model, given: Given) -> Ready:
     assert net.optimizer is not None
     net.optimizer.check_batches(size, len(rows))
     arguments = (net, objective, rows, size, given.shuffle, given.threads)
-    data = SparseEpochs(*arguments) if is_sparse(rows.X) else ArrayEpochs(*arguments, look_later)
+    data = SparseEpochs(*arguments) if is_sparse(rows.X) else ArrayEpochs(*arguments, look_later=look_later)
     return Ready(objective, data, held_out, learned, rescaling)
 
 

@@ -65,8 +65,8 @@ class Epochs(Protocol):
         """
 
 
-class ArrayEpochs:
-    """Epochs of arrays in memory."""
+class RowEpochs:
+    """What epochs of rows in memory have in common."""
 
     missing: str | None = None
 
@@ -78,18 +78,24 @@ class ArrayEpochs:
         batch_size: int,
         shuffle: bool,
         threads: int | None,
-        look_later: bool,
     ) -> None:
         self.net, self.objective, self.rows = net, objective, rows
         self.batch_size: int | None = batch_size
         self.steps: int | None = -(-len(rows) // batch_size)
         self.weighted = rows.weights is not None
         self._size, self._shuffle, self._threads = batch_size, shuffle, threads
-        self._look_later = look_later  # X has not been looked through
 
     def running(self) -> list[str]:
         counted = self.objective.counted
         return ["loss"] if counted is None else ["loss", counted]
+
+
+class ArrayEpochs(RowEpochs):
+    """Epochs of arrays; with `look_later` X has not been looked through."""
+
+    def __init__(self, *arguments: Any, look_later: bool) -> None:
+        super().__init__(*arguments)
+        self._look_later = look_later
 
     @cached_property
     def passes(self) -> Passes:
@@ -143,30 +149,12 @@ class BatchEpochs:
         return tally.logs() if done else {}
 
 
-class SparseEpochs:
+class SparseEpochs(RowEpochs):
     """Epochs of rows in memory whose X is CSR, made dense a chunk of batches at a time."""
 
-    missing: str | None = None
-
-    def __init__(
-        self,
-        net: Model,
-        objective: Objective,
-        rows: Rows,
-        batch_size: int,
-        shuffle: bool,
-        threads: int | None,
-    ) -> None:
-        self.net, self.objective, self.rows = net, objective, rows
-        self.batch_size: int | None = batch_size
-        self.steps: int | None = -(-len(rows) // batch_size)
-        self.weighted = rows.weights is not None
-        self._size, self._shuffle, self._threads = batch_size, shuffle, threads
-        self._steps = Steps(net, objective, False, threads)
-
-    def running(self) -> list[str]:
-        counted = self.objective.counted
-        return ["loss"] if counted is None else ["loss", counted]
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._steps = Steps(self.net, self.objective, False, self._threads)
 
     def one(
         self, epoch: int, report: Report | None, before: Callable[[int], None] | None

@@ -20,7 +20,7 @@ from .callbacks.base import Callback
 from .callbacks.history import History
 from .callbacks.hooks import Hooks
 from .data import Given, prepared
-from .epochs import ArrayEpochs, Divergence, Epochs, SparseEpochs, diverged
+from .epochs import ArrayEpochs, Divergence, Epochs, RowEpochs, diverged
 from .held_out import HeldOut
 from .progress import Progress
 from .scoring import score
@@ -118,7 +118,7 @@ class _Fit:
 
     def _solved(self) -> dict[str, float]:
         """Iterations of a solver, an epoch each; what is logged of the last."""
-        assert isinstance(self.data, (ArrayEpochs, SparseEpochs))
+        assert isinstance(self.data, RowEpochs)
         rows, done = self.data.rows, 0
         logs: dict[str, float] = {}
 
