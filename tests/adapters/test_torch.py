@@ -467,7 +467,7 @@ REFUSED = [
     (sequence(nn.ReLU6), TypeError, r"module\.1\.0 is ReLU6, expected"),
     (sequence(nn.Hardtanh), TypeError, r"module\.1\.0 is Hardtanh, expected"),
     (sequence(nn.Tanh, lambda: nn.LSTM(3, 3)), TypeError, r"module\.1\.1 is LSTM"),
-    (sequence(nn.AlphaDropout), TypeError, r"module\.1\.0 is AlphaDropout"),
+    (sequence(nn.FeatureAlphaDropout), TypeError, r"module\.1\.0 is FeatureAlphaDropout"),
     (sequence(lambda: nn.BatchNorm2d(3)), TypeError, r"module\.1\.0 is BatchNorm2d"),
     (Custom, TypeError, r"module is Custom, whose forward.*Sequential\(module.body, module.head\)"),
     (sequence(Custom), TypeError, r"module\.1\.0 is Custom.*Sequential\(module.1.0.body, module.1.0.head\)"),

@@ -237,6 +237,8 @@ def test_every_kind_of_the_registry_has_what_tests_need():
     assert HYPER["adam"] == {
         "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8,
         "l1": 0, "l2": 0, "weight_decay": 0, "clipvalue": None, "global_clipnorm": None,
+        "use_ema": False, "ema_momentum": 0.99, "ema_overwrite_frequency": None,
+        "gradient_accumulation_steps": None, "lookahead_steps": None, "lookahead_alpha": 0.5,
     }  # fmt: skip
     assert HYPER["adamw"] == {**HYPER["adam"], "weight_decay": 0.01} and HYPER["amsgrad"] == HYPER["adam"]
     assert OUTPUT_OF == {"softmax": "softmax", "sigmoid": "sigmoid", "exp": "exp", "any": "identity"}

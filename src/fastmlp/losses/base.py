@@ -40,6 +40,8 @@ class Loss:
     independent : bool or None
         Of classes, whether each output is a question of its own, rather than one class of several; None
         where that follows from the targets.
+    least_squares : bool
+        Whether it is the mean of the squares of y - p.
     bounds : (float, float)
         The least and the largest target.
     positive : bool
@@ -56,6 +58,7 @@ class Loss:
     labels: ClassVar[bool] = False
     classes: ClassVar[bool] = False
     independent: ClassVar[bool | None] = None
+    least_squares: ClassVar[bool] = False
     bounds: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
     positive: ClassVar[bool] = False
     standardizes: ClassVar[bool] = False

@@ -44,6 +44,7 @@ class MSE(Loss):
 
     name: ClassVar[str] = "mse"
     standardizes: ClassVar[bool] = True
+    least_squares: ClassVar[bool] = True
     aliases: ClassVar[tuple[str, ...]] = ("mean_squared_error", "MeanSquaredError", "MSELoss")
     formula: ClassVar[tuple[str, str]] = ("mean((p - y)**2)", "2 * (p - y) / n_out")
 

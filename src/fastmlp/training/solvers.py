@@ -147,7 +147,7 @@ def _check_fits(net: Model, objective: Objective, name: str) -> None:
     """ValueError where the loss is no function of the weights, or is not what a solver can do."""
     if objective.in_python:
         raise ValueError(f"loss is a function in Python, expected one of fastmlp.losses with {name}")
-    if name == "LevenbergMarquardt" and objective.loss.name != "mse":
+    if name == "LevenbergMarquardt" and not objective.loss.least_squares:
         raise ValueError(f"loss is {objective.loss.name!r}, expected 'mse' with {name}: it is least squares")
     if name == "LevenbergMarquardt" and net.plan.members > 1:
         raise ValueError(f"the network has {net.plan.members} members, expected none with {name}")
