@@ -128,10 +128,15 @@ int fm_plan_init(fm_plan *plan)
     const size_t line = ((size_t)plan->n_out * real_size(plan) + 63) / 64 * 64;
     plan->output_scale = fm_alloc(line);
     plan->output_offset = fm_alloc(line);
-    if (!plan->output_scale || !plan->output_offset) return FM_NO_MEMORY;
-    const int status = new_zeros(plan, &plan->state.parameters);
-    if (status == FM_OK) typed_plan(plan->type)->initialize_arrays(plan);
-    return status;
+    const int status = plan->output_scale && plan->output_offset ? new_zeros(plan, &plan->state.parameters) : FM_NO_MEMORY;
+    if (status != FM_OK) {
+        fm_free(plan->output_scale);
+        fm_free(plan->output_offset);
+        plan->output_scale = plan->output_offset = NULL;
+        return status;
+    }
+    typed_plan(plan->type)->initialize_arrays(plan);
+    return FM_OK;
 }
 
 static void free_slots(fm_state *state)
