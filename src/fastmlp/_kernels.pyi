@@ -99,6 +99,7 @@ class Plan:
         *,
         input_gradient: bool = False,
         loss: tuple[str, Parameters] | None = None,
+        standardized: bool = False,
     ) -> tuple[float, list[_Array], _Array | None]: ...
     def backward(self, X: ArrayLike, output_gradient: ArrayLike) -> tuple[list[_Array], _Array]: ...
     def evaluate(

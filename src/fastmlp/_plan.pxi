@@ -207,17 +207,19 @@ cdef class Plan:
         check_input(status, &self.c_plan, x)
         return outs if x.ndim == 2 else [layer[0] for layer in outs]
 
-    def gradients(self, X, y, sample_weight=None, *, bint input_gradient=False, loss=None):
+    def gradients(self, X, y, sample_weight=None, *, bint input_gradient=False, loss=None, bint standardized=False):
         """(loss, gradients like get_weights, gradient of X or None), without dropout, clipping or penalties.
 
-        `loss` (name, parameters) takes the place of compile's.
+        `loss` (name, parameters) takes the place of compile's.  With `standardized` y is compared with outputs that are not
+        rescaled.
         """
         cdef list keep = []
         cdef c.fm_input rows
         cdef ptrdiff_t count
         cdef Array x = as_rows(&self.c_plan, X)
         describe_rows(&self.c_plan, x, &rows, &count)
-        cdef c.fm_target target = target_of(&self.c_plan, self.loss_or_default(loss), y, sample_weight, count, keep)
+        cdef c.fm_target target = target_of(&self.c_plan, self.loss_or_default(loss), y, sample_weight, count, keep,
+                                            standardized)
         return self.run_gradients(x, &rows, &target, NULL, count, input_gradient)
 
     def backward(self, X, output_gradient):

@@ -413,14 +413,16 @@ class Plan:
         *,
         input_gradient: bool = False,
         loss: Chosen | None = None,
+        standardized: bool = False,
     ) -> tuple[float, list[Array], Array | None]:
         """The loss, its gradients [dW1, db1, dW2, ...], and its gradient with respect to X on request.
 
         The loss is the sum of the weighted row losses over the number of rows.  Dropout, clipping and
-        penalties have no part in it.  `loss` (name, parameters) takes the place of compile's.
+        penalties have no part in it.  `loss` (name, parameters) takes the place of compile's.  With
+        `standardized` y is compared with outputs that are not rescaled.
         """
-        traces = self._forward(X)
-        row_losses, dz, _ = self._loss(self._fitting(loss), traces[-1], y, sample_weight)
+        traces = self._forward(X, standardized=standardized)
+        row_losses, dz, _ = self._loss(self._fitting(loss), traces[-1], y, sample_weight, standardized)
         gradients, dx = self._backward(traces, dz)
         return total(row_losses) / len(row_losses), gradients, dx if input_gradient else None
 

@@ -101,13 +101,13 @@ def score(net: Model, objective: Objective, rows: Rows, threads: int | None) -> 
     return {"loss": value, **from_predictions(net, objective, rows, correct, threads)}
 
 
-def gradient_of(net: Model, X: Array, targets: Array) -> list[Array]:
-    """Of the mean loss of ready rows, like `get_weights`."""
-    objective = net.objective_for(targets)
+def gradient_of(net: Model, X: Array, y: Array, *, standardized: bool = False) -> list[Array]:
+    """Of the mean loss of ready rows, like `get_weights`; `standardized` is of y, as training has it."""
+    objective = net.objective_for(y)
     if objective.in_python:
-        _, dY = python_loss(objective.loss, targets, net.plan.predict(X), None)
+        _, dY = python_loss(objective.loss, y, net.plan.predict(X), None)
         return net.plan.backward(X, dY)[0]
-    return net.plan.gradients(X, targets, loss=objective.named)[1]
+    return net.plan.gradients(X, y, loss=objective.named, standardized=standardized)[1]
 
 
 class Tally:

@@ -152,3 +152,18 @@ def test_the_picture_has_what_was_recorded(data):
     with pytest.raises(ValueError, match="monitor has recorded no epoch"):
         plots.plot_layers(LayerMonitor(*data))
     pyplot.close("all")
+
+
+@pytest.mark.parametrize("loss", ["mse", "huber"])
+def test_gradients_are_those_of_standardized_targets(loss, data):
+    """Dollars alone make no gradient explode."""
+    X, y = data
+    recorded = []
+    for targets, standardize in ((1e6 + 1e5 * y, True), ((y - y.mean()) / y.std(), False)):
+        net = Network([X.shape[1], Dense(8, "tanh"), 1], seed=0, dtype="float64")
+        net.compile(SGD(0.05), loss, standardize_targets=standardize)
+        monitor = LayerMonitor(X, targets, print_fn=None)
+        net.fit(X, targets, epochs=3, verbose=0, callbacks=[monitor])
+        assert monitor.report() == []
+        recorded.append(monitor.history["gradients"])
+    np.testing.assert_allclose(recorded[0], recorded[1], rtol=1e-8)

@@ -12,6 +12,7 @@ from ...model import Array, Model
 from ...validation import as_function
 from ..rows import prepare
 from ..scoring import gradient_of
+from ..targets import standardized
 from .base import Callback, Logs
 
 FLAT = 0.05  # share of its largest below which the derivative of a saturated unit is
@@ -76,7 +77,9 @@ class LayerMonitor(Callback):
     def on_train_begin(self, logs: Logs) -> None:
         net = self.network
         y = net.as_indices(self._y)[0]
-        self._rows = prepare(net, net.objective_for(y), self._X, y, None, prefix="LayerMonitor's ")
+        objective = net.objective_for(y)
+        rows = prepare(net, objective, self._X, y, None, prefix="LayerMonitor's ")
+        self._rows = standardized(objective, net.output_rescaling, rows)
         nodes = net.plan.layers
         self.layers = [
             f"{number}: {node['kind'].replace('_', ' ')}"
@@ -94,7 +97,7 @@ class LayerMonitor(Callback):
         names = [node["activation"] for node in net.plan.layers]
         after = net.get_weights()
         moved = [a - b for a, b in zip(after, self._begin, strict=True)]
-        gradients = _by_layer(net, gradient_of(net, self._rows.X, self._rows.y))
+        gradients = _by_layer(net, gradient_of(net, self._rows.X, **self._rows.of_loss))
         updates, before = _by_layer(net, moved), _by_layer(net, self._begin)
         found = {
             "activations": [float(np.sqrt(np.mean(np.square(a, dtype=np.float64)))) for a in outputs],
