@@ -164,3 +164,16 @@ def test_what_does_not_fit_is_refused(isa):
     if isa is None:
         with pytest.raises(ValueError, match="standardized"):
             plan.evaluate(*data(plan), loss=("mse", 0.0), standardized=True)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_gradients_of_standardized_targets_are_those_of_a_plan_that_does_not_rescale(isa, dtype, name, loss):
+    plain, plan = plan_of(name, dtype, isa, rescaled=False), plan_of(name, dtype, isa)
+    X, y = data(plan)
+    chosen = loss, LOSSES[loss]
+    value, gradients, dX = plan.gradients(X, y, input_gradient=True, loss=chosen, standardized=True)
+    expected = plain.gradients(X, y, input_gradient=True, loss=chosen)
+    assert value == expected[0] > 0
+    assert_same_bits([*gradients, dX], [*expected[1], expected[2]], zeros=True)
+    assert value != plan.gradients(X, y, loss=chosen)[0]
