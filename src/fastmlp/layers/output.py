@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import validation
+from ..spread import is_one_number
 from .base import Array, Layer, set_field, short_numbers
 
 __all__ = ["OutputRescaling"]
@@ -96,7 +97,7 @@ class OutputRescaling(Layer):
 def weighted_statistics(array: Array, weights: Array | None) -> tuple[Array, Array]:
     """Mean and deviation of float64 columns (rows, n); ValueError where all rows have the weight 0.
 
-    A column whose values are all one has that as its mean, and deviation 1.
+    A column whose values are all one, but for roundings, has that as its mean, and deviation 1.
     """
     if weights is not None:
         array, weights = array[weights > 0], weights[weights > 0]
@@ -105,5 +106,5 @@ def weighted_statistics(array: Array, weights: Array | None) -> tuple[Array, Arr
     center = array.mean(axis=0)  # close to the mean: what is averaged then is small
     mean = center + np.average(array - center, axis=0, weights=weights)
     std = np.sqrt(np.average((array - mean) ** 2, axis=0, weights=weights))
-    constant = (array == array[0]).all(axis=0)
+    constant = is_one_number(array)
     return np.where(constant, array[0], mean), np.where(constant, 1.0, std)

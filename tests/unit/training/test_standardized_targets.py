@@ -303,3 +303,11 @@ def test_a_call_that_is_refused_adds_nothing():
     with pytest.raises(ValueError):
         net.train_on_batch(X, Y[:-1])
     assert net.output_rescaling is None
+
+
+def test_a_target_of_one_number_and_roundings_is_not_divided_by_them():
+    y = np.array([1e6, 1e6 + 2e-10, 1e6 - 2e-10, 1e6])
+    assert len(set(y.tolist())) == 3
+    for weights in (None, [1.0, 2.0, 1.0, 0.0]):
+        layer = OutputRescaling.adapt(y, weights)
+        assert layer.scale == (1.0,) and layer.offset == (1e6,)
