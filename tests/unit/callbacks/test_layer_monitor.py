@@ -167,3 +167,12 @@ def test_gradients_are_those_of_standardized_targets(loss, data):
         assert monitor.report() == []
         recorded.append(monitor.history["gradients"])
     np.testing.assert_allclose(recorded[0], recorded[1], rtol=1e-8)
+
+
+def test_sparse_rows_are_looked_at_as_dense_ones(data):
+    sparse = pytest.importorskip("scipy.sparse")
+    X, y = data
+    X = np.where(X > 0, X, 0.0)
+    _, of_dense = monitored([3, Dense(4, "relu"), 1], X, y)
+    _, of_sparse = monitored([3, Dense(4, "relu"), 1], sparse.csr_matrix(X), y)
+    np.testing.assert_equal(of_sparse.history, of_dense.history)

@@ -34,6 +34,15 @@ INLINE void member_bias_term(const layer_args *g, ptrdiff_t p, real *sums, ptrdi
     }
 }
 
+/* Panels of the first array's gradient, by its terms, and after them those of the bias. */
+INLINE void member_gradients(const layer_args *g, ptrdiff_t panel, ptrdiff_t panels, member_term *term)
+{
+    if (panel < panels)
+        member_sums(g, 0, panel, term);
+    else
+        member_sums(g, 1, panel - panels, member_bias_term);
+}
+
 #elif defined PLAN && !defined FM_BY_MEMBER_PLAN
 #define FM_BY_MEMBER_PLAN
 

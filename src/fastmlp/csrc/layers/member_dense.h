@@ -65,11 +65,7 @@ INLINE void member_weights_term(const layer_args *g, ptrdiff_t p, real *sums, pt
 
 static void member_dense_gradient(const layer_args *g, ptrdiff_t panel)
 {
-    const ptrdiff_t panels = count_panels(g->k);
-    if (panel < panels)
-        member_sums(g, 0, panel, member_weights_term);
-    else
-        member_sums(g, 1, panel - panels, member_bias_term);
+    member_gradients(g, panel, count_panels(g->k), member_weights_term);
 }
 
 static const layer_kernels member_dense_kernels = {

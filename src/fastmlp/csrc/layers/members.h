@@ -46,11 +46,7 @@ INLINE void member_scale_term(const layer_args *g, ptrdiff_t p, real *sums, ptrd
 
 static void members_gradient(const layer_args *g, ptrdiff_t panel)
 {
-    const ptrdiff_t panels = count_panels(g->n);
-    if (panel < panels)
-        member_sums(g, 0, panel, member_scale_term);
-    else
-        member_sums(g, 1, panel - panels, member_bias_term);
+    member_gradients(g, panel, count_panels(g->n), member_scale_term);
 }
 
 static const layer_kernels members_kernels = {

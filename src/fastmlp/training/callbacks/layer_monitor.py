@@ -79,7 +79,7 @@ class LayerMonitor(Callback):
         y = net.as_indices(self._y)[0]
         objective = net.objective_for(y)
         rows = prepare(net, objective, self._X, y, None, prefix="LayerMonitor's ")
-        self._rows = standardized(objective, net.output_rescaling, rows)
+        self._rows = standardized(objective, net.output_rescaling, rows.dense())
         nodes = net.plan.layers
         self.layers = [
             f"{number}: {node['kind'].replace('_', ' ')}"
