@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import callbacks, initializers, layers, losses, optimizers, schedules
+from . import initializers, layers, losses, optimizers, schedules
 from .config import (
     __version__,
     get_include,
@@ -26,10 +26,10 @@ from .loops import clip_gradients
 from .network import Network, load
 from .thread_limits import watch
 from .training.callbacks.history import History
-from .training.range_test import RangeTest, learning_rate_range
 
 if TYPE_CHECKING:
-    from . import autodiff, datasets, functional, plots, reference
+    from . import autodiff, callbacks, datasets, functional, plots, reference
+    from .training.range_test import RangeTest, learning_rate_range
 
 __all__ = [
     "BusyError",
@@ -64,15 +64,18 @@ warn_of_environment()
 watch()
 
 # Imported when they are first used, so that a script that only predicts does not wait for them.
-_LATER = frozenset({"autodiff", "datasets", "functional", "keras", "onnx", "plots", "reference"})
+_LATER = frozenset({"autodiff", "callbacks", "datasets", "functional", "keras", "onnx", "plots", "reference"})
 _LATER |= frozenset({"sklearn", "tabular", "torch"})
+_RANGE_TEST = frozenset({"RangeTest", "learning_rate_range"})
 
 
 def __getattr__(name: str) -> Any:
-    if name in _LATER:
-        from importlib import import_module
+    from importlib import import_module
 
+    if name in _LATER:
         return import_module(f"{__name__}.{name}")
+    if name in _RANGE_TEST:
+        return getattr(import_module(f"{__name__}.training.range_test"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

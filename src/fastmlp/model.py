@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
@@ -122,7 +124,7 @@ class Model(Predictor):
     @property
     def num_parameters(self) -> int:
         """How many weights and biases there are."""
-        return sum(int(np.prod(shape)) for shape in self.parameter_shapes().values())
+        return sum(math.prod(shape) for shapes in self._shapes for shape in shapes.values())
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -136,7 +138,12 @@ class Model(Predictor):
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of every array of `get_weights`, by its name."""
-        return chain.parameter_shapes(self.plan.n_in, self.layers)
+        return chain.parameter_shapes(self._shapes)
+
+    @cached_property
+    def _shapes(self) -> list[dict[str, tuple[int, ...]]]:
+        """Found once: many calls ask, and a layer that `rescale_output` adds has no arrays."""
+        return chain.shapes(self.plan.n_in, self.layers)
 
     # ---- compile state ----
 
@@ -374,8 +381,8 @@ class Model(Predictor):
         """[(W, b or None), ...] from a flat list, (gamma, beta) of a normalisation."""
         arrays = iter(flat)
         pairs: list[tuple[Array, Array | None]] = []
-        for node in chain.nodes_with_arrays(self.plan.n_in, self.layers):
-            first, *rest = [next(arrays) for _ in node.shapes]
+        for shapes in self._shapes:
+            first, *rest = [next(arrays) for _ in shapes]
             pairs.append((first, rest[0] if rest else None))
         return pairs
 
@@ -448,7 +455,7 @@ class Model(Predictor):
     # ---- pickles, copies ----
 
     def __reduce__(self) -> tuple[Any, ...]:
-        attributes = dict(self.__dict__)
+        attributes = {name: value for name, value in vars(self).items() if name != "_shapes"}
         description = (self.plan.n_in, self.layers, self.dtype.name, self.seed, self._isa)
         with self.changing():
             state = None

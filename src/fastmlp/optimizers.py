@@ -20,12 +20,13 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, ClassVar
 
 import numpy as np
 
 from . import schedules, validation
+from .descriptions import description
 from .errors import unknown
 from .schedules import Schedule
 from .stepper import Stepper
@@ -66,7 +67,7 @@ def filled(value: float, count: int) -> Array:
     return array
 
 
-@dataclass(repr=False, unsafe_hash=True)
+@description
 class Optimizer:
     """Base of all optimizers: what they have in common.
 
@@ -128,13 +129,16 @@ class Optimizer:
     def __post_init__(self) -> None:
         if not self.name:
             raise TypeError("Optimizer is a base class, expected one of its subclasses such as SGD or Adam")
-        self._set("weight_decay", schedules.as_schedule(self.weight_decay, "weight_decay"))
+        for name in ("learning_rate", "weight_decay"):
+            self._set(name, schedules.as_schedule(getattr(self, name), name))
         for item in dataclasses.fields(self):
+            value = getattr(self, item.name)
+            if value is item.default:
+                continue
             if item.name in _RANGES:
-                value = validation.real(getattr(self, item.name), item.name, **_RANGES[item.name])
-                self._set(item.name, value)
+                self._set(item.name, validation.real(value, item.name, **_RANGES[item.name]))
             elif isinstance(item.default, bool):
-                self._set(item.name, validation.boolean(getattr(self, item.name), item.name))
+                self._set(item.name, validation.boolean(value, item.name))
         for name in ("clipvalue", "global_clipnorm"):
             if getattr(self, name) is not None:
                 self._set(name, validation.real(getattr(self, name), name, above=0.0))
@@ -242,7 +246,7 @@ class Optimizer:
             )
 
 
-@dataclass(repr=False, unsafe_hash=True)
+@description
 class SGD(Optimizer):
     """Gradient descent, with momentum if asked: v = momentum * v + g; w -= learning_rate * v.
 
@@ -275,7 +279,7 @@ class SGD(Optimizer):
             raise ValueError("nesterov is True with momentum 0, expected a momentum above 0")
 
 
-@dataclass(repr=False, unsafe_hash=True)
+@description
 class Adagrad(Optimizer):
     """s += g * g; w -= learning_rate * g / (sqrt(s) + epsilon)  (Duchi et al., JMLR 2011).
 
@@ -301,7 +305,7 @@ class Adagrad(Optimizer):
     epsilon: float = 1e-10
 
 
-@dataclass(repr=False, unsafe_hash=True)
+@description
 class RMSprop(Optimizer):
     """s = rho * s + (1 - rho) * g * g; w -= learning_rate * g / (sqrt(s) + epsilon)  (Hinton, lecture 6e).
 
@@ -340,7 +344,7 @@ class RMSprop(Optimizer):
         return "centered_rmsprop" if self.centered else self.name
 
 
-@dataclass(repr=False, unsafe_hash=True)
+@description
 class Adadelta(Optimizer):
     """s = rho * s + (1 - rho) * g * g; d = sqrt(u + epsilon) / sqrt(s + epsilon) * g;
 
@@ -371,7 +375,7 @@ class Adadelta(Optimizer):
     epsilon: float = 1e-6
 
 
-@dataclass(repr=False, unsafe_hash=True)
+@description
 class Adam(Optimizer):
     """m = beta_1 * m + (1 - beta_1) * g; v = beta_2 * v + (1 - beta_2) * g * g; and at step t = 1, 2, ...
 
@@ -413,7 +417,7 @@ class Adam(Optimizer):
         return "amsgrad" if self.amsgrad else self.name
 
 
-@dataclass(repr=False, unsafe_hash=True)
+@description
 class AdamW(Adam):
     """`Adam` with decoupled weight decay, 0.01 unless given (Loshchilov and Hutter, arXiv:1711.05101).
 
@@ -428,7 +432,7 @@ class AdamW(Adam):
     weight_decay: float | Schedule = field(default=0.01, kw_only=True)
 
 
-@dataclass(repr=False, unsafe_hash=True)
+@description
 class Adamax(Optimizer):
     """m as in `Adam`; u = max(beta_2 * u, abs(g) + epsilon); and at step t = 1, 2, ...
 
@@ -460,7 +464,7 @@ class Adamax(Optimizer):
     epsilon: float = 1e-8
 
 
-@dataclass(repr=False, unsafe_hash=True)
+@description
 class NAdam(Optimizer):
     """m and v as in `Adam`; mu_t = beta_1 * (1 - 0.96**(t * momentum_decay) / 2); p = mu_1 * ... * mu_t; and
 
@@ -496,7 +500,7 @@ class NAdam(Optimizer):
     momentum_decay: float = 0.004
 
 
-@dataclass(repr=False, unsafe_hash=True)
+@description
 class RAdam(Optimizer):
     """m and v as in `Adam`; r = 2 / (1 - beta_2) - 1; r_t = r - 2 * t * beta_2**t / (1 - beta_2**t);
 
@@ -530,7 +534,7 @@ class RAdam(Optimizer):
     epsilon: float = 1e-8
 
 
-@dataclass(repr=False, unsafe_hash=True)
+@description
 class Lion(Optimizer):
     """w -= learning_rate * sign(beta_1 * m + (1 - beta_1) * g); m = beta_2 * m + (1 - beta_2) * g
 
@@ -559,7 +563,7 @@ class Lion(Optimizer):
     beta_2: float = 0.99
 
 
-@dataclass(repr=False, unsafe_hash=True)
+@description
 class Rprop(Optimizer):
     """Each weight's step of its own, times eta_plus while its gradient keeps the sign, else times eta_minus.
 
@@ -603,7 +607,7 @@ class Rprop(Optimizer):
             raise ValueError(f"step_min is {self.step_min}, expected at most step_max, {self.step_max}")
 
 
-@dataclass(repr=False, unsafe_hash=True)
+@description
 class Solver(Optimizer):
     """Base of what moves all weights at once: an epoch of `Network.fit` is an iteration, ``batch_size=None``.
 
@@ -672,7 +676,7 @@ class Solver(Optimizer):
         raise ValueError(f"{type(self).__name__} makes no single step for {where}, expected Network.fit")
 
 
-@dataclass(repr=False, unsafe_hash=True)
+@description
 class LBFGS(Solver):
     """Limited-memory BFGS: curvature from the last gradients, and a line search (scipy's L-BFGS-B).
 
@@ -707,7 +711,7 @@ class LBFGS(Solver):
         super().__post_init__()
 
 
-@dataclass(repr=False, unsafe_hash=True)
+@description
 class LevenbergMarquardt(Solver):
     """Least squares of small networks by residuals r and their Jacobian J; the loss is "mse".
 

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from . import _kernels
+from .descriptions import description
 from .errors import shown, unknown
 from .validation import boolean, integer, real
 
@@ -73,7 +73,7 @@ def _half_wave(share: Array) -> Array:
     return 0.5 * (1.0 + np.array([_kernels.cosine(angle) for angle in angles], float))
 
 
-@dataclass(frozen=True)
+@description
 class Schedule:
     """Base of all schedules; a subclass says what `values` are."""
 
@@ -120,7 +120,7 @@ class Schedule:
             object.__setattr__(self, name, value)
 
 
-@dataclass(frozen=True)
+@description
 class Constant(Schedule):
     """The same rate at every step.
 
@@ -145,7 +145,7 @@ class Constant(Schedule):
         return np.full(steps.shape, self.learning_rate)
 
 
-@dataclass(frozen=True)
+@description
 class StepDecay(Schedule):
     """learning_rate * factor ** (step // every): a staircase.
 
@@ -176,7 +176,7 @@ class StepDecay(Schedule):
         return self.learning_rate * _powers(self.factor, steps // self.every)
 
 
-@dataclass(frozen=True)
+@description
 class MultiStepDecay(Schedule):
     """learning_rate * factor ** (how many milestones the step has reached).
 
@@ -214,7 +214,7 @@ class MultiStepDecay(Schedule):
         return self.learning_rate * _powers(self.factor, reached)
 
 
-@dataclass(frozen=True)
+@description
 class PolynomialDecay(Schedule):
     """minimum + (learning_rate - minimum) * (1 - step / steps) ** power, then the minimum for ever.
 
@@ -249,7 +249,7 @@ class PolynomialDecay(Schedule):
         return self.minimum + (self.learning_rate - self.minimum) * _to_power(left, self.power)
 
 
-@dataclass(frozen=True)
+@description
 class InverseScaling(Schedule):
     """learning_rate / (1 + step / every) ** power.
 
@@ -281,7 +281,7 @@ class InverseScaling(Schedule):
         return self.learning_rate * _to_power(1 / (1 + steps / self.every), self.power)
 
 
-@dataclass(frozen=True)
+@description
 class ExponentialDecay(Schedule):
     """learning_rate * factor ** (step / every): a smooth fall by `factor` over `every` steps.
 
@@ -316,7 +316,7 @@ class ExponentialDecay(Schedule):
         return self.learning_rate * _powers(root, steps)
 
 
-@dataclass(frozen=True)
+@description
 class CosineDecay(Schedule):
     """minimum + (learning_rate - minimum) * (1 + cos(pi * step / steps)) / 2, then the minimum for ever.
 
@@ -352,7 +352,7 @@ class CosineDecay(Schedule):
         return result
 
 
-@dataclass(frozen=True)
+@description
 class CosineRestarts(Schedule):
     """`CosineDecay` again and again, each time `stretch` times as long and `factor` times as high as before.
 
@@ -405,7 +405,7 @@ class CosineRestarts(Schedule):
         return rounds, steps - np.array(starts)[rounds], np.array(lengths, float)[rounds]
 
 
-@dataclass(frozen=True)
+@description
 class FlatCosine(Schedule):
     """The learning rate for the share `flat` of the steps, then a cosine to the minimum, which stays.
 
@@ -448,7 +448,7 @@ class FlatCosine(Schedule):
         return result
 
 
-@dataclass(frozen=True)
+@description
 class CosLog4(Schedule):
     """learning_rate * (1 - cos(2 * pi * log2(1 + 15 * t))) / 2, t = step / steps below 1, then 0 for ever.
 
@@ -482,7 +482,7 @@ class CosLog4(Schedule):
         return result
 
 
-@dataclass(frozen=True)
+@description
 class OneCycle(Schedule):
     """A climb to the learning rate in the first `climb` of the steps, then a fall far below where it began.
 
@@ -540,7 +540,7 @@ class OneCycle(Schedule):
         return start + way * (done if self.linear else 1 - _half_wave(done))
 
 
-@dataclass(frozen=True)
+@description
 class Warmup(Schedule):
     """A linear climb to another schedule's first rate, then that schedule from its own step 0.
 
@@ -577,7 +577,7 @@ class Warmup(Schedule):
         return result
 
 
-@dataclass(frozen=True)
+@description
 class FunctionOfStep(Schedule):
     """What a function in Python says of each step; a function given as a schedule becomes one of these.
 

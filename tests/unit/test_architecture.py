@@ -24,7 +24,7 @@ CSRC = Path(__file__).parents[2] / "src" / "fastmlp" / "csrc"
 FLOORS = [
     {"_kernels", "errors", "reference"},
     {"registry", "validation", "labels", "config", "thread_limits", "datasets", "functional", "metrics"}
-    | {"notebook", "optional", "spread"}
+    | {"descriptions", "notebook", "optional", "spread"}
     | {"schedules", "initializers", "losses", "optimizers", "starts", "stepper", "layers"},
     {"model"},
     {"export", "files"},

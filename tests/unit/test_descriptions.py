@@ -1,7 +1,10 @@
 """Layers, optimizers, schedules and initializers: what they accept and mean, and the registry's names."""
 
+import copy
 import dataclasses
+import inspect
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -15,9 +18,11 @@ from fastmlp import (
     Standardize,
     initializers,
     layers,
+    losses,
     optimizers,
     registry,
 )
+from fastmlp.descriptions import description
 from fastmlp.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from fastmlp.schedules import Constant, CosineDecay, ExponentialDecay, Schedule, StepDecay, Warmup
 from helpers import RULES
@@ -473,3 +478,70 @@ def test_public_names_exist():
     with pytest.raises(AttributeError, match="nothing"):
         _ = fastmlp.nothing
     assert set(fastmlp.__all__) <= set(dir(fastmlp))
+
+
+# ---- what descriptions have in common ----
+
+
+@description
+class Two:
+    first: int
+    second: int = 2
+    third: int = dataclasses.field(default=3, kw_only=True)
+
+
+@description
+class Three(Two):
+    fourth: int = 4
+
+
+def test_options_come_in_order_or_by_name():
+    assert vars(Two(1)) == {"first": 1, "second": 2, "third": 3}
+    assert vars(Two(1, 5, third=6)) == {"first": 1, "second": 5, "third": 6}
+    assert vars(Three(1, 5, 7)) == {"first": 1, "second": 5, "third": 3, "fourth": 7}
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: Two(), "Two came without first, expected it"),
+        (lambda: Two(1, 2, 3), "Two got 3 options without a name, expected at most 2: first, second"),
+        (lambda: Two(1, first=1), "Two got first twice, expected it once"),
+        (lambda: losses.MSE(1), "MSE got 1 options without a name, expected none"),
+        (lambda: losses.MSE(delta=1), "MSE got the option 'delta', expected none"),
+        (lambda: Adam(beta1=0.8), "unknown option of Adam: 'beta1', expected .*'beta_1'"),
+        (lambda: dataclasses.replace(Two(1), forth=1), "unknown option of Two: 'forth', expected one of"),
+    ],
+)
+def test_options_that_do_not_fit(call, message):
+    with pytest.raises(TypeError, match=f"^{message}"):
+        call()
+
+
+def test_an_object_does_not_change():
+    two = Two(1)
+    for name in ("first", "other"):
+        with pytest.raises(dataclasses.FrozenInstanceError, match=f"cannot set '{name}' of Two"):
+            setattr(two, name, 1)
+        with pytest.raises(dataclasses.FrozenInstanceError, match=f"cannot delete '{name}' of Two"):
+            delattr(two, name)
+    assert two == Two(1)
+
+
+def test_objects_are_equal_by_their_options():
+    assert Two(1) == Two(1, 2) and hash(Two(1)) == hash(Two(1, 2))
+    assert Two(1) != Two(2) and Two(1) != Three(1) and Two(1) != 1
+    assert repr(Three(1)) == "Three(first=1, second=2, third=3, fourth=4)"
+    assert pickle.loads(pickle.dumps(Three(1, fourth=5))) == copy.deepcopy(Three(1, fourth=5))
+
+
+def test_signatures_say_the_options():
+    @dataclasses.dataclass
+    class Plain:
+        first: int
+        second: int = 2
+        third: int = dataclasses.field(default=3, kw_only=True)
+
+    ours, expected = inspect.signature(Two).parameters, inspect.signature(Plain).parameters
+    assert [str(item) for item in ours.values()] == [str(item) for item in expected.values()]
+    assert list(inspect.signature(Adam).parameters)[:3] == ["learning_rate", "beta_1", "beta_2"]

@@ -218,7 +218,7 @@ def checked_description(header: Mapping[str, Any]) -> tuple[Description, dict[st
     chain.check(layers, n_in)
     dtype = validation.as_dtype(header["dtype"])
     seed = validation.integer(header["seed"], "seed", 0, 2**64 - 1)
-    return (n_in, layers, dtype.name, seed, None), chain.parameter_shapes(n_in, layers)
+    return (n_in, layers, dtype.name, seed, None), chain.parameter_shapes(chain.shapes(n_in, layers))
 
 
 def rebuilt(

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from .. import validation
+from ..descriptions import description
 from .base import ActivationName, Layer, activation_words, named, set_field, short_repr
 
 __all__ = ["Activation", "Dropout"]
 
 
-@dataclass(frozen=True)
+@description
 class Activation(Layer):
     """The activation of the layer before it, where that has none of its own.
 
@@ -43,7 +43,7 @@ class Activation(Layer):
         return f"activation, {activation_words(self.activation)}"
 
 
-@dataclass(frozen=True)
+@description
 class Dropout(Layer):
     """Inverted dropout: training zeroes each value with probability `rate`, and divides the rest by 1 - rate.
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from .. import validation
+from ..descriptions import description
 from .base import Layer, set_field, short_repr
 
 __all__ = ["Add", "Residual"]
 
 
-@dataclass(frozen=True)
+@description
 class Add(Layer):
     """x + the output of an earlier layer, which must be as wide.
 
@@ -46,7 +46,7 @@ class Add(Layer):
         return f"add, {self.from_layer}"
 
 
-@dataclass(frozen=True)
+@description
 class Residual(Layer):
     """x + f(x), f being layers that keep the width: in a network these layers and an `Add`.
 

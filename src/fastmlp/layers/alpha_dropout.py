@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from .. import registry, validation
+from ..descriptions import description
 from .base import Layer, set_field, short_repr
 
 __all__ = ["AlphaDropout"]
 
 
-@dataclass(frozen=True)
+@description
 class AlphaDropout(Layer):
     """Dropout to stand after selu: mean 0 and variance 1 stay what they are.
 

@@ -83,6 +83,10 @@ class Layer:
         """The activation that it gives to the layer before it."""
         return None
 
+    def own_activation(self) -> tuple[str, float]:
+        """The activation, and its parameter, that is part of it."""
+        return "identity", 0.0
+
     def activated(self, activation: ActivationName) -> Layer | None:
         """It with an activation of its own; None for those that have theirs in an `Activation` after them."""
         return None
@@ -179,6 +183,9 @@ class Trained(Layer, abstract=True):
         found: dict[str, Any] = {"trainable": self.trainable}
         for name in ("learning_rate", "weight_decay"):
             value = getattr(self, name)
+            if value == 1.0:
+                found[name] = {}
+                continue
             usual = [key for key in self.arrays(n_in) if key in self._array_names()]
             if name == "weight_decay":
                 usual = [key for key in usual if key in self.decaying]

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from .. import validation
+from ..descriptions import description
 from .base import Factors, Trained, set_field, short_repr, trained_field
 
 __all__ = ["BatchNormalization"]
 
 
-@dataclass(frozen=True)
+@description
 class BatchNormalization(Trained):
     """(x - mean) / sqrt(variance + epsilon) * gamma + beta of each column, as Keras has it.
 

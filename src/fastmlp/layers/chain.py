@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .. import initializers, registry, validation
@@ -130,16 +130,16 @@ def check(layers: Sequence[Layer], n_in: int) -> None:
 
 
 def _check_members(nodes: Sequence[Node]) -> None:
-    counted = [node for node in nodes if "members" in node.spec()]
-    for node in counted:
-        if node.spec()["members"] != counted[0].spec()["members"]:
-            first = counted[0].layer
-            raise ValueError(f"layers has {node.layer!r}, expected as many members as {first!r} has")
+    specs = [(node.layer, node.spec()) for node in nodes]
+    counted = [(layer, spec["members"]) for layer, spec in specs if "members" in spec]
+    for layer, members in counted:
+        if members != counted[0][1]:
+            raise ValueError(f"layers has {layer!r}, expected as many members as {counted[0][0]!r} has")
 
 
-def nodes_with_arrays(n_in: int, layers: Sequence[Layer]) -> list[Node]:
-    """The nodes that have parameters, in the order of `Network.get_weights`."""
-    return [node for node in nodes_of(n_in, layers) if node.shapes]
+def shapes(n_in: int, layers: Sequence[Layer]) -> list[dict[str, tuple[int, ...]]]:
+    """Names and shapes of the arrays of every node that has any, in the order of `Network.get_weights`."""
+    return [node.shapes for node in nodes_of(n_in, layers) if node.shapes]
 
 
 def sizes(n_in: int, layers: Sequence[Layer]) -> tuple[int, ...]:
@@ -147,12 +147,10 @@ def sizes(n_in: int, layers: Sequence[Layer]) -> tuple[int, ...]:
     return (n_in, *(layer.units for layer in layers if isinstance(layer, Connected)))
 
 
-def parameter_shapes(n_in: int, layers: Sequence[Layer]) -> dict[str, tuple[int, ...]]:
-    """Names and shapes in the order of `Network.get_weights`: "layers.0.W", "layers.0.b", "layers.1.W"..."""
+def parameter_shapes(shapes: Iterable[dict[str, tuple[int, ...]]]) -> dict[str, tuple[int, ...]]:
+    """Those of `shapes` by their names in files: "layers.0.W", "layers.0.b", "layers.1.W"..."""
     return {
-        f"layers.{i}.{name}": shape
-        for i, node in enumerate(nodes_with_arrays(n_in, layers))
-        for name, shape in node.shapes.items()
+        f"layers.{i}.{name}": shape for i, own in enumerate(shapes) for name, shape in own.items()
     }
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import KW_ONLY, replace
 from typing import Any, ClassVar, TypeVar
 
 from .. import initializers, registry, validation
+from ..descriptions import description
 from ..initializers import Initializer
 from .base import (
     ActivationName,
@@ -48,13 +49,16 @@ class Connected(Trained, abstract=True):
         return self.units
 
     def spec(self, n_in: int) -> dict[str, Any]:
-        name, parameter = registry.resolve_activation(self.activation)
+        name, parameter = self.own_activation()
         own = {"units": self.units, "activation": name, "parameter": parameter, "use_bias": self.use_bias}
         return {**own, **super().spec(n_in)}
 
     def starts(self, n_in: int) -> dict[str, tuple[str, float]]:
         assert self.initializer is not None
         return {"W": initializers.distribution(self.initializer, n_in, self.units)}
+
+    def own_activation(self) -> tuple[str, float]:
+        return registry.resolve_activation(self.activation)
 
     def activated(self: C, activation: ActivationName) -> C:
         return replace(self, activation=activation)
@@ -67,7 +71,7 @@ class Connected(Trained, abstract=True):
         return f"dense, {activation_words(self.activation)}"
 
 
-@dataclass(frozen=True)
+@description
 class Dense(Connected):
     """A fully connected layer: a = activation(x @ W + b), W of shape (n_in, units), b of shape (units,).
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from .. import validation
+from ..descriptions import description
 from .base import Array, Factors, Trained, set_field, short_repr, trained_field
 
 __all__ = ["Embedding"]
@@ -16,7 +16,7 @@ __all__ = ["Embedding"]
 _MOST = 2**31 - 1
 
 
-@dataclass(frozen=True)
+@description
 class Embedding(Trained):
     """The last columns of the input, which hold whole numbers, as rows of tables; one table a column.
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from .. import registry, validation
+from ..descriptions import description
 from .base import Layer, set_field, short_repr
 
 __all__ = ["GaussianNoise"]
 
 
-@dataclass(frozen=True)
+@description
 class GaussianNoise(Layer):
     """x + stddev * n in training, n normal numbers of their own for each row, column and step; else x.
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from .. import validation
+from ..descriptions import description
 from ..spread import mean_and_deviation
 from .base import Array, Layer, set_field, short_numbers, short_repr
 
 __all__ = ["Rescaling", "Standardize"]
 
 
-@dataclass(frozen=True)
+@description
 class Rescaling(Layer):
     """x * scale + offset of every input; stands directly after the input's width and is saved with the model.
 
@@ -57,7 +57,7 @@ class Rescaling(Layer):
         return np.full(n_in, shift), np.full(n_in, divisor)
 
 
-@dataclass(frozen=True)
+@description
 class Standardize(Layer):
     """(x - mean) / std of each input; it stands directly after the input's width and is saved with the model.
 

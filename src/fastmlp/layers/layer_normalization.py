@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from .. import validation
+from ..descriptions import description
 from .base import Factors, Trained, set_field, short_repr, trained_field
 
 __all__ = ["LayerNormalization"]
 
 
-@dataclass(frozen=True)
+@description
 class LayerNormalization(Trained):
     """(x - mean) / sqrt(variance + epsilon) * gamma + beta, mean and variance those of each row.
 

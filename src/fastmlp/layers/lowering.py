@@ -59,10 +59,8 @@ def nodes_of(n_in: int, layers: Sequence[Layer]) -> list[Node]:
             owner = {at: node for at, node in owner.items() if node != len(found) - 1}
             owner[place] = len(found) - 1
         elif layer.kind:
-            own = layer.spec(width)
-            activation = own.get("activation", "identity"), own.get("parameter", 0.0)
             source = _source(layer, place, owner, found, width)
-            found.append(Node(layer, width, activation, rate, source))
+            found.append(Node(layer, width, layer.own_activation(), rate, source))
             owner[place] = len(found) - 1
             rate, width = 0.0, layer.output_width(width)
     return found

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from .. import initializers, registry, validation
+from ..descriptions import description
 from ..initializers import Initializer
 from .base import Factors, Layer, set_field, short_repr, trained_field
 from .dense import Dense
@@ -19,7 +19,7 @@ def _checked(pieces: object, argument: str) -> int:
     return validation.integer(pieces, argument, int(least), int(most))
 
 
-@dataclass(frozen=True)
+@description
 class MaxPieces(Layer):
     """The largest of `pieces` columns: z_j = max of x_j, x_(n + j), x_(2n + j), ..., n = n_in / pieces.
 
@@ -62,7 +62,7 @@ class MaxPieces(Layer):
         return f"largest of {self.pieces}"
 
 
-@dataclass(frozen=True)
+@description
 class Maxout(Layer):
     """The largest of `pieces` linear functions for each unit: in a network a `Dense` and a `MaxPieces`.
 

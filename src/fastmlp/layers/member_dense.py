@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY
 from typing import Any, ClassVar
 
 from .. import validation
+from ..descriptions import description
 from ..initializers import Initializer
 from .base import ActivationName, Factors, set_field, short_repr, trained_field
 from .dense import Connected
@@ -14,7 +15,7 @@ from .members import MOST_MEMBERS
 __all__ = ["MemberDense"]
 
 
-@dataclass(frozen=True)
+@description
 class MemberDense(Connected):
     """A fully connected layer in which each of k `Members` has weights of its own, as TabM's heads.
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY
 from typing import Any, ClassVar
 
 from .. import registry, validation
+from ..descriptions import description
 from ..errors import unknown
 from .base import Factors, Trained, set_field, short_repr, trained_field
 
@@ -15,7 +16,7 @@ STARTS = ("signs", "normal", "ones")
 MOST_MEMBERS = int(registry.LAYER_KINDS["members"]["members"][2])
 
 
-@dataclass(frozen=True)
+@description
 class Members(Trained):
     """k networks that share weights, each with factors and biases of its own: x * r_i, or x * r_i + b_i.
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from .. import validation
+from ..descriptions import description
 from ..spread import is_one_number
 from .base import Array, Layer, set_field, short_numbers
 
 __all__ = ["OutputRescaling"]
 
 
-@dataclass(frozen=True)
+@description
 class OutputRescaling(Layer):
     """a * scale + offset of each output a; it is the last layer, after an identity, and saved with the model.
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from .. import registry
+from ..descriptions import description
 from .base import (
     ActivationName,
     Factors,
@@ -20,7 +20,7 @@ from .base import (
 __all__ = ["ParametricActivation"]
 
 
-@dataclass(frozen=True)
+@description
 class ParametricActivation(Trained):
     """x + alpha (f(x) - x), f an activation and alpha one number a column, all 1 at the start.
 

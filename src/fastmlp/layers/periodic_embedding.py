@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from .. import validation
+from ..descriptions import description
 from .base import Factors, Trained, set_field, short_repr, trained_field
 
 __all__ = ["PeriodicEmbedding"]
 
 
-@dataclass(frozen=True)
+@description
 class PeriodicEmbedding(Trained):
     """Periodic features of columns of numbers, before the columns themselves: PBLD of RealMLP.
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
+from ..descriptions import description
 from .base import Factors, Trained, short_repr, trained_field
 
 __all__ = ["PReLU"]
 
 
-@dataclass(frozen=True)
+@description
 class PReLU(Trained):
     """x where x > 0, else slope x, one slope a column, all 0.25 at the start.
 

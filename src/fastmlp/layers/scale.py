@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
+from ..descriptions import description
 from .base import Factors, Trained, short_repr, trained_field
 
 __all__ = ["Scale"]
 
 
-@dataclass(frozen=True)
+@description
 class Scale(Trained):
     """x * s, one factor a column, all 1 at the start.
 

@@ -1,4 +1,4 @@
-"""Losses as descriptions: frozen dataclasses of parameters; the arithmetic is the engine's.
+"""Losses as descriptions: dataclasses of parameters; the arithmetic is the engine's.
 
 A loss compares each row's outputs with its targets and averages over the targets, as in Keras; the loss of a
 batch is the mean over its rows.  Those with a *link* need that output activation and are computed from the
@@ -15,6 +15,7 @@ Keras and PyTorch for the same formula, ``"mean_squared_error"``, ``"HuberLoss"`
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from .. import registry
@@ -63,6 +64,7 @@ def resolve(loss: object) -> Loss:
     return NAMES[name].of(parameter)
 
 
+@functools.cache  # asked for in every call that takes targets
 def fitting(activation: str, *, labels: bool) -> Loss:
     """The loss that fits an output activation; `labels`: the targets are class indices, not rows.
 

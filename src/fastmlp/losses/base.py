@@ -5,19 +5,19 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from .. import registry, validation
+from ..descriptions import description
 from ..errors import unknown
 
 Array = np.ndarray[Any, Any]
 PythonLoss = Callable[[Array, Array], tuple[float, Array]]
 
 
-@dataclass(frozen=True)
+@description
 class Loss:
     """Base of all losses: one real number for each target, any finite one, unless a subclass says otherwise.
 
@@ -198,7 +198,7 @@ class Loss:
         )
 
 
-@dataclass(frozen=True)
+@description
 class Function(Loss):
     """A loss computed in Python; a function given as a loss becomes one of these.
 

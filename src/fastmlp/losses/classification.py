@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from .. import validation
+from ..descriptions import description
 from .base import Array, Loss
 
 __all__ = [
@@ -98,7 +98,7 @@ class _Bits(Loss):
         return np.asarray(targets[:, 0] > 0.5).astype(np.int64)
 
 
-@dataclass(frozen=True)
+@description
 class _Smoothed(Loss):
     """Losses whose targets may be smoothed."""
 
@@ -112,7 +112,7 @@ def _share(label_smoothing: float) -> float:
     return validation.real(label_smoothing, "label_smoothing", minimum=0.0, below=1.0)
 
 
-@dataclass(frozen=True)
+@description
 class SparseCategoricalCrossentropy(_Labels, _Smoothed):
     """-log of the probability that a row's class has, of class indices (Bishop 2006, equation 4.108).
 
@@ -139,7 +139,7 @@ class SparseCategoricalCrossentropy(_Labels, _Smoothed):
     _twin: ClassVar[str] = "categorical_crossentropy"
 
 
-@dataclass(frozen=True)
+@description
 class CategoricalCrossentropy(_Shares, _Smoothed):
     """The cross-entropy of one-hot rows, or of any probabilities (Bishop 2006, equation 4.108).
 
@@ -166,7 +166,7 @@ class CategoricalCrossentropy(_Shares, _Smoothed):
     _twin: ClassVar[str] = "sparse_categorical_crossentropy"
 
 
-@dataclass(frozen=True)
+@description
 class BinaryCrossentropy(_Bits, _Smoothed):
     """The cross-entropy of yes-or-no targets, each output for itself (Bishop 2006, equation 4.90).
 
@@ -196,7 +196,7 @@ class BinaryCrossentropy(_Bits, _Smoothed):
     )
 
 
-@dataclass(frozen=True)
+@description
 class _Focal(Loss):
     """Cross-entropies times (1 - p)^gamma, p the probability that the row's class has."""
 
@@ -213,7 +213,7 @@ class _Focal(Loss):
         return validation.real(self.alpha, "alpha", above=0.0)
 
 
-@dataclass(frozen=True)
+@description
 class SparseCategoricalFocalCrossentropy(_Labels, _Focal):
     """A cross-entropy that turns to the rows that are wrong (Lin et al., arXiv:1708.02002, equation 5).
 
@@ -246,7 +246,7 @@ class SparseCategoricalFocalCrossentropy(_Labels, _Focal):
     )
 
 
-@dataclass(frozen=True)
+@description
 class CategoricalFocalCrossentropy(_Shares, _Focal):
     """A cross-entropy that turns to the rows that are wrong (Lin et al., arXiv:1708.02002, equation 5).
 
@@ -279,7 +279,7 @@ class CategoricalFocalCrossentropy(_Shares, _Focal):
     )
 
 
-@dataclass(frozen=True)
+@description
 class BinaryFocalCrossentropy(_Bits, _Focal):
     """A binary cross-entropy that turns to the outputs that are wrong (Lin et al., arXiv:1708.02002).
 
@@ -323,7 +323,7 @@ class BinaryFocalCrossentropy(_Bits, _Focal):
         return self.gamma, *weights, self.label_smoothing
 
 
-@dataclass(frozen=True)
+@description
 class KLDivergence(_Shares):
     """How far the predicted probabilities are from those of y (Kullback and Leibler 1951).
 
@@ -372,7 +372,7 @@ class _Signs(Loss):
         return np.asarray(targets[:, 0] > 0).astype(np.int64)
 
 
-@dataclass(frozen=True)
+@description
 class Hinge(_Signs):
     """Asks for a margin: outputs beyond 1 on the right side cost nothing (Cortes and Vapnik 1995).
 
@@ -395,7 +395,7 @@ class Hinge(_Signs):
     )
 
 
-@dataclass(frozen=True)
+@description
 class SquaredHinge(_Signs):
     """The square of the hinge loss, so that the gradient goes to 0 at the margin (Chang, Hsieh and Lin 2008).
 

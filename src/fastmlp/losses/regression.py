@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from .. import registry, validation
+from ..descriptions import description
 from .base import Array, Loss
 
 __all__ = [
@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
+@description
 class MSE(Loss):
     """The mean squared error; its best prediction is the mean (Bishop 2006, equation 1.89).
 
@@ -49,7 +49,7 @@ class MSE(Loss):
     formula: ClassVar[tuple[str, str]] = ("mean((p - y)**2)", "2 * (p - y) / n_out")
 
 
-@dataclass(frozen=True)
+@description
 class MAE(Loss):
     """The mean absolute error; its best prediction is the median (Koenker and Bassett 1978).
 
@@ -70,7 +70,7 @@ class MAE(Loss):
     formula: ClassVar[tuple[str, str]] = ("mean(abs(p - y))", "sign(p - y) / n_out")
 
 
-@dataclass(frozen=True)
+@description
 class Huber(Loss):
     """Squared for small errors e = p - y, linear for large ones, so that outliers pull less (Huber 1964).
 
@@ -104,7 +104,7 @@ class Huber(Loss):
         object.__setattr__(self, "delta", validation.real(self.delta, "delta", above=0.0))
 
 
-@dataclass(frozen=True)
+@description
 class Poisson(Loss):
     """Minus the log likelihood of counts whose rate is predicted (Nelder and Wedderburn 1972).
 
@@ -126,7 +126,7 @@ class Poisson(Loss):
     formula: ClassVar[tuple[str, str]] = ("mean(exp(z) - y * z)", "(exp(z) - y) / n_out")
 
 
-@dataclass(frozen=True)
+@description
 class GaussianNLL(Loss):
     """Minus the log likelihood under Gaussian noise whose variance is predicted beside the mean.
 
@@ -164,7 +164,7 @@ class GaussianNLL(Loss):
         return np.concatenate([std, np.ones_like(std)]), np.concatenate([mean, 2 * np.log(std)])
 
 
-@dataclass(frozen=True)
+@description
 class LogCosh(Loss):
     """Half the square of small errors and the size of large ones, smooth between (Keras' LogCosh).
 
@@ -185,7 +185,7 @@ class LogCosh(Loss):
     formula: ClassVar[tuple[str, str]] = ("mean(log(cosh(p - y)))", "tanh(p - y) / n_out")
 
 
-@dataclass(frozen=True)
+@description
 class Quantile(Loss):
     """Quantiles of the targets instead of their mean, several at once (Koenker and Bassett 1978).
 
@@ -241,7 +241,7 @@ class Quantile(Loss):
         return self.levels
 
 
-@dataclass(frozen=True)
+@description
 class PoissonDeviance(Loss):
     """`Poisson` with the constants that make it 0 where the rate is the count (McCullagh and Nelder 1989).
 
@@ -266,7 +266,7 @@ class PoissonDeviance(Loss):
     )
 
 
-@dataclass(frozen=True)
+@description
 class GammaDeviance(Loss):
     """For positive amounts whose spread grows with their size, as costs (McCullagh and Nelder 1989).
 
@@ -292,7 +292,7 @@ class GammaDeviance(Loss):
     )
 
 
-@dataclass(frozen=True)
+@description
 class TweedieDeviance(Loss):
     """For amounts that are often 0 and else positive, as claims or rainfall (Jorgensen 1987).
 
@@ -327,7 +327,7 @@ class TweedieDeviance(Loss):
         object.__setattr__(self, "power", validation.real(self.power, "power", above=1.0, below=2.0))
 
 
-@dataclass(frozen=True)
+@description
 class CosineSimilarity(Loss):
     """How far the direction of the outputs is from that of the targets, whatever their length, as in Keras.
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..descriptions import description
 from ..layers import (
     Activation,
     Dense,
@@ -48,7 +49,7 @@ class Inputs:
     sizes: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True)
+@description
 class Product(Schedule):
     """What some schedules give, multiplied."""
 

@@ -113,10 +113,11 @@ def as_rows(X: Any, net: Model, argument: str = "X", *, look_later: bool = False
 
 def can_look_later(net: Model, objective: Objective, X: Any) -> bool:
     """Whether the first epoch may look through X: ready, and more to read than there is to undo."""
-    state = 3 * net.num_parameters * net.plan.dtype.itemsize  # and the optimizer's, at most
-    if not (not objective.in_python and isinstance(X, np.ndarray) and X.nbytes >= max(FAR, 4 * state)):
+    if objective.in_python or not isinstance(X, np.ndarray) or X.nbytes < FAR:
         return False
-    return bool(X.dtype == net.plan.dtype and X.flags.c_contiguous and X.flags.aligned)
+    state = 3 * net.plan.num_parameters * net.plan.dtype.itemsize  # and the optimizer's, at most
+    ready = X.dtype == net.plan.dtype and X.flags.c_contiguous and X.flags.aligned
+    return bool(ready and X.nbytes >= 4 * state)
 
 
 def refuse_weights(weights: object) -> None:
