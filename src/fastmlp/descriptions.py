@@ -125,8 +125,8 @@ if TYPE_CHECKING:
     from dataclasses import dataclass as description
 else:
 
-    # Frozen dataclasses, as other people's schedules may be, inherit from frozen ones alone; `dataclass` in here
-    # must not know, as it would write methods.
+    # Frozen dataclasses, as other people's schedules may be, inherit from frozen ones alone; `dataclass` in
+    # here must not know, as it would write methods.
     _parameters = dataclasses.dataclass(**_PLAIN)(type("", (), {})).__dataclass_params__
 
     def description(cls):
