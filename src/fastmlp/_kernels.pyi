@@ -147,6 +147,8 @@ class Run:
         l2: _Array | None = None,
         weight_decay: _Array | None = None,
         dropout: _Array | None = None,
+        batch: int = 0,
+        sums: Sequence[float] = (0.0, 0.0),
     ) -> None: ...
     def change(
         self,

@@ -42,35 +42,42 @@ cdef class Run:
             self.rows.append(room)
             run.order = <int64_t *>cnp.PyArray_DATA(<Array>room)
 
-    def begin(self, learning_rates, *, epoch=0, order=None, l2=None, weight_decay=None, dropout=None):
-        """Sets the cursor before the first of as many epochs as learning_rates (epochs, batches) has rows.
+    def begin(self, learning_rates, *, epoch=0, order=None, l2=None, weight_decay=None, dropout=None, ptrdiff_t batch=0,
+              sums=(0.0, 0.0)):
+        """Sets the cursor in the first of as many epochs as learning_rates (epochs, batches) has rows, before its first batch.
 
         Shuffling numbers them from `epoch` on; an `order` (epochs, any number), int64 row numbers of X, takes its place, and
         each epoch is of those rows.  `l2` and `weight_decay`, like the learning rates, take the places of the hyperparameters,
-        and `dropout` has factors of the layers' rates.
+        and `dropout` has factors of the layers' rates.  An epoch of which another run has trained some batches goes on at `batch`,
+        from the `sums` of losses and of correct rows that it had there.
         """
         cdef c.fm_run *run = &self.c_run
+        cdef double loss = sums[0], correct = sums[1]
         cdef uint32_t number = index(epoch)
         cdef Array given = None if order is None else row_numbers(order, len(learning_rates), self.count)
         cdef ptrdiff_t rows = self.count if given is None else cnp.PyArray_DIM(given, 1)
         shape = len(learning_rates), (rows + run.batch_size - 1) // run.batch_size
         if not shape[0] or not rows:
             raise ValueError("there is nothing to train, expected a row of learning_rates and of order for each epoch")
-        cdef Array sums = np.full((shape[0], 3), np.nan)
-        cdef list epochs = [given, sums]
+        if not 0 <= batch < shape[1]:
+            raise ValueError(f"batch is {batch}, expected 0 to {shape[1] - 1}")
+        cdef Array room = np.full((shape[0], 3), np.nan)
+        cdef list epochs = [given, room]
         with self.plan.changing():
             self.set_steps(learning_rates, shape, l2, weight_decay, dropout)
-            self.sums = sums
+            self.sums = room
             self.epochs = epochs
             run.orders = NULL
             if given is not None:
                 run.orders = <const int64_t *>cnp.PyArray_DATA(given)
-            run.sums = <double *>cnp.PyArray_DATA(sums)
+            run.sums = <double *>cnp.PyArray_DATA(room)
             run.rows = rows
             run.epochs = shape[0]
             run.number = number
             run.drawn = -1
-            run.epoch = run.batch = 0
+            run.epoch, run.batch = 0, batch
+            if batch:
+                run.sums[0], run.sums[1] = loss, correct
 
     def change(self, learning_rates, *, l2=None, weight_decay=None, dropout=None):
         """What `begin` was given for its steps, anew: those from the cursor on are made so."""

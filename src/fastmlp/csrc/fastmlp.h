@@ -253,7 +253,7 @@ typedef struct {
     const double *dropout;         /* likewise, factors of each layer's rate; NULL: 1 */
     double *sums;                  /* out, (epochs, 3): weighted sums of losses and correct rows; with `squares`, fm_plan_squares */
     int squares;
-    ptrdiff_t epoch, batch;        /* the cursor: epochs done, and batches of the next one */
+    ptrdiff_t epoch, batch;        /* the cursor: epochs done, and batches of the next one, whose sums so far are in `sums` */
 } fm_run;
 
 /* Trains the next batches, at most so many, until the seconds have passed, but at least one.

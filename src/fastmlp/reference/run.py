@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -97,18 +98,24 @@ class Run:
         l2: Array | None = None,
         weight_decay: Array | None = None,
         dropout: Array | None = None,
+        batch: int = 0,
+        sums: Sequence[float] = (0.0, 0.0),
     ) -> None:
-        """Sets the cursor before the first of as many epochs as learning_rates (epochs, batches) has rows.
+        """Sets the cursor in the first of as many epochs as learning_rates (epochs, batches) has rows.
 
         Shuffling numbers them from `epoch` on; an `order` (epochs, any number) of row numbers takes its
         place, and each epoch is of those rows.  `l2` and `weight_decay`, like the learning rates, take the
-        places of the hyperparameters, and `dropout` has factors of the layers' rates.
+        places of the hyperparameters, and `dropout` has factors of the layers' rates.  It stands before the
+        first batch; an epoch of which another run has trained some goes on at `batch`, from the `sums` of
+        losses and of correct rows that it had there.
         """
         self.batches = math.ceil(len(self._rows[0] if order is None else order[0]) / self._batch_size)
         self._number, self._orders = epoch, order
         self.change(learning_rates, l2=l2, weight_decay=weight_decay, dropout=dropout)
         self.sums = np.full((len(learning_rates), 3), np.nan)
-        self.epoch = self.batch = 0
+        self.epoch, self.batch = 0, batch
+        if batch:
+            self.sums[0, :2] = sums
 
     def change(
         self,
