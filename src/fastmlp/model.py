@@ -67,6 +67,43 @@ class Objective:
         return next((str(metric) for metric in self.metrics if self.is_counted(metric)), None)
 
 
+@dataclass(frozen=True)
+class Recipe:
+    """What an epoch's batches are made by; None where they come as such."""
+
+    rows: int | None
+    batch_size: int | None
+    shuffle: bool | None
+
+
+@dataclass(frozen=True)
+class Done:
+    """What is done of an epoch: batches, and their sums of losses, correct rows, weights and rows.
+
+    The last two are there where the batches come as such.
+    """
+
+    batch: int = 0
+    sums: tuple[float, ...] = (0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a fit is within an epoch."""
+
+    recipe: Recipe
+    done: Done
+    batches: int  # that the plan had trained by then
+
+
+@dataclass(frozen=True)
+class Moving:
+    """Weights that training moves, where their average has taken their place."""
+
+    weights: list[Array]
+    batches: int  # that the plan had trained by then
+
+
 NOT_COMPILED = "the network is not compiled, expected a call of compile() first"
 
 
@@ -79,9 +116,13 @@ class Model(Predictor):
     seed : int
     plan : Plan
     stop_training : bool
-        What a callback sets to end `fit` after the epoch.
+        What a callback sets to end `fit`, after the epoch or, in a hook of a batch, after that batch.
     epochs_done : int
         Since compile: the number of the next epoch, which shuffling depends on.
+    position : Position or None
+        Where the last fit is, or stopped, within the next epoch; None between two.
+    moving : Moving or None
+        What training goes on from, where the last fit ended with averaged weights.
     """
 
     layers: tuple[Layer, ...]
@@ -89,6 +130,8 @@ class Model(Predictor):
     plan: Plan
     stop_training: bool
     epochs_done: int
+    position: Position | None
+    moving: Moving | None
     _compiled: Compiled | None
     _classes: Array | None
 
@@ -107,7 +150,11 @@ class Model(Predictor):
         self.stop_training = False
         self._isa = isa
         self._classes = None
-        self.epochs_done = 0
+        self.begin_epochs(0)
+
+    def begin_epochs(self, done: int) -> None:
+        """Puts the network between two epochs."""
+        self.epochs_done, self.position, self.moving = done, None, None
 
     def _take_layers(self, layers: tuple[Layer, ...]) -> None:
         """The layers, and what the last of them makes of the plan's output."""
@@ -362,7 +409,7 @@ class Model(Predictor):
         with self.changing(nested=False):
             self.plan.compile(loss.name or None, loss.parameters, chosen.rule, chosen.hyperparameters())
             self._compiled = compiled
-            self.epochs_done = 0
+            self.begin_epochs(0)
 
     def _check_standardized(self, loss: Loss, output: str) -> None:
         """ValueError unless targets of the loss can be standardized."""
@@ -424,6 +471,7 @@ class Model(Predictor):
         arrays = validation.as_weights(weights, list(shapes), list(shapes.values()), self.plan.dtype)
         with self.changing():
             self.plan.set_weights(arrays)
+            self.moving = None
 
     def state_dict(self) -> dict[str, Array]:
         """Copies of the parameters by name: "layers.0.W", "layers.0.b", "layers.1.W", ...

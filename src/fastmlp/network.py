@@ -174,10 +174,12 @@ class Network(Model):
         threads: int | None = None,
         steps_per_epoch: int | None = None,
         validation_steps: int | None = None,
+        resume: bool = False,
     ) -> History:
         """Train for a number of epochs.
 
-        A second call goes on where the first ended: two calls of 5 epochs give the bits of one of 10.
+        A second call goes on where the first ended: two calls of 5 epochs give the bits of one of 10.  With
+        `resume` one that was stopped within an epoch goes on at its next batch.
 
         Parameters
         ----------
@@ -223,6 +225,11 @@ class Network(Model):
         validation_steps : int, optional
             Likewise of the held-out batches, of which an iterable other than an iterator begins anew in every
             epoch.
+        resume : bool
+            Whether `epochs` counts those that the network has done since compile, too, and the first of the
+            rest is the one within which the last fit stopped, by Ctrl-C, an error or `stop_training`, or in
+            which a file was saved with its optimizer.  With the same data and arguments the network ends with
+            the bits of a fit that was never stopped (see Notes).  Without it such an epoch begins anew.
 
         Returns
         -------
@@ -254,6 +261,18 @@ class Network(Model):
         was made ahead is lost where Ctrl-C or an error ends an epoch.  Metrics other than the loss and a
         counted accuracy are of predictions made before each step.  Labels that are not indices are learned
         from the first batch, or else `classes` has to have them.
+
+        A script that may be killed at any time, and goes on when it is started again::
+
+            net = fastmlp.load("run.npz") if os.path.exists("run.npz") else new_network()
+            every = datetime.timedelta(minutes=5)
+            checkpoint = ModelCheckpoint("run.npz", save_freq=every, include_optimizer=True)
+            net.fit(X, y, epochs=100, callbacks=[checkpoint], resume=True)
+
+        Weights, the optimizer's state, steps of schedules, the order of rows, dropout, the epoch's sums so
+        far and a learning rate that a callback has set are in the file; what callbacks have seen is not.
+        The history has the epochs from the one on that was stopped, with their numbers.  The rows have to be
+        as many as they were, in batches of the same size; nobody looks whether they are the same.
 
         Examples
         --------
@@ -290,6 +309,7 @@ class Network(Model):
             threads=threads,
             steps_per_epoch=steps_per_epoch,
             validation_steps=validation_steps,
+            resume=resume,
         )
 
     def train_on_batch(self, X: Any, y: Any, sample_weight: Any = None) -> dict[str, float]:
@@ -736,7 +756,8 @@ class Network(Model):
             Its suffix is the format: ".npz", a zip of NumPy arrays and a JSON header, or ".safetensors", with
             the header among its metadata.  Neither has a pickle inside.
         include_optimizer : bool
-            Also write the optimizer's state, so that a resumed training ends with the same bits.
+            Also write the optimizer's state and where a fit is, so that a resumed training ends with the same
+            bits.
 
         Raises
         ------

@@ -2,8 +2,11 @@
 
 The header holds the format's name and version, the layers, the dtype, the seed, the labels of the classes and
 what `Network.compile` was told; the arrays are named as in `Network.state_dict`, and the optimizer's
-"optimizer.0.layers.0.W" and so on.  Nothing is pickled.  A reader trusts no size in the file: the arrays'
-shapes follow from the layers, and each must have just the bytes it says, before anything is allocated.
+"optimizer.0.layers.0.W" and so on.  With the optimizer the header's "training" says where a fit is within an
+epoch, in "position": the batches done, their sums and what they are made by; where averaged weights have
+taken the place of those that training moves, these are "moving.layers.0.W" and so on.  Nothing is pickled.
+A reader trusts no size in the file: the arrays' shapes follow from the layers, and each must have just the
+bytes it says, before anything is allocated.
 
 What a header says and how it is checked stands here; the containers, `npz` and `safetensors`, write and
 read bytes.
@@ -11,6 +14,7 @@ read bytes.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import stat
 from collections.abc import Iterator, Mapping
@@ -22,7 +26,7 @@ import numpy as np
 from .. import config, losses, optimizers, registry, schedules, validation
 from ..errors import ModelFileError, NotCompiledError, said
 from ..layers import Layer, chain
-from ..model import Model, restored
+from ..model import Done, Model, Moving, Position, Recipe, restored
 from . import atomic, paths
 
 Array = np.ndarray[Any, Any]
@@ -148,10 +152,26 @@ def _contents(net: Model, include_optimizer: bool) -> tuple[dict[str, Any], dict
             "beta_powers": [float(power) for power in state["beta_powers"]],
             "epochs": net.epochs_done,
             "slots": len(state["slots"]),
+            **_place(net),
         }
         for k, slot in enumerate(state["slots"]):
             arrays.update({f"optimizer.{k}.{name}": array for name, array in zip(names, slot, strict=True)})
+        if "moving" in header["training"]:
+            assert net.moving is not None
+            arrays.update({f"moving.{name}": a for name, a in zip(names, net.moving.weights, strict=True)})
     return header, arrays
+
+
+def _place(net: Model) -> dict[str, Any]:
+    """Where a fit is, unless the network was trained otherwise since."""
+    place: dict[str, Any] = {}
+    if net.position is not None and net.position.batches == net.plan.batches:
+        done = net.position.done
+        sums = [repr(float(value)) for value in done.sums]  # in words: they may be infinite
+        place["position"] = {**dataclasses.asdict(net.position.recipe), "batch": done.batch, "sums": sums}
+    if net.moving is not None and net.moving.batches == net.plan.batches:
+        place["moving"] = True
+    return place
 
 
 def described(net: Model) -> dict[str, Any]:
@@ -198,6 +218,8 @@ def _read(reader: Reader, kind: type[M]) -> M:
     expected = dict(shapes)
     for k in range(slots):
         expected.update({f"optimizer.{k}.{name}": shape for name, shape in shapes.items()})
+    if training_header is not None and training_header.get("moving"):
+        expected.update({f"moving.{name}": shape for name, shape in shapes.items()})
     arrays = reader.arrays(expected, dtype)
     net = rebuilt(kind, description, shapes, arrays)
     if header.get("compile") is not None:
@@ -205,6 +227,7 @@ def _read(reader: Reader, kind: type[M]) -> M:
         if training_header is not None:
             state = [{name: arrays[f"optimizer.{k}.{name}"] for name in shapes} for k in range(slots)]
             _restore_training(net, training_header, state)
+            _restore_place(net, training_header, [arrays.get(f"moving.{name}") for name in shapes])
     elif training_header is not None:
         raise ModelFileError("has the state of an optimizer but no optimizer")
     _restore_classes(net, header.get("classes"))
@@ -304,3 +327,28 @@ def _restore_training(net: Model, saved: Mapping[str, Any], slots: list[dict[str
     arrays = [list(slot.values()) for slot in slots]
     net.plan.set_state({"step": step, "pending": pending, "beta_powers": tuple(powers), "slots": arrays})
     net.epochs_done = validation.integer(saved["epochs"], "epochs", 0, validation.MOST_EPOCHS)
+
+
+def _restore_place(net: Model, saved: Mapping[str, Any], moving: list[Array | None]) -> None:
+    batches, position = net.plan.batches, saved.get("position")
+    if position is not None:
+        batch = validation.integer(position["batch"], "batch", 1, batches)
+        sums = tuple(float(value) for value in position["sums"])
+        if len(sums) not in (2, 4):
+            raise ModelFileError(f"holds {len(sums)} sums of an epoch, expected 2 or 4")
+        net.position = Position(_recipe(position), Done(batch, sums), batches)
+    if saved.get("moving"):
+        weights = [array for array in moving if array is not None]
+        for array in weights:
+            validation.check_finite(array, "moving")
+        net.moving = Moving(weights, batches)
+
+
+def _recipe(position: Mapping[str, Any]) -> Recipe:
+    if position["rows"] is None:
+        return Recipe(None, None, None)
+    rows = validation.integer(position["rows"], "rows", 1)
+    batch_size = validation.integer(position["batch_size"], "batch_size", 1)
+    batches = -(-rows // batch_size)
+    validation.integer(position["batch"], "batch", 1, batches)
+    return Recipe(rows, batch_size, validation.boolean(position["shuffle"], "shuffle"))

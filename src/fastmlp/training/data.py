@@ -41,6 +41,7 @@ class Given:
     held_out_steps: int | None
     threads: int | None
     unwatched: bool  # by callbacks
+    resume: bool
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,8 @@ def _of_arrays(net: Model, given: Given) -> Ready:
     y, learned = net.as_indices(given.y, learn=True)
     objective = net.objective_for(y)
     alone = given.share == 0 and given.held_out is None and given.unwatched  # nobody else sees the rows
-    look_later = alone and can_look_later(net, objective, given.X)
+    whole = not given.resume or net.position is None  # the first epoch sees all of them
+    look_later = alone and whole and can_look_later(net, objective, given.X)
     rows = prepare(net, objective, given.X, y, given.sample_weight, look_later=look_later)
     rows, rest = split(rows, given.share)
     rows = with_class_weight(net, objective, rows, given.class_weight, learned)

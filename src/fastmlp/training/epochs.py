@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -12,15 +14,13 @@ import numpy as np
 
 from .._kernels import shuffled
 from ..metrics import name_of
-from ..model import Array, Model, Objective
+from ..model import Array, Done, Model, Objective, Position, Recipe
 from .ahead import Ahead
 from .batches import Batches, parts_of
-from .passes import Passes, looking
+from .passes import NOTHING, Mark, Passes, Watch, looking
 from .rows import Rows, check_rescaled
 from .scoring import Tally, from_predictions, measured_apart
 from .sparse import chunk_rows
-
-Report = Callable[[int, dict[str, float]], None]  # batches done, and what the last of them gave
 
 
 class Divergence(FloatingPointError):
@@ -33,6 +33,34 @@ def diverged(epoch: int, error: FloatingPointError) -> Divergence:
         f"training diverged in epoch {epoch + 1}: {error}; the weights are the last finite ones, "
         "and a lower learning rate or clipping may help"
     )
+
+
+_AS_THEY_COME = Recipe(None, None, None)
+
+
+def done_of(net: Model) -> Done:
+    """What is done of the network's next epoch."""
+    return NOTHING if net.position is None else net.position.done
+
+
+def check_recipe(net: Model, recipe: Recipe) -> None:
+    """ValueError where the network stands within an epoch of another recipe."""
+    assert net.position is not None
+    then = net.position.recipe
+    if (then.rows is None) != (recipe.rows is None):
+        forms = {True: "as batches", False: "as arrays"}
+        now, before = forms[recipe.rows is None], forms[then.rows is None]
+        raise ValueError(f"resume is True and X came {now}, expected it {before}, {_AS_IN_THE_STOPPED}")
+    for name, value in dataclasses.asdict(recipe).items():
+        expected = getattr(then, name)
+        if value != expected:
+            raise ValueError(
+                f"resume is True and {_NAMES[name]} {value}, expected {expected}, {_AS_IN_THE_STOPPED}"
+            )
+
+
+_NAMES = {"rows": "the training rows are", "batch_size": "batch_size is", "shuffle": "shuffle is"}
+_AS_IN_THE_STOPPED = "as in the epoch that was stopped"
 
 
 class Epochs(Protocol):
@@ -56,12 +84,13 @@ class Epochs(Protocol):
     def running(self) -> list[str]:
         """Names of the numbers that are means over an epoch's batches, each measured before its step."""
 
-    def one(
-        self, epoch: int, report: Report | None, before: Callable[[int], None] | None
-    ) -> dict[str, float]:
-        """The next epoch's loss and metrics, none where there are no batches; `epoch` is the fit's own count.
+    def check_position(self) -> None:
+        """ValueError where these data cannot go on from the network's position within an epoch."""
 
-        `report` hears after every slice of time, or with `before`, which is called ahead of it, every batch.
+    def one(self, epoch: int, watch: Watch) -> dict[str, float]:
+        """The next epoch from where the network is in it: its loss and metrics; `epoch` is the fit's count.
+
+        There are none where there are no batches, or `watch` ends the epoch before the last.
         """
 
 
@@ -89,6 +118,17 @@ class RowEpochs:
         counted = self.objective.counted
         return ["loss"] if counted is None else ["loss", counted]
 
+    def check_position(self) -> None:
+        check_recipe(self.net, self._recipe)
+
+    @property
+    def _recipe(self) -> Recipe:
+        return Recipe(len(self.rows), self._size, self._shuffle)
+
+    def mark(self, done: Done, batches: int) -> None:
+        """The network stands here, within an epoch or between two."""
+        self.net.position = Position(self._recipe, done, batches) if done.batch else None
+
 
 class ArrayEpochs(RowEpochs):
     """Epochs of arrays; with `look_later` X has not been looked through."""
@@ -101,16 +141,17 @@ class ArrayEpochs(RowEpochs):
     def passes(self) -> Passes:
         return Passes(self.net, self.objective, self.rows, self._size, self._shuffle, self._threads)
 
-    def one(
-        self, epoch: int, report: Report | None, before: Callable[[int], None] | None
-    ) -> dict[str, float]:
+    def one(self, epoch: int, watch: Watch) -> dict[str, float]:
         try:
-            with looking(self.passes) if self._look_later and epoch == 0 else nullcontext():
-                total, correct = self.passes.one(report, before)
+            with looking(self.passes) if self._look_later else nullcontext():
+                done = self.passes.one(watch, done_of(self.net), self.mark)
         except FloatingPointError as error:
             check_rescaled(self.net, self.rows.X)
             raise diverged(epoch, error) from None
-        self.net.epochs_done += 1
+        self._look_later = False
+        if done.batch < self.passes.batches:
+            return {}
+        total, correct = done.sums[:2]
         return {
             "loss": total / len(self.rows),
             **from_predictions(self.net, self.objective, self.rows, correct, self._threads),
@@ -139,14 +180,32 @@ class BatchEpochs:
     def running(self) -> list[str]:
         return ["loss", *map(name_of, self.objective.metrics)]
 
-    def one(
-        self, epoch: int, report: Report | None, before: Callable[[int], None] | None
-    ) -> dict[str, float]:
-        batches = ready_batches(self._batches.epoch(), self._ready)
-        tally, done = self._steps.of(batches, epoch, report, before)
+    def one(self, epoch: int, watch: Watch) -> dict[str, float]:
+        begun = done_of(self.net)
+        batches = ready_batches(self._rest(begun.batch), self._ready, begun.batch)
+        tally, done, stopped = self._steps.of(batches, epoch, watch, begun, self._mark)
         self.missing = self._batches.missing
-        self.net.epochs_done += done > 0
-        return tally.logs() if done else {}
+        return tally.logs() if done and (not stopped or done == self.steps) else {}
+
+    def check_position(self) -> None:
+        check_recipe(self.net, _AS_THEY_COME)
+        said = "resume is True of batches and the network stopped within an epoch"
+        if self._batches.once or self._batches.steps is not None:
+            what = "an iterable whose every pass is an epoch, such as a list or a DataLoader"
+            raise ValueError(f"{said}, expected {what}, and no steps_per_epoch")
+        if measured_apart(self.objective):
+            raise ValueError(f"{said}, expected no metric but the accuracy: others need all its predictions")
+
+    def _rest(self, done: int) -> Iterator[Any]:
+        """An epoch's batches but for the first, which are passed over."""
+        batches = self._batches.epoch()
+        passed = sum(1 for _ in itertools.islice(batches, done))
+        if passed < done:
+            raise ValueError(f"X gave {passed} batches, expected the {done} that were trained and the rest")
+        yield from batches
+
+    def _mark(self, done: Done, batches: int) -> None:
+        self.net.position = Position(_AS_THEY_COME, done, batches)
 
 
 class SparseEpochs(RowEpochs):
@@ -156,21 +215,21 @@ class SparseEpochs(RowEpochs):
         super().__init__(*arguments)
         self._steps = Steps(self.net, self.objective, False, self._threads)
 
-    def one(
-        self, epoch: int, report: Report | None, before: Callable[[int], None] | None
-    ) -> dict[str, float]:
-        tally, _ = self._steps.of(self._dense_batches(), epoch, report, before)
-        self.net.epochs_done += 1
+    def one(self, epoch: int, watch: Watch) -> dict[str, float]:
+        begun = done_of(self.net)
+        tally, done, _ = self._steps.of(self._dense_batches(begun.batch), epoch, watch, begun, self.mark)
+        if done != self.steps:
+            return {}
         return {
             "loss": tally.total / len(self.rows),
             **from_predictions(self.net, self.objective, self.rows, tally.correct, self._threads),
         }
 
-    def _dense_batches(self) -> Iterator[Rows]:
+    def _dense_batches(self, begun: int) -> Iterator[Rows]:
         count, size = len(self.rows), self._size
         order = shuffled(self.net.seed, self.net.epochs_done, count) if self._shuffle else np.arange(count)
         chunk = max(1, chunk_rows(self.rows.X) // size) * size
-        for first in range(0, count, chunk):
+        for first in range(begun * size, count, chunk):
             rows = self.rows.part(order[first : first + chunk]).dense()
             for start in range(0, len(rows), size):
                 yield rows.part(slice(start, start + size))
@@ -189,27 +248,31 @@ class Steps:
         self,
         made: Iterator[Rows],
         epoch: int,
-        report: Report | None,
-        before: Callable[[int], None] | None,
-    ) -> tuple[Tally, int]:
-        """What the batches gave, and how many they were."""
-        tally, done = Tally(self.net, self.objective), 0
+        watch: Watch,
+        begun: Done,
+        mark: Mark,
+    ) -> tuple[Tally, int, bool]:
+        """What the epoch's batches gave, how many they are, and whether `watch` ended them."""
+        tally, done = Tally(self.net, self.objective), begun.batch
+        tally.go_on(*begun.sums)
+        first = self.net.plan.batches - done
         with Ahead(made) as batches:
             for rows in batches:
-                if before is not None:
-                    before(done)
+                if watch.before is not None:
+                    watch.before(done)
                 logs = tally.add(rows, *self._step(rows, epoch, done))
                 done += 1
-                if report is not None:
-                    report(done, logs)
-        return tally, done
+                mark(Done(done, tally.sums), first + done)
+                if watch.after is not None and not watch.after(done, logs):
+                    return tally, done, True
+        return tally, done, False
 
     def _step(self, rows: Rows, epoch: int, batch: int) -> tuple[float, float, Array | None]:
         """Sums of the rows' losses and of correct rows; predictions before the step if any metric asks."""
         plan = self.net.plan
         predictions = plan.predict(rows.X, None, self.threads) if self.predicts else None
         try:
-            total, correct = Passes(self.net, self.objective, rows, len(rows), False, self.threads).one()
+            total, correct = Passes(self.net, self.objective, rows, len(rows), False, self.threads).one().sums
         except FloatingPointError as error:
             check_rescaled(self.net, rows.X)
             said = str(error).replace("batch 0", f"batch {batch}")  # the Run's only one
@@ -217,7 +280,9 @@ class Steps:
         return total, correct, predictions
 
 
-def ready_batches(batches: Iterable[Any], ready: Callable[[int, Any], Rows]) -> Iterator[Rows]:
+def ready_batches(
+    batches: Iterable[Any], ready: Callable[[int, Any], Rows], first: int = 0
+) -> Iterator[Rows]:
     """Each batch as rows with memory of their own: an iterable may fill one array again and again."""
-    for index, batch in enumerate(batches):
+    for index, batch in enumerate(batches, first):
         yield ready(index, batch).owned(batch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 import warnings
 from collections.abc import Iterable, Mapping
@@ -13,7 +14,7 @@ from .. import validation
 from ..errors import shown
 from ..metrics import name_of, takes_weights
 from ..metrics.base import ratio
-from ..model import Model, Objective
+from ..model import Done, Model, Moving, Objective
 from ..optimizers import Solver
 from .batches import as_steps
 from .callbacks.base import Callback
@@ -22,6 +23,7 @@ from .callbacks.hooks import Hooks
 from .data import Given, prepared
 from .epochs import ArrayEpochs, Divergence, Epochs, RowEpochs, diverged
 from .held_out import HeldOut
+from .passes import Watch
 from .progress import Progress
 from .scoring import score
 from .solvers import solve
@@ -37,12 +39,27 @@ def _check_verbose(verbose: object) -> bool | int | str:
     raise ValueError(f"verbose is {shown(verbose)}, expected 'auto', 0, 1 or 2")
 
 
-def _check_left(net: Model, epochs: int) -> None:
+def _check_left(net: Model, epochs: int, resume: bool) -> None:
     """ValueError where the epochs' numbers would go beyond the last there is."""
-    left = validation.MOST_EPOCHS - net.epochs_done
+    left = validation.MOST_EPOCHS - (0 if resume else net.epochs_done)
     if epochs > left:
         done = f"{net.epochs_done} have been done"
         raise ValueError(f"epochs is {shown(epochs)}, expected at most {left}, as {done}")
+
+
+def _check_resumed(net: Model, data: Epochs) -> None:
+    """ValueError where a fit cannot go on from where the network is."""
+    if isinstance(net.optimizer, Solver):
+        kind = type(net.optimizer).__name__
+        raise ValueError(
+            f"resume is True and the optimizer {kind}, expected False: it begins anew in each fit"
+        )
+    if net.position is None:
+        return
+    if net.position.batches != net.plan.batches:
+        since = "trained otherwise since a fit of it stopped within an epoch"
+        raise ValueError(f"resume is True and the network was {since}, expected False")
+    data.check_position()
 
 
 @dataclass(frozen=True)
@@ -54,6 +71,7 @@ class _Fit:
     data: Epochs
     held_out: HeldOut | None
     epochs: int
+    resume: bool
     threads: int | None
     callbacks: Hooks
     progress: Progress
@@ -61,8 +79,9 @@ class _Fit:
 
     def all_epochs(self) -> None:
         self.net.stop_training = False
+        done = self._begin()
         logs: dict[str, float] = {}
-        done, brief, failed = 0, False, True
+        brief, failed = False, True
         try:
             self.callbacks.begin(self.net, self._params())
             try:
@@ -88,10 +107,30 @@ class _Fit:
             except Divergence as error:
                 if not self.callbacks.take_divergence(done, str(error)):
                     raise
-            self.net.plan.take_average()
+            self._take_average()
             failed = False
         finally:
             self.callbacks.end(logs, failed=failed)
+
+    def _begin(self) -> int:
+        """Puts the network where the fit begins; how many of its epochs are done."""
+        net = self.net
+        if self.resume:
+            if net.moving is not None and net.moving.batches == net.plan.batches:
+                net.set_weights(net.moving.weights)
+            net.moving = None
+            return net.epochs_done
+        net.begin_epochs(net.epochs_done)
+        return 0
+
+    def _take_average(self) -> None:
+        """Ends with averaged weights where there are any; a fit that resumes needs the others."""
+        net = self.net
+        assert net.optimizer is not None
+        if net.optimizer.use_ema:
+            moving = Moving(net.get_weights(), net.plan.batches)
+            net.plan.take_average()
+            net.moving = moving
 
     def _params(self) -> dict[str, Any]:
         names = ["loss", *(name_of(metric) for metric in self.objective.metrics)]
@@ -125,7 +164,6 @@ class _Fit:
         def iteration() -> bool:
             nonlocal logs, done
             logs = score(self.net, self.objective, rows, self.threads)
-            self.net.epochs_done += 1
             self._end_epoch(done, logs)
             done += 1
             wanted = done < self.epochs and not self.net.stop_training
@@ -151,6 +189,7 @@ class _Fit:
         if self.held_out is not None:
             held_out = self.held_out.score(self.net, self.objective, self.threads)
             logs.update({f"val_{name}": value for name, value in held_out.items()})
+        self.net.begin_epochs(self.net.epochs_done + 1)
         self.progress.epoch_end(epoch, logs, self.history.weighted)
         try:
             self.callbacks.call("on_epoch_end", epoch, logs)
@@ -181,7 +220,10 @@ class _Fit:
             raise diverged(first + passes.run.epoch, error) from None
         finally:  # whatever ends the call, these epochs are done
             sums = passes.run.sums[: passes.run.epoch]
-            self.net.epochs_done += len(sums)
+            self.net.begin_epochs(self.net.epochs_done + len(sums))
+            if passes.run.batch:
+                so_far = tuple(passes.run.sums[passes.run.epoch, :2].tolist())
+                self.data.mark(Done(passes.run.batch, so_far), self.net.plan.batches)
             logs = {"loss": (sums[:, 0] / len(rows)).tolist()}
             if self.objective.counted is not None:
                 total = rows.total_weight
@@ -195,13 +237,18 @@ class _Fit:
         def before(batch: int) -> None:
             self.callbacks.call("on_train_batch_begin", batch, {})
 
-        def report(done: int, logs: dict[str, float]) -> None:
+        def after(done: int, logs: dict[str, float]) -> bool:
             self.progress.batches_done(epoch, done)
             if self._by_batch:
                 self.callbacks.call("on_train_batch_end", done - 1, logs)
+            if looks:
+                self.callbacks.call("_look", epoch, done)
+            return not (self._by_batch and self.net.stop_training)
 
-        heard = self._by_batch or not self.progress.silent
-        return self.data.one(epoch, report if heard else None, before if self._by_batch else None)
+        looks = self.callbacks.look()
+        heard = self._by_batch or looks or not self.progress.silent
+        watch = Watch(before if self._by_batch else None, after if heard else None, self.callbacks.until_look)
+        return self.data.one(epoch, watch)
 
     @cached_property
     def _by_batch(self) -> bool:
@@ -226,6 +273,7 @@ def fit(
     threads: int | None,
     steps_per_epoch: int | None,
     validation_steps: int | None,
+    resume: bool,
 ) -> History:
     share = validation.real(validation_split, "validation_split", minimum=0.0, below=1.0)
     if share > 0 and validation_data is not None:
@@ -237,6 +285,7 @@ def fit(
         sample_weight=sample_weight,
         class_weight=class_weight,
         epochs=validation.integer(epochs, "epochs", 1),
+        resume=validation.boolean(resume, "resume"),
         batch_size=None if batch_size is None else validation.integer(batch_size, "batch_size", 1),
         shuffle=validation.boolean(shuffle, "shuffle"),
         steps=as_steps(steps_per_epoch, "steps_per_epoch"),
@@ -247,17 +296,21 @@ def fit(
         unwatched=not checked,
     )
     with net.changing(nested=False):
-        _check_left(net, given.epochs)
-        ready = prepared(net, given)
+        _check_left(net, given.epochs, given.resume)
+        first = net.epochs_done if given.resume else 0
+        ready = prepared(net, dataclasses.replace(given, epochs=given.epochs - first))
+        if given.resume:
+            _check_resumed(net, ready.data)
         call = _Fit(
             net=net,
             objective=ready.objective,
             data=ready.data,
             held_out=ready.held_out,
             epochs=given.epochs,
+            resume=given.resume,
             threads=given.threads,
             callbacks=checked,
-            progress=Progress(verbose, given.epochs, ready.data.steps),
+            progress=Progress(verbose, given.epochs, ready.data.steps, first),
             history=History(),
         )
         net.classes = net.classes if ready.classes is None else ready.classes

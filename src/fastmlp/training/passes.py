@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,35 @@ import numpy as np
 from .. import _kernels, validation
 from .._kernels import Run
 from ..metrics.base import ratio
-from ..model import Array, Model, Objective
+from ..model import Array, Done, Model, Objective
 from .rows import Rows, check_rescaled
 from .scoring import python_loss
 
-Sums = Sequence[float]  # of the rows' losses and of correct rows, so far in the epoch
+Mark = Callable[[Done, int], None]  # what is done of the epoch, and the batches that the plan had by then
 
 SLICE = 0.05  # seconds of training between two looks at signals and progress
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Who hears of an epoch's batches.
+
+    Attributes
+    ----------
+    before : callable or None
+        Called ahead of each batch with its number; then every batch is a slice of its own.
+    after : callable or None
+        Called after a slice with the batches done and what those of the slice gave; whether training goes on.
+    most : callable
+        How many batches the next slice may have, or None.
+    """
+
+    before: Callable[[int], None] | None = None
+    after: Callable[[int, dict[str, float]], bool] | None = None
+    most: Callable[[], int | None] = lambda: None
+
+
+UNWATCHED, NOTHING = Watch(), Done()
 
 
 class Passes:
@@ -36,7 +59,7 @@ class Passes:
         self.batch_size, self.shuffle = batch_size, shuffle
         self.batches = -(-len(rows) // batch_size)
         self._shuffled: Array | None = None
-        self._first_batch = 0
+        self._done, self._first_batch = Done(), 0
         self._said: tuple[Any, ...] | None = None  # what the optimizer was when _settings were made
         self._settings: dict[str, Any] = {}
         self.run = None
@@ -46,32 +69,36 @@ class Passes:
                 shuffle=shuffle, loss=objective.named, threads=threads, **rows.of_loss,
             )  # fmt: skip
 
-    def one(
-        self,
-        report: Callable[[int, dict[str, float]], None] | None = None,
-        before: Callable[[int], None] | None = None,
-    ) -> Sums:
-        """Sums of the rows' losses and of correct rows in one pass; `report` hears after every slice.
+    def one(self, watch: Watch = UNWATCHED, done: Done = NOTHING, mark: Mark | None = None) -> Done:
+        """One pass, of which some may be done: what is done of it in the end, all unless `watch` ends it.
 
-        With `before`, which is called ahead of each batch, a slice is one batch.
+        `mark` is told after every slice, before `watch` hears of it, and however the pass ends.
         """
-        self._first_batch, self._said, self._shuffled = self.net.plan.batches, None, None
+        if done.batch == self.batches:
+            return done
+        self._done, self._first_batch = done, self.net.plan.batches - done.batch
+        self._said = self._shuffled = None
         self._look_at_optimizer()
         if self.run is not None:
-            self.run.begin(**self._settings, epoch=self.net.epochs_done)
-        sums: Sums = (0.0, 0.0)
-        done = 0
-        while done < self.batches:
-            first, old = done, sums
-            if before is not None:
-                before(first)
+            self.run.begin(**self._settings, epoch=self.net.epochs_done, batch=done.batch, sums=done.sums)
+        try:
+            self._slices(watch, mark)
+        finally:
+            self._note(mark)
+        return self._done
+
+    def _slices(self, watch: Watch, mark: Mark | None) -> None:
+        goes_on = True
+        while goes_on and self._done.batch < self.batches:
+            old = self._done
+            if watch.before is not None:
+                watch.before(old.batch)
             if self._look_at_optimizer() and self.run is not None:
                 self.run.change(**self._settings)
-            single = before is not None
-            done, sums = self._python_batch(first, sums) if self.run is None else self._slice(single)
-            if report is not None:
-                report(done, self._logs(first, done, old, sums))
-        return sums
+            self._slice(1 if watch.before is not None else watch.most())
+            self._note(mark)
+            if watch.after is not None:
+                goes_on = watch.after(self._done.batch, self._logs(old, self._done))
 
     def _look_at_optimizer(self) -> bool:
         """Takes what the epoch's steps are made with, if a callback has changed it since; whether it has."""
@@ -92,25 +119,36 @@ class Passes:
         if self.run.batch:
             self.run.advance(batches=self.batches - self.run.batch)
 
-    def _slice(self, single: bool) -> tuple[int, Sums]:
-        """One batch, or as many as fit in a slice of time: the next batch, and the sums so far."""
-        assert self.run is not None
-        self.run.advance(SLICE, 1 if single else None)
-        return self.batches if self.run.finished else self.run.batch, self.run.sums[0, :2].tolist()
+    def _slice(self, most: int | None) -> None:
+        """As many batches as fit in a slice of time, at most so many."""
+        if self.run is None:
+            self._done = self._python_batch(self._done)
+        else:
+            self.run.advance(SLICE, most)
 
-    def _logs(self, first: int, done: int, old: Sums, new: Sums) -> dict[str, float]:
-        """What batches `first` to `done` gave."""
-        part = slice(first * self.batch_size, min(done * self.batch_size, len(self.rows)))
+    def _note(self, mark: Mark | None) -> None:
+        """Takes the run's cursor, which is right even if a signal ended a slice, and tells `mark`."""
+        if self.run is not None and self.run.finished:
+            self._done = Done(self.batches, tuple(self.run.sums[0, :2].tolist()))
+        elif self.run is not None and self.run.batch:
+            self._done = Done(self.run.batch, tuple(self.run.sums[0, :2].tolist()))
+        if mark is not None:
+            mark(self._done, self._first_batch + self._done.batch)
+
+    def _logs(self, old: Done, new: Done) -> dict[str, float]:
+        """What the batches between gave."""
+        part = slice(old.batch * self.batch_size, min(new.batch * self.batch_size, len(self.rows)))
         rows = part.stop - part.start
-        logs = {"loss": (new[0] - old[0]) / rows}
+        logs = {"loss": (new.sums[0] - old.sums[0]) / rows}
         if self.objective.counted is not None:
             weights = self.rows.weights
             total = rows if weights is None else np.sum(weights[self._in_order(part)], dtype=np.float64)
-            logs[self.objective.counted] = ratio(new[1] - old[1], total)
+            logs[self.objective.counted] = ratio(new.sums[1] - old.sums[1], total)
         return logs
 
-    def _python_batch(self, first: int, sums: Sums) -> tuple[int, Sums]:
+    def _python_batch(self, done: Done) -> Done:
         """One batch with a loss in Python: predictions out, their gradient in."""
+        first = done.batch
         batch = self._gathered(first)
         of_step: dict[str, Any] = {
             name: v if v is None else float(v[0, first]) for name, v in self._settings.items()
@@ -122,7 +160,7 @@ class Passes:
             raise FloatingPointError(f"the loss of batch {first} is not finite")
         rate, decay = of_step["learning_rates"], of_step["weight_decay"]
         self.net.plan.train_backward(gradient, rate, weight_decay=decay)
-        return first + 1, (sums[0] + value * len(batch), 0.0)
+        return Done(first + 1, (done.sums[0] + value * len(batch), 0.0))
 
     def _gathered(self, batch: int) -> Rows:
         """The rows of a batch, in the order that the plan would take them in."""

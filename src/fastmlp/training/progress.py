@@ -48,9 +48,11 @@ class Progress:
         How many there will be.
     batches : int or None
         Of one epoch, if they are known.
+    done : int
+        Epochs that are done when it begins.
     """
 
-    def __init__(self, verbose: bool | int | str, epochs: int, batches: int | None) -> None:
+    def __init__(self, verbose: bool | int | str, epochs: int, batches: int | None, done: int = 0) -> None:
         self._auto = verbose == "auto"
         self._notebook = notebook.runs()
         self._terminal = self._notebook or (sys.stdout is not None and sys.stdout.isatty())
@@ -58,7 +60,8 @@ class Progress:
         self._epochs, self._batches = epochs, batches
         self._start = self._epoch_start = self._last_line = time.monotonic()
         self._bar: Any = None
-        self._earlier = self._in_epoch = 0  # batches of the epochs before, and of this one
+        self._earlier = done * (batches or 0)  # batches of the epochs before
+        self._in_epoch = 0  # and of this one
 
     @property
     def silent(self) -> bool:

@@ -119,6 +119,15 @@ class Tally:
         self.correct: float | None = 0.0
         self._kept: list[tuple[Rows, Array]] = []
 
+    def go_on(self, total: float, correct: float, weight: float = 0.0, count: float = 0) -> None:
+        """From the `sums` of an earlier tally."""
+        self.total, self.correct, self._weight, self._count = total, correct, weight, int(count)
+
+    @property
+    def sums(self) -> tuple[float, ...]:
+        """Of losses, correct rows, weights and rows."""
+        return self.total, self.correct or 0.0, self._weight, self._count
+
     def add(
         self, rows: Rows, total: float, correct: float | None, predictions: Array | None
     ) -> dict[str, float]:

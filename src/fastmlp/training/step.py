@@ -33,7 +33,7 @@ def train_on_batch(net: Model, X: Any, y: Any, sample_weight: Any = None) -> dic
             if predictions is not None
         }
         try:
-            total, correct = Passes(net, objective, rows, len(rows), False, None).one()
+            total, correct = Passes(net, objective, rows, len(rows), False, None).one().sums
         except FloatingPointError:
             check_rescaled(net, rows.X)
             raise FloatingPointError(

@@ -118,15 +118,19 @@ def test_a_hook_may_look_at_the_network_and_set_its_weights(data, tmp_path):
     assert fastmlp.load(tmp_path / "net.npz").plan.step == 3
 
 
-def test_stop_training_ends_after_the_epoch(data):
+@pytest.mark.parametrize(
+    ("hook", "epochs", "steps"),
+    [("on_epoch_end", [0], 5), ("on_epoch_begin", [0], 5), ("on_train_batch_end", [], 1)],
+)
+def test_stop_training_ends_after_the_epoch_or_the_batch(data, hook, epochs, steps):
     net, ends = network(), []
 
-    def stop(batch, logs):
+    def stop(number, logs):
         net.stop_training = True
 
-    end = LambdaCallback(on_train_batch_end=stop, on_train_end=lambda logs: ends.append(logs))
+    end = LambdaCallback(**{hook: stop}, on_train_end=lambda logs: ends.append(logs))
     history = net.fit(*data, epochs=9, batch_size=4, callbacks=[end])
-    assert history.epoch == [0] and net.plan.step == 5 and len(ends) == 1
+    assert history.epoch == epochs and net.plan.step == steps and len(ends) == 1
     assert net.fit(*data, epochs=2).epoch == [0, 1]  # the flag does not outlive its fit
 
 

@@ -21,8 +21,8 @@ class Callback:
     Attributes
     ----------
     network, model : Network
-        The network in training; ``self.network.stop_training = True`` ends it after the epoch.  `model` is
-        Keras' name for it.
+        The network in training; ``self.network.stop_training = True`` ends it after the epoch, and in
+        `on_train_batch_end` after the batch.  `model` is Keras' name for it.
     params : dict
         "epochs", "steps" (batches of an epoch), "batch_size", "metrics", the names in an epoch's logs, and
         "running", those of them that are means over the batches, each measured before its step, and
@@ -44,6 +44,7 @@ class Callback:
 
     network: Model
     params: dict[str, Any]
+    _looks = False  # whether `_look` is called
 
     @property
     def model(self) -> Model:
@@ -77,3 +78,10 @@ class Callback:
         The weights are the last finite ones; the epoch is not recorded.
         """
         return False
+
+    def _until_look(self) -> int | None:
+        """How many batches, at most, may be trained before the next `_look`; None: any number."""
+        return None
+
+    def _look(self, epoch: int, batch: int) -> None:
+        """After some batches, `batch` of the epoch's, without making every batch a call into Python."""

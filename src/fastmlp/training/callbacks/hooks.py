@@ -51,6 +51,15 @@ class Hooks:
             for hook in ("on_train_batch_begin", "on_train_batch_end")
         )
 
+    def look(self) -> bool:
+        """Whether one looks at the network within epochs."""
+        return any(callback._looks for callback in self.callbacks)
+
+    def until_look(self) -> int | None:
+        """How many batches may be trained before the next `_look` of one; None: any number."""
+        counts = [callback._until_look() for callback in self.callbacks if callback._looks]
+        return min((count for count in counts if count is not None), default=None)
+
     def begin(self, network: Model, params: dict[str, Any]) -> None:
         """`on_train_begin` of each, once all know the network and the parameters."""
         for callback in self.callbacks:
