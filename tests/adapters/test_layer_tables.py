@@ -16,7 +16,8 @@ import pytest
 from fastmlp import Network, Scale, keras, onnx, reference, sklearn, torch
 from fastmlp.layers import Layer
 from fastmlp.layers.base import LAYERS
-from helpers import assert_close
+from helpers import assert_close, assert_same_bits
+from onnx_helpers import run
 
 WIDTH = 4
 VALUES = {
@@ -79,7 +80,9 @@ def of_keras(net, X, folder):
 
 def of_onnx(net, X, folder):
     pytest.importorskip("onnx")
-    return onnx.from_model(onnx.to_model(net)).predict(X)
+    model = onnx.to_model(net)
+    assert_same_bits(onnx.from_model(model).predict(X), net.predict(X))
+    return run(model, X)
 
 
 def of_sklearn(net, X, folder):

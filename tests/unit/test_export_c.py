@@ -17,6 +17,7 @@ from fastmlp import (
     BatchNormalization,
     Dense,
     Dropout,
+    Embedding,
     LayerNormalization,
     Network,
     Rescaling,
@@ -26,6 +27,7 @@ from fastmlp import (
 from fastmlp.export.c.rounding import allowed_difference
 from fastmlp.export.c.steps import steps_of
 from helpers import FMA_ISAS, assert_same_bits
+from table_networks import randomized, table_nets, table_rows
 
 _FOUND = {name: shutil.which(name) for name in (os.environ.get("CC", "gcc"), "gcc", "clang", "cc")}
 COMPILERS = list({os.path.realpath(path): name for name, path in reversed(_FOUND.items()) if path}.values())
@@ -80,12 +82,6 @@ class Library:
 
 def pointer(array):
     return ctypes.c_void_p(array.ctypes.data)
-
-
-def randomized(net, rng, size=1.0):
-    """The network with biases and weights that are not zero anywhere."""
-    net.set_weights([size * rng.standard_normal(w.shape) / np.sqrt(len(w)) for w in net.get_weights()])
-    return net
 
 
 def named(names):
@@ -194,6 +190,28 @@ def test_normalization(cc, dtype, rng, tmp_path):
             run_main(cc, tmp_path, name)
 
 
+def test_what_tables_have(cc, dtype, rng, tmp_path):
+    nets = table_nets(dtype, rng)
+    library = Library(tmp_path, nets, cc, *FMA)
+    for name, net in nets.items():
+        X = table_rows(net, rng)
+        assert_same_bits(library.predict(name, X), net.predict(X))
+        run_main(cc, tmp_path, name)
+
+
+def test_rounded_weights_are_those_of_dense_layers(dtype, rng, tmp_path):
+    for name, net in table_nets(dtype, rng).items():
+        net.export_c(tmp_path / f"{name}.c", int8=True)
+        run_main(COMPILERS[0], tmp_path, name)
+
+
+def test_codes_that_there_are_not_are_refused(tmp_path):
+    net = Network([2, Embedding([3], 2), 1], seed=0)
+    with pytest.raises(ValueError, match="X has 3.0 in row 1, column 1, expected a whole number from 0 to 2"):
+        net.export_c(tmp_path / "net.c", X=[[0.5, 2], [0.5, 3]])
+    assert list(tmp_path.iterdir()) == []
+
+
 def run_main(cc, folder, name):
     """With fma and without."""
     for flags in (FMA, NO_FMA):
@@ -213,12 +231,12 @@ def run_main(cc, folder, name):
 
 @pytest.mark.skipif(not X86, reason="the baseline of this architecture has fma")
 def test_without_fma_it_has_the_bits_of_the_baseline(dtype, rng, tmp_path):
-    nets = activation_nets(dtype, rng) | normalized_nets(dtype, rng)
+    nets = activation_nets(dtype, rng) | normalized_nets(dtype, rng) | table_nets(dtype, rng)
     nets["wide"] = randomized(Network([100, 100, 17, 16, 5], dtype=dtype), rng)
     library = Library(tmp_path, nets, COMPILERS[0], *NO_FMA, "-O0")
     differ = 0
     for name, net in nets.items():
-        X = rng.standard_normal((30, net.plan.n_in))
+        X = table_rows(net, rng, 30)
         twin = Network([net.plan.n_in, *net.layers], dtype=dtype, isa="baseline")
         twin.set_weights(net.get_weights())
         got = library.predict(name, X)
@@ -234,7 +252,7 @@ def deep_nets(dtype, rng):
         for name, activation in named(ACTIVATIONS).items()
         if ACTIVATIONS[name][1] != "row" and name != "exp"
     }
-    nets |= normalized_nets(dtype, rng)
+    nets |= normalized_nets(dtype, rng) | table_nets(dtype, rng)
     for output in ("softmax", "log_softmax", "exp"):
         nets[output] = randomized(Network([100, 100, 100, 7], output=output, dtype=dtype), rng)
     return nets
@@ -245,7 +263,7 @@ def test_without_fma_it_stays_within_the_bound(dtype, rng, tmp_path):
     nets = deep_nets(dtype, rng)
     library = Library(tmp_path, nets, COMPILERS[0], *NO_FMA, "-O0")
     for name, net in nets.items():
-        X = rng.standard_normal((30, net.plan.n_in)).astype(dtype)
+        X = table_rows(net, rng, 30)
         allowed = allowed_difference(steps_of(net), X)
         expected = net.predict(X).astype(np.float64)
         difference = np.abs(library.predict(name, X) - expected).max()
@@ -332,6 +350,8 @@ def strictest(cc):
 
 def test_more_warnings_have_nothing_to_say(cc, dtype, rng, tmp_path):
     for name, net in activation_nets(dtype, rng).items():
+        net.export_c(tmp_path / f"{name}.c")
+    for name, net in table_nets(dtype, rng).items():
         net.export_c(tmp_path / f"{name}.c")
     for int8 in (False, True):
         Network([64, 40, 20, 3], dtype=dtype).export_c(tmp_path / f"wide{int8}.c", int8=int8)

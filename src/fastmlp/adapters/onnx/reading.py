@@ -16,12 +16,13 @@ from ...layers import Activation
 from ...network import Network
 from ...optional import require
 from .. import chain
-from . import affine, description, wire
+from . import affine, description, own, wire
 from .affine import Step
 from .graph import Graph
 from .nodes import Array
 from .steps import shortest, steps
 from .tensors import Reader
+from .writing import OUTPUT
 
 MAX_BYTES = 2**31 - 1  # a message of protocol buffers cannot be larger
 
@@ -47,7 +48,7 @@ def load(path: str | os.PathLike[str], *, output: str | None = None) -> Network:
         Of the dtype of the file's weights, which keep their bits where nothing had to be folded into them;
         what stands before the first layer becomes `Rescaling` or `Standardize`.  scikit-learn's binary
         classifiers have two columns in ONNX, 1 - p and p: here they are one sigmoid output, p.  A file of
-        `save` gives the layers of the network that was saved.
+        `save` gives the network that was saved, with layers of all kinds.
 
     Raises
     ------
@@ -110,6 +111,9 @@ def from_model(model: Any, *, output: str | None = None) -> Network:
 
 
 def _network(model: Any, reader: Reader, output: str | None) -> Network:
+    ours = own.read(model, reader) if output in (None, OUTPUT) else None
+    if ours is not None:
+        return ours
     try:
         with np.errstate(all="ignore"):  # what is not finite is refused with the weights
             graph = Graph(model, reader, output)

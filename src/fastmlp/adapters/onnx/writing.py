@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,12 +19,18 @@ from ...layers import (
     BatchNormalization,
     Dense,
     Dropout,
+    Embedding,
     GaussianNoise,
     Layer,
     LayerNormalization,
+    MemberDense,
+    Members,
     OutputRescaling,
+    ParametricActivation,
+    PeriodicEmbedding,
     PReLU,
     Rescaling,
+    Scale,
     Standardize,
 )
 from ...layers.base import entry
@@ -107,15 +113,16 @@ def to_model(net: Network, *, opset: int | None = None, batch: int | None = None
         raise ValueError(
             f"net has more than {_MAX_BYTES} bytes of weights, expected what an ONNX file can hold"
         )
-    nodes, constants = _Writer(onnx, net, opset).written(weights)
+    writer = Writer(onnx, net, opset)
+    writer.end(writer.written(INPUT), OUTPUT)
     element = onnx.helper.np_dtype_to_tensor_dtype(net.dtype)
     value = onnx.helper.make_tensor_value_info
     graph = onnx.helper.make_graph(
-        nodes,
+        writer.nodes,
         "fastmlp",
         [value(INPUT, element, [rows, net.layer_sizes[0]])],
         [value(OUTPUT, element, [rows, net.layer_sizes[-1]])],
-        constants,
+        writer.constants,
     )
     imports = [onnx.helper.make_opsetid("", opset)]
     model = onnx.helper.make_model(
@@ -130,33 +137,137 @@ def to_model(net: Network, *, opset: int | None = None, batch: int | None = None
     return model
 
 
-class _Writer:
-    """Nodes and constants, layer by layer; tensors are named after the layer they belong to."""
+class Writer:
+    """Nodes and constants, layer by layer; tensors are named after the layer they belong to.
 
-    def __init__(self, onnx: Any, net: Network, opset: int) -> None:
+    From the first layer of members on, tensors have the shape (rows, members, n).
+
+    Parameters
+    ----------
+    onnx : module
+    net : Network
+    opset : int
+    root : str
+        What all names begin with.
+    """
+
+    def __init__(self, onnx: Any, net: Network, opset: int, root: str = "") -> None:
         self._helper, self._numpy = onnx.helper, onnx.numpy_helper
-        self._net, self._opset = net, opset
-        self._nodes: list[Any] = []
-        self._constants: list[Any] = []
-        self._prefix = ""
+        self._net, self._opset, self._root = net, opset, root
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
+        self._prefix = root
+        self._of_members = False
 
-    def written(self, weights: dict[str, Array]) -> tuple[list[Any], list[Any]]:
-        """All nodes and constants."""
-        tensor, width, count = INPUT, self._net.layer_sizes[0], 0
+    def written(self, tensor: str) -> str:
+        """The tensor of predictions of rows in another, of the network's dtype."""
+        weights = self._net.state_dict()
+        width, count = self._net.layer_sizes[0], 0
         for layer in self._net.layers:
             shapes = layer.arrays(width)
-            self._prefix = f"layers.{count}" if layer.kind else "input" if layer.leads else self._prefix
+            place = f"layers.{count}" if layer.kind else "input"
+            self._prefix = f"{self._root}{place}" if layer.kind or layer.leads else self._prefix
             names = [f"{self._prefix}.{name}" for name in shapes]
-            for name in names:
-                self._constant(name, weights[name])
+            for name, own in zip(names, shapes, strict=True):
+                self._constant(name, weights[f"{place}.{own}"])
+            self._width = width
             tensor = entry(_LAYERS, layer, "ONNX")(self, tensor, layer, names)
             count += bool(shapes)
             width = layer.output_width(width)
-        self._end(tensor)
-        return self._nodes, self._constants
+        return self._mean_over(tensor, 1) if self._of_members else tensor
 
     def _dense(self, tensor: str, layer: Dense, names: list[str]) -> str:
-        return self._activation(self._node("Gemm", [tensor, *names]), layer.activation)
+        if not self._of_members:
+            return self._activation(self._node("Gemm", [tensor, *names]), layer.activation)
+        tensor = self._node("MatMul", [tensor, names[0]])
+        return self._activation(self._sum(tensor, names[1:]), layer.activation)
+
+    def _sum(self, tensor: str, others: list[str]) -> str:
+        for other in others:
+            tensor = self._node("Add", [tensor, other])
+        return tensor
+
+    def _scale(self, tensor: str, layer: Scale, names: list[str]) -> str:
+        return self._node("Mul", [tensor, *names])
+
+    def _prelu(self, tensor: str, layer: PReLU, names: list[str]) -> str:
+        if self._single:
+            return self._node("PRelu", [tensor, *names])
+        negative = self._node("Less", [tensor, self._constant(f"{self._prefix}.zero", np.array(0.0))])
+        return self._node("Where", [negative, self._node("Mul", [tensor, *names]), tensor])
+
+    def _parametric_activation(self, tensor: str, layer: ParametricActivation, names: list[str]) -> str:
+        change = self._node("Sub", [self._activation(tensor, layer.activation), tensor])
+        return self._node("Add", [tensor, self._node("Mul", [change, *names])])
+
+    def _embedding(self, tensor: str, layer: Embedding, names: list[str]) -> str:
+        """Each table and its codes; what of the tensor is no code comes first."""
+        codes = self._width - len(layer.sizes)
+        parts = [self._columns(tensor, 0, codes)] if codes else []
+        last, begin = self._integers("last", [-1]), 0
+        for t, table in enumerate(layer.split(self._array(names[0]))):
+            part = self._cut(names[0], begin, begin + table.size, axis=0)
+            rows = self._node("Reshape", [part, self._integers("table", table.shape)])
+            code = self._node("Squeeze", [self._columns(tensor, codes + t, codes + t + 1), last])
+            code = self._node("Cast", [code], to=self._helper.np_dtype_to_tensor_dtype(np.dtype(np.int64)))
+            parts.append(self._node("Gather", [rows, code], axis=0))
+            begin += table.size
+        return self._node("Concat", parts, axis=-1)
+
+    def _periodic_embedding(self, tensor: str, layer: PeriodicEmbedding, names: list[str]) -> str:
+        """cos of (rows, p, F) angles; then W as p matrices (F, K), which a product of p x (rows, F) takes."""
+        frequency, phase, W, b = names
+        waves, columns = self._array(frequency).shape
+        values = layer.width - 1
+        turned = (self._node("Transpose", [name], perm=[1, 0]) for name in (frequency, phase))
+        rate, start = turned
+        x = self._node("Unsqueeze", [self._columns(tensor, 0, columns), self._integers("last", [-1])])
+        turn = self._constant(f"{self._prefix}.turn", np.array(2 * np.pi))
+        angle = self._node("Mul", [self._node("Mul", [x, rate]), turn])
+        wave = self._node("Cos", [self._node("Add", [angle, start])])
+        wave = self._node("Transpose", [wave], perm=[1, 0, 2])
+        shape = self._integers("shape", [waves, values, columns])
+        W = self._node("Transpose", [self._node("Reshape", [W, shape])], perm=[2, 0, 1])
+        found = self._node("Transpose", [self._node("MatMul", [wave, W])], perm=[1, 0, 2])
+        found = self._node("Add", [found, self._node("Transpose", [b], perm=[1, 0])])
+        found = self._node("Reshape", [found, self._integers("flat", [-1, columns * values])])
+        return self._node("Concat", [found, tensor], axis=-1)
+
+    def _members(self, tensor: str, layer: Members, names: list[str]) -> str:
+        tensor = self._with_members(tensor)
+        return self._sum(self._node("Mul", [tensor, names[0]]), names[1:])
+
+    def _member_dense(self, tensor: str, layer: MemberDense, names: list[str]) -> str:
+        """(rows, k, n) as k x (rows, n), the heads as k x (n, units), and back."""
+        tensor = self._with_members(tensor)
+        shape = self._integers("shape", [layer.members, layer.units, self._width])
+        heads = self._node("Transpose", [self._node("Reshape", [names[0], shape])], perm=[0, 2, 1])
+        tensor = self._node("MatMul", [self._node("Transpose", [tensor], perm=[1, 0, 2]), heads])
+        tensor = self._node("Transpose", [tensor], perm=[1, 0, 2])
+        return self._activation(self._sum(tensor, names[1:]), layer.activation)
+
+    def _with_members(self, tensor: str) -> str:
+        """(rows, 1, n) of (rows, n): one for all members."""
+        if self._of_members:
+            return tensor
+        self._of_members = True
+        return self._node("Unsqueeze", [tensor, self._integers("member", [1])])
+
+    def _columns(self, tensor: str, first: int, last: int) -> str:
+        return self._cut(tensor, first, last, axis=-1)
+
+    def _cut(self, tensor: str, first: int, last: int, axis: int) -> str:
+        ends = self._integers("first", [first]), self._integers("last", [last])
+        return self._node("Slice", [tensor, *ends, self._integers("axis", [axis])])
+
+    def _integers(self, name: str, values: Sequence[int]) -> str:
+        name = f"{self._prefix}.{name}_{len(self.constants)}"
+        self.constants.append(self._numpy.from_array(np.array(values, np.int64), name))
+        return name
+
+    def _array(self, name: str) -> Array:
+        found = next(each for each in self.constants if each.name == name)
+        return np.asarray(self._numpy.to_array(found))
 
     @property
     def _single(self) -> bool:
@@ -164,7 +275,8 @@ class _Writer:
         return self._net.dtype == np.float32
 
     def _batch_normalization(self, tensor: str, layer: BatchNormalization, names: list[str]) -> str:
-        if self._single and self._opset >= 14:  # before, programs differ on whether this is training
+        known = self._opset >= 14  # before, programs differ on whether this is training
+        if self._single and known and not self._of_members:
             attributes = {"epsilon": layer.epsilon, "momentum": layer.momentum}
             return self._node("BatchNormalization", [tensor, *names], **attributes)
         gamma, beta, mean, variance = names
@@ -180,11 +292,11 @@ class _Writer:
         return self._node("Add", [tensor, names[1]])
 
     def _preprocessing(self, tensor: str, layer: Rescaling | Standardize, names: list[str]) -> str:
-        return self._rescaling(tensor, *layer.shift_and_divisor(self._net.layer_sizes[0]))
+        return self._rescaling(tensor, *layer.shift_and_divisor(self._width))
 
     def _output_rescaling(self, tensor: str, layer: OutputRescaling, names: list[str]) -> str:
-        scale = self._constant("output.scale", np.array(layer.scale))
-        offset = self._constant("output.offset", np.array(layer.offset))
+        scale = self._constant(f"{self._root}output.scale", np.array(layer.scale))
+        offset = self._constant(f"{self._root}output.offset", np.array(layer.offset))
         return self._node("Add", [self._node("Mul", [tensor, scale]), offset])
 
     def _rescaling(self, tensor: str, shift: Array, divisor: Array) -> str:
@@ -193,7 +305,7 @@ class _Writer:
             if (values != neutral).any():
                 alike = (values == values[0]).all()
                 tensor = self._node(
-                    op, [tensor, self._constant(f"input.{name}", values[0] if alike else values)]
+                    op, [tensor, self._constant(f"{self._prefix}.{name}", values[0] if alike else values)]
                 )
         return tensor
 
@@ -222,7 +334,7 @@ class _Writer:
         if isinstance(value, str):
             return value
         if value is not None:
-            return self._constant(f"{self._prefix}.constant_{len(self._constants)}", np.array(value))
+            return self._constant(f"{self._prefix}.constant_{len(self.constants)}", np.array(value))
         op, operands, attributes = _taken_apart(item)
         names = [made(operand) for operand in operands]
         given = {
@@ -232,43 +344,52 @@ class _Writer:
         return self._node(op, names, **given, **self._axes(op, names))
 
     def _axes(self, op: str, operands: list[str]) -> dict[str, list[int]]:
-        """The axes of ReduceMean: an attribute, from opset 18 on an operand."""
-        if op != "ReduceMean":
-            return {}
+        return self._axis(operands, -1) if op == "ReduceMean" else {}
+
+    def _axis(self, operands: list[str], axis: int) -> dict[str, list[int]]:
+        """The one of ReduceMean: an attribute, from opset 18 on an operand."""
         if self._opset < 18:
-            return {"axes": [-1]}
-        name = f"{self._prefix}.axes_{len(self._constants)}"
-        self._constants.append(self._numpy.from_array(np.array([-1]), name))
-        operands.append(name)
+            return {"axes": [axis]}
+        operands.append(self._integers("axes", [axis]))
         return {}
 
+    def _mean_over(self, tensor: str, axis: int) -> str:
+        operands = [tensor]
+        return self._node("ReduceMean", operands, keepdims=0, **self._axis(operands, axis))
+
     def _constant(self, name: str, value: Array) -> str:
-        self._constants.append(self._numpy.from_array(np.asarray(value, self._net.dtype), name))
+        self.constants.append(self._numpy.from_array(np.asarray(value, self._net.dtype), name))
         return name
 
     def _node(self, op: str, operands: list[str], **attributes: Any) -> str:
-        name = f"{self._prefix}.{op}_{len(self._nodes)}"
-        self._nodes.append(self._helper.make_node(op, operands, [name], name=name, **attributes))
+        name = f"{self._prefix}.{op}_{len(self.nodes)}"
+        self.nodes.append(self._helper.make_node(op, operands, [name], name=name, **attributes))
         return name
 
-    def _end(self, tensor: str) -> None:
-        """Names the last node's result as the graph's."""
-        assert self._nodes and self._nodes[-1].output[0] == tensor
-        self._nodes[-1].output[0] = OUTPUT
+    def end(self, tensor: str, name: str) -> None:
+        """Gives the last node's result another name."""
+        assert self.nodes and self.nodes[-1].output[0] == tensor
+        self.nodes[-1].output[0] = name
 
 
-_LAYERS: dict[type[Layer], Callable[[_Writer, str, Any, list[str]], str]] = {
+_LAYERS: dict[type[Layer], Callable[[Writer, str, Any, list[str]], str]] = {
     Activation: lambda writer, tensor, layer, names: writer._activation(tensor, layer.activation),
     AlphaDropout: lambda writer, tensor, layer, names: tensor,
-    BatchNormalization: _Writer._batch_normalization,
-    Dense: _Writer._dense,
+    BatchNormalization: Writer._batch_normalization,
+    Dense: Writer._dense,
     Dropout: lambda writer, tensor, layer, names: tensor,
+    Embedding: Writer._embedding,
     GaussianNoise: lambda writer, tensor, layer, names: tensor,
-    LayerNormalization: _Writer._layer_normalization,
-    OutputRescaling: _Writer._output_rescaling,
-    PReLU: lambda writer, tensor, layer, names: writer._node("PRelu", [tensor, *names]),
-    Rescaling: _Writer._preprocessing,
-    Standardize: _Writer._preprocessing,
+    LayerNormalization: Writer._layer_normalization,
+    MemberDense: Writer._member_dense,
+    Members: Writer._members,
+    OutputRescaling: Writer._output_rescaling,
+    ParametricActivation: Writer._parametric_activation,
+    PeriodicEmbedding: Writer._periodic_embedding,
+    PReLU: Writer._prelu,
+    Rescaling: Writer._preprocessing,
+    Scale: Writer._scale,
+    Standardize: Writer._preprocessing,
 }
 
 _OPERATORS = {

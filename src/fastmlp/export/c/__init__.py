@@ -20,8 +20,8 @@ import numpy as np
 
 from ... import _kernels, config, validation
 from ...files import atomic, paths
-from ...layers import chain
-from ...layers.lowering import input_vectors, output_vectors
+from ...layers import Dense, Embedding, chain
+from ...layers.lowering import input_vectors, nodes_of, output_vectors
 from ...model import Model
 from . import functions, writer
 from .body import Body
@@ -58,14 +58,19 @@ def _checked_name(name: object, path: str) -> str:
 def _rows(net: Model, X: Any) -> Array:
     """The rows of X as the network's dtype, or rows that are standard normal to the first layer."""
     if X is not None:
-        return validation.as_inputs(X, net.plan.n_in, net.dtype).astype(net.dtype)
+        found = validation.as_inputs(X, net.plan.n_in, net.dtype).astype(net.dtype)
+        net.predict(found)  # which refuses codes that there are not
+        return found
     node = {"kind": "dense", "units": net.plan.n_in, "use_bias": False}
     plan = _kernels.Plan(MEASURED_ROWS, [node], dtype="float64")
     plan.initialize(0, "normal", 1.0, 0)
     rows = np.round(plan.get_weights()[0] * 256) / 256  # short in hexadecimal
+    codes = next((layer.sizes for layer in net.layers if isinstance(layer, Embedding)), ())
     shift, divisor = input_vectors(net.plan.n_in, net.layers, net.dtype)
     rows = rows if divisor is None else rows * divisor
     rows = rows if shift is None else rows + shift
+    for column, size in enumerate(codes, net.plan.n_in - len(codes)):
+        rows[:, column] = np.arange(len(rows)) % size
     return rows.astype(net.dtype)
 
 
@@ -99,8 +104,12 @@ def _plan_of(net: Model, steps: list[Step]) -> _kernels.Plan:
     )
     if (vectors := output_vectors(net.plan.n_out, net.layers, net.dtype)) is not None:
         plan.rescale_output(*vectors)
-    matrices = iter(products(steps))
-    plan.set_weights([used_weights(next(matrices)) if w.ndim == 2 else w for w in net.get_weights()])
+    weights: list[Array] = []
+    matrices, arrays = iter(products(steps)), iter(net.get_weights())
+    for node in nodes_of(net.plan.n_in, net.layers):
+        given = [next(arrays) for _ in node.shapes]
+        weights += [used_weights(next(matrices)), *given[1:]] if isinstance(node.layer, Dense) else given
+    plan.set_weights(weights)
     return plan
 
 

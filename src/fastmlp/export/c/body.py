@@ -10,7 +10,26 @@ import numpy as np
 
 from ... import registry
 from .numbers import c_array, c_number
-from .steps import Activate, Array, BatchNormalize, Largest, LayerNormalize, Product, Rescale, Step
+from .steps import (
+    Activate,
+    Array,
+    BatchNormalize,
+    Largest,
+    LayerNormalize,
+    LookUp,
+    Mean,
+    MemberProduct,
+    OfMember,
+    Product,
+    Rescale,
+    Share,
+    Slope,
+    Step,
+    Waves,
+    members_of,
+)
+
+_WIDENING = (Product, Largest, LookUp, Waves, MemberProduct)
 
 
 @dataclass
@@ -28,7 +47,7 @@ class Body:
     buffers: dict[str, int] = field(default_factory=dict)
     kernel_bytes: int = 0  # the most that a kernel has on the stack
     products: int = 0
-    normalizations: int = 0
+    others: int = 0  # steps with arrays that are not products
     at: str = "x"  # where the row is,
     width: int = 0  # and how wide
     _widths_left: int = 0  # steps that change the width; the last one's result is the first in `out`
@@ -53,9 +72,14 @@ class Body:
         return name
 
     def add(self, steps: Sequence[Step]) -> None:
-        self._widths_left = sum(isinstance(step, (Product, Largest)) for step in steps)
+        members = members_of(steps)
+        self._widths_left = sum(isinstance(step, _WIDENING) for step in steps) + bool(members)
         for step in steps:
             _STATEMENTS[type(step)](self, step)
+        if members:
+            loop = f"for (size_t member = 0; member < {members}; member++) {{"
+            inside = [f"    {line}" for text in self.statements[:-1] for line in text.split("\n")]
+            self.statements[:] = [loop, *inside, "}", self.statements[-1]]
 
     def _target(self, width: int) -> str:
         """Another array than the one the row is in."""
@@ -113,14 +137,90 @@ class Body:
         self.kernel_bytes = max(self.kernel_bytes, 128)
 
     def _normalize(self, kernel: str, arrays: Mapping[str, Array], more: str) -> None:
-        i = self.normalizations
-        self.normalizations += 1
-        names = ", ".join(self.constant(f"{name}{i}", array) for name, array in arrays.items())
+        names = ", ".join(self._named(arrays))
         target = self._target(self.width) if self.at == "x" else self.at
         self.functions.add(kernel)
         call = f"{self.name}_{kernel}({target}, {self.at}, {names}{more}, {self.width});"
         self.statements.append(call)
         self.at = target
+
+    def _named(self, arrays: Mapping[str, Array]) -> list[str]:
+        """Constants of one step, which is not a product."""
+        i = self.others
+        self.others += 1
+        return [self.constant(f"{name}{i}", array) for name, array in arrays.items()]
+
+    def _in_place(self, value: str) -> None:
+        """Each number of the row becomes a value of x, itself, and j."""
+        target = self._target(self.width) if self.at == "x" else self.at
+        self._each(target, value.replace("{x}", f"{self.at}[j]"))
+        self.at = target
+
+    def _share(self, step: Share) -> None:
+        [alpha] = self._named({"alpha": step.alpha})
+        self.functions |= {"vfma", f"{step.name}_forward"}
+        f = f"{self.name}_{step.name}_forward({{x}}, {c_number(self.dtype.type(step.parameter))})"
+        self._in_place(f"{self.name}_fma({alpha}[j], {f} - {{x}}, {{x}})")
+
+    def _slope(self, step: Slope) -> None:
+        [slope] = self._named({"slope": step.slope})
+        self._in_place(f"0 < {{x}} ? {{x}} : {{x}} * {slope}[j]")
+
+    def _look_up(self, step: LookUp) -> None:
+        at, numbers = self.at, self.width - len(step.tables)
+        width = numbers + sum(table.shape[1] for table in step.tables)
+        target = self._of_width(width)
+        tables = self._named({f"table_{t}_of_": table for t, table in enumerate(step.tables)})
+        self.functions.add("look_up")
+        if numbers:
+            self.statements.append(f"memcpy({target}, {at}, {numbers} * sizeof({self.real}));")
+        to = numbers
+        for t, (name, table) in enumerate(zip(tables, step.tables, strict=True)):
+            size, dim = table.shape
+            call = f"{self.name}_look_up({target} + {to}, {at}[{numbers + t}], {name}, {size}, {dim});"
+            self.statements.append(call)
+            to += dim
+        self.at, self.width = target, width
+
+    def _waves(self, step: Waves) -> None:
+        at, before = self.at, self.width
+        (waves, columns), values = step.frequency.shape, len(step.b)
+        self.width += columns * values
+        target = self._of_width(self.width)
+        arrays = {"frequency": step.frequency, "turns": step.turns, "wave_W": step.W, "wave_b": step.b}
+        names = ", ".join(self._named(arrays))
+        self.functions.add("waves")
+        self.statements += [
+            f"{self.name}_waves({target}, {at}, {names}, {columns}, {waves}, {values});",
+            f"memcpy({target} + {columns * values}, {at}, {before} * sizeof({self.real}));",
+        ]
+        self.at = target
+
+    def _of_member(self, step: OfMember) -> None:
+        r, *b = self._named({"r": step.r} if step.b is None else {"r": step.r, "member_b": step.b})
+        own = f"[member * {self.width} + j]"
+        if b:
+            self.functions.add("vfma")
+        self._in_place(f"{self.name}_fma({{x}}, {r}{own}, {b[0]}{own})" if b else f"{{x}} * {r}{own}")
+
+    def _member_product(self, step: MemberProduct) -> None:
+        at, (_, n, k) = self.at, step.W.shape
+        target = self._of_width(n)
+        arrays = {"heads": step.W} if step.b is None else {"heads": step.W, "heads_b": step.b}
+        own = zip(self._named(arrays), (n * k, n), strict=False)
+        W, *b = (f"{name} + member * {size}" for name, size in own)
+        self.functions.add("dense_of_member")
+        self.kernel_bytes = max(self.kernel_bytes, 64)
+        bias = b[0] if b else "NULL"
+        self.statements.append(f"{self.name}_dense_of_member({target}, {at}, {W}, {bias}, {k}, {n});")
+        self.at, self.width = target, n
+
+    def _mean(self, step: Mean) -> None:
+        """The last statement of a member, and one after all of them."""
+        at = self.at
+        self.at = self._of_width(self.width)
+        self._each("out", f"member ? out[j] + {at}[j] : {at}[j]")
+        self._each("out", f"out[j] / {step.members}")
 
     def _largest(self, step: Largest) -> None:
         at, self.width = self.at, self.width // step.pieces
@@ -151,4 +251,11 @@ _STATEMENTS: dict[type[Step], Callable[[Body, Any], None]] = {
     BatchNormalize: Body._batch_normalize,
     LayerNormalize: Body._layer_normalize,
     Largest: Body._largest,
+    Share: Body._share,
+    Slope: Body._slope,
+    LookUp: Body._look_up,
+    Waves: Body._waves,
+    OfMember: Body._of_member,
+    MemberProduct: Body._member_product,
+    Mean: Body._mean,
 }

@@ -20,9 +20,16 @@ from .steps import (
     BatchNormalize,
     Largest,
     LayerNormalize,
+    LookUp,
+    Mean,
+    MemberProduct,
+    OfMember,
     Product,
     Rescale,
+    Share,
+    Slope,
     Step,
+    Waves,
     used_weights,
 )
 
@@ -33,12 +40,40 @@ ACTIVATION_ERROR = 2  # in u a deviation: 6 of them are more than the errors tha
 def allowed_difference(steps: Sequence[Step], X: Array) -> float:
     """The largest difference of an output that rounding explains for the rows of X, shape (rows, n_in)."""
     u = float(np.finfo(X.dtype).eps) / 2
-    x, variance = X.astype(np.float64), np.zeros(X.shape)
+    rows = [X.astype(np.float64)]  # of each member that there is
+    variances = [np.zeros(X.shape)]
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         for step in steps:
-            x, variance = _CARRIED[type(step)](step, x, variance, u)
-        bound = DEVIATIONS * np.sqrt(variance)
+            rows, variances = _carried(step, rows, variances, u)
+        bound = DEVIATIONS * np.sqrt(variances[0])
     return float(bound.max())
+
+
+def _carried(
+    step: Step, rows: list[Array], variances: list[Array], u: float
+) -> tuple[list[Array], list[Array]]:
+    """A step for each member, with what it has of its own."""
+    if isinstance(step, Mean):
+        squares = sum(((i + 1) * x) ** 2 for i, x in enumerate(rows))  # at least the partial sums'
+        return [np.mean(rows, axis=0)], [(np.sum(variances, axis=0) + u**2 * squares) / step.members**2]
+    of = _of_members(step)
+    if len(rows) < len(of):
+        rows, variances = rows * len(of), variances * len(of)
+    of = of * len(rows) if len(of) == 1 else of
+    found = [_CARRIED[type(one)](one, x, v, u) for one, x, v in zip(of, rows, variances, strict=True)]
+    return [x for x, _ in found], [v for _, v in found]
+
+
+def _of_members(step: Step) -> list[Step]:
+    """The step as each member sees it; one alone for all of them."""
+    if isinstance(step, OfMember):
+        b = np.zeros_like(step.r) if step.b is None else step.b
+        one = np.ones_like(b[0])
+        return [BatchNormalize(0 * one, one, r, beta) for r, beta in zip(step.r, b, strict=True)]
+    if isinstance(step, MemberProduct):
+        biases = [None] * len(step.W) if step.b is None else list(step.b)
+        return [Product(W.T, b) for W, b in zip(step.W, biases, strict=True)]
+    return [step]
 
 
 def _rescale(step: Rescale, x: Array, variance: Array, u: float) -> tuple[Array, Array]:
@@ -106,6 +141,46 @@ def _largest(step: Largest, x: Array, variance: Array, u: float) -> tuple[Array,
     return x.reshape(shape).max(axis=1), variance.reshape(shape).sum(axis=1)
 
 
+def _share(step: Share, x: Array, variance: Array, u: float) -> tuple[Array, Array]:
+    """An error of x goes the two ways, which are taken as if they added up."""
+    alpha = step.alpha.astype(np.float64)
+    a, own = _activate(Activate(step.name, step.parameter), x, variance, u)
+    z = alpha * a + (1 - alpha) * x
+    deviation = np.abs(alpha) * np.sqrt(own) + np.abs(1 - alpha) * np.sqrt(variance)
+    return z, deviation**2 + u**2 * ((alpha * (a - x)) ** 2 + z**2)
+
+
+def _slope(step: Slope, x: Array, variance: Array, u: float) -> tuple[Array, Array]:
+    factor = np.where(x > 0, 1.0, step.slope)
+    return x * factor, variance * np.maximum(1.0, np.abs(step.slope)) ** 2 + u**2 * (x * factor) ** 2
+
+
+def _look_up(step: LookUp, x: Array, variance: Array, u: float) -> tuple[Array, Array]:
+    """Codes are exact."""
+    numbers = x.shape[1] - len(step.tables)
+    codes = x[:, numbers:].astype(np.int64).T
+    found = [table[code].astype(np.float64) for table, code in zip(step.tables, codes, strict=True)]
+    kept = variance[:, :numbers]
+    return np.hstack([x[:, :numbers], *found]), np.hstack([kept, *(np.zeros_like(each) for each in found)])
+
+
+def _waves(step: Waves, x: Array, variance: Array, u: float) -> tuple[Array, Array]:
+    """Turns are a product and a sum, each rounded; then as an activation and a product, column by column."""
+    frequency, turns, W, b = (a.astype(np.float64) for a in (step.frequency, step.turns, step.W, step.b))
+    waves, columns = frequency.shape
+    values, spreads = [], []
+    for j in range(columns):
+        product = x[:, j, None] * frequency[:, j]
+        angle = product + turns[:, j]
+        own = variance[:, j, None] * frequency[:, j] ** 2 + u**2 * (product**2 + angle**2)
+        own = own * (2 * np.pi) ** 2 + (u * ACTIVATION_ERROR) ** 2
+        linear = Product(W[:, j].reshape(waves, -1), b[:, j])
+        z, spread = _product(linear, np.cos(2 * np.pi * angle), own, u)
+        values.append(z)
+        spreads.append(spread)
+    return np.hstack([*values, x]), np.hstack([*spreads, variance])
+
+
 _CARRIED: dict[type[Step], Callable[[Any, Array, Array, float], tuple[Array, Array]]] = {
     Rescale: _rescale,
     Product: _product,
@@ -113,4 +188,8 @@ _CARRIED: dict[type[Step], Callable[[Any, Array, Array, float], tuple[Array, Arr
     BatchNormalize: _batch_normalize,
     LayerNormalize: _layer_normalize,
     Largest: _largest,
+    Share: _share,
+    Slope: _slope,
+    LookUp: _look_up,
+    Waves: _waves,
 }

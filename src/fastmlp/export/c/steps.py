@@ -8,14 +8,21 @@ from typing import Any
 
 import numpy as np
 
+from ... import registry
 from ...layers import (
     AlphaDropout,
     BatchNormalization,
     Dense,
+    Embedding,
     GaussianNoise,
     Layer,
     LayerNormalization,
     MaxPieces,
+    MemberDense,
+    Members,
+    ParametricActivation,
+    PeriodicEmbedding,
+    PReLU,
     Scale,
 )
 from ...layers.base import entry
@@ -83,7 +90,80 @@ class Largest:
     pieces: int
 
 
-Step = Rescale | Product | Activate | BatchNormalize | LayerNormalize | Largest
+@dataclass(frozen=True)
+class Share:
+    """x + alpha (f(x) - x), f an activation by name and alpha (n,)."""
+
+    name: str
+    parameter: float
+    alpha: Array
+
+
+@dataclass(frozen=True)
+class Slope:
+    """x where it is above 0, elsewhere x * slope, slope (n,)."""
+
+    slope: Array
+
+
+@dataclass(frozen=True)
+class LookUp:
+    """The last of x, which are codes, as rows of tables (size, dim), one each, behind the others."""
+
+    tables: tuple[Array, ...]
+
+
+@dataclass(frozen=True)
+class Waves:
+    """W_j.T @ cos(2 pi (x_j frequency_j + turns_j)) + b_j for each of the first p of x, before all of x.
+
+    frequency and turns (F, p), W (F K, p), b (K, p).
+    """
+
+    frequency: Array
+    turns: Array
+    W: Array
+    b: Array
+
+
+@dataclass(frozen=True)
+class OfMember:
+    """x * r + b with a row of r and b (k, n), or None, for each member."""
+
+    r: Array
+    b: Array | None
+
+
+@dataclass(frozen=True)
+class MemberProduct:
+    """W_i @ x + b_i with W (k, units, n) and b (k, units), or None, of each member i."""
+
+    W: Array
+    b: Array | None
+
+
+@dataclass(frozen=True)
+class Mean:
+    """Of what k members give."""
+
+    members: int
+
+
+Step = (
+    Rescale
+    | Product
+    | Activate
+    | BatchNormalize
+    | LayerNormalize
+    | Largest
+    | Share
+    | Slope
+    | LookUp
+    | Waves
+    | OfMember
+    | MemberProduct
+    | Mean
+)
 
 
 def products(steps: Sequence[Step]) -> list[Product]:
@@ -106,7 +186,18 @@ def steps_of(net: Model) -> list[Step]:
         if name != "identity":
             steps.append(Activate(name, float(dtype.type(parameter))))
     vectors = output_vectors(net.plan.n_out, net.layers, dtype)
-    return steps if vectors is None else [*steps, _affine(*vectors)]
+    if vectors is not None:
+        steps.append(_affine(*vectors))
+    members = members_of(steps)
+    return [*steps, Mean(members)] if members else steps
+
+
+def members_of(steps: Sequence[Step]) -> int:
+    """Networks that share the weights; 0 where nothing is by member."""
+    found = [
+        len(step.r if isinstance(step, OfMember) else step.W) for step in steps if isinstance(step, _MEMBERS)
+    ]
+    return found[0] if found else 0
 
 
 def _dense(layer: Any, arrays: list[Array]) -> Step:
@@ -127,6 +218,29 @@ def _scale(layer: Any, arrays: list[Array]) -> Step:
     return _affine(s, np.zeros_like(s))
 
 
+def _parametric_activation(layer: Any, arrays: list[Array]) -> Step:
+    name, parameter = registry.resolve_activation(layer.activation)
+    return Share(name, float(arrays[0].dtype.type(parameter)), arrays[0])
+
+
+def _embedding(layer: Any, arrays: list[Array]) -> Step:
+    return LookUp(tuple(layer.split(arrays[0])))
+
+
+def _periodic_embedding(layer: Any, arrays: list[Array]) -> Step:
+    frequency, phase, W, b = arrays
+    return Waves(frequency, phase * (1 / phase.dtype.type(2 * np.pi)), W, b)  # as the engine's wave_panel_of
+
+
+def _members(layer: Any, arrays: list[Array]) -> Step:
+    return OfMember(arrays[0], arrays[1] if layer.use_bias else None)
+
+
+def _member_dense(layer: Any, arrays: list[Array]) -> Step:
+    W = arrays[0].reshape(layer.members, layer.units, -1)
+    return MemberProduct(W, arrays[1] if layer.use_bias else None)
+
+
 def _affine(scale: Array, offset: Array) -> Step:
     """x * scale + offset"""
     return BatchNormalize(np.zeros_like(scale), np.ones_like(scale), scale, offset)
@@ -140,11 +254,18 @@ _STEPS: dict[type[Layer], Callable[[Any, list[Array]], Step | None]] = {
     AlphaDropout: _of_training_alone,
     BatchNormalization: _batch_normalization,
     Dense: _dense,
+    Embedding: _embedding,
     GaussianNoise: _of_training_alone,
     LayerNormalization: _layer_normalization,
     MaxPieces: lambda layer, arrays: Largest(layer.pieces),
+    MemberDense: _member_dense,
+    Members: _members,
+    ParametricActivation: _parametric_activation,
+    PeriodicEmbedding: _periodic_embedding,
+    PReLU: lambda layer, arrays: Slope(arrays[0]),
     Scale: _scale,
 }
+_MEMBERS = (OfMember, MemberProduct)
 
 
 def _of_type(array: Array | None, dtype: np.dtype[Any]) -> Array | None:

@@ -76,6 +76,37 @@ static real sum_of_lanes(real *lane)
     return lane[0];
 }
 
+/* z = W x + b, W (n, k) row by row, each sum along x in lanes; b may be NULL */
+static void dense_of_member(real *restrict z, const real *restrict x, const real *restrict w, const real *b, size_t k, size_t n)
+{
+    for (size_t j = 0; j < n; j++, w += k) {
+        real lane[LANES] = {0};
+        for (size_t i = 0; i < k; i++) lane[i % LANES] = vfma(x[i], w[i], lane[i % LANES]);
+        const real dot = sum_of_lanes(lane);
+        z[j] = b ? dot + b[j] : dot;
+    }
+}
+
+/* The row of a table (size, dim) that has this code; the first where there is none. */
+static void look_up(real *restrict z, real code, const real *restrict table, size_t size, size_t dim)
+{
+    const size_t row = code >= 0 && code < (real)size ? (size_t)code : 0;
+    for (size_t i = 0; i < dim; i++) z[i] = table[row * dim + i];
+}
+
+/* z_jk = b_kj + sum_f cos(2 pi (x_j frequency_fj + turns_fj)) W_fkj, of p columns j, F waves and K values of each column */
+static void waves(real *restrict z, const real *restrict x, const real *restrict frequency, const real *restrict turns,
+                  const real *restrict w, const real *restrict b, size_t p, size_t F, size_t K)
+{
+    for (size_t j = 0; j < p; j++, z += K) {
+        for (size_t k = 0; k < K; k++) z[k] = b[k * p + j];
+        for (size_t f = 0; f < F; f++) {
+            const real wave = vcos_of_turns(vfma(x[j], frequency[f * p + j], turns[f * p + j]));
+            for (size_t k = 0; k < K; k++) z[k] = vfma(wave, w[(f * K + k) * p + j], z[k]);
+        }
+    }
+}
+
 /* (x - mean) * inverse * gamma + beta, inverse = 1 / sqrt(variance + epsilon); z may be x */
 static void batch_norm(real *z, const real *x, const real *mean, const real *inverse, const real *gamma,
                            const real *beta, size_t n)
