@@ -94,7 +94,7 @@ class Theirs:
         with torch.no_grad():
             for group, (parameters, rate, decay) in zip(self.adam.param_groups, self.groups, strict=True):
                 group["lr"] = recipe.learning_rate * rate * high
-                factor = decay * recipe.weight_decay * recipe.learning_rate * (rate * high * flat) ** 2
+                factor = decay * recipe.weight_decay * recipe.learning_rate * rate**2 * high * flat
                 for parameter in parameters:
                     parameter.mul_(1 - factor)
         self.adam.step()

@@ -1,4 +1,4 @@
-"""A table as the matrix that a network takes: scaled numbers, then indicators, then codes of categories."""
+"""A table as the matrix that a network takes: scaled numbers and indicators, then codes of categories."""
 
 from __future__ import annotations
 
@@ -66,6 +66,8 @@ class TableEncoder:
     columns : list of Column
         In the order of the table that was learned.
     scaling : Scaling
+        Of numbers and indicators, as RealMLP has it: the value of a few rows stands out as 1.66, that of most
+        is 0, and the others' then -1.66.
     named : bool
         Whether the columns had names, which are then looked for in every later table.
     """
@@ -113,7 +115,7 @@ class TableEncoder:
         kinds = recognition.recognise(seen, one_hot_up_to=one_hot_up_to, keep=frozenset(wanted or ()))
         by_name = {column.name: column for column in kinds}
         found = [by_name.get(name) or LeftOut(name, note="it was not asked for") for name in frame.names]
-        raw = _joined([column.numbers(seen.columns[column.name]) for column in kinds], len(frame))
+        raw = _told([(column, seen.columns[column.name]) for column in kinds], len(frame))
         return cls(found, Scaling.learn(raw), frame.named)
 
     # ---- what the network is told ----
@@ -139,7 +141,7 @@ class TableEncoder:
     @property
     def number_count(self) -> int:
         """Columns of the matrix that are scaled numbers: the first ones."""
-        return len(self.scaling.center)
+        return sum(len(column.number_names()) for column in self.used)
 
     @property
     def embedded(self) -> list[columns.Category]:
@@ -165,10 +167,8 @@ class TableEncoder:
         """
         frame = self._matched(frames.read(X, argument), argument)
         cells = [(column, frame.columns[column.name]) for column in self.used]
-        numbers = _joined([column.numbers(values) for column, values in cells], len(frame))
-        indicators = _joined([column.indicators(values) for column, values in cells], len(frame))
         codes = [found[:, None] for column, values in cells if (found := column.codes(values)) is not None]
-        return np.hstack([self.scaling(numbers), indicators, *codes]).astype(np.float32)
+        return np.hstack([self.scaling(_told(cells, len(frame))), *codes]).astype(np.float32)
 
     def row(self, X: dict[Any, Any]) -> Array | None:
         """What `transform` makes of a dictionary of single values, without a frame of it.
@@ -191,11 +191,12 @@ class TableEncoder:
             indicators += flags
             if code is not None:
                 codes.append(code)
+        numbers += indicators
         for i, (center, factor) in enumerate(self._scales):
             z = min(max((numbers[i] - center) * factor, -FAR), FAR)
             third = z / 3
             numbers[i] = z / math.sqrt(1 + third * third)
-        return np.array([numbers + indicators + codes], np.float32)
+        return np.array([numbers + codes], np.float32)
 
     @functools.cached_property
     def _cells(self) -> list[tuple[str, Callable[[object], columns.Cell]]]:
@@ -250,8 +251,11 @@ class TableEncoder:
         return cls([columns.from_config(each) for each in config["columns"]], scaling, config["named"])
 
 
-def _joined(parts: list[Array], rows: int) -> Array:
-    return np.hstack([np.empty((rows, 0)), *parts])
+def _told(cells: list[tuple[Column, Array]], rows: int) -> Array:
+    """Numbers, then indicators, of columns with their values: float64 of shape (rows, n)."""
+    numbers = [column.numbers(values) for column, values in cells]
+    indicators = [column.indicators(values) for column, values in cells]
+    return np.hstack([np.empty((rows, 0)), *numbers, *indicators])
 
 
 def _listed(names: list[str]) -> str:

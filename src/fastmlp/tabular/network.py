@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from ..descriptions import description
 from ..layers import (
     Activation,
     Dense,
@@ -49,16 +48,6 @@ class Inputs:
     sizes: tuple[int, ...] = ()
 
 
-@description
-class Product(Schedule):
-    """What some schedules give, multiplied."""
-
-    factors: tuple[Schedule, ...]
-
-    def _at(self, steps: Array) -> Array:
-        return np.asarray(np.prod([factor._at(steps) for factor in self.factors], axis=0))
-
-
 # ---- layers ----
 
 
@@ -90,7 +79,7 @@ def _front(inputs: Inputs, recipe: Recipe) -> list[Layer]:
 
 
 def _rates(factor: float, *names: str) -> dict[str, Any]:
-    """A factor of the rate of arrays, and of their decay once more: in RealMLP it enters that twice."""
+    """A factor of the rate of arrays, and of their decay once more: into RealMLP's decay it enters twice."""
     return {"learning_rate": factor, "weight_decay": dict.fromkeys(names, factor)}
 
 
@@ -150,7 +139,7 @@ def build(inputs: Inputs, outputs: int, recipe: Recipe, *, softmax: bool, seed: 
 
 def compile_for(net: Network, recipe: Recipe, steps: int, loss: str) -> None:
     """The optimizer and the schedules of so many steps."""
-    decay = 0.0 if not recipe.weight_decay else _decay(recipe, steps)
+    decay = FlatCosine(recipe.weight_decay, steps=steps) if recipe.weight_decay else 0.0
     rate = _wave(recipe.learning_rate, recipe.schedule, steps)
     adam = Adam(rate, beta_1=0.9, beta_2=0.95, weight_decay=decay)
     net.compile(adam, loss, [], dropout_schedule=FlatCosine(1.0, steps=steps))
@@ -160,13 +149,6 @@ def _wave(peak: float, name: str, steps: int) -> Schedule:
     if name == "cosine":
         return CosineDecay(peak, steps=steps)
     return CosLog4(peak, steps=steps) if name == "coslog4" else Constant(peak)
-
-
-def _decay(recipe: Recipe, steps: int) -> Schedule:
-    """w *= 1 - rate * decay * (flat cosine)^2 * (wave)^2: both enter twice in RealMLP, the rate once here."""
-    flat = FlatCosine(1.0, steps=steps)
-    wave = _wave(1.0, recipe.schedule, steps)
-    return Product((Constant(recipe.weight_decay), flat, flat, wave))
 
 
 # ---- the start ----
