@@ -66,3 +66,4 @@ def test_ratios_and_ranks() -> None:
     best, other = report.rows(figures, "one")
     assert (best["method"], best["ratio"], best["seconds"], best["rank"]) == ("one", 1.0, 3.0, 1.25)
     assert other["ratio"] == pytest.approx(np.sqrt(2)) and other["rank"] == 1.75
+    assert best["cost"] == 1 and other["cost"] == pytest.approx(7 / 3)

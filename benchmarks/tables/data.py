@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ class Split:
     y: Any
     X_test: Any
     y_test: Any
+    threads: int = 1
 
 
 def names(folder: Path) -> list[str]:
@@ -48,7 +50,7 @@ def task_of(y: Any) -> str:
     return "classes" if (y == np.floor(y)).all() and len(np.unique(y)) <= _MOST_CLASSES else "numbers"
 
 
-def split(table: str, X: Any, y: Any, number: int, task: str) -> Split:
+def split(table: str, X: Any, y: Any, number: int, task: str, threads: int = 1) -> Split:
     """A quarter of the rows, of every class likewise, to be measured on; of the rest the first to learn."""
     from sklearn.model_selection import train_test_split
 
@@ -58,7 +60,12 @@ def split(table: str, X: Any, y: Any, number: int, task: str) -> Split:
     )
     rows = rows[:MOST_ROWS]
     parts = [X.iloc[chosen].reset_index(drop=True) for chosen in (rows, test)]
-    return Split(table, number, task, parts[0], y[rows], parts[1], y[test])
+    return Split(table, number, task, parts[0], y[rows], parts[1], y[test], threads)
+
+
+def beginning(part: Split, rows: int = 500) -> Split:
+    """The split with so many rows to learn from."""
+    return dataclasses.replace(part, X=part.X[:rows], y=part.y[:rows])
 
 
 def error(part: Split, predictions: Any) -> float:

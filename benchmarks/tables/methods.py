@@ -1,4 +1,4 @@
-"""Who is compared: each a function of a split that learns and predicts, on one thread, with its defaults."""
+"""Who is compared: each a function of a split that learns and predicts, with its defaults."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def ours(recipe: str, **options: Any) -> Method:
         from fastmlp.tabular import TabularClassifier, TabularRegressor
 
         kind = TabularClassifier if part.task == "classes" else TabularRegressor
-        model = kind(recipe, n_jobs=1, random_state=part.number, **options)
+        model = kind(recipe, n_jobs=part.threads, random_state=part.number, **options)
         return model.fit(part.X, part.y).predict(part.X_test)
 
     return run
@@ -53,7 +53,7 @@ def lightgbm(part: Split) -> Any:
 
     kind = lightgbm.LGBMClassifier if part.task == "classes" else lightgbm.LGBMRegressor
     X, X_test, words = _coded(part)
-    model = kind(random_state=part.number, n_jobs=1, verbose=-1)
+    model = kind(random_state=part.number, n_jobs=part.threads, verbose=-1)
     return model.fit(X, part.y, categorical_feature=list(range(words))).predict(X_test)
 
 
@@ -63,7 +63,7 @@ def catboost(part: Split) -> Any:
     kind = catboost.CatBoostClassifier if part.task == "classes" else catboost.CatBoostRegressor
     words = _words(part)
     X, X_test = (each.assign(**{w: each[w].astype(str) for w in words}) for each in (part.X, part.X_test))
-    model = kind(random_seed=part.number, thread_count=1, verbose=False, allow_writing_files=False)
+    model = kind(random_seed=part.number, thread_count=part.threads, verbose=False, allow_writing_files=False)
     return model.fit(X, part.y, cat_features=words).predict(X_test)
 
 
@@ -93,7 +93,7 @@ def pytabkit(name: str) -> Method:
         import pytabkit
 
         kind = getattr(pytabkit, f"{name}_{'Classifier' if part.task == 'classes' else 'Regressor'}")
-        model = kind(random_state=part.number, n_threads=1, device="cpu")
+        model = kind(random_state=part.number, n_threads=part.threads, device="cpu")
         return model.fit(part.X, part.y, cat_col_names=_words(part)).predict(part.X_test)
 
     return run
