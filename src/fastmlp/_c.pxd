@@ -63,12 +63,23 @@ cdef extern from "fastmlp.h" nogil:
         int type
         const void *shift
         const void *divisor
+    ctypedef struct fm_head_loss:
+        int loss, parameter_count
+        const double *parameters
+        ptrdiff_t outputs, targets
+        double weight
+    ctypedef struct fm_head:
+        ptrdiff_t columns
+        int activation
+        double parameter
     ctypedef struct fm_target:
         int loss
         const double *parameters
         int parameter_count
         const int64_t *labels
         const void *rows
+        const fm_head_loss *heads
+        int head_count
         const void *weights
         int standardized
     ctypedef struct fm_hyper:
@@ -114,6 +125,8 @@ cdef extern from "fastmlp.h" nogil:
         void *output_scale
         void *output_offset
         int rescales_output
+        const fm_head *heads
+        int head_count
         int optimizer
         fm_hyper hyper
         fm_state state

@@ -102,13 +102,13 @@ def loss_gradient(name, parameters, p, y, sample_weight=None, isa=None):
     set_loss(&t, loss)
     t.labels = NULL
     t.rows = t.weights = NULL
-    if c.fm_losses[t.loss].label:
+    if takes_labels(loss):
         targets = own(ready(y, cnp.NPY_INT64, (rows,), "y"))
         if rows and not (0 <= targets.min() and targets.max() < n):
             raise ValueError(f"y has classes {targets.min()} to {targets.max()}, expected 0 to {n - 1}")
         t.labels = <const int64_t *>cnp.PyArray_DATA(targets)
     else:
-        targets = ready(y, numpy_type(type), (rows, n // outputs_of(loss)), "y")
+        targets = ready(y, numpy_type(type), (rows, target_columns(loss, n)), "y")
         t.rows = cnp.PyArray_DATA(targets)
     if sample_weight is not None:
         weights = ready(sample_weight, numpy_type(type), (rows,), "sample_weight")

@@ -7,6 +7,8 @@ from numpy.typing import ArrayLike, NDArray
 
 _Array = NDArray[Any]
 Parameters = float | Sequence[float]  # of a loss; a number is the first of them
+Head = tuple[str, Parameters, int, float]  # name and parameters of its loss, its outputs, its weight
+Chosen = tuple[str | tuple[Head, ...], Parameters]
 
 def activation_names() -> dict[str, tuple[float, str, tuple[float, float]]]: ...
 def loss_names() -> dict[str, tuple[tuple[float, ...], str, bool, int]]: ...
@@ -22,6 +24,7 @@ class NotFiniteInput(ValueError): ...
 
 class Plan:
     layers: tuple[dict[str, Any], ...]
+    heads: tuple[tuple[int, str, float], ...]
     isa: str
     def __init__(
         self,
@@ -31,6 +34,7 @@ class Plan:
         dtype: Any = "float32",
         input_shift: ArrayLike | None = None,
         input_divisor: ArrayLike | None = None,
+        heads: Sequence[tuple[int, str, float]] = (),
         isa: str | None = None,
     ) -> None: ...
     @property
@@ -58,7 +62,7 @@ class Plan:
     def forward(self, X: ArrayLike) -> list[_Array]: ...
     def compile(
         self,
-        loss: str | None,
+        loss: str | tuple[Head, ...] | None,
         loss_parameters: Parameters,
         optimizer: str,
         hyperparameters: Mapping[str, Any],
@@ -98,7 +102,7 @@ class Plan:
         sample_weight: ArrayLike | None = None,
         *,
         input_gradient: bool = False,
-        loss: tuple[str, Parameters] | None = None,
+        loss: Chosen | None = None,
         standardized: bool = False,
     ) -> tuple[float, list[_Array], _Array | None]: ...
     def backward(self, X: ArrayLike, output_gradient: ArrayLike) -> tuple[list[_Array], _Array]: ...
@@ -109,7 +113,7 @@ class Plan:
         sample_weight: ArrayLike | None = None,
         threads: int | None = None,
         *,
-        loss: tuple[str, Parameters] | None = None,
+        loss: Chosen | None = None,
         standardized: bool = False,
     ) -> tuple[float, float]: ...
     def changing(self, nested: bool = True) -> AbstractContextManager[None]: ...
@@ -132,7 +136,7 @@ class Run:
         batch_size: int,
         seed: int,
         shuffle: bool,
-        loss: tuple[str, Parameters] | None = None,
+        loss: Chosen | None = None,
         threads: int | None = None,
         check_rows: bool = False,
         squares: bool = False,

@@ -7,18 +7,18 @@ cdef class Plan:
     """A compiled description of a network: its layers, parameters and optimizer state.
 
     `reference.Plan` is its readable twin, with the same methods.  A layer is a node, a dict with its kind and some of the keys
-    of NODE; `layers` has them with all.  A node's `dropout` is of its input, its `source` the number of the layer whose output
+    of NODE; `layers` has them with all.  `heads`, (columns, activation, parameter) each, divide an output of identities.  A node's `dropout` is of its input, its `source` the number of the layer whose output
     an "add" takes beside its input, `learning_rate` and `weight_decay` map names of its arrays to factors.
     """
     cdef c.fm_plan c_plan
-    cdef readonly tuple layers
+    cdef readonly tuple layers, heads
     cdef readonly str isa
     cdef list tables # what layers point to
-    cdef tuple default_loss # number and parameters of compile's, or None
+    cdef tuple default_loss # compile's, as loss_of gives it, or None
     cdef readonly uint64_t forwards # training's forward passes since the weights moved last
     cdef bint derivatives_known
 
-    def __cinit__(self, ptrdiff_t n_in, layers, *, dtype="float32", input_shift=None, input_divisor=None, isa=None):
+    def __cinit__(self, ptrdiff_t n_in, layers, *, dtype="float32", input_shift=None, input_divisor=None, heads=(), isa=None):
         cdef c.fm_plan *plan = &self.c_plan
         cdef int l, status
         kind = np.dtype(dtype)
@@ -54,6 +54,7 @@ cdef class Plan:
             if given is not None:
                 self._set_input(ready(np.asarray(given, kind), numpy_type(plan.type), (n_in,), name), name)
         check_codes(plan, self.layers)
+        self.take_heads(tuple(heads))
         with nogil:
             status = c.fm_plan_init(plan)
         check(status)
@@ -62,8 +63,32 @@ cdef class Plan:
     def __dealloc__(self):
         c.fm_plan_clear(&self.c_plan)
         c.fm_free(self.c_plan.layers)
+        c.fm_free(<void *>self.c_plan.heads)
         c.fm_free(self.c_plan.shift)
         c.fm_free(self.c_plan.divisor)
+
+    cdef int take_heads(self, tuple heads) except -1:
+        cdef c.fm_plan *plan = &self.c_plan
+        cdef c.fm_head *taken
+        cdef int number
+        self.heads = heads
+        if not heads:
+            return 0
+        widths, output = [columns for columns, _, _ in heads], self.layers[len(self.layers) - 1]["activation"]
+        if min(widths) < 1 or sum(widths) != plan.n_out or output != "identity":
+            raise ValueError(f"heads have {widths} columns after the activation {output!r}, expected 'identity' and "
+                             f"columns of at least 1 that add up to the {plan.n_out} outputs")
+        plan.heads = taken = <c.fm_head *>c.fm_alloc(len(heads) * sizeof(c.fm_head))
+        if taken == NULL:
+            raise MemoryError("fastmlp could not allocate a plan")
+        plan.head_count = <int>len(heads)
+        for columns, activation, parameter in heads:
+            number = position(ACTIVATIONS, activation, "activation")
+            if number >= c.FM_ACTIVATIONS and activation != "softmax":
+                raise ValueError(f"a head has the activation {activation!r}, expected 'softmax' or one of single numbers")
+            taken.columns, taken.activation, taken.parameter = columns, number, parameter
+            taken += 1
+        return 0
 
     def _set_input(self, Array values, name):
         cdef size_t bytes = values.nbytes
@@ -106,7 +131,7 @@ cdef class Plan:
     @property
     def loss(self):
         """The loss of `compile`, a name or None."""
-        return None if self.default_loss is None else LOSSES[self.default_loss[0]]
+        return None if self.default_loss is None else "heads" if self.default_loss[0] < 0 else LOSSES[self.default_loss[0]]
 
     @property
     def num_parameters(self):
@@ -151,8 +176,9 @@ cdef class Plan:
         cdef int number = numpy_type(self.c_plan.type)
         cdef Array factor = ready(scale, number, (self.n_out,), "scale"), shift = ready(offset, number, (self.n_out,), "offset")
         output = self.layers[len(self.layers) - 1]["activation"]
-        if output != "identity":
-            raise ValueError(f"the output has activation {output!r}, expected 'identity' where it is rescaled")
+        if output != "identity" or self.heads:
+            raise ValueError(f"the output has {'heads' if self.heads else f'activation {output!r}'}, expected 'identity' where it "
+                             "is rescaled")
         with self.changing():
             c.fm_plan_rescale_output(&self.c_plan, cnp.PyArray_DATA(factor), cnp.PyArray_DATA(shift))
 
@@ -287,7 +313,7 @@ cdef class Plan:
         """
         cdef int rule = position(OPTIMIZERS, optimizer, "optimizer")
         cdef c.fm_hyper hyper = hyper_of(hyperparameters, self.c_plan.type)
-        for node in self.layers:
+        for node in (*self.layers, *self.head_nodes()):
             if "step" in (node["activation"], node["function"]):
                 raise ValueError("activation 'step' has derivative 0 everywhere, so a network with it cannot be trained")
         self.check_derivatives()
@@ -300,8 +326,12 @@ cdef class Plan:
             self.default_loss = chosen
             self.forwards = 0
 
+    cdef list head_nodes(self):
+        """Their activations as nodes have them."""
+        return [{**NODE, "activation": activation, "parameter": parameter} for _, activation, parameter in self.heads]
+
     cdef int check_derivatives(self) except -1:
-        for node in self.layers:
+        for node in (*self.layers, *self.head_nodes()):
             check_derivative(node["activation"], node["parameter"])
             check_derivative(node["function"], node["function_parameter"])
         return 0

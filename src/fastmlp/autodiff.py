@@ -217,7 +217,12 @@ def hessian_vector_product(net: Model, X: Any, y: Any, v: Any, sample_weight: An
     weights = validation.as_sample_weight(sample_weight, len(X), double.dtype)
     shift, divisor = input_vectors(net.plan.n_in, net.layers, double.dtype)
     twin = reference.Plan(
-        net.plan.n_in, net.plan.layers, dtype="float64", input_shift=shift, input_divisor=divisor
+        net.plan.n_in,
+        net.plan.layers,
+        dtype="float64",
+        input_shift=shift,
+        input_divisor=divisor,
+        heads=net.plan.heads,
     )
     twin.set_weights(double.get_weights())
     rescaling = output_vectors(net.plan.n_out, net.layers, double.dtype)

@@ -24,6 +24,11 @@ class _Options:
         self.fields = sorted(fields, key=lambda item: bool(item.kw_only))  # in the order of the call
         self.places = [item.name for item in self.fields if not item.kw_only]
         self.defaults = {item.name: item.default for item in fields}
+        self.makers = {
+            item.name: item.default_factory
+            for item in fields
+            if item.default_factory is not dataclasses.MISSING
+        }
         self.compared = [item.name for item in fields if item.compare]
 
 
@@ -42,7 +47,9 @@ def _init(self: Any, *values: Any, **options: Any) -> None:
     if values and options and not options.keys().isdisjoint(known.places[: len(values)]):
         raise _refusal(type(self).__name__, known, values, options)
     for name, value in given.items():
-        if value is dataclasses.MISSING:
+        if value is dataclasses.MISSING and name in known.makers:
+            given[name] = known.makers[name]()
+        elif value is dataclasses.MISSING:
             raise TypeError(f"{type(self).__name__} came without {name}, expected it")
     vars(self).update(given)
     check = getattr(self, "__post_init__", None)

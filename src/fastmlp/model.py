@@ -25,7 +25,7 @@ from .schedules import Constant, Schedule, as_schedule
 
 Array = np.ndarray[Any, Any]
 M = TypeVar("M", bound="Model")
-LossLike = Loss | str | tuple[str, Any] | PythonLoss
+LossLike = Loss | str | tuple[str, Any] | PythonLoss | Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,9 @@ class Objective:
     metrics: tuple[Metric, ...]
 
     @property
-    def named(self) -> tuple[str, tuple[float, ...]]:
+    def named(self) -> tuple[Any, tuple[float, ...]]:
         """Name and parameters, for the plan."""
-        return self.loss.name, self.loss.parameters
+        return self.loss.for_plan
 
     @property
     def in_python(self) -> bool:
@@ -139,10 +139,18 @@ class Model(Predictor):
         self, n_in: int, layers: tuple[Layer, ...], dtype: np.dtype[Any], seed: int, isa: str | None
     ) -> None:
         """Everything but the weights, which stay zero."""
-        nodes = [node.spec() for node in lowering.nodes_of(n_in, layers)]
+        nodes = lowering.nodes_of(n_in, layers)
         shift, divisor = lowering.input_vectors(n_in, layers, dtype)
         super().__init__(
-            Plan(n_in, nodes, dtype=dtype.name, input_shift=shift, input_divisor=divisor, isa=isa)
+            Plan(
+                n_in,
+                [node.spec() for node in nodes],
+                dtype=dtype.name,
+                input_shift=shift,
+                input_divisor=divisor,
+                heads=lowering.output_heads(nodes, layers),
+                isa=isa,
+            )
         )
         self._take_layers(layers)
         self.seed = seed
@@ -233,7 +241,21 @@ class Model(Predictor):
     def output_rescaling(self) -> OutputRescaling | None:
         """The last layer, where it is one that rescales the output."""
         last: Any = self.layers[-1]
-        return last if last.ends else None
+        return None if last.scale_and_offset(self.plan.n_out) is None else last
+
+    @property
+    def heads(self) -> dict[str, slice]:
+        """The columns of the output that each of the heads has, by name; empty where there are none.
+
+        >>> from fastmlp import Heads, Network
+        >>> Network([2, 3, Heads({"price": 1, "sizes": 2})]).heads
+        {'price': slice(0, 1, None), 'sizes': slice(1, 3, None)}
+        """
+        found, first = {}, 0
+        for name, columns, _, _ in self.layers[-1].output_heads():
+            found[name] = slice(first, first + columns)
+            first += columns
+        return found
 
     def rescale_output(self, rescaling: OutputRescaling | None) -> None:
         """Puts a layer at the end, if there is one to put and none there."""
@@ -285,11 +307,18 @@ class Model(Predictor):
         if compiled is None:
             raise NotCompiledError(NOT_COMPILED)
         loss = compiled.loss
-        if loss is None:
+        if loss is None and not self.heads:
             shape = validation.numeric(y, "y").shape
             labels = len(shape) == 1 or shape[1:] == (1,)
             loss = losses.fitting(self.plan.layers[-1]["activation"], labels=labels)
-        return Objective(loss, compiled.metrics)
+        return Objective(self._loss_of_plan(loss, y), compiled.metrics)
+
+    def _loss_of_plan(self, loss: Loss | None, y: object = None) -> Loss:
+        """A loss on this output; for None one that fits it, until targets are seen."""
+        heads = self.layers[-1].output_heads()
+        if loss is None and not heads:
+            return losses.fitting(self.plan.layers[-1]["activation"], labels=True)
+        return (loss or losses.Heads()).of_output(heads, y)
 
     @property
     def classes(self) -> Array | None:
@@ -334,7 +363,7 @@ class Model(Predictor):
         """Whether the targets of compile's loss are classes."""
         if self._compiled is None:
             raise NotCompiledError(NOT_COMPILED)
-        return _of_plan(self._compiled.loss, self.plan.layers[-1]["activation"]).classes
+        return self._loss_of_plan(self._compiled.loss).classes
 
     def changing(self, *, nested: bool = True) -> AbstractContextManager[None]:
         """Holds the network for those who change it; `nested`: who holds it may take it again."""
@@ -344,7 +373,7 @@ class Model(Predictor):
         self,
         optimizer: str | Optimizer = "adam",
         loss: LossLike | None = None,
-        metrics: Iterable[Metric] | None = None,
+        metrics: Iterable[Metric] | Mapping[str, Iterable[Metric]] | None = None,
         *,
         dropout_schedule: Any = None,
         standardize_targets: bool = False,
@@ -355,15 +384,17 @@ class Model(Predictor):
         ----------
         optimizer : str or Optimizer
             A name, with its defaults, or an object of `fastmlp.optimizers`.
-        loss : str, (str, float or mapping), Loss or callable, optional
+        loss : str, (str, float or mapping), Loss, callable or mapping, optional
             An object of `fastmlp.losses`, or a name, with its options or without. None takes the one that
             fits the output activation: categorical cross-entropy for softmax (sparse if the targets are class
             indices), binary_crossentropy for sigmoid, poisson for exp, mse for the rest. A callable has the
-            form ``loss(y_true, y_pred) -> (mean value, gradient with respect to y_pred)``.
-        metrics : iterable of str or callable, optional
+            form ``loss(y_true, y_pred) -> (mean value, gradient with respect to y_pred)``.  A mapping has
+            those of heads, whose sum is the loss: see `fastmlp.losses.Heads`.
+        metrics : iterable of str or callable, or mapping, optional
             Names of `fastmlp.metrics`, such as "accuracy", "auc" or "r2", and functions of (y_true, y_pred),
             which get ``sample_weight=`` as well if they take it. None is ["accuracy"] for losses of classes
-            and nothing for others.
+            and nothing for others.  Those of a head stand in a mapping under its name,
+            ``{"kind": ["accuracy"]}``, or have it before theirs, ``["kind_accuracy"]``.
         dropout_schedule : Schedule, float or callable, optional
             What the rate of every `Dropout` is multiplied by in each step, 0 to less than 1 / rate.
         standardize_targets : bool
@@ -397,17 +428,19 @@ class Model(Predictor):
         output = self.plan.layers[-1]["activation"]
         for node in self.plan.layers:
             registry.check_trainable(node["activation"], node["parameter"])
+        for _, _, activation, parameter in self.layers[-1].output_heads():
+            registry.check_trainable(activation, parameter)
         given = None if loss is None else losses.resolve(loss)
-        loss = _of_plan(given, output)
+        loss = self._loss_of_plan(given)
         loss.check_fits(output)
         if metrics is None:
             metrics = ["accuracy"] if loss.classes else []
         standardizes = validation.boolean(standardize_targets, "standardize_targets")
         if standardizes:
             self._check_standardized(loss, output)
-        compiled = Compiled(chosen, given, tuple(check_metrics(metrics)), factors, standardizes)
+        compiled = Compiled(chosen, given, tuple(check_metrics(metrics, self.heads)), factors, standardizes)
         with self.changing(nested=False):
-            self.plan.compile(loss.name or None, loss.parameters, chosen.rule, chosen.hyperparameters())
+            self.plan.compile(*loss.for_plan, chosen.rule, chosen.hyperparameters())
             self._compiled = compiled
             self.begin_epochs(0)
 
@@ -515,11 +548,6 @@ class Model(Predictor):
         vars(self).update(attributes)
 
 
-def _of_plan(loss: Loss | None, output: str) -> Loss:
-    """What the plan is compiled with: the loss, or one that fits the output until targets are seen."""
-    return losses.fitting(output, labels=True) if loss is None else loss
-
-
 def _read_only(array: Array) -> Array:
     array.flags.writeable = False
     return array
@@ -539,8 +567,8 @@ def restored(
     model.plan.set_weights(weights)
     if state is not None:
         compiled, vectors = state
-        chosen, loss = compiled.optimizer, _of_plan(compiled.loss, model.plan.layers[-1]["activation"])
-        model.plan.compile(loss.name or None, loss.parameters, chosen.rule, chosen.hyperparameters())
+        chosen, loss = compiled.optimizer, model._loss_of_plan(compiled.loss)
+        model.plan.compile(*loss.for_plan, chosen.rule, chosen.hyperparameters())
         model.plan.set_state(vectors)
         model._compiled = compiled
     found: M = model
@@ -553,7 +581,8 @@ def in_float64(net: M, *, rescaled: bool = True) -> M:
     Where not `rescaled`, its outputs are those that standardized targets are compared with.
     """
     weights = [array.astype(np.float64) for array in net.get_weights()]
-    layers = net.layers if rescaled else tuple(layer for layer in net.layers if not layer.ends)
+    plain = tuple(layer for layer in net.layers if layer.scale_and_offset(net.plan.n_out) is None)
+    layers = net.layers if rescaled else plain
     double = restored(type(net), (net.plan.n_in, layers, "float64", net.seed, net.isa), weights)
     double._compiled = net._compiled
     return double

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from . import loops, notebook, starts, validation
+from .errors import listed
 from .export.native import NativeNetwork
 from .files import format as files
 from .initializers import Initializer
@@ -195,7 +196,7 @@ class Network(Model):
         y : array-like or str, optional
             Classes of shape (rows,): indices, or words, booleans or any whole numbers, which `classes` then
             lists in their order; or one row of n_out numbers for each row of X.  (rows,) and (rows, 1) are
-            the same where n_out is 1.
+            the same where n_out is 1.  With `Heads` a mapping of their names to targets, or a list of arrays.
         epochs : int
             How often all rows are used, at least 1.
         batch_size : int or None
@@ -562,6 +563,7 @@ class Network(Model):
         >>> net.predict_classes([[3, 1], [1, 3]])
         array(['no', 'yes'], dtype='<U3')
         """
+        self._refuse_heads("predict_classes")
         predictions = self.predict(X, None, threads)
         if self.plan.n_out > 1:
             return self._labelled(predictions.argmax(axis=-1))
@@ -575,6 +577,41 @@ class Network(Model):
                 "or a loss of classes"
             )
         return self._labelled(np.asarray(predictions[..., 0] > 0.5).astype(np.int64))
+
+    def predict_heads(self, X: Any, *, threads: int | None = None) -> dict[str, Array]:
+        """What `predict` gives, by the names of the output's heads.
+
+        Parameters
+        ----------
+        X, threads
+            As in `predict`.
+
+        Returns
+        -------
+        dict of ndarray
+            Of each head, in their order, (rows, columns), or (columns,) for one row: views of one array.
+
+        Raises
+        ------
+        ValueError
+            If the network does not end with `Heads`.
+
+        Examples
+        --------
+        >>> from fastmlp import Heads, Network
+        >>> net = Network([2, 3, Heads({"price": 1, "kind": (2, "softmax")})], initializer="zeros")
+        >>> net.predict_heads([1.0, 2.0])
+        {'price': array([0.], dtype=float32), 'kind': array([0.5, 0.5], dtype=float32)}
+        """
+        if not self.heads:
+            raise ValueError("the network has no heads, expected one that ends with fastmlp.Heads")
+        predictions = self.predict(X, None, threads)
+        return {name: predictions[..., columns] for name, columns in self.heads.items()}
+
+    def _refuse_heads(self, name: str) -> None:
+        if self.heads:
+            came = f"{name} is of one output, and the network has the heads {listed(self.heads)}"
+            raise ValueError(f"{came}: predict_heads takes them apart")
 
     def _labelled(self, indices: Array) -> Array:
         return np.asarray(indices if self.classes is None else self.classes[indices])
@@ -605,6 +642,7 @@ class Network(Model):
         >>> net.predict_proba([[1.0, 2.0]])
         array([[0.5, 0.5]], dtype=float32)
         """
+        self._refuse_heads("predict_proba")
         activation = self.plan.layers[-1]["activation"]
         if activation not in ("softmax", "log_softmax", "sigmoid"):
             expected = "predict_proba expects 'softmax' or 'sigmoid' there"

@@ -23,6 +23,7 @@ WIDTH = 4
 VALUES = {
     "int": 1, "float": 0.5, "ActivationName": "tanh", "tuple[float, ...]": (0.5,) * WIDTH,
     "Sequence[int]": (3, 2), "int | Sequence[int]": 2,
+    "tuple[tuple[str, int, ActivationName], ...]": {"a": 1, "b": (WIDTH - 1, "softmax")},
 }  # fmt: skip
 
 
@@ -50,7 +51,8 @@ def network(cls):
     net = Network(layers, activation="tanh", dtype="float64", seed=1)
     rng = np.random.default_rng(2)
     net.set_weights([rng.uniform(0.5, 1.5, array.shape) for array in net.get_weights()])
-    return net, net.layers[len(before)]  # with what the network has filled in
+    place = -1 if layer.ends else len(before)
+    return net, net.layers[place]  # with what the network has filled in
 
 
 def of_folded(net, X, folder):

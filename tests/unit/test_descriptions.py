@@ -493,12 +493,14 @@ class Two:
 @description
 class Three(Two):
     fourth: int = 4
+    fifth: list = dataclasses.field(default_factory=list)
 
 
 def test_options_come_in_order_or_by_name():
     assert vars(Two(1)) == {"first": 1, "second": 2, "third": 3}
     assert vars(Two(1, 5, third=6)) == {"first": 1, "second": 5, "third": 6}
-    assert vars(Three(1, 5, 7)) == {"first": 1, "second": 5, "third": 3, "fourth": 7}
+    assert vars(Three(1, 5, 7)) == {"first": 1, "second": 5, "third": 3, "fourth": 7, "fifth": []}
+    assert Three(1).fifth is not Three(1).fifth
 
 
 @pytest.mark.parametrize(
@@ -531,7 +533,7 @@ def test_an_object_does_not_change():
 def test_objects_are_equal_by_their_options():
     assert Two(1) == Two(1, 2) and hash(Two(1)) == hash(Two(1, 2))
     assert Two(1) != Two(2) and Two(1) != Three(1) and Two(1) != 1
-    assert repr(Three(1)) == "Three(first=1, second=2, third=3, fourth=4)"
+    assert repr(Three(1)) == "Three(first=1, second=2, third=3, fourth=4, fifth=[])"
     assert pickle.loads(pickle.dumps(Three(1, fourth=5))) == copy.deepcopy(Three(1, fourth=5))
 
 

@@ -86,13 +86,23 @@ typedef struct {
     const void *shift, *divisor; /* reals of the plan's type, or NULL: (x - shift) / divisor */
 } fm_input;
 
+/* The loss of a slice of the outputs; a class stands among the reals of its targets' rows. */
+typedef struct {
+    int loss, parameter_count;
+    const double *parameters;
+    ptrdiff_t outputs, targets; /* how many columns it has of both */
+    double weight;              /* in the sum */
+} fm_head_loss;
+
 /* What rows are compared with, and how. */
 typedef struct {
-    int loss;               /* a number, or -1: Python computes it */
+    int loss;               /* a number, or -1: Python computes it, or there are heads */
     const double *parameters; /* of the loss, or NULL for its defaults */
     int parameter_count;
     const int64_t *labels;  /* one class a row, */
     const void *rows;       /* or reals of the plan's type, (rows, n_out / outputs a target), */
+    const fm_head_loss *heads; /* of all outputs, one after another; of their targets the reals are, */
+    int head_count;         /* if there are any */
     const void *weights;    /* one real a row, or NULL */
     int standardized;       /* rows are what outputs are compared with before the plan's output_scale and output_offset */
 } fm_target;
@@ -164,6 +174,13 @@ typedef struct {
     double beta_powers[2];     /* beta^step; of nadam the product of all its mu, and beta_2^step */
 } fm_state;
 
+/* A slice of the output with an activation of its own, softmax or one of single numbers. */
+typedef struct {
+    ptrdiff_t columns;
+    int activation;
+    double parameter;
+} fm_head;
+
 typedef struct {
     const fm_kernels *kernels;
     int type;                  /* FM_FLOAT32 or FM_FLOAT64 */
@@ -178,6 +195,8 @@ typedef struct {
     void *shift, *divisor;     /* (n_in,) of the input, or NULL */
     void *output_scale, *output_offset; /* (n_out,) padded: predictions are a * scale + offset of the last activations a, */
     int rescales_output;       /* if so, which an identity is */
+    const fm_head *heads;      /* of the whole output, after an identity; the caller's, as the layers are */
+    int head_count;            /* 0 for none */
     int optimizer;             /* -1: not compiled */
     fm_hyper hyper;
     fm_state state, kept;      /* what training changes; what it was, to go back to */

@@ -99,6 +99,10 @@ class Layer:
         """What it makes of the network's output, a * scale + offset, float64 arrays (n_out,)."""
         return None
 
+    def output_heads(self) -> tuple[tuple[str, int, str, float], ...]:
+        """The slices of the network's output: name, columns, activation and its parameter."""
+        return ()
+
     def input_width(self) -> int | None:
         """The only width of its input that fits numbers which it holds."""
         return None

@@ -110,6 +110,15 @@ def output_vectors(n_out: int, layers: Sequence[Layer], dtype: np.dtype[Any]) ->
     return scale, offset
 
 
+def output_heads(nodes: Sequence[Node], layers: Sequence[Layer]) -> list[tuple[int, str, float]]:
+    """Columns, activation and its parameter of each of the output's heads; ValueError unless they fit it."""
+    found = [(columns, name, parameter) for _, columns, name, parameter in layers[-1].output_heads()]
+    width, columns = nodes[-1].layer.output_width(nodes[-1].n_in), sum(head[0] for head in found)
+    if found and columns != width:
+        raise ValueError(f"{layers[-1]!r} has {columns} columns, expected {width}, one for each output")
+    return found
+
+
 def _check_held(shift: Array, divisor: Array, dtype: np.dtype[Any], name: str) -> None:
     with np.errstate(over="ignore", under="ignore"):
         held = (

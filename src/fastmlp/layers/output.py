@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 
-from .. import validation
+from .. import registry, validation
 from ..descriptions import description
+from ..errors import listed
 from ..spread import is_one_number
-from .base import Array, Layer, set_field, short_numbers
+from .base import ActivationName, Array, Layer, activation_words, named, set_field, short_numbers
 
-__all__ = ["OutputRescaling"]
+__all__ = ["Heads", "OutputRescaling"]
 
 
 @description
@@ -92,6 +94,79 @@ class OutputRescaling(Layer):
         if len(self.scale) != n_out:
             raise ValueError(f"OutputRescaling has {len(self.scale)} scales, expected {n_out}, one an output")
         return np.array(self.scale), np.array(self.offset)
+
+
+@description
+class Heads(Layer):
+    """Slices of the output side by side, one for each of several tasks, with activations of their own.
+
+    It is the last layer, after an identity as wide as its heads together, and has no parameters: a softmax is
+    of its head's columns alone.  `Network.heads` has the columns of each, and `losses.Heads` is the loss.
+
+    Parameters
+    ----------
+    heads : mapping of str to int or (int, activation)
+        Of each head, by name, how many columns it has, 1 or more, and their activation: "softmax", or one of
+        single numbers; "identity" where none is given.  A list of (name, columns, activation) does as well.
+
+    Examples
+    --------
+    >>> from fastmlp import Heads, Network
+    >>> net = Network([2, 8, 4, Heads({"price": 1, "kind": (3, "softmax")})], seed=0)
+    >>> net.heads["kind"]
+    slice(1, 4, None)
+    >>> round(float(net.predict([1.0, 2.0])[net.heads["kind"]].sum()), 6)
+    1.0
+    """
+
+    heads: tuple[tuple[str, int, ActivationName], ...]
+
+    ends: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        items = self.heads.items() if isinstance(self.heads, Mapping) else None
+        given: list[Any] = validation.as_list(
+            self.heads if items is None else items, "heads", "a mapping of names to columns"
+        )
+        if items is not None:
+            given = [(name, *(own if isinstance(own, (tuple, list)) else (own,))) for name, own in given]
+        found = tuple(_head(item) for item in given)
+        names = [name for name, _, _ in found]
+        if not names or len(set(names)) < len(names):
+            came = f"heads has the names {listed(names) or 'none'}"
+            raise ValueError(f"{came}, expected one or more, all different")
+        set_field(self, "heads", found)
+
+    def __repr__(self) -> str:
+        return f"Heads({ {name: (columns, activation) for name, columns, activation in self.heads} })"
+
+    def output_heads(self) -> tuple[tuple[str, int, str, float], ...]:
+        return tuple(
+            (name, columns, *registry.resolve_activation(activation))
+            for name, columns, activation in self.heads
+        )
+
+    def input_width(self) -> int:
+        return sum(columns for _, columns, _ in self.heads)
+
+    def words(self) -> str:
+        return "heads, " + ", ".join(
+            f"{name} {columns} {activation_words(activation)}" for name, columns, activation in self.heads
+        )
+
+
+def _head(item: Any) -> tuple[str, int, ActivationName]:
+    """One of `Heads`, checked."""
+    if not isinstance(item, (tuple, list)) or len(item) not in (2, 3) or not isinstance(item[0], str):
+        raise TypeError(f"heads has {item!r}, expected a name with columns, and an activation or none")
+    name, columns, activation = (*item, "identity")[:3]
+    width = validation.integer(columns, f"columns of head {name!r}", 1, validation.MAX_UNITS)
+    chosen = named(activation, f"activation of head {name!r}")
+    word, _ = registry.resolve_activation(chosen)
+    if registry.ACTIVATIONS[word][1] == "row" and word != "softmax":
+        came = f"activation of head {name!r} is {word!r}"
+        raise ValueError(f"{came}, expected 'softmax' or one of single numbers")
+    return name, width, chosen
 
 
 def weighted_statistics(array: Array, weights: Array | None) -> tuple[Array, Array]:

@@ -9,6 +9,8 @@ values z before it (logits), so that no logarithm of 0 arises; the others take t
 >>> net = Network([4, 8, 1], seed=0)
 >>> net.compile("adam", Huber(0.5))
 
+`Heads` is the sum of several losses, each of a slice of the output.
+
 Wherever a loss is expected, its name is welcome too, ``"mse"``, ``("huber", 0.5)``, and so are the names of
 Keras and PyTorch for the same formula, ``"mean_squared_error"``, ``"HuberLoss"``.
 """
@@ -16,6 +18,7 @@ Keras and PyTorch for the same formula, ``"mean_squared_error"``, ``"HuberLoss"`
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 from .. import registry
@@ -23,9 +26,10 @@ from ..errors import unknown
 from . import classification, regression
 from .base import Function, Loss, link_of
 from .classification import *  # noqa: F403
+from .heads import Heads
 from .regression import *  # noqa: F403
 
-__all__ = ["Function", "Loss"]
+__all__ = ["Function", "Heads", "Loss"]
 __all__ += classification.__all__
 __all__ += regression.__all__
 
@@ -36,7 +40,7 @@ _CLASSES: dict[str, type[Loss]] = {
 }
 # In the engine's order: the first that has a link is the one that fits it.
 LOSSES: dict[str, type[Loss]] = {name: _CLASSES[name] for name in registry.LOSSES}
-# Every name that is accepted.
+# Every name of one of them that is accepted.
 NAMES: dict[str, type[Loss]] = {
     name: cls for cls in LOSSES.values() for name in (cls.name, cls.__name__, *cls.aliases)
 }
@@ -45,7 +49,7 @@ NAMES: dict[str, type[Loss]] = {
 def resolve(loss: object) -> Loss:
     """A loss from a name, with its defaults, (name, parameter) or a function; a loss as it is.
 
-    A parameter is the loss's first option, or a mapping of options.
+    A parameter is the loss's first option, or a mapping of options.  A mapping is of losses of heads.
 
     >>> resolve(("huber", 0.5))
     Huber(delta=0.5)
@@ -58,7 +62,11 @@ def resolve(loss: object) -> Loss:
         raise TypeError(f"loss is the class {loss.__name__}, expected an object of it, {loss.__name__}()")
     if callable(loss):
         return Function(loss)
+    if isinstance(loss, Mapping):
+        return Heads(loss)
     name, parameter = _name_and_parameter(loss)
+    if name in (Heads.name, Heads.__name__):
+        return Heads.of(parameter)
     if name not in NAMES:
         raise unknown("loss", name, LOSSES, NAMES)
     return NAMES[name].of(parameter)

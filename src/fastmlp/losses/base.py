@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -113,6 +113,23 @@ class Loss:
             if name not in options:
                 raise unknown(f"option of loss {cls.name!r}", name, options)
         return cls(**parameter)
+
+    @property
+    def for_plan(self) -> tuple[Any, tuple[float, ...]]:
+        """Name and parameters, for the plan; a loss in Python has no name."""
+        return self.name or None, self.parameters
+
+    def of_output(self, heads: Sequence[Any], y: object = None) -> Loss:
+        """The loss on a network with these heads, and with targets like y, if they are known."""
+        return self
+
+    def apart(self) -> dict[str, Loss]:
+        """The losses that it is the sum of, by name."""
+        return {}
+
+    def of_metric(self, metric: Any, y: Array, predictions: Array) -> tuple[Loss, Any, Array, Array]:
+        """The loss, metric, targets and predictions that a metric is of."""
+        return self, metric, y, predictions
 
     def check_fits(self, activation: str) -> None:
         """Raises ValueError unless the loss takes what the output activation gives."""

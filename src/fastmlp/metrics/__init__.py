@@ -25,7 +25,7 @@ coverage            the share of targets between the least and the largest of th
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ..errors import unknown
@@ -59,21 +59,46 @@ def measure_of(name: object) -> Measure | None:
     return _NAMES.get(name)
 
 
-def check_metrics(metrics: Iterable[Metric]) -> list[Metric]:
-    """The metrics as a list; ValueError for a name that is not known or comes twice."""
+def check_metrics(
+    metrics: Iterable[Metric] | Mapping[str, Iterable[Metric]], heads: Iterable[str] = ()
+) -> list[Metric]:
+    """The metrics as a list; ValueError for a name that is not known or comes twice.
+
+    With `heads` of an output "kind_accuracy" is the accuracy of the head "kind", which a mapping
+    ``{"kind": ["accuracy"]}`` says too.
+
+    >>> check_metrics({"kind": ["accuracy"]}, ["price", "kind"])
+    ['kind_accuracy']
+    """
+    if isinstance(metrics, Mapping):
+        metrics = _of_heads(metrics, list(heads))
     checked = as_list(metrics, "metrics", "a list of names and functions")
-    names = ["loss"]
+    names = ["loss", *(f"{head}_loss" for head in heads)]
     for metric in checked:
-        measure = measure_of(metric)
+        own = [head for head in heads if isinstance(metric, str) and metric.startswith(f"{head}_")]
+        bare = metric.removeprefix(f"{own[0]}_") if own else metric
+        measure = measure_of(bare)
         if measure is None and not callable(metric):
             raise unknown("metric", metric, _KNOWN, _NAMES)
         if isinstance(metric, type):
             raise TypeError(f"metrics has the class {metric.__name__}, expected a name or a function")
-        name = name_of(metric) if measure is None else measure.name
+        name = name_of(metric) if measure is None or own else measure.name
         if name in names:
             raise ValueError(f"metrics has {name!r} twice, expected different names beside 'loss'")
         names.append(name)
     return checked
+
+
+def _of_heads(metrics: Mapping[str, Iterable[Metric]], heads: list[str]) -> list[Metric]:
+    found: list[Metric] = []
+    for head, own in metrics.items():
+        if head not in heads:
+            raise unknown("head in metrics", head, heads)
+        for metric in [own] if isinstance(own, str) else as_list(own, f"metrics of head {head!r}", "a list"):
+            if not isinstance(metric, str):
+                raise TypeError(f"metrics of head {head!r} has {metric!r}, expected names")
+            found.append(f"{head}_{metric}")
+    return found
 
 
 def name_of(metric: Metric) -> str:

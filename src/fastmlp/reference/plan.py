@@ -16,12 +16,12 @@ import numpy as np
 
 from .functions import ACTIVATIONS, Array, activation_backward, activation_forward
 from .layers import KINDS, ArrayKind, Training, node_of, width_of
-from .losses import LINKS, LOSSES, loss_gradient
+from .losses import LINKS, LOSSES, Head, loss_gradient
 from .optimizers import BEFORE_THE_FIRST, OPTIMIZERS, Moment, apply, flush, following, global_norm_scale
 from .random import dropout_mask, normal_weights, sign_weights, uniform_weights
 
 Parameters = float | Sequence[float]
-Chosen = tuple[str, Parameters]  # a loss
+Chosen = tuple[str | tuple[Head, ...], Parameters]  # a loss, or those of heads
 
 
 class _Trace(NamedTuple):
@@ -50,6 +50,8 @@ class Plan:
     dtype : {"float32", "float64"}
     input_shift, input_divisor : array_like of shape (n_in,), optional
         The input is rescaled to (x - shift) / divisor.
+    heads : sequence of (int, str, float), optional
+        Columns, activation and its parameter of slices of the output side by side, after an identity.
     isa : str, optional
         Taken for likeness and ignored: the attribute `isa` is "numpy".
 
@@ -58,6 +60,7 @@ class Plan:
     n_in, n_out : int
     layers : tuple of dict
         The nodes, with all their keys.
+    heads : tuple
     dtype : numpy.dtype
     isa : str
     num_parameters : int
@@ -106,6 +109,7 @@ class Plan:
         dtype: str = "float32",
         input_shift: Any = None,
         input_divisor: Any = None,
+        heads: Sequence[tuple[int, str, float]] = (),
         isa: str | None = None,
     ) -> None:
         self.n_in = int(n_in)
@@ -124,6 +128,8 @@ class Plan:
         self.members = max([1, *(int(node["members"]) for node in nodes if "members" in node)])
         self._check()
         self.n_out = width
+        self.heads = tuple(heads)
+        self._check_heads()
         self._shift = self._input_vector("input_shift", input_shift)
         self._divisor = self._input_vector("input_divisor", input_divisor)
         self._output: tuple[Array, Array] | None = None  # scale and offset of the predictions
@@ -153,6 +159,15 @@ class Plan:
             raise ValueError(f"n_in must be at least 1, got {self.n_in}.")
         for number, node in enumerate(self.layers):
             self._check_node(number, node, self.layers[number - 1]["units"] if number else self.n_in)
+
+    def _check_heads(self) -> None:
+        widths, output = [columns for columns, _, _ in self.heads], self.layers[-1]["activation"]
+        if widths and (min(widths) < 1 or sum(widths) != self.n_out or output != "identity"):
+            raise ValueError(f"heads of {widths} columns do not divide {self.n_out} outputs of {output!r}.")
+        for _, activation, _ in self.heads:
+            _known("activation", activation, ACTIVATIONS)
+            if ACTIVATIONS[activation].saved == "row" and activation != "softmax":
+                raise ValueError(f"a head cannot have {activation!r}.")
 
     def _check_node(self, number: int, node: dict[str, Any], n_in: int) -> None:
         where = f"layers[{number}]"
@@ -227,8 +242,9 @@ class Plan:
         for name, values in (("scale", scale), ("offset", offset)):
             if np.shape(values) != (self.n_out,):
                 raise ValueError(f"{name} must have shape ({self.n_out},), got {np.shape(values)}.")
-        if self.layers[-1]["activation"] != "identity":
-            raise ValueError(f"an output {self.layers[-1]['activation']!r} cannot be rescaled.")
+        if self.layers[-1]["activation"] != "identity" or self.heads:
+            came = "with heads" if self.heads else repr(self.layers[-1]["activation"])
+            raise ValueError(f"an output {came} cannot be rescaled.")
         self._output = np.array(scale, self.dtype), np.array(offset, self.dtype)
         self._last = None
 
@@ -280,10 +296,20 @@ class Plan:
             z, *taken = KINDS[node["kind"]].forward(x, self._arrays[number], node, other, drawn)
             a = activation_forward(node["activation"], z, node["parameter"])
             traces.append(_Trace(x, mask, z, a, taken))
+        if self.heads:
+            parts = [
+                activation_forward(activation, z, parameter)
+                for z, (_, activation, parameter) in zip(self._by_head(traces[-1].z), self.heads, strict=True)
+            ]
+            traces[-1] = traces[-1]._replace(a=np.concatenate(parts, axis=-1))
         if self._output is not None and not standardized:
             scale, offset = self._output
             traces[-1] = traces[-1]._replace(a=a * scale + offset)
         return traces
+
+    def _by_head(self, columns: Array) -> list[Array]:
+        """(rows, n_out) in the slices of the heads."""
+        return np.split(columns, np.cumsum([width for width, _, _ in self.heads])[:-1], axis=1)
 
     def _repeated(self, rows: Array) -> Array:
         """(rows * members, ...): each row once for each member."""
@@ -330,17 +356,22 @@ class Plan:
 
     @property
     def loss(self) -> str | None:
-        return None if self._loss_chosen is None else self._loss_chosen[0]
+        name = None if self._loss_chosen is None else self._loss_chosen[0]
+        return "heads" if isinstance(name, tuple) else name
 
     def _fitting(self, loss: Chosen | None) -> Chosen:
         """The loss (name, parameters), or compile's; ValueError unless the output fits it."""
         name, parameters = loss or self._loss_chosen or ("", 0.0)
         if not name:
             raise RuntimeError("the plan has no loss, compile it with one or give one.")
-        _known("loss", name, LOSSES)
-        output, link = self.layers[-1]["activation"], LOSSES[name].link
-        if output not in LINKS.get(link, (output,)):
-            raise ValueError(f"loss {name!r} needs an output activation of {link!r}, got {output!r}.")
+        if isinstance(name, tuple):
+            if [head[2] for head in name] != [head[0] for head in self.heads]:
+                raise ValueError(f"a loss of the heads {name} does not fit a plan with {self.heads}.")
+            for (own, *_), (_, activation, _) in zip(name, self.heads, strict=True):
+                _check_link(own, activation, "identity")
+            return name, parameters
+        output = self.layers[-1]["activation"]
+        _check_link(name, output, output)
         outputs = LOSSES[name].outputs_of(parameters)
         if self.n_out % outputs:
             raise ValueError(f"loss {name!r} has {outputs} outputs a target, got {self.n_out}.")
@@ -357,7 +388,7 @@ class Plan:
         """(row losses, dz of the last layer, correct) of a batch; of members the means of theirs."""
         name, parameters = loss
         y, sample_weight = self._repeated(y), None if sample_weight is None else self._repeated(sample_weight)
-        fused = LOSSES[name].link != "any"
+        fused = isinstance(name, tuple) or LOSSES[name].link != "any"
         row_losses, d, correct = loss_gradient(
             name, parameters, output.z if fused else output.a, y, sample_weight
         )
@@ -368,6 +399,13 @@ class Plan:
         """dz of the last layer from the gradient with respect to the prediction."""
         if self._output is not None and not standardized:
             da = flush(da * self._output[0])
+        if self.heads:
+            slices = (self._by_head(columns) for columns in (da, output.z, output.a))
+            parts = [
+                activation_backward(name, d, z if ACTIVATIONS[name].saved == "z" else a, parameter)
+                for (_, name, parameter), d, z, a in zip(self.heads, *slices, strict=True)
+            ]
+            da = flush(np.concatenate(parts, axis=1))
         return self._through_activation(-1, output, da)
 
     def _through_activation(self, number: int, trace: _Trace, da: Array) -> Array:
@@ -453,7 +491,7 @@ class Plan:
 
     def compile(
         self,
-        loss: str | None,
+        loss: str | tuple[Head, ...] | None,
         loss_parameters: Parameters,
         optimizer: str,
         hyperparameters: Mapping[str, Any],
@@ -462,9 +500,9 @@ class Plan:
 
         Parameters
         ----------
-        loss : str or None
-            One of `LOSSES`, for calls that are given no other; None if each is, or if the loss comes from
-            outside, by `train_forward` and `train_backward`.
+        loss : str, tuple of Head or None
+            One of `LOSSES`, or one for each of the plan's heads, for calls that are given no other; None if
+            each is, or if the loss comes from outside, by `train_forward` and `train_backward`.
         loss_parameters : float or sequence of float
             A number is the first of them; those that are left out have their defaults.
         optimizer : str
@@ -477,15 +515,13 @@ class Plan:
         ValueError
             If a name is unknown, the loss needs another output activation, or an activation is step.
         """
-        for node in self.layers:
-            for name, parameter in (
-                (node["activation"], node["parameter"]), (node["function"], node["function_parameter"])
-            ):  # fmt: skip
-                least, most = ACTIVATIONS[name].bounds
-                if name == "step":
-                    raise ValueError("activation 'step' has derivative 0: nothing can be trained through it.")
-                if ACTIVATIONS[name].parameter and not least <= parameter <= most:
-                    raise ValueError(f"{name!r} with {parameter} has no known derivative.")
+        functions = [(node[key], node[value]) for node in self.layers for key, value in _FUNCTIONS]
+        for name, parameter in (*functions, *((name, parameter) for _, name, parameter in self.heads)):
+            least, most = ACTIVATIONS[name].bounds
+            if name == "step":
+                raise ValueError("activation 'step' has derivative 0: nothing can be trained through it.")
+            if ACTIVATIONS[name].parameter and not least <= parameter <= most:
+                raise ValueError(f"{name!r} with {parameter} has no known derivative.")
         _known("optimizer", optimizer, OPTIMIZERS)
         self._loss_chosen = None if loss is None else self._fitting((loss, loss_parameters))
         self._optimizer, self._hyperparameters = optimizer, dict(hyperparameters)
@@ -736,6 +772,17 @@ class Plan:
 def total(values: Array) -> float:
     """The sum in float64."""
     return float(values.sum(dtype=np.float64))
+
+
+_FUNCTIONS = (("activation", "parameter"), ("function", "function_parameter"))  # of a node
+
+
+def _check_link(loss: str, activation: str, free: str) -> None:
+    """ValueError unless a loss fits the activation; one without a link needs `free`."""
+    _known("loss", loss, LOSSES)
+    link = LOSSES[loss].link
+    if activation not in LINKS.get(link, (free,)):
+        raise ValueError(f"loss {loss!r} needs an output activation of {link!r}, got {activation!r}.")
 
 
 def _known(what: str, name: str, names: Mapping[str, Any]) -> None:

@@ -137,9 +137,10 @@ class _Fit:
         by_weight = ["loss", *(name_of(m) for m in self.objective.metrics if takes_weights(m))]
         weighted = by_weight if self.data.weighted else []
         if self.held_out is not None:
-            names += [f"val_{name}" for name in names]
+            terms = list(self.objective.loss.apart())
+            names += [f"val_{name}" for name in (names[0], *terms, *names[1:])]
             if self.held_out.weighted:
-                weighted = weighted + [f"val_{name}" for name in by_weight]
+                weighted = weighted + [f"val_{name}" for name in (*terms, *by_weight)]
         params = {
             "epochs": self.epochs,
             "steps": self.data.steps,

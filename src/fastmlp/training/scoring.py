@@ -58,12 +58,13 @@ def from_predictions(
 
 def measured(net: Model, objective: Objective, metric: Metric, rows: Rows, predictions: Array) -> float:
     """A metric of the rows' predictions; one with a name takes probabilities where those are logarithms."""
-    y, measure = rows.y, measure_of(metric)
+    loss, metric, y, predictions = objective.loss.of_metric(metric, rows.y, predictions)
+    measure = measure_of(metric)
     if measure is not None and net.plan.layers[-1]["activation"] == "log_softmax":
         predictions = np.exp(predictions)
     if measure is not None and measure.classes:
-        y, predictions = objective.loss.shares(y, predictions)
-    return value_of(metric, y, predictions, rows.weights, objective.loss.independent)
+        y, predictions = loss.shares(y, predictions)
+    return value_of(metric, y, predictions, rows.weights, loss.independent)
 
 
 def check_measurable(net: Model, objective: Objective, rows: Rows) -> None:
@@ -98,7 +99,17 @@ def loss_of(net: Model, objective: Objective, rows: Rows, threads: int | None) -
 def score(net: Model, objective: Objective, rows: Rows, threads: int | None) -> dict[str, float]:
     """The loss and the metrics on rows; the loss of standardized targets, if there are."""
     value, correct = loss_of(net, objective, rows, threads)
-    return {"loss": value, **from_predictions(net, objective, rows, correct, threads)}
+    return {
+        "loss": value,
+        **losses_apart(net, objective, rows, threads),
+        **from_predictions(net, objective, rows, correct, threads),
+    }
+
+
+def losses_apart(net: Model, objective: Objective, rows: Rows, threads: int | None) -> dict[str, float]:
+    """Of a loss that is a sum, each of its terms on rows, by name."""
+    terms = objective.loss.apart().items()
+    return {name: loss_of(net, Objective(loss, ()), rows, threads)[0] for name, loss in terms}
 
 
 def gradient_of(net: Model, X: Array, y: Array, *, standardized: bool = False) -> list[Array]:
@@ -117,6 +128,7 @@ class Tally:
         self._net, self._objective = net, objective
         self.total, self._weight, self._count = 0.0, 0.0, 0
         self.correct: float | None = 0.0
+        self._terms: dict[str, float] = {}
         self._kept: list[tuple[Rows, Array]] = []
 
     def go_on(self, total: float, correct: float, weight: float = 0.0, count: float = 0) -> None:
@@ -146,9 +158,15 @@ class Tally:
             logs[counted] = ratio(correct, rows.total_weight)
         return logs
 
+    def add_terms(self, rows: Rows, terms: dict[str, float]) -> None:
+        """Take the means of a batch's `losses_apart`."""
+        for name, value in terms.items():
+            self._terms[name] = self._terms.get(name, 0.0) + value * len(rows)
+
     def logs(self) -> dict[str, float]:
         """Of all rows so far."""
         logs = {"loss": self.total / self._count}
+        logs |= {name: total / self._count for name, total in self._terms.items()}
         if self._kept:
             rows = joined([rows for rows, _ in self._kept])
             predictions = np.concatenate([part for _, part in self._kept])
@@ -170,4 +188,5 @@ def score_batches(
         needed = measured_apart(objective) or (correct is None and objective.metrics)
         predictions = net.plan.predict(rows.X, None, threads) if needed else None
         tally.add(rows, value * len(rows), correct, predictions)
+        tally.add_terms(rows, losses_apart(net, objective, rows, threads))
     return tally.logs()

@@ -183,6 +183,9 @@ _LAYERS: dict[type[Layer], Callable[[Any, list[Array]], tuple[Array, Array]]] = 
 def _coefficients(net: Network) -> list[tuple[Array, Array]]:
     """A matrix and a vector for each layer."""
     arrays = iter(net.get_weights())
+    for layer in net.layers:
+        if layer.ends:
+            entry(_LAYERS, layer, "scikit-learn")
     return [
         entry(_LAYERS, node.layer, "scikit-learn")(node.layer, [next(arrays) for _ in node.shapes])
         for node in nodes_of(net.plan.n_in, net.layers)

@@ -37,6 +37,7 @@ const fm_kernels KERNEL_TABLE = {
     .dense_forward = dense_forward,
     .turned_forward = turned_forward,
     .turned_softmax = turned_softmax,
+    .turned_softmax_backward = turned_softmax_backward,
     .input_gradient = input_gradient,
     .weight_gradient_units = weight_gradient_units,
     .weight_gradient = weight_gradient,

@@ -143,6 +143,18 @@ static void softmax_row_backward(real *dz, ptrdiff_t dz_panel, const real *da, p
         }
 }
 
+/* The same of L rows at once, one in each lane. */
+static void turned_softmax_backward(real *d, const real *a, ptrdiff_t n)
+{
+    for (ptrdiff_t i = 0; i < L; i += VW) {
+        output_sum sum;
+        output_sum_begin(&sum, n);
+        for (ptrdiff_t j = i; j < n * L; j += L) output_sum_add(&sum, j / L, vload(a + j) * vload(d + j));
+        const vec dot = output_sum_end(&sum, n);
+        for (ptrdiff_t j = i; j < n * L; j += L) vstore(d + j, vflush(vload(a + j) * (vload(d + j) - dot)));
+    }
+}
+
 static void log_softmax_row(real *a, ptrdiff_t a_panel, const real *z, ptrdiff_t z_panel, ptrdiff_t n)
 {
     const real most = row_max(z, z_panel, n);

@@ -164,6 +164,7 @@ struct fm_kernels {
     void (*dense_forward)(const dense_args *);
     void (*turned_forward)(const turned_args *);
     void (*turned_softmax)(real *a, ptrdiff_t panels, ptrdiff_t n); /* of every column, in place */
+    void (*turned_softmax_backward)(real *d, const real *a, ptrdiff_t n); /* of one panel, in place */
     void (*input_gradient)(const input_gradient_args *);
     ptrdiff_t (*weight_gradient_units)(const weight_gradient_args *);
     void (*weight_gradient)(const weight_gradient_args *, ptrdiff_t first, ptrdiff_t last);

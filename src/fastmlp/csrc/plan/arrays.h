@@ -44,7 +44,7 @@ static int loss_rows(const fm_kernels *k, const void *p, const fm_target *target
 {
     const unsigned word = fm_fp_begin();
     real *lines = new_rows(n * L, 3), *y = lines ? lines + n * L : NULL, *gradient = lines ? y + n * L : NULL;
-    const ptrdiff_t targets = n / outputs_a_target(target);
+    const ptrdiff_t targets = target_columns(target, n);
     const int type = BITS == 32 ? FM_FLOAT32 : FM_FLOAT64;
     const fm_input outputs = {.data = p, .row_bytes = n * (ptrdiff_t)sizeof(real), .columns = n, .type = type};
     const fm_input expected = {.data = target->rows, .row_bytes = targets * (ptrdiff_t)sizeof(real), .columns = targets,
@@ -53,12 +53,11 @@ static int loss_rows(const fm_kernels *k, const void *p, const fm_target *target
         const loss_args l = {
             .p = lines, .y = y, .labels = target->labels ? target->labels + r : NULL,
             .weights = target->weights ? (const real *)target->weights + r : NULL, .rows = rows - r < L ? rows - r : L,
-            .n = n, .scale = 1 / (real)rows, .parameters = target_parameters(target),
-            .parameter_count = parameter_count(target), .d = gradient, .values = (real *)values + r,
+            .n = n, .scale = 1 / (real)rows, .d = gradient, .values = (real *)values + r,
             .correct = correct + r};
         k->gather_lines(lines, &outputs, NULL, r, l.rows);
         if (target->rows) k->gather_lines(y, &expected, NULL, r, l.rows);
-        k->losses[target->loss](&l);
+        line_losses(k, target, l);
         for (ptrdiff_t i = 0; i < l.rows; i++)
             for (ptrdiff_t j = 0; j < n; j++) ((real *)d)[(r + i) * n + j] = gradient[j * L + i];
     }

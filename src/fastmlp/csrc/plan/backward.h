@@ -15,8 +15,9 @@ static void drop(const fm_plan *plan, const training_stage *s, int l, ptrdiff_t 
     }
 }
 
-/* Layers [from, to). */
-static void stage_forward(const fm_plan *plan, const training_stage *s, int from, int to, ptrdiff_t first, ptrdiff_t rows)
+/* Layers [from, to); `turned` is a worker's room, here and below. */
+static void stage_forward(const fm_plan *plan, const training_stage *s, int from, int to, ptrdiff_t first, ptrdiff_t rows,
+                          real *turned)
 {
     for (int l = from; l < to; l++) {
         const stage_layer *b = &s->layers[l];
@@ -30,16 +31,19 @@ static void stage_forward(const fm_plan *plan, const training_stage *s, int from
     }
     if (!s->skip_link && to == plan->layer_count) {
         apply_row_activation(plan, s->layers[plan->layer_count - 1].a + first * L, s->panel, rows, NULL);
+        apply_heads(plan, s->layers[plan->layer_count - 1].a + first * L, s->panel, rows, turned);
         rescale_output(plan, s->layers[plan->layer_count - 1].a + first * L, s->panel, rows);
     }
 }
 
 /* d of the last layer, from the gradient with respect to the prediction that d holds. */
-static void link_backward(const fm_plan *plan, const training_stage *s, ptrdiff_t first, ptrdiff_t rows)
+static void link_backward(const fm_plan *plan, const training_stage *s, ptrdiff_t first, ptrdiff_t rows, real *turned)
 {
     const stage_layer *b = &s->layers[plan->layer_count - 1];
     const fm_layer *layer = &plan->layers[plan->layer_count - 1];
     const fm_kernels *kernels = plan->kernels;
+    if (plan->head_count)
+        pass_heads(plan, b->d + first * L, b->a + first * L, b->z + first * L, s->panel, rows, turned);
     if (plan->rescales_output) kernels->scale(b->d + first * L, s->panel, plan->output_scale, rows, plan->n_out);
     if (layer->activation >= FM_ACTIVATIONS)
         for (ptrdiff_t r = first; r < first + rows; r++)
@@ -57,9 +61,8 @@ static void link_backward(const fm_plan *plan, const training_stage *s, ptrdiff_
 static loss_args stage_loss_args(const fm_plan *plan, const training_stage *s, const fm_target *target, ptrdiff_t first,
                                  real scale)
 {
-    return (loss_args){.y = s->targets + first * target_columns(plan, target), .labels = s->labels + first,
+    return (loss_args){.y = s->targets + first * target_columns(target, plan->n_out), .labels = s->labels + first,
                        .weights = s->weights + first, .n = plan->n_out, .scale = scale,
-                       .parameters = target_parameters(target), .parameter_count = parameter_count(target),
                        .values = s->values + first, .correct = s->correct + first};
 }
 
@@ -70,7 +73,7 @@ static void stage_loss(const fm_plan *plan, const training_stage *s, const fm_ta
     const stage_layer *b = &s->layers[plan->layer_count - 1];
     panel_losses(plan, target, stage_loss_args(plan, s, target, first, scale), rows, b->a + first * L,
                  gradients ? b->d + first * L : NULL, s->panel, turned);
-    if (gradients && !link_is_fused(target)) link_backward(plan, s, first, rows);
+    if (gradients && !link_is_fused(target)) link_backward(plan, s, first, rows, turned);
 }
 
 /* From the gradient with respect to layer l's input to the deltas of the layer below: dropout, what comes by an add, and its

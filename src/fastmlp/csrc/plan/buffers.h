@@ -9,10 +9,11 @@ static ptrdiff_t chunk_rows(ptrdiff_t rows, ptrdiff_t widest)
     return padded < most ? padded : most;
 }
 
-/* Whether a loss compares what stands before the link: as it is fused with that, or as its targets are standardized. */
+/* Whether a loss compares what stands before the link: as it is fused with that, as each of its heads is or has none, or as its
+   targets are standardized. */
 static int link_is_fused(const fm_target *target)
 {
-    return target && (target->standardized || (target->loss >= 0 && fm_losses[target->loss].link >= 0));
+    return target && (target->standardized || target->head_count || (target->loss >= 0 && fm_losses[target->loss].link >= 0));
 }
 
 static const double *target_parameters(const fm_target *target)
@@ -31,24 +32,36 @@ static ptrdiff_t outputs_a_target(const fm_target *target)
     return outputs ? outputs : parameter_count(target);
 }
 
-/* Columns of a target's rows. */
-static ptrdiff_t target_columns(const fm_plan *plan, const fm_target *target)
+/* Columns of a target's rows, of n outputs. */
+static ptrdiff_t target_columns(const fm_target *target, ptrdiff_t n)
 {
-    return plan->n_out / outputs_a_target(target);
+    ptrdiff_t columns = 0;
+    for (int h = 0; h < target->head_count; h++) columns += target->heads[h].targets;
+    return target->head_count ? columns : n / outputs_a_target(target);
+}
+
+/* Whether the derivative of a head takes what stood before its activation. */
+static int heads_keep_z(const fm_plan *plan)
+{
+    for (int h = 0; h < plan->head_count; h++)
+        if (fm_activations[plan->heads[h].activation].from_z) return 1;
+    return 0;
 }
 
 static int keeps_z(const fm_plan *plan, int l, int fused)
 {
-    return !(fused && l == plan->layer_count - 1) && fm_activations[plan->layers[l].activation].from_z;
+    const int last = l == plan->layer_count - 1;
+    return !(fused && last) && (fm_activations[plan->layers[l].activation].from_z || (last && heads_keep_z(plan)));
 }
 
-/* Whether a plan trains with batch rows in the lanes (lines.h): inputs leave a lane for the bias, and a row activation or
-   a rescaling of the output that no loss is fused with would need panels. */
+/* Whether a plan trains with batch rows in the lanes (lines.h): inputs leave a lane for the bias, and a row activation, heads
+   or a rescaling of the output that no loss is fused with would need panels. */
 static int trains_in_lines(const fm_plan *plan, int fused)
 {
     int plain = plan->narrow && plan->n_in < L;
     for (int l = 0; l < plan->layer_count; l++) plain &= plan->layers[l].dropout == 0;
-    return plain && (fused || (plan->layers[plan->layer_count - 1].activation < FM_ACTIVATIONS && !plan->rescales_output));
+    return plain && (fused || (plan->layers[plan->layer_count - 1].activation < FM_ACTIVATIONS && !plan->rescales_output &&
+                               !plan->head_count));
 }
 
 /* Whether a step's second phase may be a relay: where rows are more data than weights, passing them between cores costs

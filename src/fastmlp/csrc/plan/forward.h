@@ -93,6 +93,7 @@ static real *infer(const fm_plan *plan, const fm_input *input, ptrdiff_t first, 
     real *other = buffers[plan->layer_count & 1]; /* the one that the last layer's input was in */
     if (!skip_link) {
         apply_row_activation(plan, a, panel, rows, rows >= L ? other : NULL);
+        apply_heads(plan, a, panel, rows, other);
         rescale_output(plan, a, panel, rows);
     }
     return a;
@@ -121,6 +122,7 @@ static real *infer_turned(const fm_plan *plan, const fm_input *input, ptrdiff_t 
     }
     if (!skip_link && plan->layers[plan->layer_count - 1].activation == FM_softmax)
         kernels->turned_softmax(z, panels, plan->n_out);
+    for (ptrdiff_t p = 0; p < panels && !skip_link; p++) heads_forward(plan, z + p * plan->n_out * L);
     kernels->transpose(input_buffer, panel, z, plan->n_out * L, plan->n_out, rows);
     if (!skip_link) rescale_output(plan, input_buffer, panel, rows);
     return input_buffer;
@@ -147,7 +149,7 @@ static ptrdiff_t block_rows(const fm_plan *plan, const fm_input *input, ptrdiff_
     const ptrdiff_t fitting = fm_cache_bytes() / 4 * 3 / (row * (ptrdiff_t)sizeof(real));
     const ptrdiff_t of_members = fitting < 48 ? 48 : fitting / 48 * 48;
     const ptrdiff_t block = of_members < plan->members ? 1 : of_members / plan->members, most = rows < block ? rows : block;
-    return plan->narrow ? padded(most) : most;
+    return plan->narrow || plan->head_count ? padded(most) : most; /* heads take L rows at a time */
 }
 
 /* What is done with the output of each block: predictions stored, or losses summed. */
@@ -231,7 +233,7 @@ static int predict_row(const fm_plan *plan, const fm_input *input, real *out)
 
 static int predict(const fm_plan *plan, const fm_input *input, ptrdiff_t rows, void *out, int threads)
 {
-    if (rows == 1 && plan->members == 1 && scratch_row(plan, input) * sizeof(real) <= STACK_BYTES)
+    if (rows == 1 && plan->members == 1 && !plan->head_count && scratch_row(plan, input) * sizeof(real) <= STACK_BYTES)
         return predict_row(plan, input, out);
     row_pass pass = {.plan = plan, .input = input, .rows = rows, .finish = store_predictions, .out = out};
     return pass_run(&pass, threads);
@@ -252,12 +254,12 @@ static void panel_losses(const fm_plan *plan, const fm_target *target, loss_args
                          ptrdiff_t panel, real *lines)
 {
     const fm_kernels *kernels = plan->kernels;
-    const ptrdiff_t columns = target_columns(plan, target);
+    const ptrdiff_t columns = target_columns(target, plan->n_out);
     l.p = lines, l.d = d ? lines + l.n * L : NULL;
     for (ptrdiff_t r = 0; r < rows; r += L) {
         l.rows = rows - r < L ? rows - r : L;
         kernels->transpose(lines, 0, a + r * L, panel, l.rows, l.n);
-        kernels->losses[target->loss](&l);
+        line_losses(kernels, target, l);
         if (d) kernels->transpose(d + r * L, panel, l.d, 0, l.n, l.rows);
         next_rows(&l, columns);
     }
@@ -282,7 +284,7 @@ static void store_losses(const row_pass *pass, real *a, ptrdiff_t first, ptrdiff
 {
     const fm_plan *plan = pass->plan;
     const fm_target *target = pass->target;
-    const ptrdiff_t columns = target_columns(plan, target);
+    const ptrdiff_t columns = target_columns(target, plan->n_out);
     const fm_input in = {.data = target->rows, .row_bytes = columns * (ptrdiff_t)sizeof(real), .columns = columns,
                          .type = plan->type};
     real *y = spare + plan->n_out * L;
@@ -293,7 +295,6 @@ static void store_losses(const row_pass *pass, real *a, ptrdiff_t first, ptrdiff
         loss_args l = {
             .y = y, .labels = target->labels ? target->labels + at : NULL,
             .weights = target->weights ? (const real *)target->weights + at : NULL, .n = plan->n_out,
-            .parameters = target_parameters(target), .parameter_count = parameter_count(target),
             .values = pass->values + at, .correct = pass->correct + at};
         if (pass->order) take_targets(&repeated, &l, pass, first, r, some);
         if (target->rows)

@@ -45,12 +45,12 @@ static void loss_in_lines(const fm_plan *plan, const training_stage *s, const fm
                           ptrdiff_t rows, real scale)
 {
     const int last = plan->layer_count - 1;
-    const ptrdiff_t columns = target_columns(plan, target);
+    const ptrdiff_t columns = target_columns(target, plan->n_out);
     loss_args l = stage_loss_args(plan, s, target, first, scale);
     l.p = s->layers[last].a_lines + first * plan->n_out, l.d = s->layers[last].d_lines + first * plan->n_out;
     for (ptrdiff_t r = 0; r < rows; r += L, l.p += l.n * L, l.d += l.n * L, next_rows(&l, columns)) {
         l.rows = rows - r < L ? rows - r : L;
-        plan->kernels->losses[target->loss](&l);
+        line_losses(plan->kernels, target, l);
     }
     if (!link_is_fused(target)) through_activation_in_lines(plan, s, last, first, rows);
 }

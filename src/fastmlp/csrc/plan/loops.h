@@ -52,7 +52,7 @@ static void take_output_gradient(const fm_plan *plan, const training_stage *s, c
     plan->kernels->gather(d, s->panel, &in, s->order, 0, rows);
     for (ptrdiff_t p = 0; p < count_panels(plan->n_out) && s->order; p++)
         for (ptrdiff_t i = 0; i < rows * L; i++) d[p * s->panel + i] /= (real)plan->members;
-    link_backward(plan, s, 0, rows);
+    link_backward(plan, s, 0, rows, s->turned);
 }
 
 /* d loss / d x = (d loss / d x_in) / divisor, as x_in = (x - shift) / divisor. */

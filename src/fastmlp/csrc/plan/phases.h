@@ -11,6 +11,7 @@
 #include "layers.h"
 #include "parameters.h"
 #include "buffers.h"
+#include "heads.h"
 #include "members.h"
 #include "forward.h"
 #include "backward.h"

@@ -48,7 +48,7 @@ static void gather_targets(const step_work *w, ptrdiff_t first, ptrdiff_t rows)
     const fm_plan *plan = w->plan;
     const training_stage *s = w->stage;
     if (w->target->rows) {
-        const ptrdiff_t columns = target_columns(plan, w->target);
+        const ptrdiff_t columns = target_columns(w->target, plan->n_out);
         const fm_input in = {.data = w->target->rows, .row_bytes = columns * (ptrdiff_t)sizeof(real), .columns = columns,
                              .type = plan->type};
         plan->kernels->gather_lines(s->targets + first * columns, &in, w->order, w->first + first, rows);
@@ -117,7 +117,7 @@ static void pass_chunk(step_work *w, int worker, ptrdiff_t r, ptrdiff_t rows)
         if (w->check_rows) check_rows(w, r, rows);
         if (s->drops && s->layers[0].x) drop(plan, s, 0, r, rows);
     }
-    stage_forward(plan, s, w->from, w->to, r, rows);
+    stage_forward(plan, s, w->from, w->to, r, rows, turned);
     if (w->with_loss && w->to == plan->layer_count) {
         if (!w->resident) gather_targets(w, r, rows);
         stage_loss(plan, s, w->target, r, rows, 1 / (real)w->rows, w->backward, turned);

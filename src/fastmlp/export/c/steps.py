@@ -20,6 +20,7 @@ from ...layers import (
     MaxPieces,
     MemberDense,
     Members,
+    OutputRescaling,
     ParametricActivation,
     PeriodicEmbedding,
     PReLU,
@@ -185,9 +186,9 @@ def steps_of(net: Model) -> list[Step]:
         name, parameter = node.activation
         if name != "identity":
             steps.append(Activate(name, float(dtype.type(parameter))))
-    vectors = output_vectors(net.plan.n_out, net.layers, dtype)
-    if vectors is not None:
-        steps.append(_affine(*vectors))
+    vectors = output_vectors(net.plan.n_out, net.layers, dtype) or ()
+    last = [entry(_STEPS, layer, "exported C")(layer, list(vectors)) for layer in net.layers if layer.ends]
+    steps += [step for step in last if step is not None]
     members = members_of(steps)
     return [*steps, Mean(members)] if members else steps
 
@@ -260,6 +261,7 @@ _STEPS: dict[type[Layer], Callable[[Any, list[Array]], Step | None]] = {
     MaxPieces: lambda layer, arrays: Largest(layer.pieces),
     MemberDense: _member_dense,
     Members: _members,
+    OutputRescaling: lambda layer, arrays: _affine(*arrays),
     ParametricActivation: _parametric_activation,
     PeriodicEmbedding: _periodic_embedding,
     PReLU: lambda layer, arrays: Slope(arrays[0]),

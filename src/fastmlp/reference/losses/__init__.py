@@ -19,9 +19,12 @@ from ..functions import Array
 from . import classification, regression
 from .base import Loss
 
-__all__ = ["LINKS", "LOSSES", "Loss", "loss_gradient"]
+__all__ = ["LINKS", "LOSSES", "Head", "Loss", "loss_gradient", "target_columns"]
 
 LOSSES: dict[str, Loss] = {**classification.LOSSES, **regression.LOSSES}
+
+# Of a slice of the outputs: name and parameters of its loss, how many outputs it has, its weight in the sum.
+Head = tuple[str, float | Sequence[float], int, float]
 
 # The output activations each link stands for.  The logits of log_softmax are those of softmax.
 LINKS: dict[str, tuple[str, ...]] = {
@@ -32,14 +35,19 @@ LINKS: dict[str, tuple[str, ...]] = {
 
 
 def loss_gradient(
-    name: str, parameters: float | Sequence[float], p: Array, y: Array, sample_weight: Array | None = None
+    name: str | tuple[Head, ...],
+    parameters: float | Sequence[float],
+    p: Array,
+    y: Array,
+    sample_weight: Array | None = None,
 ) -> tuple[Array, Array, Array]:
     """What the named loss says of a batch.
 
     Parameters
     ----------
-    name : str
-        One of `LOSSES`.
+    name : str or tuple of Head
+        One of `LOSSES`; or heads, whose outputs and targets stand side by side in p and y, for the sum of
+        their losses, each times its weight.  A class is a real among the others there.
     parameters : float or sequence of float
         The loss's parameters; a number is the first, and ignored by losses that have none.
     p : ndarray of shape (rows, n_out)
@@ -64,9 +72,40 @@ def loss_gradient(
     >>> row_losses, da.ravel()
     (array([0., 4.]), array([ 0., -2.]))
     """
+    if isinstance(name, tuple):
+        return _of_heads(name, p, y, sample_weight)
     loss = LOSSES[name]
     weight = np.ones(len(p), p.dtype) if sample_weight is None else sample_weight.astype(p.dtype)
     chosen = loss.chosen(parameters)
     row_losses = weight * loss.value(p, y, *chosen)
     dp = (weight / len(p))[:, None] * loss.gradient(p, y, *chosen)
     return row_losses, dp, loss.correct(p, y)
+
+
+def target_columns(heads: Sequence[Head]) -> list[int]:
+    """How many columns of a row of targets each head has.
+
+    >>> target_columns([("mse", 0.0, 2, 1.0), ("sparse_categorical_crossentropy", 0.0, 3, 0.5)])
+    [2, 1]
+    """
+    return [
+        1 if LOSSES[name].labels else outputs // LOSSES[name].outputs_of(parameters)
+        for name, parameters, outputs, _ in heads
+    ]
+
+
+def _of_heads(
+    heads: tuple[Head, ...], p: Array, y: Array, sample_weight: Array | None
+) -> tuple[Array, Array, Array]:
+    outputs = np.split(p, np.cumsum([head[2] for head in heads])[:-1], axis=1)
+    targets = np.split(y, np.cumsum(target_columns(heads))[:-1], axis=1)
+    total, gradients = 0 * p[:, 0], list[Array]()
+    for (name, parameters, _, weight), of_head, own in zip(heads, outputs, targets, strict=True):
+        expected = own[:, 0].astype(np.int64) if LOSSES[name].labels else own
+        values, gradient, _ = loss_gradient(name, parameters, of_head, expected, sample_weight)
+        share = p.dtype.type(weight)
+        if share:
+            total, gradients = total + share * values, [*gradients, share * gradient]
+        else:  # 0 of an infinite loss is none
+            gradients.append(0 * of_head)
+    return total, np.concatenate(gradients, axis=1), np.zeros(len(p))
