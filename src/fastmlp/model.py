@@ -7,7 +7,6 @@ import dataclasses
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -15,6 +14,7 @@ import numpy as np
 
 from . import labels, losses, optimizers, registry, validation
 from ._kernels import Plan, Predictor
+from .descriptions import description
 from .errors import NotCompiledError, listed
 from .layers import Layer, OutputRescaling, chain, lowering
 from .losses import Function, Loss
@@ -28,7 +28,7 @@ M = TypeVar("M", bound="Model")
 LossLike = Loss | str | tuple[str, Any] | PythonLoss | Mapping[str, Any]
 
 
-@dataclass(frozen=True)
+@description
 class Compiled:
     """What `Network.compile` was told, in one piece: who reads it beside another compile has all of one."""
 
@@ -39,7 +39,7 @@ class Compiled:
     standardize_targets: bool = False
 
 
-@dataclass(frozen=True)
+@description
 class Objective:
     """What a network is measured by on certain targets."""
 
@@ -67,7 +67,7 @@ class Objective:
         return next((str(metric) for metric in self.metrics if self.is_counted(metric)), None)
 
 
-@dataclass(frozen=True)
+@description
 class Recipe:
     """What an epoch's batches are made by; None where they come as such."""
 
@@ -76,7 +76,7 @@ class Recipe:
     shuffle: bool | None
 
 
-@dataclass(frozen=True)
+@description
 class Done:
     """What is done of an epoch: batches, and their sums of losses, correct rows, weights and rows.
 
@@ -87,7 +87,7 @@ class Done:
     sums: tuple[float, ...] = (0.0, 0.0)
 
 
-@dataclass(frozen=True)
+@description
 class Position:
     """Where a fit is within an epoch."""
 
@@ -96,7 +96,7 @@ class Position:
     batches: int  # that the plan had trained by then
 
 
-@dataclass(frozen=True)
+@description
 class Moving:
     """Weights that training moves, where their average has taken their place."""
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from ... import _kernels, config, validation
 from ...files import atomic, paths
-from ...layers import Dense, Embedding, chain
+from ...layers import chain
 from ...layers.lowering import input_vectors, nodes_of, output_vectors
 from ...model import Model
 from . import functions, writer
@@ -65,7 +65,7 @@ def _rows(net: Model, X: Any) -> Array:
     plan = _kernels.Plan(MEASURED_ROWS, [node], dtype="float64")
     plan.initialize(0, "normal", 1.0, 0)
     rows = np.round(plan.get_weights()[0] * 256) / 256  # short in hexadecimal
-    codes = next((layer.sizes for layer in net.layers if isinstance(layer, Embedding)), ())
+    codes = next((node["sizes"] for node in net.plan.layers if node["sizes"]), ())
     shift, divisor = input_vectors(net.plan.n_in, net.layers, net.dtype)
     rows = rows if divisor is None else rows * divisor
     rows = rows if shift is None else rows + shift
@@ -108,7 +108,7 @@ def _plan_of(net: Model, steps: list[Step]) -> _kernels.Plan:
     matrices, arrays = iter(products(steps)), iter(net.get_weights())
     for node in nodes_of(net.plan.n_in, net.layers):
         given = [next(arrays) for _ in node.shapes]
-        weights += [used_weights(next(matrices)), *given[1:]] if isinstance(node.layer, Dense) else given
+        weights += [used_weights(next(matrices)), *given[1:]] if node.layer.kind == "dense" else given
     plan.set_weights(weights)
     return plan
 
