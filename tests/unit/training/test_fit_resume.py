@@ -245,6 +245,20 @@ def test_batches_that_come_as_such_are_passed_over(data, tmp_path):
     assert_same_fit(net, fit(net, (batches,), resume=True), whole, expected)
 
 
+@pytest.mark.parametrize("many", [False, True], ids=["a table", "tables"])
+def test_tables(data, tmp_path, many):
+    """One in memory is an array, of many one after another the batches are passed over."""
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame(data[0], columns=list("abcde")).assign(y=data[1])
+    tables = [table[:20], table[20:45], table[45:]] if many else table
+    whole, net = network(), network()
+    expected = fit(whole, (tables, "y"))
+    fit(net, (tables, "y"), callbacks=[StopAt(13)])
+    assert (net.position.recipe.rows is None) == many
+    net = elsewhere(net, tmp_path)
+    assert_same_fit(net, fit(net, (tables, "y"), resume=True), whole, expected)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
