@@ -270,15 +270,16 @@ static void gather_lines(real *out, const fm_input *in, const int64_t *order, pt
 static void drop(real *factor, ptrdiff_t panel, const fm_dropout *d, ptrdiff_t first, ptrdiff_t rows)
 {
     uint32_t words[4 * FM_PHILOX_LANES];
+    real chosen[4 * FM_PHILOX_LANES] __attribute__((aligned(64)));
     const ptrdiff_t columns = (d->columns + L - 1) / L * L, most = 4 * FM_PHILOX_LANES;
+    const real kept = (real)d->kept;
     for (ptrdiff_t r = first; r < first + rows; r++)
         for (ptrdiff_t c = 0; c < columns; c += most) {
             const ptrdiff_t n = columns - c < most ? columns - c : most;
             fm_words(words, c, n, d->seed, FM_DROPOUT, d->layer, d->step, d->row + (uint32_t)r);
-            for (ptrdiff_t i = 0; i < n; i += L) {
-                real *line = factor + (c + i) / L * panel + r * L;
-                for (ptrdiff_t j = 0; j < L; j++) line[j] = words[i + j] >= d->threshold ? (real)d->kept : 0;
-            }
+            for (ptrdiff_t i = 0; i < n; i++) chosen[i] = words[i] >= d->threshold ? kept : 0; /* vectors, no jumps */
+            for (ptrdiff_t i = 0; i < n; i += L)
+                memcpy(factor + (c + i) / L * panel + r * L, chosen + i, L * sizeof(real));
         }
 }
 
