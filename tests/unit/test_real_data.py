@@ -3,8 +3,10 @@
 FASTMLP_DATA names a folder with california_housing, fashion_mnist, letter and mnist; without it nothing runs.
 """
 
+import importlib.util
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -122,3 +124,36 @@ def test_california_housing(data_dir):
     assert history.history["learning_rate"][-1] < 0.003
     explained = 1 - np.mean((net.predict(X_test)[:, 0] * spread + center - y_test) ** 2) / y_test.var()
     assert 0.78 < explained < 0.9
+
+
+def example(name):
+    """A script of examples/, not run."""
+    path = Path(__file__).parents[2] / "examples" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"example_{name}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_an_ensemble_is_better_calibrated_than_each_of_its_members(data_dir):
+    """Minus the log likelihood of held-out prices, of normal distributions and of their mixture."""
+    script = example("07_deep_ensemble")
+    houses = script.load(folder(data_dir, "california_housing") / "cal.housing.arff")
+    networks = script.train(houses.X, houses.y, members=5, epochs=20)
+    outputs = [net.predict(houses.X_test) for net in networks]
+    members, ensemble = script.negative_log_likelihoods(outputs, houses.y_test)
+    assert len(members) == 5 and ensemble < min(members) and ensemble < 0.7
+    for net, value in zip(networks, members, strict=True):
+        loss = net.evaluate(houses.X_test, houses.y_test)["loss"]  # which leaves the constant out
+        assert value == pytest.approx(loss + np.log(2 * np.pi) / 2, rel=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "expected"), [("mnist", 0.985), ("fashion_mnist", 0.9)])
+def test_the_recipe_of_two_layers_of_512(data_dir, name, expected):
+    script = example("06_mnist_512_512")
+    X, y, X_test, y_test = script.images(folder(data_dir, name))
+    epochs, rate = script.RECIPES[name]
+    net = script.build_network(len(X), epochs, rate)
+    net.fit(X, y, epochs=epochs, batch_size=script.BATCH)
+    assert net.evaluate(X_test, y_test)["accuracy"] >= expected

@@ -1,0 +1,1 @@
+"""Whole trainings beside PyTorch's and JAX's of the same recipe."""
