@@ -10,9 +10,9 @@ cdef class Claim:
         self.nested = nested
 
     def __enter__(self):
-        cdef c.fm_plan *plan = &self.plan.c_plan
-        if not self.nested and c.fm_plan_claimed(plan) or not c.fm_plan_claim(plan):
+        if not self.nested and c.fm_plan_claimed(&self.plan.c_plan):
             raise BusyError("the network is being changed by another call, expected it to end first")
+        self.plan.claim()
 
     def __exit__(self, kind, value, traceback):
         c.fm_plan_release(&self.plan.c_plan)

@@ -3,6 +3,7 @@
 Messages for people are written above (network.py, validation.py); what is refused here would be unsafe.
 """
 cimport numpy as cnp
+from libc.math cimport isfinite, sqrt
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 

@@ -144,6 +144,12 @@ cdef class Plan:
         """
         return Claim(self, nested)
 
+    cdef int claim(self) except -1:
+        """What entering `changing` does, for where its cost counts: a `finally` with c.fm_plan_release has to follow."""
+        if not c.fm_plan_claim(&self.c_plan):
+            raise BusyError("the network is being changed by another call, expected it to end first")
+        return 0
+
     def get_weights(self):
         """Copies of the parameters: [W1, b1, W2, ...]; of a normalisation gamma and beta, "batch" also mean and variance."""
         return unpacked(&self.c_plan, self.c_plan.state.parameters)
@@ -363,11 +369,14 @@ cdef class Plan:
         shape[0], shape[1] = count, self.c_plan.n_out
         cdef Array out = cnp.PyArray_EMPTY(2, shape, numpy_type(self.c_plan.type), 0)
         cdef void *memory = cnp.PyArray_DATA(out)
-        with self.changing():
+        self.claim()
+        try:
             with nogil:
                 status = c.fm_plan_train_forward(&self.c_plan, &rows, count, key, dropout, memory)
             check_input(status, &self.c_plan, x)
             self.forwards += 1
+        finally:
+            c.fm_plan_release(&self.c_plan)
         return out
 
     def accumulate(self, output_gradient, *, bint inputs=False, bint parameters=True):
@@ -378,7 +387,8 @@ cdef class Plan:
         cdef const void *memory
         cdef void *dx_memory = NULL
         cdef cnp.npy_intp shape[2]
-        with self.changing():
+        self.claim()
+        try:
             if self.c_plan.forward_rows == 0:
                 raise RuntimeError("there is no forward pass of training to go back through, expected one whose batch is the "
                                    "last, with nothing between that changes the network")
@@ -395,6 +405,8 @@ cdef class Plan:
             if status == c.FM_BAD_INPUT:
                 raise ValueError("output_gradient contains NaN or infinity, expected finite values")
             check(status)
+        finally:
+            c.fm_plan_release(&self.c_plan)
         return dx if inputs else None
 
     def take_step(self, double learning_rate, l2=None, weight_decay=None):
@@ -403,7 +415,8 @@ cdef class Plan:
         cdef int status
         cdef double penalty = self.c_plan.hyper.l2 if l2 is None else of_step(l2, "l2")
         cdef double decay = self.c_plan.hyper.weight_decay if weight_decay is None else of_step(weight_decay, "weight_decay")
-        with self.changing():
+        self.claim()
+        try:
             self.check_compiled()
             if not self.c_plan.has_gradient:
                 raise RuntimeError("there is no gradient to make a step by, expected one since it was set to zero")
@@ -413,6 +426,8 @@ cdef class Plan:
                 raise FloatingPointError("the step leads to weights that are not finite")
             check(status)
             self.forwards = 0
+        finally:
+            c.fm_plan_release(&self.c_plan)
 
     def train_backward(self, output_gradient, double learning_rate, l2=None, weight_decay=None):
         """The rest of a step whose loss comes from outside: `accumulate` and `take_step`, from a gradient of zero back to it."""
@@ -437,8 +452,9 @@ cdef class Plan:
 
     def zero_gradient(self):
         """Forgets what `accumulate` has added up."""
-        with self.changing():
-            self.c_plan.has_gradient = 0
+        self.claim()
+        self.c_plan.has_gradient = 0
+        c.fm_plan_release(&self.c_plan)
 
     def get_gradient(self):
         """What `accumulate` has added up, arrays like get_weights; zeros for what is not trained."""
@@ -534,3 +550,29 @@ def is_like_predictions(Plan plan not None, dY):
     return (cnp.PyArray_TYPE(array) == numpy_type(plan.c_plan.type) and cnp.PyArray_ISCARRAY_RO(array)
             and cnp.PyArray_NDIM(array) == 2 and cnp.PyArray_DIM(array, 0) == plan.c_plan.forward_rows
             and cnp.PyArray_DIM(array, 1) == plan.c_plan.n_out)
+
+
+def clip_gradients(list plans, double max_norm):
+    """The norm of the gradients of some plans together, in float64, which are scaled down to `max_norm` where it is larger.
+
+    FloatingPointError, and no change, where it is not finite.
+    """
+    cdef Plan plan
+    cdef ptrdiff_t claimed = 0
+    cdef double norm = 0
+    try:
+        for plan in plans:
+            plan.claim()
+            claimed += 1
+        for plan in plans:
+            norm += c.fm_plan_gradient_squares(&plan.c_plan)
+        norm = sqrt(norm)
+        if not isfinite(norm):
+            raise FloatingPointError(f"the norm of the gradients is {norm}, expected a finite one")
+        if norm > max_norm:
+            for plan in plans:
+                c.fm_plan_shrink_gradient(&plan.c_plan, max_norm / norm)
+    finally:
+        for plan in plans[:claimed]:
+            c.fm_plan_release(&plan.c_plan)
+    return norm

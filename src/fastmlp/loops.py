@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
-from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
 
-from . import validation
+from . import _kernels, validation
 from ._kernels import is_like_predictions, reads_rows
 from .errors import NotCompiledError
 from .model import NOT_COMPILED, Array, Model
@@ -132,12 +130,4 @@ def clip_gradients(networks: Iterable[Model], max_norm: float) -> float:
     for net in nets:
         if not isinstance(net, Model):
             raise TypeError(f"networks holds a {type(net).__name__}, expected Networks")
-    with ExitStack() as claims:
-        for net in nets:
-            claims.enter_context(net.changing())
-        norm = math.sqrt(sum(net.plan.gradient_squares() for net in nets))
-        if not math.isfinite(norm):
-            raise FloatingPointError(f"the norm of the gradients is {norm}, expected a finite one")
-        for net in nets if norm > max_norm else ():
-            net.plan.shrink_gradient(max_norm / norm)
-    return norm
+    return _kernels.clip_gradients([net.plan for net in nets], max_norm)

@@ -64,12 +64,7 @@ def real(
     maximum: float = math.inf,
 ) -> float:
     """A finite float with minimum <= value <= maximum and above < value < below."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (Real, np.number)):
-        raise TypeError(f"{argument} is {shown(value)}, expected a number")
-    try:
-        number = float(value)
-    except (TypeError, OverflowError):
-        raise ValueError(f"{argument} is {shown(value)}, expected a finite number") from None
+    number = value if type(value) is float else _as_float(value, argument)
     if math.isfinite(number) and minimum <= number <= maximum and above < number < below:
         return number
     bounds = [
@@ -80,6 +75,15 @@ def real(
     ]
     expected = " and ".join(bound for bound in bounds if bound)
     raise ValueError(f"{argument} is {number:g}, expected a finite number {expected}".rstrip())
+
+
+def _as_float(value: object, argument: str) -> float:
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (Real, np.number)):
+        raise TypeError(f"{argument} is {shown(value)}, expected a number")
+    try:
+        return float(value)
+    except (TypeError, OverflowError):
+        raise ValueError(f"{argument} is {shown(value)}, expected a finite number") from None
 
 
 def boolean(value: object, argument: str) -> bool:

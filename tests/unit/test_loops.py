@@ -107,6 +107,21 @@ def test_a_loop_has_the_bits_of_fit(optimizer):
     assert_same_state(*nets)
 
 
+@pytest.mark.parametrize("name", ["frozen", "batch normalization"])
+@pytest.mark.parametrize(
+    "options",
+    [{"use_ema": True, "ema_momentum": 0.8}, {"lookahead_steps": 2, "lookahead_alpha": 0.4}],
+    ids=["average", "lookahead"],
+)
+def test_a_loop_has_the_slow_weights_of_train_on_batch(name, options):
+    nets = [made(name, Adam(0.01, **options)) for _ in range(2)]
+    X, y = data()
+    for _ in range(5):
+        nets[0].train_on_batch(X, y)
+        step_by_hand(nets[1], X, y)
+    assert_same_state(*nets)
+
+
 def test_a_loop_on_logits_has_the_bits_of_a_fused_loss():
     X, _ = data()
     y = np.arange(40) % 3
@@ -285,6 +300,30 @@ def test_clipping_several_is_pytorchs():
     before = [array for net in nets for array in net.gradient]
     assert fastmlp.clip_gradients(nets, 1e6) == pytest.approx(2.0, rel=1e-5)
     assert_same_bits([array for net in nets for array in net.gradient], before)
+
+
+def test_clipping_beside_a_busy_network_changes_nothing_and_leaves_the_others_free():
+    free, busy = made("narrow"), made("wide")
+    X, y = data()
+    for net in (free, busy):
+        net(X, training=True)
+        net.backward(y)
+    before = free.gradient
+    caught = []
+
+    def clip():
+        with pytest.raises(BusyError):
+            fastmlp.clip_gradients([free, busy], 1e-3)
+        caught.append(True)
+
+    with busy.changing():
+        thread = threading.Thread(target=clip)
+        thread.start()
+        thread.join()
+    assert caught
+    assert_same_bits(free.gradient, before)
+    assert fastmlp.clip_gradients([free, busy], 1e-3) > 1e-3
+    assert fastmlp.clip_gradients([free, busy], 1.0) == pytest.approx(1e-3, rel=1e-5)
 
 
 def test_a_norm_that_is_not_finite_changes_nothing():

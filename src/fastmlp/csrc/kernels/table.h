@@ -74,17 +74,26 @@ typedef struct {
     ptrdiff_t m, k, n;
 } input_gradient_args;
 
+/* Moves weights and their state by the gradient g: in place, or from what `from` has, w and then the slots. */
+typedef void update_kernel(real *w, const real *g, real *const *slots, const real *const *from, ptrdiff_t count,
+                           int is_weight, const step_constants *);
+
+/* average = stays from + takes w */
+typedef void average_kernel(real *average, const real *from, const real *w, ptrdiff_t count, real stays, real takes);
+
 /* Takes `count` elements of the parameter gradient, those from `offset` in the parameter vector on. */
 typedef struct gradient_sink gradient_sink;
 struct gradient_sink {
     void (*take)(const gradient_sink *, const real *g, ptrdiff_t offset, ptrdiff_t count, int is_weight);
-    real *parameters, *slots[FM_MOST_SLOTS]; /* what an update in place works on, */
+    real *parameters, *slots[FM_MOST_SLOTS]; /* what an update moves, */
+    const real *from[1 + FM_MOST_SLOTS]; /* what these are before it, NULL where it works in place, */
     const step_constants *step;
     real *average;                /* and their moving average, NULL where there is none, */
+    const real *average_from;     /* what it is before, */
     real average_stays, average_takes; /* the factors of the average and of the weights */
-    void (*move_average)(real *average, const real *w, ptrdiff_t count, real stays, real takes);
+    average_kernel *move_average;
     const fm_layer *layer;        /* whose parameters these are */
-    void (*update)(real *w, const real *g, real *const *slots, ptrdiff_t count, int is_weight, const step_constants *);
+    update_kernel *update;
     real *gradient;               /* or where the gradient goes */
 };
 
@@ -183,13 +192,12 @@ struct fm_kernels {
     } row_activations[FM_ROW_ACTIVATIONS];
     void (*losses[FM_LOSSES])(const loss_args *);
     /* Count is a multiple of L; slots that are not in use are NULL. */
-    void (*optimizers[FM_OPTIMIZERS])(real *w, const real *g, real *const *slots, ptrdiff_t count, int is_weight,
-                                      const step_constants *);
+    update_kernel *optimizers[FM_OPTIMIZERS];
     void (*elementary[FM_ELEMENTARY])(real *out, const real *in, ptrdiff_t count);
     /* out (columns, rows) from in (rows, columns), both in panels; lanes without a row are zero. */
     void (*transpose)(real *out, ptrdiff_t out_panel, const real *in, ptrdiff_t in_panel, ptrdiff_t rows,
                       ptrdiff_t columns);
-    void (*move_average)(real *average, const real *w, ptrdiff_t count, real stays, real takes);
+    average_kernel *move_average;
     void (*drop)(real *factor, ptrdiff_t panel, const fm_dropout *, ptrdiff_t first, ptrdiff_t rows);
     void (*multiply)(real *out, const real *in, const real *factor, ptrdiff_t count);
     /* In panels, in place, a factor and an offset a column: a * factor + offset, and d * factor. */

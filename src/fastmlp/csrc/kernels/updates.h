@@ -146,15 +146,16 @@ INLINE vec prepare(vec *w, vec g, int is_weight, const step_constants *s)
     return g;
 }
 
-INLINE void update_loop(real *w, const real *g, real *const *slots, ptrdiff_t count, int is_weight,
+INLINE void update_loop(real *w, const real *g, real *const *slots, const real *const *from, ptrdiff_t count, int is_weight,
                         const step_constants *step, update_rule *rule, const int used, const int before)
 {
     const step_constants s = *step; /* a copy, so that the compiler sees that stores to w leave it alone */
+    const real *w_from = from ? from[0] : w, *slot_from[FM_MOST_SLOTS] = {0};
     real *slot[FM_MOST_SLOTS] = {0};
-    UNROLL for (int k = 0; k < used; k++) slot[k] = slots[k];
+    UNROLL for (int k = 0; k < used; k++) slot[k] = slots[k], slot_from[k] = from ? from[1 + k] : slots[k];
     for (ptrdiff_t i = 0; i < count; i += VW) {
-        vec x = vload(w + i), state[FM_MOST_SLOTS], d = vload(g + i);
-        UNROLL for (int k = 0; k < FM_MOST_SLOTS; k++) state[k] = k < used ? vload(slot[k] + i) : vset1(0);
+        vec x = vload(w_from + i), state[FM_MOST_SLOTS], d = vload(g + i);
+        UNROLL for (int k = 0; k < FM_MOST_SLOTS; k++) state[k] = k < used ? vload(slot_from[k] + i) : vset1(0);
         if (before == L2_ALONE) d = vfma(vset1(s.l2), x, d);
         if (before == PREPARED) d = prepare(&x, d, is_weight, &s);
         rule(&x, state, d, &s);
@@ -163,33 +164,32 @@ INLINE void update_loop(real *w, const real *g, real *const *slots, ptrdiff_t co
     }
 }
 
-INLINE void update_prepared(real *w, const real *g, real *const *slots, ptrdiff_t count, int is_weight,
-                            const step_constants *s, update_rule *rule, const int used)
+INLINE void update_prepared(real *w, const real *g, real *const *slots, const real *const *from, ptrdiff_t count,
+                            int is_weight, const step_constants *s, update_rule *rule, const int used)
 {
     if (s->before == PREPARED)
-        update_loop(w, g, slots, count, is_weight, s, rule, used, PREPARED);
+        update_loop(w, g, slots, from, count, is_weight, s, rule, used, PREPARED);
     else if (s->before == L2_ALONE && is_weight)
-        update_loop(w, g, slots, count, is_weight, s, rule, used, L2_ALONE);
+        update_loop(w, g, slots, from, count, is_weight, s, rule, used, L2_ALONE);
     else
-        update_loop(w, g, slots, count, is_weight, s, rule, used, PLAIN);
+        update_loop(w, g, slots, from, count, is_weight, s, rule, used, PLAIN);
 }
 
-/* average = stays average + takes w */
-static void move_average(real *average, const real *w, ptrdiff_t count, real stays, real takes)
+static void move_average(real *average, const real *from, const real *w, ptrdiff_t count, real stays, real takes)
 {
     for (ptrdiff_t i = 0; i < count; i += VW)
-        vstore(average + i, vflush(vfma(vset1(stays), vload(average + i), vset1(takes) * vload(w + i))));
+        vstore(average + i, vflush(vfma(vset1(stays), vload(from + i), vset1(takes) * vload(w + i))));
 }
 
 /* Of a rule that may have no state, slots[0] is NULL then. */
 #define OPTIMIZER(name, rule, count_of_slots, needs)                                                                \
-    static void name##_update(real *w, const real *g, real *const *slots, ptrdiff_t count, int is_weight,           \
-                              const step_constants *s)                                                              \
+    static void name##_update(real *w, const real *g, real *const *slots, const real *const *from, ptrdiff_t count, \
+                              int is_weight, const step_constants *s)                                               \
     {                                                                                                               \
         if (FM_##needs == FM_MOMENTUM && !slots[0])                                                                 \
-            update_prepared(w, g, slots, count, is_weight, s, rule, 0);                                             \
+            update_prepared(w, g, slots, from, count, is_weight, s, rule, 0);                                       \
         else                                                                                                        \
-            update_prepared(w, g, slots, count, is_weight, s, rule, count_of_slots);                                \
+            update_prepared(w, g, slots, from, count, is_weight, s, rule, count_of_slots);                          \
     }
 #include "optimizers.def"
 #undef OPTIMIZER

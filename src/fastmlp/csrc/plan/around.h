@@ -18,7 +18,8 @@ static void divide(real *values, double by, ptrdiff_t count)
 static void take_averaged_update(const gradient_sink *sink, const real *g, ptrdiff_t offset, ptrdiff_t count, int is_weight)
 {
     take_update(sink, g, offset, count, is_weight);
-    sink->move_average(sink->average + offset, sink->parameters + offset, count, sink->average_stays, sink->average_takes);
+    sink->move_average(sink->average + offset, sink->average_from + offset, sink->parameters + offset, count,
+                       sink->average_stays, sink->average_takes);
 }
 
 /* What moves the vectors of a state; the average is that of the first step alone after it. */
@@ -30,7 +31,7 @@ static gradient_sink updating_sink(const fm_plan *plan, const fm_state *state, c
     if (plan->hyper.use_ema != 0) {
         const double momentum = plan->state.step ? plan->hyper.ema_momentum : 0;
         sink.take = take_averaged_update, sink.move_average = plan->kernels->move_average;
-        sink.average = state->slots[FM_SLOW];
+        sink.average = state->slots[FM_SLOW], sink.average_from = sink.average;
         sink.average_stays = (real)momentum, sink.average_takes = (real)(1 - momentum);
     }
     return sink;

@@ -73,7 +73,7 @@ static void optimizer_update(const fm_kernels *k, int optimizer, const fm_hyper 
     step.gradient_scale = norm_scale(k, hyper, g, count);
     real *vectors[FM_MOST_SLOTS];
     for (int i = 0; i < FM_MOST_SLOTS; i++) vectors[i] = state->slots[i];
-    k->optimizers[optimizer](w, g, vectors, count, 1, &step);
+    k->optimizers[optimizer](w, g, vectors, NULL, count, 1, &step);
 }
 
 static void elementary(const fm_kernels *k, int function, void *out, const void *in, ptrdiff_t count)

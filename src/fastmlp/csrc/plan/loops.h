@@ -115,14 +115,24 @@ static int part_is_finite(const fm_kernels *kernels, const fm_state *state, ptrd
     return finite;
 }
 
-/* Reals that are copied, moved and looked at together, while a first-level cache has them. */
+/* Reals that are moved and looked at together, while a first-level cache has them. */
 enum { PIECE = 1024 };
+
+/* What moves the vectors of one state to those of another. */
+static gradient_sink moving_sink(const fm_plan *plan, const fm_state *to, const fm_state *from, const step_constants *step)
+{
+    gradient_sink sink = updating_sink(plan, to, step);
+    sink.from[0] = from->parameters, sink.average_from = from->slots[FM_SLOW];
+    for (int i = 0; i < FM_MOST_SLOTS; i++) sink.from[1 + i] = from->slots[i];
+    return sink;
+}
 
 /* The state after a step, in the place of the plan's copy: what it was stays as it is until all is well. */
 static int next_state(fm_plan *plan, const step_constants *step, const real *gradient)
 {
     const fm_state *from = &plan->state, *to = &plan->kept;
-    gradient_sink sink = updating_sink(plan, to, step);
+    gradient_sink sink = moving_sink(plan, to, from, step);
+    const real *slow = sink.average ? NULL : from->slots[FM_SLOW]; /* which a step leaves as they are */
     int finite = 1;
     for (int l = 0; l < plan->layer_count; l++) {
         const fm_layer *layer = sink.layer = &plan->layers[l];
@@ -130,9 +140,12 @@ static int next_state(fm_plan *plan, const step_constants *step, const real *gra
             const ptrdiff_t end = array->offset + array_size(array);
             for (ptrdiff_t at = array->offset; at < end; at += PIECE) {
                 const ptrdiff_t count = end - at < PIECE ? end - at : PIECE;
-                copy_part(to, from, at, count);
-                if (!array->moves || layer->frozen) continue;
+                if (!array->moves || layer->frozen) {
+                    copy_part(to, from, at, count);
+                    continue;
+                }
                 sink.take(&sink, gradient + at, at, count, array->decays);
+                if (slow) memcpy((real *)to->slots[FM_SLOW] + at, slow + at, (size_t)count * sizeof(real));
                 finite &= part_is_finite(plan->kernels, to, at, count);
             }
             if (fm_interrupted()) return FM_INTERRUPTED;

@@ -25,12 +25,14 @@ static step_constants scaled_step(const step_constants *step, const fm_layer *la
 static void take_update(const gradient_sink *sink, const real *g, ptrdiff_t offset, ptrdiff_t count, int is_weight)
 {
     real *slots[FM_MOST_SLOTS];
+    const real *there[1 + FM_MOST_SLOTS], *const *from = sink->from[0] ? there : NULL;
     for (int i = 0; i < FM_MOST_SLOTS; i++) slots[i] = sink->slots[i] ? sink->slots[i] + offset : NULL;
+    for (int i = 0; from && i < 1 + FM_MOST_SLOTS; i++) there[i] = sink->from[i] ? sink->from[i] + offset : NULL;
     if (sink->layer->scaled) {
         const step_constants step = scaled_step(sink->step, sink->layer, offset);
-        sink->update(sink->parameters + offset, g, slots, count, is_weight, &step);
+        sink->update(sink->parameters + offset, g, slots, from, count, is_weight, &step);
     } else {
-        sink->update(sink->parameters + offset, g, slots, count, is_weight, sink->step);
+        sink->update(sink->parameters + offset, g, slots, from, count, is_weight, sink->step);
     }
 }
 
