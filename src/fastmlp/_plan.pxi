@@ -558,7 +558,7 @@ def clip_gradients(list plans, double max_norm):
     FloatingPointError, and no change, where it is not finite.
     """
     cdef Plan plan
-    cdef ptrdiff_t claimed = 0
+    cdef ptrdiff_t i, claimed = 0
     cdef double norm = 0
     try:
         for plan in plans:
@@ -573,6 +573,7 @@ def clip_gradients(list plans, double max_norm):
             for plan in plans:
                 c.fm_plan_shrink_gradient(&plan.c_plan, max_norm / norm)
     finally:
-        for plan in plans[:claimed]:
+        for i in range(claimed):
+            plan = plans[i]
             c.fm_plan_release(&plan.c_plan)
     return norm

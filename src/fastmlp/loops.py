@@ -126,8 +126,9 @@ def clip_gradients(networks: Iterable[Model], max_norm: float) -> float:
     1.0
     """
     max_norm = validation.real(max_norm, "max_norm", above=0.0)
-    nets = [networks] if isinstance(networks, Model) else list(dict.fromkeys(networks))
-    for net in nets:
+    plans: dict[_kernels.Plan, None] = {}
+    for net in [networks] if isinstance(networks, Model) else networks:
         if not isinstance(net, Model):
             raise TypeError(f"networks holds a {type(net).__name__}, expected Networks")
-    return _kernels.clip_gradients([net.plan for net in nets], max_norm)
+        plans[net.plan] = None
+    return _kernels.clip_gradients(list(plans), max_norm)

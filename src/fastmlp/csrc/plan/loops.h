@@ -208,7 +208,9 @@ static double gradient_squares(const fm_plan *plan)
 static void shrink_gradient(fm_plan *plan, double factor)
 {
     real *gradient = plan->gradient;
-    for (ptrdiff_t i = 0; plan->has_gradient && i < plan->size; i++) gradient[i] *= (real)factor;
+    const ptrdiff_t count = plan->has_gradient ? plan->size : 0;
+    const real by = (real)factor;
+    for (ptrdiff_t i = 0; i < count; i++) gradient[i] *= by;
 }
 
 /* From the nearer end, so that equal weights stay and a share of 1 copies. */
