@@ -64,6 +64,10 @@ class Column:
         """Whole numbers of shape (rows,) for an embedding, of `size` kinds; None without one."""
         return None
 
+    def told(self, values: Array) -> Array:
+        """What an exported model is told of it, float64 (rows,): a number, a code, a date's seconds."""
+        raise NotImplementedError
+
     def cell(self, value: object) -> Cell:
         """Numbers, indicators and code of one value as people have it: those of the methods above."""
         values = frames.as_column(frames.listed([value]))
@@ -129,6 +133,9 @@ class Number(Column):
             raise CellError(row, self.name, values[row], "no number, expected one as in training")
         read[rows] = found
         return read
+
+    def told(self, values: Array) -> Array:
+        return self.read(values)
 
     def numbers(self, values: Array) -> Array:
         read = self.read(values)
@@ -198,6 +205,9 @@ class Category(Column):
 
     def _codes(self, values: Array) -> Array:
         return np.array([self._known.get(text, 0) for text in texts_of(values)], np.int64)
+
+    def told(self, values: Array) -> Array:
+        return self._codes(values).astype(np.float64)
 
     def cell(self, value: object) -> Cell:
         kind = type(value)
@@ -277,6 +287,11 @@ class Date(Column):
         return np.column_stack(
             [np.empty((len(moments), 0)), *(dates.numbers(moments, part) for part in self.parts)]
         )
+
+    def told(self, values: Array) -> Array:
+        """Since 1970, without a zone."""
+        seconds = self.read(values) - np.datetime64("1970-01-01", "us")
+        return np.asarray(seconds / np.timedelta64(1, "s"))
 
     def numbers(self, values: Array) -> Array:
         told = self._told(self.read(values))

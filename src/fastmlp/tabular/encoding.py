@@ -170,6 +170,15 @@ class TableEncoder:
         codes = [found[:, None] for column, values in cells if (found := column.codes(values)) is not None]
         return np.hstack([self.scaling(_told(cells, len(frame))), *codes]).astype(np.float32)
 
+    def told(self, X: Any) -> Array:
+        """What an exported model is told of a table: float64 of shape (rows, used columns), NaN for gaps.
+
+        A number is itself, a category its code, 0 of a gap and of what training did not have, a date the
+        seconds since 1970.
+        """
+        frame = self._matched(frames.read(X), "X")
+        return np.column_stack([column.told(frame.columns[column.name]) for column in self.used])
+
     def row(self, X: dict[Any, Any]) -> Array | None:
         """What `transform` makes of a dictionary of single values, without a frame of it.
 

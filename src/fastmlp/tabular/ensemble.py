@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..network import Network
-from . import calibration
+from . import calibration, conformal
 from .encoding import TableEncoder
 from .targets import Numbers, Targets
 from .views import View
@@ -69,6 +69,12 @@ class Ensemble:
         """The mean of the members' predictions, made of what `outputs_of` says is each network's output."""
         found = [self.finished(self.targets.from_network(outputs_of(member))) for member in self.members]
         return np.asarray(sum(found[1:], found[0]) / len(found))
+
+    def offsets(self, levels: Array) -> Array:
+        """What quantiles of these levels are above predictions: float64 (targets, levels)."""
+        if self.residuals is None:
+            raise ValueError("no rows were held out in fit, expected some, or conformalize(X, y) before")
+        return conformal.offsets(self.residuals, levels)
 
     def finished(self, predictions: Array) -> Array:
         """Predictions of one network, calibrated."""

@@ -150,6 +150,86 @@ class _Tabular(_Base):  # type: ignore[misc]
         }
         files.save(path, self.ensemble_, about)
 
+    # ---- other forms ----
+
+    def exported_inputs(self, X: Any) -> Array:
+        """Rows as `export_c` and `export_onnx` take them.
+
+        Parameters
+        ----------
+        X : table
+            As in `fit`.
+
+        Returns
+        -------
+        ndarray of float64, shape (rows, used columns)
+            A number is itself, NaN where there is none; a category its code, 0 of a gap and of what `fit` has
+            not seen; a date the seconds since 1970.  Columns that are left out are not among them.
+
+        Examples
+        --------
+        >>> from fastmlp.tabular import TabularClassifier
+        >>> table = {"size": [1.5, None, 3.0, 2.0] * 20, "colour": ["red", "blue"] * 40}
+        >>> model = TabularClassifier("fast", random_state=0).fit(table, ["stop", "go"] * 40)
+        >>> model.exported_inputs({"colour": ["blue", "green"], "size": [None, 1.0]})
+        array([[nan,  1.],
+               [ 1.,  0.]])
+        """
+        _sk_validation.check_is_fitted(self, "ensemble_")
+        return self.ensemble_.encoder.told(checks.as_frame(X))
+
+    def export_c(self, path: str | os.PathLike[str], *, name: str | None = None, levels: Any = None) -> None:
+        """Write the fitted model as one C99 file without dependencies.
+
+        The file defines ``void NAME_predict(const double *x, double *out)``, from a row of
+        `exported_inputs` to what `predict_proba` or `predict` gives, ``NAME_predict_rows``, and
+        ``NAME_code``, the code of a word in a column.  Gaps, scaling, views, all networks, temperature and
+        range are in it, tables of the words of categories, and NAME_classes.  Its header lists the columns.
+        With fused multiply-add networks give the bits of Python.  ``-DNAME_TEST`` adds a comparing `main`.
+
+        Parameters
+        ----------
+        path : str or path
+            Its suffix is ".c".
+        name : str, optional
+            What every name in the file begins with, a C identifier; None takes the file's name.
+        levels : float or sequence of float, optional
+            Of ``NAME_predict_quantiles``, which is in the file then; of numbers, as in `predict_quantiles`.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the suffix is another one, the name is no C identifier, or levels do not fit.
+        """
+        from .export import c
+
+        _sk_validation.check_is_fitted(self, "ensemble_")
+        c.export(self.ensemble_, path, name=name, levels=levels)
+
+    def export_onnx(self, path: str | os.PathLike[str], *, opset: int | None = None) -> None:
+        """Write the fitted model as an ONNX file, for ONNX Runtime and other programs.
+
+        Its input "X", of float64 and shape (rows, used columns), is `exported_inputs`.  The outputs are those
+        of the estimator: "probabilities" (rows, classes) and "label", or "prediction" (rows, targets),
+        all but labels float64.  The metadata "columns" is JSON with the name of each column, what stands for
+        it, and the values of categories, the first of code 1.
+
+        Parameters
+        ----------
+        path : str or path
+        opset : int, optional
+            Version of the operators, as in `fastmlp.onnx.save`.
+
+        Raises
+        ------
+        ImportError
+            Without the package onnx.
+        """
+        from .export import onnx
+
+        _sk_validation.check_is_fitted(self, "ensemble_")
+        onnx.export(self.ensemble_, path, opset=opset)
+
     def _restore(self, ensemble: Ensemble, about: dict[str, Any]) -> None:
         """What `fit` finds out, from a file."""
         self.ensemble_ = ensemble
@@ -503,10 +583,7 @@ class TabularRegressor(_RegressorMixin, _Tabular):  # type: ignore[misc]
         """
         wanted = conformal.as_levels(levels)
         predictions = self._predicted(X)
-        found = self.ensemble_.residuals
-        if found is None:
-            raise ValueError("no rows were held out in fit, expected some, or conformalize(X, y) before")
-        quantiles = predictions[:, :, None] + conformal.offsets(found, wanted)
+        quantiles = predictions[:, :, None] + self.ensemble_.offsets(wanted)
         quantiles = quantiles[:, 0] if self._single else quantiles
         return quantiles if np.ndim(levels) else quantiles[..., 0]
 

@@ -105,8 +105,7 @@ def to_model(net: Network, *, opset: int | None = None, batch: int | None = None
     onnx = require("onnx", "onnx")
     if not isinstance(net, Network):
         raise TypeError(f"net is a {type(net).__name__}, expected a Network")
-    newest = onnx.defs.onnx_opset_version()
-    opset = DEFAULT_OPSET if opset is None else validation.integer(opset, "opset", forms.OLDEST_OPSET, newest)
+    opset = checked_opset(onnx, opset)
     rows = "rows" if batch is None else validation.integer(batch, "batch", 1, validation.MAX_UNITS)
     weights = net.state_dict()
     if sum(array.nbytes for array in weights.values()) > _MAX_BYTES:
@@ -124,6 +123,16 @@ def to_model(net: Network, *, opset: int | None = None, batch: int | None = None
         [value(OUTPUT, element, [rows, net.layer_sizes[-1]])],
         writer.constants,
     )
+    return checked_model(onnx, graph, opset, {description.KEY: description.text(net)})
+
+
+def checked_opset(onnx: Any, opset: int | None) -> int:
+    newest = onnx.defs.onnx_opset_version()
+    return DEFAULT_OPSET if opset is None else validation.integer(opset, "opset", forms.OLDEST_OPSET, newest)
+
+
+def checked_model(onnx: Any, graph: Any, opset: int, metadata: dict[str, str]) -> Any:
+    """A graph as a model, that onnx's checker has looked at."""
     imports = [onnx.helper.make_opsetid("", opset)]
     model = onnx.helper.make_model(
         graph,
@@ -132,7 +141,7 @@ def to_model(net: Network, *, opset: int | None = None, batch: int | None = None
         producer_name="fastmlp",
         producer_version=__version__,
     )
-    onnx.helper.set_model_props(model, {description.KEY: description.text(net)})
+    onnx.helper.set_model_props(model, metadata)
     onnx.checker.check_model(model, full_check=True)
     return model
 

@@ -35,14 +35,14 @@ MEASURED_ROWS = 1000  # that int8's error is measured on, where none are given
 def export(net: Model, path: str | os.PathLike[str], *, name: str | None, int8: bool, X: Any) -> None:
     """Write the file; see `Network.export_c`."""
     target = paths.checked(path, (".c",))
-    name = _checked_name(name, target)
+    name = checked_name(name, target)
     int8 = validation.boolean(int8, "int8")
     rows = _rows(net, X)
     text = _text(net, name, int8, rows, given=X is not None)
     atomic.write(target, lambda file: file.write(text.encode("ascii")))
 
 
-def _checked_name(name: object, path: str) -> str:
+def checked_name(name: object, path: str) -> str:
     """The prefix of every name in the file: given, or the file's."""
     came = f"name is {name!r}"
     if name is None:
@@ -87,7 +87,14 @@ def _text(net: Model, name: str, int8: bool, rows: Array, given: bool) -> str:
     tables = functions.table_bytes(texts, body.functions)
     head = writer.header(body, _summary(net), config.__version__, tables, allowed, error)
     kernels = functions.cut(texts, body.functions, name)
-    parts = [head, writer.preface(body), "\n".join(body.constants), kernels, writer.predict_text(body)]
+    parts = [
+        head,
+        writer.preface(body),
+        writer.declared_text(body),
+        "\n".join(body.constants),
+        kernels,
+        writer.predict_text(body),
+    ]
     test = writer.test_text(body, X, _plan_of(net, steps).predict(X), allowed, fused=_fused(net.dtype))
     return "\n".join(parts) + test
 

@@ -40,6 +40,7 @@ class Body:
     n_in: int
     n_out: int
     dtype: np.dtype[Any]
+    part: str = ""  # of the names of its constants, where a file has several networks
     constants: list[str] = field(default_factory=list)
     constant_bytes: int = 0
     statements: list[str] = field(default_factory=list)
@@ -66,7 +67,7 @@ class Body:
 
     def constant(self, name: str, array: Array, comment: str = "") -> str:
         """Adds an array of constants; its name in C."""
-        name = f"{self.name}_{name}"
+        name = f"{self.name}_{self.part}{name}"
         self.constants.append(comment + c_array(name, array))
         self.constant_bytes += array.nbytes
         return name
@@ -79,7 +80,8 @@ class Body:
         if members:
             loop = f"for (size_t member = 0; member < {members}; member++) {{"
             inside = [f"    {line}" for text in self.statements[:-1] for line in text.split("\n")]
-            self.statements[:] = [loop, *inside, "}", self.statements[-1]]
+            zero = f"for (size_t j = 0; j < {self.width}; j++) out[j] = 0;"
+            self.statements[:] = [zero, loop, *inside, "}", self.statements[-1]]
 
     def _target(self, width: int) -> str:
         """Another array than the one the row is in."""
@@ -219,7 +221,7 @@ class Body:
         """The last statement of a member, and one after all of them."""
         at = self.at
         self.at = self._of_width(self.width)
-        self._each("out", f"member ? out[j] + {at}[j] : {at}[j]")
+        self._each("out", f"out[j] + {at}[j]")
         self._each("out", f"out[j] / {step.members}")
 
     def _largest(self, step: Largest) -> None:

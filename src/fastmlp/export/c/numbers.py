@@ -34,9 +34,18 @@ def _words(array: Array) -> Iterator[str]:
 
 def c_array(name: str, array: Array) -> str:
     """A definition with all elements, row by row."""
-    kind = {"float32": "float", "float64": "double", "int8": "int8_t"}[array.dtype.name]
+    kind = {"float32": "float", "float64": "double", "int8": "int8_t", "int64": "int"}[array.dtype.name]
     sizes = " * ".join(map(str, array.shape))
     return f"static const {kind} {name}[{sizes}] = {{\n{_wrapped(_words(array))}}};\n"
+
+
+def c_string(text: str) -> str:
+    """A literal; what is not ASCII as the octal numbers of its UTF-8 bytes."""
+    plain = (
+        chr(byte) if 32 <= byte < 127 and byte not in b'"\\\\?' else f"\\{byte:03o}"
+        for byte in text.encode("utf-8")
+    )
+    return f'"{"".join(plain)}"'
 
 
 def _wrapped(words: Iterable[str], width: int = 100) -> str:

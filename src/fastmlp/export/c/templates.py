@@ -55,7 +55,9 @@ PREFACE = """\
 #define FASTMLP_FMA 0
 #endif
 #endif
+"""
 
+DECLARED = """\
 void {name}_predict(const {real} *restrict x, {real} *restrict out);
 void {name}_predict_rows(const {real} *restrict x, {real} *restrict out, size_t rows);
 """

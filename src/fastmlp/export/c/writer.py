@@ -39,26 +39,30 @@ def header(
 
 def preface(body: Body) -> str:
     fast = "FP_FAST_FMAF" if body.dtype == np.float32 else "FP_FAST_FMA"
-    text = templates.PREFACE
-    for word, value in {"{fast_fma}": fast, "{name}": body.name, "{real}": body.real}.items():
-        text = text.replace(word, value)
-    return text
+    return templates.PREFACE.replace("{fast_fma}", fast)
+
+
+def declared_text(body: Body) -> str:
+    return templates.DECLARED.format(name=body.name, real=body.real)
 
 
 def predict_text(body: Body) -> str:
     """The two functions for callers."""
-    declared = [f"    {body.real} {name}[{size}];\n" for name, size in sorted(body.buffers.items())]
-    statements = [f"    {statement}\n" for statement in body.statements]
     return f"""\
 void {body.name}_predict(const {body.real} *restrict x, {body.real} *restrict out)
-{{
-{"".join(declared)}{"".join(statements)}}}
-
+{block(body)}
 void {body.name}_predict_rows(const {body.real} *restrict x, {body.real} *restrict out, size_t rows)
 {{
     for (; rows; rows--, x += {body.n_in}, out += {body.n_out}) {body.name}_predict(x, out);
 }}
 """
+
+
+def block(body: Body) -> str:
+    """The forward pass from x to out, in braces."""
+    declared = [f"    {body.real} {name}[{size}];\n" for name, size in sorted(body.buffers.items())]
+    statements = [f"    {statement}\n" for statement in body.statements]
+    return f"{{\n{''.join(declared)}{''.join(statements)}}}\n"
 
 
 def test_text(body: Body, X: Array, predicted: Array, allowed: float, fused: bool) -> str:
