@@ -191,11 +191,11 @@ class Category(Column):
         return len(self.values) + 1
 
     @functools.cached_property
-    def _known(self) -> dict[str | None, int]:
+    def known(self) -> dict[str | None, int]:
         return {value: i + 1 for i, value in enumerate(self.values)}
 
     @functools.cached_property
-    def _indicators(self) -> list[tuple[float, ...]]:
+    def indicators_of_codes(self) -> list[tuple[float, ...]]:
         """Of each code."""
         if not self.one_hot:
             return [()] * self.size
@@ -204,7 +204,7 @@ class Category(Column):
         return [tuple(row) for row in np.eye(self.size)[:, 1:].tolist()]
 
     def _codes(self, values: Array) -> Array:
-        return np.array([self._known.get(text, 0) for text in texts_of(values)], np.int64)
+        return np.array([self.known.get(text, 0) for text in texts_of(values)], np.int64)
 
     def told(self, values: Array) -> Array:
         return self._codes(values).astype(np.float64)
@@ -213,14 +213,14 @@ class Category(Column):
         kind = type(value)
         if kind is not str and kind is not bool:
             return super().cell(value)
-        code = self._known.get(value.strip() if kind is str else str(value), 0)  # type: ignore[attr-defined]
-        return (), self._indicators[code], None if self.one_hot else code
+        code = self.known.get(value.strip() if kind is str else str(value), 0)  # type: ignore[attr-defined]
+        return (), self.indicators_of_codes[code], None if self.one_hot else code
 
     def codes(self, values: Array) -> Array | None:
         return None if self.one_hot else self._codes(values)
 
     def indicators(self, values: Array) -> Array:
-        return np.array(self._indicators)[self._codes(values)]
+        return np.array(self.indicators_of_codes)[self._codes(values)]
 
     def indicator_names(self) -> list[str]:
         if not self.one_hot:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from .. import _kernels
 from ..spread import is_one_number
 from . import columns, frames, recognition
 from .columns import Column, LeftOut
@@ -18,7 +18,6 @@ from .frames import Frame
 Array = np.ndarray[Any, Any]
 
 FAR = 1e100  # in spreads: as good as infinite, and its square is finite
-_CELLS = frozenset({float, int, str, bool, type(None)})  # types of values that `TableEncoder.row` takes
 
 
 class Scaling:
@@ -187,33 +186,11 @@ class TableEncoder:
         ndarray of float32, shape (1, n)
             None where a value is of another type or a column is missing, which `transform` looks into.
         """
-        if not self.named or not _CELLS.issuperset(map(type, X.values())):
-            return None
-        numbers: list[float] = []
-        indicators: list[float] = []
-        codes: list[float] = []
-        for name, cell in self._cells:
-            if name not in X:
-                return None
-            own, flags, code = cell(X[name])
-            numbers += own
-            indicators += flags
-            if code is not None:
-                codes.append(code)
-        numbers += indicators
-        for i, (center, factor) in enumerate(self._scales):
-            z = min(max((numbers[i] - center) * factor, -FAR), FAR)
-            third = z / 3
-            numbers[i] = z / math.sqrt(1 + third * third)
-        return np.array([numbers + codes], np.float32)
+        return self._row(X) if self.named else None
 
     @functools.cached_property
-    def _cells(self) -> list[tuple[str, Callable[[object], columns.Cell]]]:
-        return [(column.name, column.cell) for column in self.used]
-
-    @functools.cached_property
-    def _scales(self) -> list[tuple[float, float]]:
-        return list(zip(self.scaling.center.tolist(), self.scaling.factor.tolist(), strict=True))
+    def _row(self) -> _kernels.RowEncoder:
+        return _kernels.RowEncoder(self.used, self.scaling.center, self.scaling.factor)
 
     def _matched(self, frame: Frame, argument: str) -> Frame:
         """The table with the names that the columns had in training."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from .. import _kernels
 from ..network import Network
 from . import calibration, conformal
 from .encoding import TableEncoder
@@ -15,6 +17,8 @@ from .targets import Numbers, Targets
 from .views import View
 
 Array = np.ndarray[Any, Any]
+
+MOST_CLASSES = 256  # of `RowPredictor`
 
 
 @dataclass(frozen=True)
@@ -62,8 +66,25 @@ class Ensemble:
 
     def predict_encoded(self, matrix: Array, threads: int | None = None) -> Array:
         """The same of rows that `encoder.transform` made."""
+        if len(matrix) == 1 and self._of_row is not None:
+            found = self._of_row(matrix)
+            if found is not None:
+                return found
         seen = {name: view(matrix) for name, view in self.views.items()}
         return self.averaged(lambda member: member.net.predict(seen[member.view], threads=threads))
+
+    @functools.cached_property
+    def _of_row(self) -> _kernels.RowPredictor | None:
+        """What predicts one row without a loop of Python; None of more classes than it has room for."""
+        numbers, targets = None, self.targets
+        if isinstance(targets, Numbers):
+            numbers = targets.mean, targets.spread, targets.low, targets.high
+        elif targets.outputs > MOST_CLASSES:
+            return None
+        places = {name: i for i, name in enumerate(self.views)}
+        members = [(member.net, places[member.view]) for member in self.members]
+        seen = [view.of_row() for view in self.views.values()]
+        return _kernels.RowPredictor(members, seen, len(self.encoder.names), self.temperature, numbers)
 
     def averaged(self, outputs_of: Callable[[Member], Array]) -> Array:
         """The mean of the members' predictions, made of what `outputs_of` says is each network's output."""

@@ -247,13 +247,11 @@ class _Tabular(_Base):  # type: ignore[misc]
         return require("pandas", GROUP).DataFrame(self.ensemble_.encoder.report())
 
     def _predicted(self, X: Any) -> Array:
-        if type(X) is dict and "ensemble_" in vars(self):
-            row = self.ensemble_.encoder.row(X)
+        if type(X) in (dict, Encoded) and "ensemble_" in vars(self):
+            row = X.matrix if type(X) is Encoded else self.ensemble_.encoder.row(X)
             if row is not None:
                 return self.ensemble_.predict_encoded(row)
         _sk_validation.check_is_fitted(self, "ensemble_")
-        if isinstance(X, Encoded):
-            return self.ensemble_.predict_encoded(X.matrix)
         frame = checks.as_frame(X)
         if not (frame.named and self.ensemble_.encoder.named):
             checks.check_width(frame, self.n_features_in_, type(self).__name__)

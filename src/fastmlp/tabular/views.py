@@ -26,6 +26,9 @@ class Plain:
     def __call__(self, matrix: Array) -> Array:
         return matrix
 
+    def of_row(self) -> None:
+        """As `RowPredictor` takes it."""
+
     def back(self, gradient: Array, matrix: Array) -> Array:
         """Of the matrix, from the gradient (rows, n + extra) of what is seen of it."""
         return gradient
@@ -87,6 +90,10 @@ class Quantiles:
         np.maximum(seen, _ZERO, out=seen)
         np.minimum(seen, _ONE, out=seen)
         return np.concatenate([matrix[:, : self.numbers], seen, matrix[:, self.numbers :]], axis=1)
+
+    def of_row(self) -> tuple[Array, Array, Array, int] | None:
+        """As `RowPredictor` takes it."""
+        return (self.columns, self.lows, self._widths, self.numbers) if self.extra else None
 
     @functools.cached_property
     def _widths(self) -> Array:

@@ -1,11 +1,13 @@
 """A dictionary of single values is read as the table of one row that it is, by a way of its own."""
 
+import copy
+import dataclasses
 import pickle
 
 import numpy as np
 import pytest
 
-from fastmlp.tabular import TabularClassifier, TabularRegressor
+from fastmlp.tabular import TabularClassifier, TabularRegressor, calibration
 from learned import QUICK, QUICK_NUMBERS, table
 from tables import learned
 
@@ -73,3 +75,46 @@ def test_predictions_have_the_same_bits():
         assert np.array_equal(regressor.predict(row), regressor.predict([row]))
     again = pickle.loads(pickle.dumps(model))
     assert np.array_equal(again.predict_proba(row), model.predict_proba(row))
+
+
+@pytest.mark.parametrize("view", ["plain", "quantiles", "periodic"])
+@pytest.mark.parametrize("members", [1, 3])
+def test_one_row_is_predicted_as_among_others(view, members):
+    X, labels, numbers = wide()
+    for recipe, kind, y in ((QUICK, TabularClassifier, labels), (QUICK_NUMBERS, TabularRegressor, numbers)):
+        short = recipe.replace(views=(view, "plain"), members=members, parametric=0.0, epochs=2)
+        ensemble = kind(short, random_state=0).fit(X, y).ensemble_
+        rows = ensemble.encoder.transform(X)[:9]
+        for each in (ensemble, dataclasses.replace(ensemble, temperature=1.7), copy.deepcopy(ensemble)):
+            together = each.predict_encoded(rows)
+            alone = np.vstack([each.predict_encoded(rows[i : i + 1]) for i in range(9)])
+            assert together.std() > 0 and np.array_equal(alone, together)
+            assert np.array_equal(each._of_row(rows[:1]), together[:1])
+
+
+def test_many_classes_and_rows_of_another_kind_take_the_longer_way():
+    rng = np.random.default_rng(0)
+    X = {"x": rng.normal(size=600), "y": rng.normal(size=600)}
+    model = TabularClassifier(QUICK.replace(epochs=1), random_state=0).fit(X, np.arange(600) % 300)
+    row = {"x": 0.5, "y": -0.25}
+    assert model.ensemble_._of_row is None
+    assert np.array_equal(model.predict_proba(row), model.predict_proba([row]))
+    model = TabularRegressor(QUICK_NUMBERS.replace(epochs=1), random_state=0).fit(X, X["x"])
+    matrix = model.ensemble_.encoder.transform([row])
+    for other in (matrix.astype(np.float64), np.asfortranarray(np.vstack([matrix] * 2))[:1], matrix[:, :1]):
+        assert model.ensemble_._of_row(other) is None
+    assert np.array_equal(
+        model.ensemble_.predict_encoded(matrix.astype(np.float64)), model.predict([row])[:, None]
+    )
+
+
+def test_temperature_is_the_softmax_of_what_is_divided():
+    p = np.random.default_rng(0).dirichlet(np.ones(5), 40)
+    p[0] = [1, 0, 0, 0, 0]
+    for temperature in (0.3, 1.0, 2.5):
+        powers = np.maximum(p, 1e-12).astype(np.longdouble) ** (1 / np.longdouble(temperature))
+        expected = (powers / powers.sum(axis=1, keepdims=True)).astype(np.float64)
+        np.testing.assert_allclose(calibration.tempered(p, temperature), expected, rtol=1e-13)
+        assert np.array_equal(
+            calibration.tempered(p, temperature)[7:8], calibration.tempered(p[7:8], temperature)
+        )

@@ -134,16 +134,14 @@ class _File:
         for i, column in enumerate(encoder.used):
             numbers += _number_lines(self._name, column, i, at)
             at += len(column.number_names())
-        others, to = [], at
         for i, column in enumerate(encoder.used):
-            others += _indicator_lines(column, i, to)
-            to += len(column.indicator_names())
-        for i, column in enumerate(encoder.used):
-            if column in encoder.embedded:
-                others.append(
-                    f"row[{to}] = {self._name}_valid(x[{i}], {column.size}); /* {_comment(column.name)} */"
-                )
-                to += 1
+            numbers += _indicator_lines(column, i, at)
+            at += len(column.indicator_names())
+        codes = [(i, column) for i, column in enumerate(encoder.used) if column in encoder.embedded]
+        others = [
+            f"row[{to}] = {self._name}_valid(x[{i}], {column.size}); /* {_comment(column.name)} */"
+            for to, (i, column) in enumerate(codes, at)
+        ]
         text = c_templates.ENCODE if at else c_templates.ENCODE_CODES
         arrays = {"center": encoder.scaling.center, "factor": encoder.scaling.factor} if at else {}
         tables = [c_array(f"{self._name}_{each}", array) for each, array in arrays.items()]
@@ -244,10 +242,10 @@ def _indicator_lines(column: Column, i: int, to: int) -> list[str]:
     if not count:
         return []
     if not isinstance(column, Category):
-        return [f"row[{to}] = x[{i}] != x[{i}];{comment}"]
+        return [f"number[{to}] = x[{i}] != x[{i}];{comment}"]
     if len(column.values) == 2:
-        return [f"row[{to}] = (float)((x[{i}] == 1) - (x[{i}] == 2));{comment}"]
-    return [f"for (int c = 0; c < {count}; c++) row[{to} + c] = x[{i}] == c + 1;{comment}"]
+        return [f"number[{to}] = (x[{i}] == 1) - (x[{i}] == 2);{comment}"]
+    return [f"for (int c = 0; c < {count}; c++) number[{to} + c] = x[{i}] == c + 1;{comment}"]
 
 
 def _indented(lines: list[str]) -> str:

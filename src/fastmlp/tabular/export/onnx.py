@@ -71,10 +71,9 @@ class _Graph:
     def _encoded(self) -> str:
         """What `TableEncoder.transform` makes."""
         cells = [(column, self._cell(i)) for i, column in enumerate(self._encoder.used)]
-        numbers = [found for column, x in cells for found in self._numbers(column, x)]
-        parts = [self._scaled(self._joined(numbers))] if numbers else []
-        for column, x in cells:
-            parts += self._indicators(column, x)
+        told = [found for column, x in cells for found in self._numbers(column, x)]
+        told += [found for column, x in cells for found in self._indicators(column, x)]
+        parts = [self._scaled(self._joined(told))] if told else []
         parts += [x for column, x in cells if column in self._encoder.embedded]
         return self._joined(parts)
 
