@@ -45,7 +45,8 @@ def test_cells_that_say_nothing(gap):
     encoder = learned({"x": [str(i / 7) for i in range(2000)] + [gap]})
     assert encoder.names == ["x", "x (gap)"]
     row = encoder.transform({"x": [gap]})
-    assert row[0, 1] == 1 and row[0, 0] == encoder.transform({"x": [str(encoder.columns[0].median)]})[0, 0]
+    number = encoder.transform({"x": [str(encoder.columns[0].median)]})
+    assert row[0, 1] > 1 and number[0, 1] == 0 and row[0, 0] == number[0, 0]
 
 
 def test_what_could_be_two_numbers_is_said():
@@ -105,7 +106,8 @@ def test_only_parts_that_differ_are_told():
 def test_words_that_are_numbers_are_compared_by_value():
     encoder = learned({"c": ["3", "a", "b"] * 5})
     assert encoder.names == ["c = 3", "c = a", "c = b"]
-    assert encoder.transform({"c": [3.0, 3]}).tolist() == [[1, 0, 0]] * 2
+    found = encoder.transform({"c": [3.0, 3, "3"]})
+    assert (found > 0).tolist() == [[True, False, False]] * 3 and (found == found[0]).all()
 
 
 def test_texts_numbers_and_dates_side_by_side():
