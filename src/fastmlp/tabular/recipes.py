@@ -188,7 +188,7 @@ _DEFAULT: dict[str, Any] = {
     "epochs": 128,
     "batch_size": 64,
     "schedule": "cosine",
-    "views": ("plain", "quantiles"),
+    "views": ("periodic", "quantiles"),
 }
 _FAST: dict[str, Any] = {
     "widths": (128, 128),
@@ -209,7 +209,10 @@ _TABM: dict[str, Any] = {
 }
 
 RECIPES: dict[str, dict[str, Recipe]] = {
-    "default": {"classes": _REALMLP.replace(**_DEFAULT), "numbers": _REALMLP_NUMBERS.replace(**_DEFAULT)},
+    "default": {
+        "classes": _REALMLP.replace(**_DEFAULT, learning_rate=0.02),
+        "numbers": _REALMLP_NUMBERS.replace(**_DEFAULT, learning_rate=0.1),
+    },
     "realmlp": {"classes": _REALMLP, "numbers": _REALMLP_NUMBERS},
     "realmlp-s": {
         "classes": _REALMLP.replace(**_SMALL),
