@@ -11,7 +11,7 @@ import operator
 import os
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -293,6 +293,15 @@ def converted(array: Array, dtype: np.dtype[Any], argument: str) -> Array:
     return result
 
 
+def is_sparse(X: object) -> TypeGuard[Any]:
+    """Whether X is a sparse matrix of SciPy.
+
+    >>> is_sparse([[0.0, 1.0]])
+    False
+    """
+    return hasattr(X, "toarray") and hasattr(X, "tocsr")
+
+
 def as_inputs(
     X: object,
     n_in: int,
@@ -305,9 +314,10 @@ def as_inputs(
     """Inputs of shape (rows, n_in), of the dtype or uint8, C order and finite.
 
     `single`: one row of shape (n_in,) is welcome too and keeps its shape.  `look_later`: X is ready as
-    it came, of the dtype and C order, and the caller finds NaN and infinity in it later.
+    it came, of the dtype and C order, and the caller finds NaN and infinity in it later.  A sparse matrix is
+    made dense as a whole.
     """
-    array = numeric(X, argument)
+    array = numeric(X.toarray() if is_sparse(X) else X, argument)
     shape = array.shape
     if shape == (n_in,) and single:
         pass

@@ -363,6 +363,7 @@ def test_solvers_and_monitors_take_them():
     net.compile(optimizers.LBFGS(), losses.Heads(weights={"price": 0.5}))
     history = net.fit(X, y, epochs=20, batch_size=None).history["loss"]
     assert history[-1] < 0.8 * history[0]
+    assert len(fastmlp.learning_rate_range(compiled(), X, y, batch_size=16, steps=20).losses) == 20
     monitor = LayerMonitor(X, y)
     net.compile("adam")
     net.fit(X, y, epochs=1, callbacks=[monitor])

@@ -12,7 +12,7 @@ import numpy as np
 from .. import validation
 from ..errors import NotCompiledError
 from ..model import NOT_COMPILED, Model
-from .rows import prepare
+from .rows import Rows, prepare
 from .step import train_on_batch
 from .targets import rescaling_for
 
@@ -111,13 +111,13 @@ def learning_rate_range(
     rates = _rates(low, high, validation.integer(steps, "steps", minimum=10))
     batch_size = validation.integer(batch_size, "batch_size", minimum=1)
     tried = copy.deepcopy(network)
-    X, y = validation.numeric(X, "X"), np.asarray(y)
-    _look_through(tried, X, y, sample_weight)
+    checked = _look_through(tried, X, y, sample_weight)
+    X, y = checked.X, checked.y if network.heads else np.asarray(y)
     weights = None if sample_weight is None else np.asarray(sample_weight)
     losses: list[float] = []
     smoothed: list[float] = []
     mean = 0.0
-    batches = _batches(len(X), batch_size, len(rates), network.seed)
+    batches = _batches(len(checked), batch_size, len(rates), network.seed)
     for rate, rows in zip(rates, batches, strict=True):
         tried.learning_rate = float(rate)
         try:
@@ -135,7 +135,7 @@ def learning_rate_range(
     return RangeTest(used, np.array(losses), np.array(smoothed), _steepest(used, np.array(smoothed)))
 
 
-def _look_through(network: Model, X: Any, y: Any, sample_weight: Any) -> None:
+def _look_through(network: Model, X: Any, y: Any, sample_weight: Any) -> Rows:
     """Checks what `fit` checks, and lets the network know all targets before a batch shows it some."""
     indices, classes = network.as_indices(y, learn=True)
     objective = network.objective_for(indices)
@@ -143,6 +143,7 @@ def _look_through(network: Model, X: Any, y: Any, sample_weight: Any) -> None:
     network.rescale_output(rescaling_for(network, objective, rows))
     if classes is not None:
         network.classes = classes
+    return rows
 
 
 def _rates(low: float, high: float, steps: int) -> Array:

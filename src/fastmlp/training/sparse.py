@@ -7,19 +7,11 @@ from typing import Any
 import numpy as np
 
 from .. import validation
+from ..validation import is_sparse as is_sparse
 
 Array = np.ndarray[Any, Any]
 
 CHUNK = 2**22  # bytes of rows made dense at a time: they stay in a cache
-
-
-def is_sparse(X: object) -> bool:
-    """Whether X is a sparse matrix of SciPy.
-
-    >>> is_sparse([[0.0, 1.0]])
-    False
-    """
-    return hasattr(X, "toarray") and hasattr(X, "tocsr")
 
 
 def as_csr(X: Any, n_in: int, dtype: np.dtype[Any], argument: str) -> Any:
