@@ -129,6 +129,7 @@ cdef extern from "fastmlp.h" nogil:
         int head_count
         int optimizer
         fm_hyper hyper
+        int planes, unit
         fm_state state
         ptrdiff_t forward_rows
         void *gradient
@@ -159,6 +160,8 @@ cdef extern from "fastmlp.h" nogil:
     int64_t fm_find_wrong_code(const fm_plan *, const fm_input *, ptrdiff_t rows, ptrdiff_t *row, ptrdiff_t *column) noexcept
     int fm_plan_init(fm_plan *) noexcept
     void fm_plan_clear(fm_plan *) noexcept
+    int fm_plan_set_planes(fm_plan *, int planes) noexcept
+    void fm_plan_repack(fm_plan *) noexcept
     void fm_plan_rescale_output(fm_plan *, const void *scale, const void *offset) noexcept
     void fm_plan_pack(const fm_plan *, void *vector, const fm_array *, const void *values) noexcept
     int fm_plan_unpack(const fm_plan *, const void *vector, const fm_array *, void *values) noexcept

@@ -3,6 +3,18 @@
 cdef dict DISTRIBUTIONS = {"uniform": c.FM_UNIFORM, "normal": c.FM_NORMAL, "signs": c.FM_SIGNS}
 
 
+# By how many planes of bfloat16 the products are of; 0 is float32.
+cdef tuple MATMUL_PRECISIONS = ("highest", "medium", "high")
+
+
+cdef int planes_of(precision, int type) except -1:
+    if precision not in MATMUL_PRECISIONS:
+        raise ValueError(f"matmul_precision is {precision!r}, expected 'highest', 'high' or 'medium'")
+    if precision != "highest" and type != c.FM_FLOAT32:
+        raise ValueError(f"matmul_precision is {precision!r} with dtype float64, expected 'highest' or float32")
+    return MATMUL_PRECISIONS.index(precision)
+
+
 cdef class Plan:
     """A compiled description of a network: its layers, parameters and optimizer state.
 
@@ -137,6 +149,25 @@ cdef class Plan:
     def num_parameters(self):
         return sum([np.prod(shape, dtype=int) for shape in shapes_of(&self.c_plan)])
 
+    @property
+    def matmul_precision(self):
+        """"highest", or of what the products of wide dense layers are: "high", three products of bfloat16, or "medium", one."""
+        return MATMUL_PRECISIONS[self.c_plan.planes]
+
+    @matmul_precision.setter
+    def matmul_precision(self, precision):
+        cdef int planes = planes_of(precision, self.c_plan.type)
+        cdef int status
+        with self.changing():
+            with nogil:
+                status = c.fm_plan_set_planes(&self.c_plan, planes)
+            check(status)
+
+    @property
+    def matrix_unit(self):
+        """Whether the processor's unit for products of bfloat16 takes part."""
+        return bool(self.c_plan.planes and self.c_plan.unit)
+
     def changing(self, bint nested=True):
         """Holds the plan for the calling thread inside a `with`; BusyError if another thread has it.
 
@@ -158,6 +189,7 @@ cdef class Plan:
         arrays = checked_parameters(&self.c_plan, weights, "weights")
         with self.changing():
             pack(&self.c_plan, self.c_plan.state.parameters, arrays)
+            c.fm_plan_repack(&self.c_plan)
             self.c_plan.forward_rows = 0
 
     def initialize(self, int layer, str kind, double scale, seed, int array=0):

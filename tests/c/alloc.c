@@ -76,6 +76,7 @@ static int compile_around(work *w)
     more.use_ema = 1, more.ema_momentum = 0.9, more.gradient_accumulation_steps = 2;
     return fm_plan_compile(&w->plan, FM_adam_optimizer, &more);
 }
+static int by_products(work *w) { return w->plan.type == FM_FLOAT32 ? fm_plan_set_planes(&w->plan, 2) : FM_OK; }
 static int train(work *w) { return train_batches(w, 1, BATCH, NULL); }
 static int train_other_rows(work *w) { return train_batches(w, 1, BATCH / 2, NULL); }
 static int train_epochs(work *w) { return train_batches(w, EPOCHS, BATCH, w->order); }
@@ -149,6 +150,7 @@ static const struct { const char *name; enum stage stage; int (*function)(work *
     {"recompile with more slots", COMPILED, compile_three_slots, 1},
     {"recompile with clipping", COMPILED, compile_clipped, 1},
     {"recompile with averages", COMPILED, compile_around, 1},
+    {"products of bfloat16", COMPILED, by_products, 1},
     {"train", COMPILED, train, 1},
     {"train on two threads", COMPILED, train, 2},
     {"train with another batch size", COMPILED, train_other_rows, 1},

@@ -40,10 +40,11 @@ found() { # COMMAND...: whether all are there
 }
 
 has_avx512() { grep -q avx512bw /proc/cpuinfo; }
+has_amx() { grep -q "amx_bf16" /proc/cpuinfo; }
 
 native() { # the instruction sets of this machine
     case $(uname -m) in
-    x86_64) ! has_avx512 && echo avx2 || echo avx2 avx512 ;;
+    x86_64) ! has_avx512 && echo avx2 || ! has_amx && echo avx2 avx512 || echo avx2 avx512 amx ;;
     *) echo neon ;;
     esac
 }

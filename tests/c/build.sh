@@ -17,15 +17,16 @@ x86_64*)
     base="-march=x86-64 -mno-avx -mno-mmx"
     avx2="-march=x86-64 -mno-avx512f -mavx2 -mfma -mno-mmx"
     avx512="-march=x86-64 -mfma -mavx512f -mavx512dq -mavx512vl -mavx512bw -mprefer-vector-width=512 -mno-mmx"
+    amx="-march=x86-64 -mfma -mavx512f -mavx512dq -mavx512vl -mavx512bw -mprefer-vector-width=512 -mno-mmx -mavx512bf16 -mamx-tile -mamx-bf16"
     ;;
-*) base="" avx2="" avx512="" ;;
+*) base="" avx2="" avx512="" amx="" ;;
 esac
 # as in setup.py: the stack of Windows
 case $target-$compiler in *mingw32*gcc*) flags="$flags -Wa,-muse-unaligned-vector-move" ;; esac
 [ "$EMULATE" != avx512 ] || avx2="$avx2 -D__AVX512F__ -I tests/c/avx512 -Wno-psabi -O1"
 jobs=""
 for file in $(find $core -name '*.c'); do
-    case $file in */isa_avx2_*) isa=$avx2 ;; */isa_avx512_*) isa=$avx512 ;; *) isa=$base ;; esac
+    case $file in */isa_avx2_*) isa=$avx2 ;; */isa_avx512_*) isa=$avx512 ;; */isa_amx_*) isa=$amx ;; *) isa=$base ;; esac
     $compiler $flags $isa "$@" -c "$file" -o "$objects/$(basename "$file" .c).o" &
     jobs="$jobs $!"
 done

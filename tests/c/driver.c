@@ -100,6 +100,30 @@ static uint64_t hash_on_threads(const fm_kernels *kernels, int type, int threads
     return hash;
 }
 
+/* Layers whose products are of bfloat16, beside others that are too narrow, trained and predicting; hashed. */
+static uint64_t hash_products(const fm_kernels *kernels, int planes, int threads)
+{
+    static const layer_spec wide[] = {{96, FM_tanh, 0, 0}, {81, FM_relu, 0, 0.25}, {130, FM_gelu, 0, 0}, {5, FM_softmax, 0, 0}};
+    const fm_hyper hyper = {.momentum = 0.9, .epsilon = 1e-8, .clipvalue = INFINITY, .global_clipnorm = INFINITY};
+    fm_plan plan;
+    fm_layer layers[4];
+    describe(&plan, layers, kernels, FM_FLOAT32, N_IN, wide, 4);
+    check(fm_plan_init(&plan));
+    draw_weights(&plan);
+    check(fm_plan_set_planes(&plan, planes));
+    const fm_input input = draw_data(FM_FLOAT32);
+    check(fm_plan_compile(&plan, FM_sgd_optimizer, &hyper));
+    begin_hash();
+    for (int e = 0; e < 6; e++) train(&plan, &input, e & 1 ? BATCH : ROWS, NULL, 7, threads);
+    hash_vector(&plan, plan.state.parameters);
+    check(fm_plan_predict(&plan, &input, ROWS, out, threads));
+    hash_reals(FM_FLOAT32, out, ROWS * plan.n_out);
+    check(fm_plan_predict(&plan, &input, 1, out, threads));
+    hash_reals(FM_FLOAT32, out, plan.n_out);
+    fm_plan_clear(&plan);
+    return hash;
+}
+
 /* Plain rows for kernels. */
 enum { M = 20, N = 27, COUNT = M * N };
 static double z[COUNT], a[COUNT], d[COUNT], y[COUNT];
@@ -186,6 +210,12 @@ int main(int count, char **arguments)
         }
         if (hash_on_threads(fm_isa_table(isa, type), type, 3) != hash_on_threads(fm_isa_table(isa, type), type, 1))
             return printf("three threads have other bits than one\n"), 1;
+    }
+    for (int planes = 1; planes <= 2; planes++) {
+        const uint64_t alone = hash_products(fm_isa_table(isa, FM_FLOAT32), planes, 1);
+        if (hash_products(fm_isa_table(isa, FM_FLOAT32), planes, 3) != alone)
+            return printf("three threads have other bits than one\n"), 1;
+        printf("products of %d  %016llx\n", planes, (unsigned long long)alone);
     }
     return 0;
 }

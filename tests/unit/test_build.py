@@ -27,13 +27,15 @@ WIDER = {
     "isa_baseline_f32.c": {"__AVX__", "__AVX2__", "__FMA__", "__AVX512F__", "__SSE3__"},
     "plan.c": {"__AVX__", "__AVX2__", "__FMA__", "__AVX512F__", "__SSE3__"},
     "isa_avx2_f32.c": {"__AVX512F__", "__AVX512BW__", "__AVXVNNI__"},
-    "isa_avx512_f32.c": {"__AVX512VNNI__", "__AVX512BF16__"},
+    "isa_avx512_f32.c": {"__AVX512VNNI__", "__AVX512BF16__", "__AMX_TILE__"},
+    "isa_amx_f32.c": {"__AVX512VNNI__", "__AVX512FP16__"},
 }
 OWN = {
     "isa_baseline_f32.c": {"__SSE2__"},
     "plan.c": {"__SSE2__"},
     "isa_avx2_f32.c": {"__AVX2__", "__FMA__"},
     "isa_avx512_f32.c": {"__AVX512F__", "__AVX512DQ__", "__AVX512VL__", "__AVX512BW__", "__FMA__"},
+    "isa_amx_f32.c": {"__AVX512BW__", "__FMA__", "__AVX512BF16__", "__AMX_TILE__", "__AMX_BF16__"},
 }
 
 

@@ -9,6 +9,9 @@
 #include <sched.h>
 #include <unistd.h>
 #endif
+#ifdef __linux__
+#include <sys/syscall.h>
+#endif
 
 #include "cpu.h"
 
@@ -79,7 +82,31 @@ static ptrdiff_t described_cache(unsigned leaf)
     return 0;
 }
 
-extern const fm_kernels fm_kernels_avx2_f32, fm_kernels_avx2_f64, fm_kernels_avx512_f32, fm_kernels_avx512_f64;
+/* Linux gives tiles to processes that ask (since 5.16); other systems are not known to. */
+#ifdef __linux__
+enum { TILES_SAVED = 0x60000, TILE_DATA = 18, ARCH_GET_XCOMP_SUPP = 0x1021, ARCH_REQ_XCOMP_PERM = 0x1023 };
+
+static int has_amx(void)
+{
+    const unsigned needed = 1u << 22 | 1u << 24; /* AMX-BF16, AMX-TILE */
+    unsigned eax, ebx, ecx, edx;
+    uint64_t given = 0;
+    if (!has_avx512() || (saved_registers() & TILES_SAVED) != TILES_SAVED) return 0;
+    if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) || (edx & needed) != needed) return 0;
+    if (!__get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) || !(eax & 1u << 5)) return 0; /* AVX512-BF16 */
+    return syscall(SYS_arch_prctl, ARCH_GET_XCOMP_SUPP, &given) == 0 && given >> TILE_DATA & 1;
+}
+
+/* The process's signal stacks must be large enough from then on, so only those ask who have work for the unit.  Threads and
+   children have what the process has. */
+static int ask_for_tiles(void) { return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, TILE_DATA) == 0; }
+#else
+static int has_amx(void) { return 0; }
+static int ask_for_tiles(void) { return 0; }
+#endif
+
+extern const fm_kernels fm_kernels_avx2_f32, fm_kernels_avx2_f64, fm_kernels_avx512_f32, fm_kernels_avx512_f64,
+    fm_kernels_amx_f32;
 #else
 static ptrdiff_t described_cache(unsigned leaf) { return (void)leaf, 0; }
 #endif
@@ -96,6 +123,7 @@ static const struct {
     {"baseline", TABLES(baseline), always}, /* SSE2: every x86-64 processor (2003-) */
     {"avx2", TABLES(avx2), has_avx2},       /* Intel Haswell (2013-), AMD Excavator (2015-) and Zen (2017-) */
     {"avx512", TABLES(avx512), has_avx512}, /* Intel Skylake-SP (2017-), AMD Zen 4 (2022-) */
+    {"amx", {&fm_kernels_amx_f32, &fm_kernels_avx512_f64}, has_amx}, /* Intel Sapphire Rapids (2023-) */
 #else
     {"neon", TABLES(baseline), always}, /* every aarch64 processor (2012-); has fused multiply-add */
 #endif
@@ -115,6 +143,19 @@ int fm_isa_runnable(int isa)
         __atomic_store_n(&answers[isa], answer, __ATOMIC_RELAXED);
     }
     return answer > 0;
+}
+
+int fm_matrix_unit(const fm_kernels *kernels)
+{
+#ifdef FM_X86
+    static signed char answer; /* as in fm_isa_runnable */
+    signed char known = __atomic_load_n(&answer, __ATOMIC_RELAXED);
+    if (kernels != &fm_kernels_amx_f32) return 0;
+    if (!known) __atomic_store_n(&answer, known = ask_for_tiles() ? 1 : -1, __ATOMIC_RELAXED);
+    return known > 0;
+#else
+    return (void)kernels, 0;
+#endif
 }
 
 int fm_isa_find(const char *name)

@@ -21,6 +21,9 @@ int fm_isa_runnable(int isa);
    cannot run here. */
 int fm_isa_find(const char *name);
 
+/* Whether this process may use the unit for products of bfloat16 that a table is made for: asked of the system at the first call. */
+int fm_matrix_unit(const fm_kernels *);
+
 /* What FASTMLP_ISA names (errors as fm_isa_find), or without it the widest one that runs here. */
 int fm_isa_default(void);
 
@@ -39,11 +42,13 @@ int fm_environment_threads(const char **wrong);
 #if defined(__x86_64__) || defined(_M_X64)
 #define FM_FP_DEFAULT 0x1F80u /* MXCSR: nearest, all exceptions masked, no flush-to-zero, no denormals-are-zero */
 #define FM_FP_CONTROL 0xFFC0u /* the bits below are the sticky exception flags */
+#define FM_FP_FLUSH 0x9FC0u   /* the default, but for denormals: operands and results that are count as 0 */
 static inline unsigned fm_fp_get(void) { return __builtin_ia32_stmxcsr(); }
 static inline void fm_fp_set(unsigned word) { __builtin_ia32_ldmxcsr(word); }
 #else
 #define FM_FP_DEFAULT 0u /* FPCR */
 #define FM_FP_CONTROL 0xFFFFFFFFu
+#define FM_FP_FLUSH 0x1000000u
 static inline unsigned fm_fp_get(void)
 {
     unsigned long long word;

@@ -162,6 +162,7 @@ typedef struct {
     int array_count;
     int scaled;                /* whether an array has a factor other than 1 */
     ptrdiff_t kept;            /* where an add's source lies in a prediction's scratch, or -1 */
+    ptrdiff_t packed;          /* where its weights lie in plan->packed, for each plane; -1: its products are float32 */
 } fm_layer;
 
 /* Vectors laid out like the parameters, and numbers.  After the slots of the rule come those of what is done around steps: the
@@ -199,6 +200,10 @@ typedef struct {
     int head_count;            /* 0 for none */
     int optimizer;             /* -1: not compiled */
     fm_hyper hyper;
+    int planes;                /* of bfloat16 that products take, 1 or 2; 0: they are float32 */
+    int unit;                  /* whether the process may use the processor's unit for them */
+    void *packed[3];           /* weights in so many planes, or NULL before; what was made stays, as a prediction may read it */
+    ptrdiff_t packed_size;     /* of each plane */
     fm_state state, kept;      /* what training changes; what it was, to go back to */
     void *stage;               /* training's buffers, made for a batch size */
     ptrdiff_t forward_rows;    /* of the batch that they hold for fm_plan_accumulate, or 0 */
@@ -233,6 +238,11 @@ int fm_plan_unpack(const fm_plan *, const void *vector, const fm_array *, void *
 /* One array of a layer: uniform in [-scale, scale), normal with that deviation, or the signs of the former times scale. */
 enum { FM_UNIFORM, FM_NORMAL, FM_SIGNS };
 int fm_plan_initialize(fm_plan *, int layer, int array, int distribution, double scale, uint64_t seed);
+
+/* From now on the products of wide dense layers are of so many planes of bfloat16, or of float32: 0.  Of float32 plans. */
+int fm_plan_set_planes(fm_plan *, int planes);
+/* Makes the planes of the weights anew; whoever writes to these from outside calls it. */
+void fm_plan_repack(fm_plan *);
 
 /* Takes (n_out,) reals of the plan's type as scale and offset of the predictions. */
 void fm_plan_rescale_output(fm_plan *, const void *scale, const void *offset);

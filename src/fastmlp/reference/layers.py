@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from . import products
 from .functions import (
     ACTIVATIONS,
     Array,
@@ -137,14 +138,25 @@ def _dense_width(node: Node, n_in: int) -> int:
     return int(node["units"] or n_in)
 
 
+def _planes(x: Array, arrays: Arrays, node: Node) -> int:
+    """How many numbers of bfloat16 the factors of a layer's products are split in; 0: they are not."""
+    planes = int(node.get("planes", 0))
+    return planes if planes and products.takes_planes(arrays[0].shape, x.dtype) else 0
+
+
 def _dense(x: Array, arrays: Arrays, node: Node, other: Any, training: Training | None) -> list[Array]:
-    return [dense_forward(x, arrays[0], arrays[1] if node["use_bias"] else None)]
+    planes, bias = _planes(x, arrays, node), arrays[1] if node["use_bias"] else None
+    if planes:
+        return [products.dense_forward(x, arrays[0], bias, planes)]
+    return [dense_forward(x, arrays[0], bias)]
 
 
 def _dense_backward(
     dz: Array, x: Array, arrays: Arrays, node: Node, taken: Arrays, training: bool
 ) -> list[Array]:
-    return list(dense_backward(dz, x, arrays[0])[: 1 + len(arrays)])
+    planes, w = _planes(x, arrays, node), arrays[0]
+    gradients = products.dense_backward(dz, x, w, planes) if planes else dense_backward(dz, x, w)
+    return list(gradients[: 1 + len(arrays)])
 
 
 # Normalisations: z = x_hat * gamma + beta

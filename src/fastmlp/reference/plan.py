@@ -18,6 +18,7 @@ from .functions import ACTIVATIONS, Array, activation_backward, activation_forwa
 from .layers import KINDS, ArrayKind, Training, node_of, width_of
 from .losses import LINKS, LOSSES, Head, loss_gradient
 from .optimizers import BEFORE_THE_FIRST, OPTIMIZERS, Moment, apply, flush, following, global_norm_scale
+from .products import PLANES
 from .random import dropout_mask, normal_weights, sign_weights, uniform_weights
 
 Parameters = float | Sequence[float]
@@ -100,6 +101,7 @@ class Plan:
     """
 
     isa = "numpy"
+    matrix_unit = False
 
     def __init__(
         self,
@@ -114,6 +116,7 @@ class Plan:
     ) -> None:
         self.n_in = int(n_in)
         self.dtype = np.dtype(dtype)
+        self.matmul_precision = "highest"
         nodes, width = [], self.n_in
         self._kinds: list[dict[str, ArrayKind]] = []
         for layer in layers:
@@ -293,7 +296,8 @@ class Plan:
                 x = a * mask
             other = traces[node["source"]].a if node["source"] >= 0 else None
             drawn = None if dropout_seed is None else Training((dropout_seed, number, step), training)
-            z, *taken = KINDS[node["kind"]].forward(x, self._arrays[number], node, other, drawn)
+            of_planes = {**node, "planes": PLANES[self.matmul_precision]}
+            z, *taken = KINDS[node["kind"]].forward(x, self._arrays[number], of_planes, other, drawn)
             a = activation_forward(node["activation"], z, node["parameter"])
             traces.append(_Trace(x, mask, z, a, taken))
         if self.heads:
@@ -431,7 +435,8 @@ class Plan:
         for number in reversed(range(len(self.layers))):
             node, trace = self.layers[number], traces[number]
             backward = KINDS[node["kind"]].backward
-            dx, *own = backward(dz, trace.x, self._arrays[number], node, trace.taken, training)
+            of_planes = {**node, "planes": PLANES[self.matmul_precision]}
+            dx, *own = backward(dz, trace.x, self._arrays[number], of_planes, trace.taken, training)
             gradients = [*own, *gradients]
             if node["source"] >= 0:
                 beside[node["source"]] = beside.get(node["source"], np.zeros_like(dz)) + dz

@@ -20,6 +20,9 @@ extern const fm_kernels KERNEL_TABLE; /* a dense layer looks its activation up *
 #include "transpose.h"
 #include "gemm.h"
 #include "weight_gradient.h"
+#if BITS == 32
+#include "products.h"
+#endif
 #include "rowwise.h"
 #include "columns.h"
 #include "losses.h"
@@ -41,6 +44,13 @@ const fm_kernels KERNEL_TABLE = {
     .input_gradient = input_gradient,
     .weight_gradient_units = weight_gradient_units,
     .weight_gradient = weight_gradient,
+#if BITS == 32
+    .pack_rows = pack_rows,
+    .pack_columns = pack_columns,
+    .pack_weights = pack_weights,
+    .product_forward = product_forward,
+    .product_gradient = product_gradient,
+#endif
     .layers = {
 #define LAYER(kind, traits, kernels, settings) kernels,
 #include "layers.def"

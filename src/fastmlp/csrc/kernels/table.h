@@ -116,6 +116,38 @@ typedef struct {
     ptrdiff_t next_rows;          /* 0 for none */
 } weight_gradient_args;
 
+/* Products of bfloat16: a matrix is the sum of `planes` ones whose elements have 8 bits of mantissa, the first of them what is
+   nearest and the second what is nearest to the rest.  32 of them in a row of A times 32 in a column of B are a block: see
+   products.h.  A block of A is a cache line for each row, of the row's 32 numbers; a block of B 16 lines for each panel of
+   columns, pairs of numbers below each other. */
+enum { BLOCK = 32, MOST_PLANES = 2, PRODUCT_ROWS = 32, PRODUCT_PANELS = 2 };
+
+static inline ptrdiff_t count_blocks(ptrdiff_t k) { return (k + BLOCK - 1) / BLOCK; }
+
+/* Lines of a block of A for m rows: those of the last rows are read 16 at a time, but for a single row. */
+static inline ptrdiff_t block_lines(ptrdiff_t m) { return m == 1 ? 1 : padded(m); }
+
+/* Reals that one plane takes up: of A, (m, k), and of B, (k, n). */
+static inline ptrdiff_t a_size(ptrdiff_t m, ptrdiff_t k) { return count_blocks(k) * block_lines(m) * L; }
+static inline ptrdiff_t b_panel(ptrdiff_t k) { return count_blocks(k) * BLOCK / 2 * L; }
+static inline ptrdiff_t b_size(ptrdiff_t k, ptrdiff_t n) { return count_panels(n) * b_panel(k); }
+
+/* Like dense_args, but x is A and w is B in planes, one after another. */
+typedef struct {
+    dense_args dense;
+    int planes;
+    int unit;                     /* whether the processor's unit for such products may be used; the bits are the same */
+} product_args;
+
+/* Like weight_gradient_args, but x is x^T as A, from row 0 of the batch on, and `packed` has room for PRODUCT_PANELS panels of d
+   as B, over the rows. */
+typedef struct {
+    weight_gradient_args of;
+    ptrdiff_t batch;              /* rows that x has room for */
+    real *packed;
+    int planes, unit;
+} product_gradient_args;
+
 enum { MOST_OWN = 4 };
 
 /* Rows of a layer; matrices in panels, (m, k) going in and (m, n) coming out. */
@@ -177,6 +209,16 @@ struct fm_kernels {
     void (*input_gradient)(const input_gradient_args *);
     ptrdiff_t (*weight_gradient_units)(const weight_gradient_args *);
     void (*weight_gradient)(const weight_gradient_args *, ptrdiff_t first, ptrdiff_t last);
+    /* Of bfloat16, for float32 alone. */
+    void (*pack_rows)(real *a, const real *x, ptrdiff_t x_row, ptrdiff_t x_panel, ptrdiff_t m, ptrdiff_t k, int planes); /* x as A */
+    /* Rows [first, first + m) of the batch's x as columns of x^T as A, (k, batch); first is a multiple of BLOCK. */
+    void (*pack_columns)(real *a, const real *x, ptrdiff_t x_panel, ptrdiff_t first, ptrdiff_t m, ptrdiff_t batch, ptrdiff_t k,
+                         int planes);
+    /* Of W, (k, n) in panels, the pairs of panels [first, last) as B, and as columns of W^T as B. */
+    void (*pack_weights)(real *b, real *turned, const real *w, ptrdiff_t k, ptrdiff_t n, ptrdiff_t first, ptrdiff_t last,
+                         int planes);
+    void (*product_forward)(const product_args *);
+    void (*product_gradient)(const product_gradient_args *, ptrdiff_t first, ptrdiff_t last); /* units: pairs of d's panels */
     const layer_kernels *layers[FM_LAYERS];
     void (*add)(real *out, const real *a, const real *b, ptrdiff_t count); /* a multiple of L; out may be an input */
     /* Elementwise, any alignment; out may be an input. */

@@ -177,4 +177,48 @@ INLINE vec vlow(vec a, vec b) { return __builtin_shuffle(a, b, (ivec){VLOW}); }
 INLINE vec vhigh(vec a, vec b) { return __builtin_shuffle(a, b, (ivec){VHIGH}); }
 #endif
 
+#if BITS == 32
+
+/* VW bfloat16, as the upper halves of what they are as float32. */
+typedef uint16_t halves __attribute__((vector_size(VW * 2), aligned(2), may_alias));
+
+INLINE vec vwiden(halves h) { return vreal(__builtin_convertvector(h, uivec) << 16); }
+
+/* The nearest bfloat16, ties to even.  A denormal becomes 0, and NaN stays one. */
+INLINE halves vnearest(vec x)
+{
+#ifdef __AVX512BF16__
+    return (halves)_mm512_cvtneps_pbh(x);
+#else
+    const uivec u = vbits(x), rounded = u + 0x7FFF + (u >> 16 & 1);
+    const vmask usual = vle(vset1(RC(1.17549435e-38)), vabs(x));
+    const vec other = vselect(veq(x, x), vset1(0), x + x);
+    return __builtin_convertvector(vbits(vselect(usual, vreal(rounded), other)) >> 16, halves);
+#endif
+}
+
+/* VW pairs: the nearest to a beside each other, and after them those to b. */
+INLINE void vstore_nearest(real *pairs, vec a, vec b)
+{
+#ifdef __AVX512BF16__ /* one store, as a load of both waits for two */
+    *(uvec *)pairs = (uvec)_mm512_cvtne2ps_pbh(b, a);
+#else
+    *(halves *)pairs = vnearest(a);
+    *((halves *)pairs + 1) = vnearest(b);
+#endif
+}
+
+/* VW pairs of the nearest to a and to b. */
+INLINE vec vpairs(vec a, vec b)
+{
+#ifdef __AVX512BF16__
+    const __m512i turn = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5,
+                                          20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+    return (vec)_mm512_permutexvar_epi16(turn, (__m512i)_mm512_cvtne2ps_pbh(b, a));
+#else
+    return vreal(__builtin_convertvector(vnearest(a), uivec) | __builtin_convertvector(vnearest(b), uivec) << 16);
+#endif
+}
+#endif
+
 #endif

@@ -17,6 +17,18 @@ static const real *bias_of(const fm_plan *plan, int l)
     return plan->layers[l].use_bias ? array_of(plan, l, 1) : NULL;
 }
 
+/* Rows in planes, and in training also turned, for the gradient of the weights. */
+static void forward_by_planes(const fm_plan *plan, int l, const layer_pass *pass, const dense_args *d)
+{
+    const training_stage *s = pass->stage;
+    const fm_kernels *kernels = plan->kernels;
+    product_args g = {.dense = *d, .planes = pass->planes, .unit = plan->unit};
+    kernels->pack_rows(pass->packed, d->x, d->x_row, d->x_panel, d->m, d->k, g.planes);
+    if (s) kernels->pack_columns(s->layers[l].packed, d->x, d->x_panel, pass->first, d->m, s->rows, d->k, g.planes);
+    g.dense.x = pass->packed, g.dense.w = packed_weights(plan, l, g.planes);
+    kernels->product_forward(&g);
+}
+
 static void dense_rows(const fm_plan *plan, int l, const layer_pass *pass)
 {
     const fm_layer *layer = &plan->layers[l];
@@ -24,7 +36,10 @@ static void dense_rows(const fm_plan *plan, int l, const layer_pass *pass)
                           .x_panel = pass->x_panel, .w = array_of(plan, l, 0), .bias = bias_of(plan, l), .m = pass->rows,
                           .k = layer->n_in, .n = layer->n_out, .activation = pass->activation,
                           .parameter = (real)layer->parameter, .finite = pass->finite};
-    plan->kernels->dense_forward(&d);
+    if (planes_of(layer, pass->planes))
+        forward_by_planes(plan, l, pass, &d);
+    else
+        plan->kernels->dense_forward(&d);
 }
 
 /* Whether turning the weights moves fewer elements than turning the deltas, there and back. */
@@ -64,13 +79,28 @@ static void backward_by_weights(const fm_plan *plan, const training_stage *s, in
     kernels->dense_forward(&d);
 }
 
+/* The same by planes. */
+static void backward_by_planes(const fm_plan *plan, const training_stage *s, int l, ptrdiff_t first, ptrdiff_t rows,
+                               real *dx, real *packed)
+{
+    const fm_layer *layer = &plan->layers[l];
+    const product_args g = {
+        .dense = {.z = dx, .a = dx, .c_panel = s->panel, .x = packed, .w = packed_turned(plan, l, s->planes), .m = rows,
+                  .k = layer->n_out, .n = layer->n_in, .activation = FM_identity},
+        .planes = s->planes, .unit = plan->unit};
+    plan->kernels->pack_rows(packed, s->layers[l].d + first * L, L, s->panel, rows, layer->n_out, s->planes);
+    plan->kernels->product_forward(&g);
+}
+
 /* The gradient with respect to layer l's input, from its deltas, for rows in one chunk; `turned` holds two matrices in the
    other orientation. */
 static void dense_backward(const step_work *w, int l, ptrdiff_t first, ptrdiff_t rows, real *dx, real *turned)
 {
     const fm_plan *plan = w->plan;
     const training_stage *s = w->stage;
-    if (turns_weights(s, &plan->layers[l], rows))
+    if (planes_of(&plan->layers[l], s->planes))
+        backward_by_planes(plan, s, l, first, rows, dx, turned);
+    else if (turns_weights(s, &plan->layers[l], rows))
         backward_by_weights(plan, s, l, first, rows, dx, turned);
     else
         backward_by_deltas(plan, s, l, first, rows, dx, turned);
@@ -86,14 +116,22 @@ static void dense_gradient(const step_work *w, const gradient_sink *sink, int l,
         .d = w->in_lines ? s->layers[l].d_lines : s->layers[l].d, .d_panel = s->panel, .m = w->rows, .k = layer->n_in,
         .n = layer->n_out, .so_far = s->gradient, .first = part.first, .last = part.last, .next = w->input,
         .next_order = w->next_rows ? w->order + w->first + w->rows + part.first : NULL};
-    const ptrdiff_t units = w->plan->kernels->weight_gradient_units(&g);
     const ptrdiff_t next_end = w->next_rows < part.last ? w->next_rows : part.last;
     g.next_rows = !l && next_end > part.first ? next_end - part.first : 0;
+    if (planes_of(layer, s->planes)) {
+        g.x = s->layers[l].packed;
+        const product_gradient_args p = {.of = g, .batch = s->rows, .packed = s->packed + part.worker * s->packed_size,
+                                         .planes = s->planes, .unit = w->plan->unit};
+        const ptrdiff_t units = weight_pairs(layer);
+        w->plan->kernels->product_gradient(&p, units * part.share / part.shares, units * (part.share + 1) / part.shares);
+        return;
+    }
+    const ptrdiff_t units = w->plan->kernels->weight_gradient_units(&g);
     w->plan->kernels->weight_gradient(&g, units * part.share / part.shares, units * (part.share + 1) / part.shares);
 }
 
 static const layer_kind dense_kind = {
-    .arrays = dense_arrays, .width = dense_width, .takes_rows = 1, .goes_by_lines = 1, .forward = dense_rows,
+    .arrays = dense_arrays, .width = dense_width, .takes_rows = 1, .goes_by_lines = 1, .takes_planes = 1, .forward = dense_rows,
     .backward = dense_backward, .gradient = dense_gradient,
 };
 #endif

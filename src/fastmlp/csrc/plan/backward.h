@@ -25,7 +25,8 @@ static void stage_forward(const fm_plan *plan, const training_stage *s, int from
         const layer_pass pass = {.x = stage_input(s, l) + first * L, .x_row = L, .x_panel = s->panel, .z = b->z + first * L,
                                  .a = b->a + first * L, .panel = s->panel, .rows = rows,
                                  .other = layer->source < 0 ? NULL : s->layers[layer->source].a + first * L,
-                                 .activation = own_activation(plan, l, s->skip_link), .stage = s, .first = first};
+                                 .activation = own_activation(plan, l, s->skip_link), .stage = s, .first = first,
+                                 .planes = s->planes, .packed = turned};
         kind_of(layer)->forward(plan, l, &pass);
         if (s->drops && l + 1 < plan->layer_count && s->layers[l + 1].x) drop(plan, s, l + 1, first, rows);
     }

@@ -2,10 +2,10 @@
 
 /* Rows that go through a phase together: whole cache lines of batch rows, for the transposed deltas, which should stay in
    the second-level cache; three panels of them fill a tile. */
-static ptrdiff_t chunk_rows(ptrdiff_t rows, ptrdiff_t widest)
+static ptrdiff_t chunk_rows(ptrdiff_t rows, ptrdiff_t widest, int planes)
 {
     const ptrdiff_t fitting = CHUNK_BYTES / (widest * (ptrdiff_t)sizeof(real)), padded = (rows + L - 1) / L * L;
-    const ptrdiff_t most = fitting < 3 * L ? 3 * L : fitting / (3 * L) * (3 * L);
+    const ptrdiff_t unit = planes ? BLOCK : 3 * L, most = fitting < unit ? unit : fitting / unit * unit;
     return padded < most ? padded : most;
 }
 
@@ -74,7 +74,7 @@ static int may_relay(const fm_plan *plan, int fused, ptrdiff_t rows, int workers
 }
 
 static void stage_lay_out(training_stage *s, const fm_plan *plan, stage_arena *arena, int fused, ptrdiff_t rows, int workers,
-                          int with_gradient)
+                          int with_gradient, int planes)
 {
     TAKE(training_stage, 1); /* where s is, once it is no longer measured */
     const int relays = may_relay(plan, fused, rows, workers);
@@ -100,6 +100,7 @@ static void stage_lay_out(training_stage *s, const fm_plan *plan, stage_arena *a
             b.z_lines = keeps_z(plan, l, fused) ? TAKE(real, lines * layer->n_out) : b.a_lines;
             b.d_lines = TAKE(real, lines * layer->n_out);
         }
+        if (planes_of(layer, planes)) b.packed = TAKE(real, planes * a_size(layer->n_in, rows));
         if (layer->kept >= 0) b.beside = TAKE(real, count_panels(layer->n_out) * panel);
         if (kind_of(layer)->buffers) kind_of(layer)->buffers(b.own, layer, arena, rows);
         if (arena->base) s->layers[l] = b;
@@ -112,7 +113,10 @@ static void stage_lay_out(training_stage *s, const fm_plan *plan, stage_arena *a
     s->values = TAKE(real, rows);
     s->correct = TAKE(double, rows);
     const ptrdiff_t n_in = count_panels(plan->n_in) * L;
-    s->chunk = chunk_rows(rows, plan->widest);
+    s->chunk = chunk_rows(rows, plan->widest, planes);
+    s->planes = planes;
+    s->packed_size = plan->packed_size ? planes * PRODUCT_PANELS * b_panel(rows) : 0;
+    s->packed = TAKE(real, workers * s->packed_size);
     s->turned_size = s->chunk * (n_in > plan->widest ? n_in : plan->widest);
     s->turned = TAKE(real, 2 * workers * s->turned_size);
     s->done = relays ? TAKE(fm_progress, workers) : NULL;
@@ -125,7 +129,8 @@ static int stage_new(training_stage **made, const fm_plan *plan, int fused, ptrd
 {
     training_stage measured, *s;
     stage_arena arena = {NULL, 0};
-    stage_lay_out(&measured, plan, &arena, fused, rows, workers, with_gradient);
+    const int planes = __atomic_load_n(&plan->planes, __ATOMIC_ACQUIRE);
+    stage_lay_out(&measured, plan, &arena, fused, rows, workers, with_gradient, planes);
     s = fm_alloc_raw(arena.used);
     if (!s) return FM_NO_MEMORY;
     if (fm_zero(s, arena.used)) {
@@ -133,7 +138,7 @@ static int stage_new(training_stage **made, const fm_plan *plan, int fused, ptrd
         return FM_INTERRUPTED;
     }
     arena = (stage_arena){(char *)s, 0};
-    stage_lay_out(s, plan, &arena, fused, rows, workers, with_gradient);
+    stage_lay_out(s, plan, &arena, fused, rows, workers, with_gradient, planes);
     *made = s;
     return FM_OK;
 }

@@ -60,9 +60,9 @@ static int sums_tell(const fm_plan *plan)
 
 /* A block of rows through all layers, between two buffers of rows*widest reals, a third for the outputs that an add needs
    later, and one for the input where it must be converted.  With members the rows are theirs, row order[r] of those from `first`
-   on each.  Returns the output, in panels of rows*L, or NULL if an input is not finite. */
+   on each; `packed` is room for them in planes.  Returns the output, in panels of rows*L, or NULL if an input is not finite. */
 static real *infer(const fm_plan *plan, const fm_input *input, ptrdiff_t first, const int64_t *order, ptrdiff_t rows,
-                   int skip_link, real *const buffers[3], real *input_buffer)
+                   int skip_link, real *const buffers[3], real *input_buffer, int planes, real *packed)
 {
     const fm_kernels *kernels = plan->kernels;
     const ptrdiff_t panel = rows * L;
@@ -84,7 +84,8 @@ static real *infer(const fm_plan *plan, const fm_input *input, ptrdiff_t first, 
         const layer_pass pass = {
             .x = x, .x_row = x_row, .x_panel = x_panel, .z = a, .a = a, .panel = panel, .rows = rows,
             .other = layer->source < 0 ? NULL : buffers[2] + plan->layers[layer->source].kept * rows,
-            .activation = own_activation(plan, l, skip_link), .finite = by_sums && !l ? &finite : NULL};
+            .activation = own_activation(plan, l, skip_link), .finite = by_sums && !l ? &finite : NULL,
+            .planes = planes, .packed = packed};
         kind_of(layer)->forward(plan, l, &pass);
         /* a sum may also be too large, which its inputs tell */
         if (!l && !finite && !rows_finite(plan, x, x_row, x_panel, rows)) return NULL;
@@ -162,7 +163,7 @@ struct row_pass {
     int64_t *order;              /* (block * members,): which row of its block each is; NULL without members */
     real *scratch;               /* of each worker in turn: buffers, and what `finish` takes */
     ptrdiff_t scratch_size, spare;
-    int skip_link, status;
+    int skip_link, status, planes;
     void (*finish)(const row_pass *, real *a, ptrdiff_t first, ptrdiff_t rows, real *spare);
     real *out;                   /* (rows, n_out) */
     real *values;                /* (rows,) losses */
@@ -178,10 +179,13 @@ static void pass_task(void *context, int worker, ptrdiff_t unit)
     real *const buffers[3] = {scratch, scratch + size, scratch + 2 * size};
     const int turned = rows >= L && pass->plan->narrow;
     real *input_buffer = turned || needs_gather(pass->plan, pass->input) ? scratch + 2 * size + block * pass->plan->kept_width : NULL;
-    real *a = (turned ? infer_turned : infer)(pass->plan, pass->input, first, pass->order, rows * pass->plan->members,
-                                              pass->skip_link, buffers, input_buffer);
+    real *spare = scratch + pass->scratch_size - pass->spare;
+    real *a = turned ? infer_turned(pass->plan, pass->input, first, pass->order, rows * pass->plan->members, pass->skip_link,
+                                    buffers, input_buffer)
+                     : infer(pass->plan, pass->input, first, pass->order, rows * pass->plan->members, pass->skip_link, buffers,
+                             input_buffer, pass->planes, spare);
     if (a)
-        pass->finish(pass, a, first, rows, scratch + pass->scratch_size - pass->spare);
+        pass->finish(pass, a, first, rows, spare);
     else
         __atomic_store_n(&pass->status, FM_NOT_FINITE, __ATOMIC_RELAXED);
 }
@@ -195,6 +199,8 @@ static int pass_run(row_pass *pass, int threads)
     pass->block = block_rows(plan, pass->input, (pass->rows + most - 1) / most);
     const ptrdiff_t units = (pass->rows + pass->block - 1) / pass->block;
     const int workers = units < most ? (int)units : most;
+    const ptrdiff_t packed = packed_rows(plan, pass->block * plan->members, pass->planes);
+    if (packed > pass->spare) pass->spare = packed; /* one use comes after the other */
     pass->scratch_size = pass->block * scratch_row(plan, pass->input) + pass->spare;
     const size_t bytes = (size_t)(workers * pass->scratch_size) * sizeof(real);
     pass->scratch = bytes <= sizeof stack ? stack : fm_alloc_raw(bytes);
@@ -219,13 +225,13 @@ static void store_predictions(const row_pass *pass, real *a, ptrdiff_t first, pt
 }
 
 /* A pass of one row on the stack, without dividing it up. */
-static int predict_row(const fm_plan *plan, const fm_input *input, real *out)
+static int predict_row(const fm_plan *plan, const fm_input *input, real *out, int planes)
 {
     real stack[STACK_BYTES / sizeof(real)] __attribute__((aligned(64)));
     real *const buffers[3] = {stack, stack + plan->widest, stack + 2 * plan->widest};
     real *input_buffer = needs_gather(plan, input) ? stack + 2 * plan->widest + plan->kept_width : NULL;
     const unsigned word = fm_fp_begin();
-    const real *a = infer(plan, input, 0, NULL, 1, 0, buffers, input_buffer);
+    const real *a = infer(plan, input, 0, NULL, 1, 0, buffers, input_buffer, planes, stack + scratch_row(plan, input));
     if (a) plan->kernels->scatter(out, a, L, 1, plan->n_out);
     fm_fp_end(word);
     return a ? FM_OK : FM_NOT_FINITE;
@@ -233,9 +239,12 @@ static int predict_row(const fm_plan *plan, const fm_input *input, real *out)
 
 static int predict(const fm_plan *plan, const fm_input *input, ptrdiff_t rows, void *out, int threads)
 {
-    if (rows == 1 && plan->members == 1 && !plan->head_count && scratch_row(plan, input) * sizeof(real) <= STACK_BYTES)
-        return predict_row(plan, input, out);
-    row_pass pass = {.plan = plan, .input = input, .rows = rows, .finish = store_predictions, .out = out};
+    const int planes = __atomic_load_n(&plan->planes, __ATOMIC_ACQUIRE);
+    const ptrdiff_t packed = planes ? packed_rows(plan, 1, planes) : 0;
+    const size_t scratch = (size_t)(scratch_row(plan, input) + packed) * sizeof(real);
+    if (rows == 1 && plan->members == 1 && !plan->head_count && scratch <= STACK_BYTES)
+        return predict_row(plan, input, out, planes);
+    row_pass pass = {.planes = planes, .plan = plan, .input = input, .rows = rows, .finish = store_predictions, .out = out};
     return pass_run(&pass, threads);
 }
 
@@ -307,7 +316,7 @@ static void store_losses(const row_pass *pass, real *a, ptrdiff_t first, ptrdiff
 static int evaluate(const fm_plan *plan, const fm_input *input, const fm_target *target, ptrdiff_t rows,
                     double *loss, double *correct, int threads)
 {
-    row_pass pass = {.plan = plan, .input = input, .target = target, .rows = rows, .finish = store_losses,
+    row_pass pass = {.planes = __atomic_load_n(&plan->planes, __ATOMIC_ACQUIRE), .plan = plan, .input = input, .target = target, .rows = rows, .finish = store_losses,
                      .spare = 2 * plan->n_out * L, .skip_link = link_is_fused(target)};
     const ptrdiff_t all = rows * plan->members;
     double *memory = fm_alloc_raw((size_t)all * (sizeof(double) + sizeof(real)));

@@ -21,18 +21,21 @@ typedef struct {
     const real *other;         /* like a: the output of an add's source */
     int activation;            /* identity where it comes later, or not at all */
     int *finite;               /* see dense_args */
+    int planes;                /* of the plan's products, as the pass found them */
+    real *packed;              /* room for the rows in them: packed_rows */
     const training_stage *stage; /* in training, */
     ptrdiff_t first;           /* and the batch's row that is row 0 here; else NULL and 0 */
 } layer_pass;
 
-/* Share number `share` of `shares` of a layer's parameters, over rows [first, last) of the batch. */
-typedef struct { ptrdiff_t share, shares, first, last; } gradient_part;
+/* Share number `share` of `shares` of a layer's parameters, over rows [first, last) of the batch, and who has it. */
+typedef struct { ptrdiff_t share, shares, first, last; int worker; } gradient_part;
 
 typedef struct {
     int (*arrays)(const fm_layer *, fm_array *); /* describes them but for their places; returns how many */
     ptrdiff_t (*width)(const fm_layer *); /* outputs, 0 where its settings do not go with n_in; NULL: n_in */
     int takes_rows;            /* inputs that are not in panels */
     int goes_by_lines;         /* whether lines.h knows it */
+    int takes_planes;          /* whether its products, of array 0 as weights, may be of bfloat16 */
     void (*buffers)(real **own, const fm_layer *, stage_arena *, ptrdiff_t rows); /* or NULL: none of its own */
     /* What its kernels are told beside what all are, of rows from `first` on; or NULL.  A stage there is in training alone. */
     void (*args)(layer_args *, const fm_plan *, int l, const training_stage *, ptrdiff_t first);
@@ -148,6 +151,8 @@ static void gradient_by_kernel(const step_work *w, const gradient_sink *sink, in
 }
 
 #define KERNEL_LAYER .forward = forward_by_kernel, .backward = backward_by_kernel, .gradient = gradient_by_kernel
+
+#include "packing.h"
 
 #define PLAN /* of each kind */
 #include "layers.def"

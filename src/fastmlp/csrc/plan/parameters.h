@@ -93,6 +93,7 @@ static ptrdiff_t lay_out(fm_plan *plan)
         plan->kept_width += padded(source->n_out);
     }
     plan->narrow = is_narrow(plan);
+    lay_out_packed(plan);
     return size;
 }
 

@@ -32,6 +32,7 @@ const fm_typed_plan CAT2(fm_typed_plan_f, BITS) = {
     .initialize = initialize,
     .pack = pack,
     .unpack = unpack,
+    .repack = repack,
     .squares = squares,
     .predict = predict,
     .predict_dropped = predict_dropped,

@@ -93,12 +93,13 @@ int64_t fm_plan_batches(const fm_plan *plan)
     return plan->state.step * (several > 1 ? (int64_t)several : 1) + plan->state.pending;
 }
 
-/* The vectors change places, which takes no time however long they are. */
+/* The vectors change places, which takes no time however long they are, but for weights that are packed as well. */
 void fm_plan_restore(fm_plan *plan)
 {
     const fm_state given_up = plan->state;
     plan->state = plan->kept;
     plan->kept = given_up;
+    fm_plan_repack(plan);
 }
 
 /* Training, which has more than one pass and times its batches, tries two for less. */
@@ -168,7 +169,7 @@ void fm_plan_clear(fm_plan *plan)
 {
     drop_training(plan);
     void **const vectors[] = {&plan->state.parameters, &plan->kept.parameters, &plan->gradient, &plan->addend,
-                              &plan->output_scale, &plan->output_offset};
+                              &plan->output_scale, &plan->output_offset, &plan->packed[1], &plan->packed[2]};
     for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) {
         fm_free(*vectors[i]);
         *vectors[i] = NULL;
@@ -212,6 +213,28 @@ void fm_plan_pack(const fm_plan *plan, void *vector, const fm_array *array, cons
     typed_plan(plan->type)->pack(plan, vector, array, values);
 }
 
+int fm_plan_set_planes(fm_plan *plan, int planes)
+{
+    if (planes && !plan->packed[planes]) {
+        const size_t bytes = (size_t)(planes * plan->packed_size) * sizeof(float);
+        if (!(plan->packed[planes] = fm_alloc(bytes ? bytes : 1))) return FM_NO_MEMORY;
+    }
+    const unsigned word = fm_fp_begin();
+    if (planes) plan->unit = fm_matrix_unit(plan->kernels);
+    typed_plan(plan->type)->repack(plan, planes, 1);
+    __atomic_store_n(&plan->planes, planes, __ATOMIC_RELEASE); /* now a prediction may read them */
+    fm_plan_drop_stage(plan);
+    fm_fp_end(word);
+    return FM_OK;
+}
+
+void fm_plan_repack(fm_plan *plan)
+{
+    const unsigned word = fm_fp_begin();
+    typed_plan(plan->type)->repack(plan, plan->planes, 1);
+    fm_fp_end(word);
+}
+
 ptrdiff_t fm_layer_width(const fm_layer *layer) { return typed_plan(FM_FLOAT32)->layer_width(layer); }
 
 int fm_plan_unpack(const fm_plan *plan, const void *vector, const fm_array *array, void *values)
@@ -224,6 +247,7 @@ int fm_plan_initialize(fm_plan *plan, int layer, int array, int distribution, do
     const unsigned word = fm_fp_begin();
     const int status = typed_plan(plan->type)->initialize(plan, layer, array, distribution, scale, seed);
     fm_fp_end(word);
+    fm_plan_repack(plan);
     return status;
 }
 
@@ -376,6 +400,7 @@ void fm_plan_take_average(fm_plan *plan)
     const unsigned word = fm_fp_begin();
     if (plan->hyper.use_ema != 0 && plan->state.step > 0) typed_plan(plan->type)->take_average(plan);
     fm_fp_end(word);
+    fm_plan_repack(plan);
 }
 
 void fm_plan_blend(fm_plan *plan, const fm_plan *other, double share)
@@ -383,6 +408,7 @@ void fm_plan_blend(fm_plan *plan, const fm_plan *other, double share)
     const unsigned word = fm_fp_begin();
     typed_plan(plan->type)->blend(plan, other, share);
     fm_fp_end(word);
+    fm_plan_repack(plan);
 }
 
 int fm_plan_gradients(const fm_plan *plan, const fm_input *input, const fm_target *target, const void *output_gradient,

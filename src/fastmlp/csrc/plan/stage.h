@@ -8,6 +8,7 @@ typedef struct {
     real *d;       /* the gradient with respect to z */
     real *beside;  /* the gradient with respect to a that comes by an add, where one has this layer as its source */
     real *z_lines, *a_lines, *d_lines;          /* z, a and d of a network that trains in lines */
+    real *packed;  /* this layer's input, turned, in planes; NULL where its products are float32 */
     real *own[MOST_OWN]; /* of its kind */
 } stage_layer;
 
@@ -31,6 +32,9 @@ typedef struct {
     double *correct;
     real *turned;            /* for each worker, two matrices of a chunk, or weights, or a loss's rows, turned */
     ptrdiff_t turned_size;
+    int planes;              /* of bfloat16, of the plan's products */
+    real *packed;            /* for each worker, some panels of all rows in them */
+    ptrdiff_t packed_size;
     real *gradient;          /* like the parameters; where an update needs the whole of it first */
     real *input_gradient;    /* (rows, n_in); where asked for */
     fm_progress *done;       /* of each worker's part of a relay; NULL where there is none */

@@ -62,10 +62,11 @@ static void gather_targets(const step_work *w, ptrdiff_t first, ptrdiff_t rows)
     }
 }
 
-/* A worker's rows: whole lines of them, as targets lie. */
+/* A worker's rows: whole lines of them, as targets lie, or whole blocks. */
 static ptrdiff_t worker_rows(const step_work *w)
 {
-    return ((w->rows + w->workers - 1) / w->workers + L - 1) / L * L;
+    const ptrdiff_t unit = w->stage->planes ? BLOCK : L;
+    return ((w->rows + w->workers - 1) / w->workers + unit - 1) / unit * unit;
 }
 
 /* Rows of a unit: at least as many units as there are workers. */
@@ -136,7 +137,8 @@ static void rows_unit(void *context, int worker, ptrdiff_t unit)
 
 /* The gradient of a share of one layer's parameters over rows [first, last), added to that over the rows before; `unit`
    counts the shares of all layers. */
-static void weight_share(const step_work *w, const gradient_sink *sink, ptrdiff_t unit, ptrdiff_t first, ptrdiff_t last)
+static void weight_share(const step_work *w, int worker, const gradient_sink *sink, ptrdiff_t unit, ptrdiff_t first,
+                         ptrdiff_t last)
 {
     const ptrdiff_t shares = weight_shares(w);
     const int l = (int)(unit / shares);
@@ -144,14 +146,13 @@ static void weight_share(const step_work *w, const gradient_sink *sink, ptrdiff_
     gradient_sink own = *sink;
     own.layer = layer;
     if (layer->array_count && (!layer->frozen || w->all_layers))
-        kind_of(layer)->gradient(w, &own, l, (gradient_part){unit % shares, shares, first, last});
+        kind_of(layer)->gradient(w, &own, l, (gradient_part){unit % shares, shares, first, last, worker});
 }
 
 static void weights_unit(void *context, int worker, ptrdiff_t unit)
 {
     const step_work *w = context;
-    (void)worker;
-    weight_share(w, w->sink, unit, 0, w->rows);
+    weight_share(w, worker, w->sink, unit, 0, w->rows);
 }
 
 /* This and what follows return whether they were interrupted. */
@@ -263,7 +264,7 @@ static void relay_part(void *context, int worker, ptrdiff_t part)
     for (ptrdiff_t unit = 0; unit < all_shares(w); unit++) {
         if (part) fm_await(done - 1, unit + 1);
         if (worker == 0 && fm_interrupted()) __atomic_store_n(&w->interrupted, 1, __ATOMIC_RELAXED);
-        if (!__atomic_load_n(&w->interrupted, __ATOMIC_RELAXED)) weight_share(w, sink, unit, first, last);
+        if (!__atomic_load_n(&w->interrupted, __ATOMIC_RELAXED)) weight_share(w, worker, sink, unit, first, last);
         fm_advance(done, unit + 1);
     }
 }

@@ -1,0 +1,259 @@
+/* Dense layers by products of bfloat16: float32 alone.
+
+   An element of C = A.B starts from a float32, and takes the inputs in blocks of 32: e is the chain of multiply-adds from 0
+   over those of even number, o over those of odd number, and the sum becomes sum + (e + o), all in float32 with denormals,
+   operands and results, taken as 0.  With two planes a block is three of these steps, a_low b_high, a_high b_low, a_high b_high.  That is
+   what the tiles of Intel's AMX compute, and plain multiply-adds as well: a product of two bfloat16 is exact. */
+#ifndef FM_PRODUCTS_H
+#define FM_PRODUCTS_H
+
+#include "cpu.h"
+#include "gemm.h"
+#include "transpose.h"
+#include "weight_gradient.h"
+
+/* What plane number `plane` rounds. */
+INLINE vec plane_of(vec x, int plane) { return plane ? x - vwiden(vnearest(x)) : x; }
+
+/* The first of VW numbers; the others are 0. */
+INLINE vec load_first(const real *p, ptrdiff_t count)
+{
+    return count >= VW ? vload(p) : count > 0 ? vload_part(p, count) : vset1(0);
+}
+
+/* Up to 16 lines of a block of A: rows of x, whose `columns` numbers (at most 32) lie at x and, from the 17th on, at `next`. */
+INLINE void block_of_rows(real *lines, const real *x, const real *next, ptrdiff_t x_row, ptrdiff_t rows, ptrdiff_t columns,
+                          int plane)
+{
+    for (ptrdiff_t r = 0; r < rows; r++, x += x_row, next += x_row, lines += L) {
+        vec v[2 * VPL];
+        if (columns == BLOCK)
+            UNROLL for (int i = 0; i < VPL; i++) v[i] = vload(x + i * VW), v[VPL + i] = vload(next + i * VW);
+        else
+            UNROLL for (int i = 0; i < VPL; i++)
+                v[i] = load_first(x + i * VW, columns - i * VW), v[VPL + i] = load_first(next + i * VW, columns - L - i * VW);
+        UNROLL for (int i = 0; i < VPL; i++)
+            vstore_nearest(lines + i * VW, plane_of(v[2 * i], plane), plane_of(v[2 * i + 1], plane));
+    }
+}
+
+/* 16 lines of a block of B: pairs of the first `rows` lines (at most 32) of a panel. */
+INLINE void block_of_pairs(real *lines, const real *panel, ptrdiff_t rows, int plane)
+{
+    for (ptrdiff_t i = 0; i < BLOCK / 2; i++)
+        UNROLL for (int v = 0; v < VPL; v++) {
+            const vec even = 2 * i < rows ? vload(panel + 2 * i * L + v * VW) : vset1(0);
+            const vec odd = 2 * i + 1 < rows ? vload(panel + (2 * i + 1) * L + v * VW) : vset1(0);
+            vstore(lines + i * L + v * VW, vpairs(plane_of(even, plane), plane_of(odd, plane)));
+        }
+}
+
+static void pack_rows(real *a, const real *x, ptrdiff_t x_row, ptrdiff_t x_panel, ptrdiff_t m, ptrdiff_t k, int planes)
+{
+    const ptrdiff_t plane_size = a_size(m, k), block = block_lines(m) * L;
+    for (ptrdiff_t q = 0; q < count_blocks(k); q++)
+        for (int plane = 0; plane < planes; plane++)
+            block_of_rows(a + plane * plane_size + q * block, x + 2 * q * x_panel, x + (2 * q + 1) * x_panel, x_row, m,
+                          smaller(BLOCK, k - q * BLOCK), plane);
+}
+
+/* A block of B, turned, is one of A^T for 16 of its rows. */
+static void pack_columns(real *a, const real *x, ptrdiff_t x_panel, ptrdiff_t first, ptrdiff_t m, ptrdiff_t batch, ptrdiff_t k,
+                         int planes)
+{
+    real pairs[BLOCK / 2 * 64 / sizeof(real)] __attribute__((aligned(64)));
+    const ptrdiff_t plane_size = a_size(k, batch), block = block_lines(k) * L;
+    for (ptrdiff_t r = 0; r < m; r += BLOCK)
+        for (ptrdiff_t p = 0; p < count_panels(k); p++)
+            for (int plane = 0; plane < planes; plane++) {
+                block_of_pairs(pairs, x + p * x_panel + r * L, m - r, plane);
+                transpose(a + plane * plane_size + (first + r) / BLOCK * block + p * L * L, 0, pairs, 0, BLOCK / 2, L);
+            }
+}
+
+/* And 16 lines of a block of A, turned, are a block of B^T. */
+static void pack_weights(real *b, real *turned, const real *w, ptrdiff_t k, ptrdiff_t n, ptrdiff_t first, ptrdiff_t last,
+                         int planes)
+{
+    real lines[BLOCK / 2 * 64 / sizeof(real)] __attribute__((aligned(64)));
+    const ptrdiff_t panel = w_panel(k), b_plane = b_size(k, n), turned_plane = b_size(n, k), panels = count_panels(n);
+    for (ptrdiff_t q = first; q < last; q++)
+        for (ptrdiff_t i = 0; i < k; i += BLOCK)
+            for (int plane = 0; plane < planes; plane++) {
+                const real *from = w + 2 * q * panel + i * L;
+                for (ptrdiff_t p = 2 * q; p < smaller(panels, 2 * q + 2); p++)
+                    block_of_pairs(b + plane * b_plane + p * b_panel(k) + i / BLOCK * BLOCK / 2 * L, w + p * panel + i * L, k - i,
+                                   plane);
+                for (ptrdiff_t j = 0; j < BLOCK && i + j < k; j += L, from += L * L) {
+                    const ptrdiff_t rows = smaller(L, k - i - j);
+                    block_of_rows(lines, from, from + panel, L, rows, smaller(BLOCK, n - q * BLOCK), plane);
+                    transpose(turned + plane * turned_plane + (i + j) / L * b_panel(n) + q * BLOCK / 2 * L, 0, lines, 0, rows, L);
+                }
+            }
+}
+
+/* C = start + A.B for a few rows, panels and blocks. */
+typedef struct {
+    real *c;                      /* (r, panel p) at c + p*c_panel + r*L, at most PRODUCT_ROWS by PRODUCT_PANELS */
+    ptrdiff_t c_panel;
+    const real *start;            /* as in tile_args, or c itself */
+    ptrdiff_t start_panel, start_row;
+    const real *a;                /* block q, row r at a + q*a_block + r*L */
+    ptrdiff_t a_block, a_plane;
+    const real *b;                /* block q of panel p at b + p*b_panel + q*BLOCK/2*L */
+    ptrdiff_t b_panel, b_plane;
+    ptrdiff_t rows, panels, blocks;
+    int planes;
+} product;
+
+/* The planes of A and B whose products make a block, in their order. */
+static const unsigned char product_planes[MOST_PLANES][3][2] = {{{0, 0}}, {{1, 0}, {0, 1}, {0, 0}}};
+INLINE int products_of(int planes) { return planes == 1 ? 1 : 3; }
+
+/* Rows whose chains fit the register file, two for each vector of a row. */
+#define CHAIN_ROWS (ACCUMULATORS / (2 * VPL))
+
+/* One block: c, (MR, L), += (e + o), x (MR, BLOCK) already float32. */
+INLINE void add_chains(real *c, const real *x, const real *b, const int MR)
+{
+    vec even[CHAIN_ROWS * VPL], odd[CHAIN_ROWS * VPL];
+    UNROLL for (int j = 0; j < MR * VPL; j++) even[j] = odd[j] = vset1(0);
+    for (int i = 0; i < BLOCK / 2; i++, x += 2, b += L) {
+        vec w[VPL];
+        UNROLL for (int j = 0; j < VPL; j++) w[j] = vreal(vbits(vload(b + j * VW)) << 16);
+        UNROLL for (int r = 0; r < MR; r++)
+            UNROLL for (int j = 0; j < VPL; j++) even[r * VPL + j] = vfma(vset1(x[r * BLOCK]), w[j], even[r * VPL + j]);
+        UNROLL for (int j = 0; j < VPL; j++) w[j] = vreal(vbits(vload(b + j * VW)) & 0xFFFF0000u);
+        UNROLL for (int r = 0; r < MR; r++)
+            UNROLL for (int j = 0; j < VPL; j++) odd[r * VPL + j] = vfma(vset1(x[r * BLOCK + 1]), w[j], odd[r * VPL + j]);
+    }
+    UNROLL for (int r = 0; r < MR; r++)
+        UNROLL for (int j = 0; j < VPL; j++) {
+            real *sum = c + r * L + j * VW;
+            vstore(sum, vload(sum) + (even[r * VPL + j] + odd[r * VPL + j]));
+        }
+}
+
+/* Rows [r, r + MR) of a product that c already holds the start of.  Never inlined: the caller has changed the floating-point
+   control word, and arithmetic must not leave where it holds. */
+#define CHAINS(MR)                                                                                                     \
+    static __attribute__((noinline)) void CAT2(chains_, MR)(const product *g, ptrdiff_t r)                             \
+    {                                                                                                                  \
+        real x[MOST_PLANES * CHAIN_ROWS * BLOCK] __attribute__((aligned(64)));                                         \
+        if ((MR) > CHAIN_ROWS) return;                                                                                 \
+        for (ptrdiff_t q = 0; q < g->blocks; q++) {                                                                    \
+            for (int plane = 0; plane < g->planes; plane++)                                                            \
+                widen(x + plane * CHAIN_ROWS * BLOCK, g->a + plane * g->a_plane + q * g->a_block + r * L, MR);         \
+            for (ptrdiff_t p = 0; p < g->panels; p++)                                                                  \
+                for (int i = 0; i < products_of(g->planes); i++) {                                                     \
+                    const unsigned char *of = product_planes[g->planes - 1][i];                                        \
+                    add_chains(g->c + p * g->c_panel + r * L, x + of[0] * CHAIN_ROWS * BLOCK,                          \
+                               g->b + of[1] * g->b_plane + p * g->b_panel + q * (BLOCK / 2) * L, MR);                  \
+                }                                                                                                      \
+        }                                                                                                              \
+    }
+
+/* Lines of A as float32. */
+INLINE void widen(real *x, const real *lines, ptrdiff_t rows)
+{
+    const uint16_t *from = (const uint16_t *)lines;
+    for (ptrdiff_t i = 0; i < rows * BLOCK; i += VW) vstore(x + i, vwiden(*(const halves *)(from + i)));
+}
+
+CHAINS(1) CHAINS(2) CHAINS(3) CHAINS(4) CHAINS(5) CHAINS(6) CHAINS(7) CHAINS(8) CHAINS(9) CHAINS(10) CHAINS(11) CHAINS(12)
+#undef CHAINS
+static void (*const chains[])(const product *, ptrdiff_t) = {
+    chains_1, chains_2, chains_3, chains_4, chains_5, chains_6, chains_7, chains_8, chains_9, chains_10, chains_11, chains_12};
+
+static void multiply_by_chains(const product *g)
+{
+    for (ptrdiff_t p = 0; g->start != g->c && p < g->panels; p++)
+        for (ptrdiff_t r = 0; r < g->rows; r++)
+            UNROLL for (int j = 0; j < VPL; j++)
+                vstore(g->c + p * g->c_panel + r * L + j * VW, vload(g->start + p * g->start_panel + r * g->start_row + j * VW));
+    fm_fp_set(FM_FP_FLUSH);
+    for (ptrdiff_t r = 0, rows; r < g->rows; r += rows) {
+        rows = even_part(g->rows - r, CHAIN_ROWS);
+        chains[rows - 1](g, r);
+    }
+    fm_fp_set(FM_FP_DEFAULT);
+}
+
+#ifdef __AMX_BF16__
+#include "tiles.h"
+#else
+INLINE void configure_tiles(int unit) { (void)unit; }
+INLINE void release_tiles(int unit) { (void)unit; }
+INLINE void multiply_planes(const product *g, int unit) { (void)unit; multiply_by_chains(g); }
+#endif
+
+/* Blocks of inputs that are taken at a time, so that PRODUCT_ROWS rows of A stay in the first-level cache; and panels whose B
+   takes half a second-level cache. */
+#define PART_BLOCKS(planes) (32 / (planes))
+#define GROUP_BYTES (1024 * 1024)
+
+static void product_forward(const product_args *g)
+{
+    const dense_args *d = &g->dense;
+    const ptrdiff_t panels = count_panels(d->n), blocks = count_blocks(d->k), part = PART_BLOCKS(g->planes);
+    const ptrdiff_t fitting = GROUP_BYTES / (b_panel(d->k) * (ptrdiff_t)sizeof(real) * g->planes) & -PRODUCT_PANELS;
+    const ptrdiff_t group = fitting < PRODUCT_PANELS ? PRODUCT_PANELS : fitting;
+    const int unit = g->unit && d->m > 1;
+    configure_tiles(unit);
+    for (ptrdiff_t first = 0; first < panels; first += group)
+        for (ptrdiff_t r = 0; r < d->m; r += PRODUCT_ROWS)
+            for (ptrdiff_t q = 0; q < blocks; q += part)
+                for (ptrdiff_t p = first; p < smaller(panels, first + group); p += PRODUCT_PANELS) {
+                    product t = {
+                        .c = d->z + p * d->c_panel + r * L, .c_panel = d->c_panel, .rows = smaller(PRODUCT_ROWS, d->m - r),
+                        .start = d->bias ? d->bias + p * L : zeros, .start_panel = d->bias ? L : 0,
+                        .a = d->x + q * block_lines(d->m) * L + r * L, .a_block = block_lines(d->m) * L,
+                        .a_plane = a_size(d->m, d->k), .b = d->w + p * b_panel(d->k) + q * (BLOCK / 2) * L,
+                        .b_panel = b_panel(d->k), .b_plane = b_size(d->k, d->n), .panels = smaller(PRODUCT_PANELS, panels - p),
+                        .blocks = smaller(part, blocks - q), .planes = g->planes};
+                    if (q) t.start = t.c, t.start_panel = t.c_panel, t.start_row = L;
+                    multiply_planes(&t, unit);
+                    for (ptrdiff_t j = p; q + part >= blocks && j < p + t.panels; j++)
+                        activate(d, j * d->c_panel + r * L, t.rows * L);
+                }
+    release_tiles(unit);
+}
+
+/* dW of PRODUCT_PANELS panels of outputs from panel p on, and all inputs: one chain of blocks of 32 rows. */
+static void product_panels(const product_gradient_args *of, ptrdiff_t p)
+{
+    const weight_gradient_args *g = &of->of;
+    real sums[PRODUCT_PANELS * PRODUCT_ROWS * 64 / sizeof(real)] __attribute__((aligned(64)));
+    const ptrdiff_t panels = smaller(PRODUCT_PANELS, count_panels(g->n) - p), rows = g->last - g->first;
+    const ptrdiff_t d_plane = PRODUCT_PANELS * b_panel(rows), block = block_lines(g->k) * L;
+    for (ptrdiff_t j = 0; j < panels; j++)
+        for (ptrdiff_t r = 0; r < rows; r += BLOCK)
+            for (int plane = 0; plane < of->planes; plane++)
+                block_of_pairs(of->packed + plane * d_plane + j * b_panel(rows) + r / 2 * L,
+                               g->d + (p + j) * g->d_panel + (g->first + r) * L, rows - r, plane);
+    for (ptrdiff_t i = 0; i < g->k; i += PRODUCT_ROWS) {
+        const ptrdiff_t offset = g->w_offset + p * w_panel(g->k) + i * L;
+        product t = {.c = sums, .c_panel = PRODUCT_ROWS * L, .start = g->first ? g->so_far + offset : zeros,
+                     .start_panel = g->first ? w_panel(g->k) : 0, .start_row = g->first ? L : 0,
+                     .a = g->x + g->first / BLOCK * block + i * L, .a_block = block, .a_plane = a_size(g->k, of->batch),
+                     .b = of->packed, .b_panel = b_panel(rows), .b_plane = d_plane,
+                     .rows = smaller(PRODUCT_ROWS, g->k - i), .panels = panels, .blocks = count_blocks(rows), .planes = of->planes};
+        multiply_planes(&t, of->unit);
+        for (ptrdiff_t j = 0; j < panels; j++)
+            g->sink->take(g->sink, sums + j * t.c_panel, offset + j * w_panel(g->k), t.rows * L, 1);
+    }
+}
+
+static void product_gradient(const product_gradient_args *of, ptrdiff_t first, ptrdiff_t last)
+{
+    const ptrdiff_t panels = count_panels(of->of.n);
+    if (!first && last && of->of.b_offset >= 0) bias_tiles(&of->of);
+    configure_tiles(of->unit);
+    for (ptrdiff_t unit = first; unit < last; unit++) {
+        for (ptrdiff_t q = 0; q < count_panels(of->of.k); q++) prefetch_next(&of->of, q, unit, parts_of(panels, PRODUCT_PANELS));
+        product_panels(of, unit * PRODUCT_PANELS);
+    }
+    release_tiles(of->unit);
+}
+
+#endif
