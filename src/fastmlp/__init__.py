@@ -15,7 +15,9 @@ from . import initializers, layers, losses, optimizers, schedules
 from .config import (
     __version__,
     get_include,
+    get_matmul_precision,
     get_num_threads,
+    set_matmul_precision,
     set_num_threads,
     show_config,
     warn_of_environment,
@@ -45,6 +47,7 @@ __all__ = [
     "datasets",
     "functional",
     "get_include",
+    "get_matmul_precision",
     "get_num_threads",
     "initializers",
     "layers",
@@ -55,6 +58,7 @@ __all__ = [
     "plots",
     "reference",
     "schedules",
+    "set_matmul_precision",
     "set_num_threads",
     "show_config",
 ]

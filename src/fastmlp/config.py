@@ -7,8 +7,10 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from . import _kernels
-from .validation import MOST_THREADS, as_function, integer
+from .validation import MOST_THREADS, as_function, as_matmul_precision, integer
 
 __version__ = "0.1.0"
 
@@ -58,6 +60,51 @@ def get_num_threads() -> int:
     return int(_kernels.get_num_threads())
 
 
+_matmul_precision = "highest"
+
+
+def set_matmul_precision(precision: str) -> None:
+    """Of the matrix products of networks that are made from now on and do not name a precision of their own.
+
+    Parameters
+    ----------
+    precision : {"highest", "high", "medium"}
+        See `Network`.  Networks of float64 have "highest" all the same.
+
+    Raises
+    ------
+    ValueError
+        If precision is none of these.
+
+    Examples
+    --------
+    >>> import fastmlp
+    >>> fastmlp.set_matmul_precision("high")
+    >>> fastmlp.Network([64, 64], seed=0).matmul_precision
+    'high'
+    >>> fastmlp.set_matmul_precision("highest")
+    """
+    global _matmul_precision
+    _matmul_precision = as_matmul_precision(precision)
+
+
+def get_matmul_precision() -> str:
+    """What `set_matmul_precision` was told, else "highest".
+
+    >>> import fastmlp
+    >>> fastmlp.get_matmul_precision()
+    'highest'
+    """
+    return _matmul_precision
+
+
+def precision_of(dtype: np.dtype[Any], given: str | None) -> str:
+    """The precision of a new network's matrix products: what was given for it, or the default."""
+    if given is None:
+        return _matmul_precision if dtype == np.float32 else "highest"
+    return as_matmul_precision(given, dtype)
+
+
 def get_include() -> str:
     """The folder of the C headers, for `include_dirs` of an extension module.
 
@@ -92,17 +139,17 @@ def show_config(print_fn: Callable[[str], Any] = print) -> None:
     """
     import platform
 
-    import numpy
 
     isas = _kernels.isas()
     lines = {
         "fastmlp": __version__,
         "python": platform.python_version(),
-        "numpy": numpy.__version__,
+        "numpy": np.__version__,
         "machine": f"{platform.system()} {platform.machine()}",
         "instruction sets compiled": ", ".join(isas["compiled"]),
         "instruction sets runnable": ", ".join(isas["runnable"]),
         "instruction set chosen": isas["default"],
+        "matmul precision": get_matmul_precision(),
         "threads": str(get_num_threads()),
     }
     width, print_fn = max(map(len, lines)), as_function(print_fn, "print_fn")

@@ -25,6 +25,8 @@ from .schedules import Constant, Schedule, as_schedule
 
 Array = np.ndarray[Any, Any]
 M = TypeVar("M", bound="Model")
+# n_in, layers, dtype, seed, instruction set or None for the default, and precision of matrix products
+Description = tuple[int, tuple[Layer, ...], str, int, str | None, str]
 LossLike = Loss | str | tuple[str, Any] | PythonLoss | Mapping[str, Any]
 
 
@@ -190,6 +192,22 @@ class Model(Predictor):
     def isa(self) -> str:
         """The instruction set that runs."""
         return self.plan.isa
+
+    @property
+    def matmul_precision(self) -> str:
+        """How exact matrix products of float32 are: "highest", "high" or "medium"; may be set at any time.
+
+        >>> from fastmlp import Network
+        >>> net = Network([64, 64], seed=0)
+        >>> net.matmul_precision = "medium"
+        >>> net
+        Network([64, Dense(64, 'identity')], dtype='float32', seed=0, matmul_precision='medium')
+        """
+        return self.plan.matmul_precision
+
+    @matmul_precision.setter
+    def matmul_precision(self, precision: str) -> None:
+        self.plan.matmul_precision = validation.as_matmul_precision(precision, self.dtype)
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of every array of `get_weights`, by its name."""
@@ -537,7 +555,9 @@ class Model(Predictor):
 
     def __reduce__(self) -> tuple[Any, ...]:
         attributes = {name: value for name, value in vars(self).items() if name != "_shapes"}
-        description = (self.plan.n_in, self.layers, self.dtype.name, self.seed, self._isa)
+        description = (
+            self.plan.n_in, self.layers, self.dtype.name, self.seed, self._isa, self.matmul_precision,
+        )  # fmt: skip
         with self.changing():
             state = None
             if self._compiled is not None:
@@ -555,16 +575,18 @@ def _read_only(array: Array) -> Array:
 
 def restored(
     cls: type[M],
-    description: tuple[int, tuple[Layer, ...], str, int, str | None],
+    description: Description,
     weights: list[Array],
     state: tuple[Compiled, dict[str, Any]] | None = None,
 ) -> M:
     """A model from its parts; an instruction set that this machine lacks gives way to the default one."""
-    n_in, layers, dtype, seed, isa = description
+    n_in, layers, dtype, seed, isa, *precision = description
     model: Any = cls.__new__(cls)
     runnable = registry.isas()["runnable"]
     model._build(n_in, layers, np.dtype(dtype), seed, isa if isa in runnable else None)
     model.plan.set_weights(weights)
+    if precision:  # pickles had none before there was one
+        model.matmul_precision = precision[0]
     if state is not None:
         compiled, vectors = state
         chosen, loss = compiled.optimizer, model._loss_of_plan(compiled.loss)
@@ -583,6 +605,6 @@ def in_float64(net: M, *, rescaled: bool = True) -> M:
     weights = [array.astype(np.float64) for array in net.get_weights()]
     plain = tuple(layer for layer in net.layers if layer.scale_and_offset(net.plan.n_out) is None)
     layers = net.layers if rescaled else plain
-    double = restored(type(net), (net.plan.n_in, layers, "float64", net.seed, net.isa), weights)
+    double = restored(type(net), (net.plan.n_in, layers, "float64", net.seed, net.isa, "highest"), weights)
     double._compiled = net._compiled
     return double

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from . import loops, notebook, starts, validation
+from . import config, loops, notebook, starts, validation
 from .errors import listed
 from .export.native import NativeNetwork
 from .files import format as files
@@ -44,6 +44,12 @@ class Network(Model):
         Generator gives one number and is not kept.  None takes one from the operating system.
     isa : str, optional
         The instruction set to run on; None takes the best this machine has.
+    matmul_precision : {"highest", "high", "medium"}, optional
+        Of the matrix products of dense layers with at least 64 inputs and 64 outputs, in prediction and in
+        training.  "highest" is float32; "high" takes three products of bfloat16 for each, with errors of
+        about 1e-5 of a product, "medium" one, with errors of 4e-3.  Processors with a unit for them are
+        faster so, others slower; the bits are the same.  Sums, weights and all else are float32.  None is
+        what `fastmlp.set_matmul_precision` was told.
 
     Attributes
     ----------
@@ -83,17 +89,27 @@ class Network(Model):
         initializer: Initializer | None = None,
         seed: int | np.random.Generator | None = None,
         isa: str | None = None,
+        matmul_precision: str | None = None,
     ) -> None:
         n_in, resolved = chain.resolve(layers, activation, output, initializer)
-        self._build(n_in, resolved, validation.as_dtype(dtype), validation.as_seed(seed), isa)
+        kind = validation.as_dtype(dtype)
+        precision = config.precision_of(kind, matmul_precision)
+        self._build(n_in, resolved, kind, validation.as_seed(seed), isa)
         starts.begin(self.plan, nodes_of(n_in, self.layers), self.seed)
+        if precision != "highest":
+            self.matmul_precision = precision
 
     def __repr__(self) -> str:
         inside = ", ".join([str(self.plan.n_in), *(repr(layer.shown()) for layer in self.layers)])
-        return f"{type(self).__name__}([{inside}], dtype={self.dtype.name!r}, seed={self.seed})"
+        said = f"dtype={self.dtype.name!r}, seed={self.seed}"
+        if self.matmul_precision != "highest":
+            said += f", matmul_precision={self.matmul_precision!r}"
+        return f"{type(self).__name__}([{inside}], {said})"
 
     def _repr_html_(self) -> str:
         title = f"{type(self).__name__}, {self.dtype.name}, seed {self.seed}"
+        if self.matmul_precision != "highest":
+            title += f", matmul_precision {self.matmul_precision}"
         return notebook.of_layers(title, chain.rows(self.plan.n_in, self.layers))
 
     def summary(self, print_fn: Callable[[str], Any] = print) -> None:
@@ -119,6 +135,8 @@ class Network(Model):
         print_fn = validation.as_function(print_fn, "print_fn")
         for line in chain.table(self.plan.n_in, self.layers):
             print_fn(line)
+        if self.matmul_precision != "highest":
+            print_fn(f"matmul_precision {self.matmul_precision}")
 
     # ---- training ----
 
@@ -707,7 +725,10 @@ class Network(Model):
         first = self.layers[: place + 1]
         while len(first) > 1 and first[-1].drops() is not None:  # which does nothing here
             first = first[:-1]
-        part = Network([self.plan.n_in, *first], dtype=self.dtype, seed=self.seed, isa=self._isa)
+        part = Network(
+            [self.plan.n_in, *first], dtype=self.dtype, seed=self.seed, isa=self._isa,
+            matmul_precision=self.matmul_precision,
+        )  # fmt: skip
         part.set_weights(self.get_weights()[: len(part.parameter_shapes())])
         return part.predict(X)
 

@@ -103,6 +103,17 @@ def any_dtype(value: object, argument: str = "dtype") -> np.dtype[Any]:
         raise ValueError(f"{argument} is {shown(value)}, expected a dtype of NumPy") from None
 
 
+def as_matmul_precision(precision: Any, dtype: np.dtype[Any] | None = None) -> str:
+    """"highest", "high" or "medium"; of float64 "highest" alone."""
+    if not isinstance(precision, str) or precision not in ("highest", "high", "medium"):
+        raise ValueError(f"matmul_precision is {precision!r}, expected 'highest', 'high' or 'medium'")
+    if precision != "highest" and dtype == np.float64:
+        raise ValueError(
+            f"matmul_precision is {precision!r} with dtype float64, expected 'highest' or float32"
+        )
+    return precision
+
+
 def as_dtype(value: object, argument: str = "dtype") -> np.dtype[Any]:
     """float32 or float64 from a name, a NumPy type or a dtype."""
     try:

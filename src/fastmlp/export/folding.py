@@ -103,7 +103,10 @@ def _assembled(net: M, steps: Sequence[_Step]) -> M:
         if own is None and step.activation != "identity":
             layers.append(Activation(step.activation))
     kind: Any = type(net)  # Network, whose constructor this is
-    result: M = kind([net.plan.n_in, *layers], dtype=net.dtype, seed=net.seed, isa=net._isa)
+    precision = net.matmul_precision
+    result: M = kind(
+        [net.plan.n_in, *layers], dtype=net.dtype, seed=net.seed, isa=net._isa, matmul_precision=precision
+    )
     result.set_weights([array for step in steps for array in step.arrays])
     result.classes = net.classes
     return result

@@ -25,8 +25,8 @@ import numpy as np
 
 from .. import config, losses, optimizers, registry, schedules, validation
 from ..errors import ModelFileError, NotCompiledError, said
-from ..layers import Layer, chain
-from ..model import Done, Model, Moving, Position, Recipe, restored
+from ..layers import chain
+from ..model import Description, Done, Model, Moving, Position, Recipe, restored
 from . import atomic, paths
 
 Array = np.ndarray[Any, Any]
@@ -37,7 +37,6 @@ VERSION = 1
 SUFFIXES = (".npz", ".safetensors")
 MAX_HEADER_BYTES = 1 << 24
 
-Description = tuple[int, tuple[Layer, ...], str, int, str | None]
 
 
 class Reader(Protocol):
@@ -181,6 +180,7 @@ def described(net: Model) -> dict[str, Any]:
         "layers": [layer.to_config() for layer in net.layers],
         "dtype": net.dtype.name,
         "seed": net.seed,
+        **({} if net.matmul_precision == "highest" else {"matmul_precision": net.matmul_precision}),
     }
 
 
@@ -241,7 +241,9 @@ def checked_description(header: Mapping[str, Any]) -> tuple[Description, dict[st
     chain.check(layers, n_in)
     dtype = validation.as_dtype(header["dtype"])
     seed = validation.integer(header["seed"], "seed", 0, 2**64 - 1)
-    return (n_in, layers, dtype.name, seed, None), chain.parameter_shapes(chain.shapes(n_in, layers))
+    precision = validation.as_matmul_precision(header.get("matmul_precision", "highest"), dtype)
+    shapes = chain.parameter_shapes(chain.shapes(n_in, layers))
+    return (n_in, layers, dtype.name, seed, None, precision), shapes
 
 
 def rebuilt(

@@ -154,7 +154,8 @@ def _slopes_of_codes(net: Network, seen: Array, codes: int) -> Array:
     place = next(i for i, layer in enumerate(net.layers) if layer.kind == "embedding")
     inside = net.forward(seen)[place]
     inside = inside[:, 0] if inside.ndim == 3 else inside  # `Members` stand behind it: all the same
-    rest = Network([inside.shape[1], *net.layers[place + 1 :]], dtype=net.dtype)
+    after = [inside.shape[1], *net.layers[place + 1 :]]
+    rest = Network(after, dtype=net.dtype, matmul_precision=net.matmul_precision)
     rest.set_weights(net.get_weights()[-len(rest.get_weights()) :])
     slopes = np.abs(autodiff.jacobian(rest, inside)).mean(axis=(0, 1))
     width = (inside.shape[1] - _others(net, place, seen.shape[1] - codes)) // codes
