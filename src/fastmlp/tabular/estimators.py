@@ -52,6 +52,7 @@ class _Tabular(_Base):  # type: ignore[misc]
         n_jobs: int | None = None,
         random_state: Any = None,
         verbose: bool = False,
+        matmul_precision: str | None = None,
     ) -> None:
         self.recipe = recipe
         self.nets = nets
@@ -62,6 +63,7 @@ class _Tabular(_Base):  # type: ignore[misc]
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
+        self.matmul_precision = matmul_precision
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -76,7 +78,9 @@ class _Tabular(_Base):  # type: ignore[misc]
     def _plan(self) -> learning.Plan:
         recipe = recipes.resolve(self.recipe, self._task)
         nets = len(recipe.views) if self.nets is None else validation.integer(self.nets, "nets", 1)
-        limit = self.time_limit
+        limit, precision = self.time_limit, self.matmul_precision
+        if precision is not None:
+            validation.as_matmul_precision(precision)
         return learning.Plan(
             recipe=recipe,
             nets=nets,
@@ -85,6 +89,7 @@ class _Tabular(_Base):  # type: ignore[misc]
             seed=int(_sk.check_random_state(self.random_state).randint(2**31 - 1)),
             time_limit=None if limit is None else validation.real(limit, "time_limit", above=0.0),
             say=print if validation.boolean(self.verbose, "verbose") else None,
+            matmul_precision=precision,
         )
 
     def _learn(
@@ -286,6 +291,8 @@ class TabularClassifier(_ClassifierMixin, _Tabular):  # type: ignore[misc]
         Splits, first weights, shuffling and dropout follow from it.
     verbose : bool
         Whether a line is printed for each network.
+    matmul_precision : {"highest", "high", "medium"}, optional
+        As in `fastmlp.Network`.
 
     Attributes
     ----------
@@ -327,6 +334,7 @@ class TabularClassifier(_ClassifierMixin, _Tabular):  # type: ignore[misc]
         n_jobs: int | None = None,
         random_state: Any = None,
         verbose: bool = False,
+        matmul_precision: str | None = None,
     ) -> None:
         super().__init__(
             recipe,
@@ -338,6 +346,7 @@ class TabularClassifier(_ClassifierMixin, _Tabular):  # type: ignore[misc]
             n_jobs=n_jobs,
             random_state=random_state,
             verbose=verbose,
+            matmul_precision=matmul_precision,
         )
         self.class_weight = class_weight
         self.calibrate = calibrate

@@ -49,6 +49,7 @@ class Lesson:
     metric: Metric
     deadline: float | None = None  # of time.monotonic
     stop: threading.Event | None = None
+    matmul_precision: str | None = None
 
     @property
     def batch_size(self) -> int:
@@ -106,7 +107,10 @@ def fit(lesson: Lesson) -> Trained:
         After Ctrl-C: a part of an ensemble is none.
     """
     recipe, rows, targets = lesson.recipe, lesson.rows, lesson.targets
-    net = network.build(lesson.inputs, targets.outputs, recipe, softmax=targets.softmax, seed=lesson.seed)
+    net = network.build(
+        lesson.inputs, targets.outputs, recipe, softmax=targets.softmax, seed=lesson.seed,
+        matmul_precision=lesson.matmul_precision,
+    )  # fmt: skip
     network.begin(net, recipe, rows.X)
     batches = -(-len(rows) // lesson.batch_size)
     network.compile_for(net, recipe, recipe.epochs * batches, targets.loss)

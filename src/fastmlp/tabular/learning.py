@@ -38,6 +38,7 @@ class Plan:
     time_limit: float | None = None
     calibrate: bool = True
     say: Callable[[str], None] | None = None
+    matmul_precision: str | None = None
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,11 @@ def _lesson(
         tuple(column.size for column in encoder.embedded),
     )
     seed = int(np.random.SeedSequence([plan.seed, number]).generate_state(1, np.uint64)[0])
-    return name, out, Lesson(inputs, targets, plan.recipe, _weighed(given), mine, seed, plan.metric)
+    lesson = Lesson(
+        inputs, targets, plan.recipe, _weighed(given), mine, seed, plan.metric,
+        matmul_precision=plan.matmul_precision,
+    )  # fmt: skip
+    return name, out, lesson
 
 
 def _seen(view: views.View, rows: Rows) -> Rows:

@@ -128,10 +128,19 @@ def _training(n_in: int, recipe: Recipe, *, use_bias: bool = True) -> dict[str, 
     }
 
 
-def build(inputs: Inputs, outputs: int, recipe: Recipe, *, softmax: bool, seed: int) -> Network:
+def build(
+    inputs: Inputs,
+    outputs: int,
+    recipe: Recipe,
+    *,
+    softmax: bool,
+    seed: int,
+    matmul_precision: str | None = None,
+) -> Network:
     """A network as it is before it has seen rows."""
     output = "softmax" if softmax else "identity"
-    return Network(layers_of(inputs, outputs, recipe), output=output, seed=seed)
+    layers = layers_of(inputs, outputs, recipe)
+    return Network(layers, output=output, seed=seed, matmul_precision=matmul_precision)
 
 
 # ---- steps ----

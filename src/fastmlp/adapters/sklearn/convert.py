@@ -75,10 +75,12 @@ def from_sklearn(estimator: Any) -> Network:
         tuple(map(engine_activation, words)),
         str(engine_activation(estimator.out_activation_)),
     )
-    shape = Shape(units, activations, output, (0.0,) * len(words), weights[0].dtype.name)
+    precision = getattr(estimator, "matmul_precision", None)
+    shape = Shape(units, activations, output, (0.0,) * len(words), weights[0].dtype.name, precision)
     net = shape.network(0)
     if scaler is not None:
-        net = Network([units[0], scaler, *net.layers], dtype=net.dtype, seed=0)
+        layers = [units[0], scaler, *net.layers]
+        net = Network(layers, dtype=net.dtype, seed=0, matmul_precision=net.matmul_precision)
     net.set_weights(weights)
     return net
 
@@ -150,6 +152,8 @@ def to_sklearn(net: Network, *, classes: Any = None, estimator: Any = None) -> A
         raise ValueError(f"the output activation is {last!r}, expected softmax, sigmoid, identity or exp")
     if model.loss != THEIR_LOSSES[last]:
         model.set_params(loss=THEIR_LOSSES[last])
+    if issubclass(estimator, Engine) and net.matmul_precision != "highest":
+        model.set_params(matmul_precision=net.matmul_precision)
     _set_fitted(model, net, coefficients, str(last))
     if classifies:
         _set_classes(model, net.classes if classes is None else classes, str(last), net.plan.n_out)

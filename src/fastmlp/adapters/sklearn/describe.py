@@ -52,6 +52,7 @@ class Shape:
     output: str  # the engine's name
     rates: tuple[float, ...]  # dropout behind each hidden layer
     dtype: str
+    matmul_precision: str | None = None  # None: the default of new networks
 
     def network(self, seed: int) -> Network:
         """A network of zeros."""
@@ -61,7 +62,10 @@ class Shape:
             if rate > 0:
                 layers.append(Dropout(rate))
         layers.append(Dense(self.units[-1], self.output))
-        return Network(layers, dtype=self.dtype, initializer="zeros", seed=seed)
+        precision = self.matmul_precision
+        return Network(
+            layers, dtype=self.dtype, initializer="zeros", seed=seed, matmul_precision=precision
+        )
 
     @property
     def parameter_shapes(self) -> list[tuple[int, ...]]:

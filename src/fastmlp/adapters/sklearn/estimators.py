@@ -60,6 +60,7 @@ def _constraints(parent: Any, theirs: str, losses: tuple[type[Loss], ...], **mor
         "optimizer": [Optimizer, None],
         "callbacks": [Callback, list, tuple, None],
         "threads": [interval(Integral, 1, None, closed="left"), None],
+        "matmul_precision": [options({"highest", "high", "medium"}), None],
     }
     return {**parent._parameter_constraints, **ours, **more}
 
@@ -109,6 +110,8 @@ class MLPClassifier(Engine, _Classifier):  # type: ignore[misc]
         They may read the estimator and not fit it.
     threads : int, optional
         At most this many threads.
+    matmul_precision : {"highest", "high", "medium"}, optional
+        As in `Network`; other than "highest" for X of float32.
 
     Attributes
     ----------
@@ -169,6 +172,7 @@ class MLPClassifier(Engine, _Classifier):  # type: ignore[misc]
         optimizer: Optimizer | None = None,
         callbacks: Callback | Sequence[Callback] | None = None,
         threads: int | None = None,
+        matmul_precision: str | None = None,
     ) -> None:
         _keep(self, locals())
 
@@ -321,7 +325,7 @@ class MLPRegressor(Engine, _Regressor):  # type: ignore[misc]
         `Network.compile`.
     hidden_layer_sizes, solver, alpha, ..., max_fun
         As in `sklearn.neural_network.MLPRegressor`, with the same defaults.
-    activation, learning_rate, verbose, dropout, optimizer, callbacks, threads
+    activation, learning_rate, verbose, dropout, optimizer, callbacks, threads, matmul_precision
         As in `MLPClassifier`.
 
     Attributes
@@ -375,6 +379,7 @@ class MLPRegressor(Engine, _Regressor):  # type: ignore[misc]
         optimizer: Optimizer | None = None,
         callbacks: Callback | Sequence[Callback] | None = None,
         threads: int | None = None,
+        matmul_precision: str | None = None,
     ) -> None:
         _keep(self, locals())
 

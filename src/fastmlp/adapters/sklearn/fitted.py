@@ -125,6 +125,7 @@ class Fitted(TakesTurns):
         return Shape(
             tuple(int(n) for n in units), tuple(engine_activation(word) for word in words),
             str(engine_activation(model.out_activation_)), tuple(float(rate) for rate in rates), kept.name,
+            getattr(model, "matmul_precision", None),  # which older pickles lack
         )  # fmt: skip
 
     def _adopt(self, net: Network, shape: Shape) -> None:
