@@ -468,7 +468,8 @@ class Network(Model):
         """One step of the compiled optimizer by the gradient, which stays until `zero_gradient`.
 
         The same bits as a step of `fit`, penalties, clipping and schedules included.  `BatchNormalization`
-        takes the statistics of the last net(X, training=True) into its moving ones.
+        takes the statistics of the last net(X, training=True) into its moving ones; of those before it in the
+        step, each whose gradient was added up has given them when the next one began.
 
         Raises
         ------

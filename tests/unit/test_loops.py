@@ -213,6 +213,39 @@ def test_gradients_are_pytorchs(name):
         np.testing.assert_allclose(ours, parameter.grad.T, rtol=1e-9, atol=1e-12)
 
 
+def test_statistics_move_by_every_pass_of_a_step():
+    """Of several batches in one step, as in PyTorch; a pass without a gradient does not count."""
+    torch = pytest.importorskip("torch")
+    layers = [layer for layer in NETWORKS["batch normalization"] if not isinstance(layer, Dropout)]
+    net = Network(layers, dtype="float64", seed=3)
+    module = fastmlp.torch.to_torch(net).train()
+    X, dY = data("float64")
+    net.compile("sgd")
+    for part in (slice(0, 9), slice(9, 20), slice(20, None)):
+        net(X[part] + 5, training=True)
+        net(X[part], training=True)
+        for _ in range(2):
+            net.backward(dY[part])
+        module(torch.from_numpy(X[part])).backward(torch.from_numpy(dY[part]))
+    net.step()
+    (norm,) = (part for part in module if hasattr(part, "running_mean"))
+    state = net.state_dict()
+    (mean,) = (array for name, array in state.items() if name.endswith(".mean"))
+    np.testing.assert_allclose(mean, norm.running_mean, rtol=1e-9)
+    y = np.random.default_rng(4).normal(size=(len(X), 3))
+    net, other = (Network(layers, dtype="float64", seed=3) for _ in range(2))
+    for one in (net, other):
+        one.compile(SGD(0.1, gradient_accumulation_steps=3), loss="mse")
+    other.fit(X, y, batch_size=10, shuffle=False)
+    for first in range(0, len(X), 10):
+        rows = slice(first, first + 10)
+        net.zero_gradient()
+        net.backward(functional.mse_loss_gradient(y[rows], net(X[rows], training=True))[1])
+        net.step()
+    for ours, theirs in zip(net.get_weights(), other.get_weights(), strict=True):
+        assert (ours == theirs).all()
+
+
 def test_an_actors_loss_through_a_critic():
     """Two networks in a chain: the gradient of mean(critic(actor(X))) is the central difference."""
     actor = Network([5, Dense(8, "tanh"), Dense(2, "tanh")], dtype="float64", seed=0)

@@ -149,6 +149,7 @@ class Plan:
         self._pending = 0  # as many batches
         self._moment = BEFORE_THE_FIRST  # of the last step
         self._last: list[_Trace] | None = None
+        self._went_back = False  # whether a gradient of the parameters came of it
         self._gradient: list[Array] | None = None  # None is zero
         self.forwards = 0
 
@@ -643,7 +644,13 @@ class Plan:
         return self._moment.t
 
     def train_forward(self, X: Any, *, seed: int, dropout: float = 1.0) -> Array:
-        """The predictions of a batch, dropout on at its rates times `dropout`, kept for `accumulate`."""
+        """The predictions of a batch, dropout on at its rates times `dropout`, kept for `accumulate`.
+
+        Batch normalisation takes the statistics of the batch before, if a gradient of parameters came of it.
+        """
+        if self._last is not None and self._went_back:
+            self._after_step(self._last)
+        self._went_back = False
         self._last = self._forward(X, dropout_seed=seed, dropout=dropout, training=True)
         self.forwards += 1
         return self._prediction(self._last).copy()
@@ -660,6 +667,7 @@ class Plan:
         dz = self._from_outside(self._last[-1], output_gradient)
         gradients, dx = self._backward(self._last, dz, training=True)
         if parameters:
+            self._went_back = True
             before = self.get_gradient()
             self._gradient = [
                 old + new if moves else old

@@ -22,14 +22,26 @@ static int status_of(const step_work *w, int interrupted)
     return interrupted ? FM_INTERRUPTED : w->bad_rows ? FM_NOT_FINITE : FM_OK;
 }
 
+/* Before the buffers take another batch: the statistics of the one that they hold, if a gradient came of it. */
+static void leave_batch(fm_plan *plan)
+{
+    const training_stage *s = plan->stage;
+    if (plan->forward_rows && s->went_back) {
+        const unsigned word = fm_fp_begin();
+        move_beside(plan, s);
+        fm_fp_end(word);
+    }
+    plan->forward_rows = 0;
+}
+
 static int train_forward(fm_plan *plan, const fm_input *input, ptrdiff_t rows, uint64_t seed, double dropout,
                          void *out)
 {
     training_stage *s;
-    plan->forward_rows = 0;
+    leave_batch(plan);
     const int status = loop_stage(&s, plan, rows);
     if (status != FM_OK) return status;
-    s->drops = s->batch_statistics = 1, s->skip_link = 0;
+    s->drops = s->batch_statistics = 1, s->skip_link = s->went_back = 0;
     s->masks = (mask_source){seed, (uint32_t)fm_plan_batches(plan), 0, dropout};
     step_work w = {.plan = plan, .stage = s, .workers = loop_workers(plan, s, rows), .input = input,
                    .rows = rows, .check_rows = 1};
@@ -93,7 +105,7 @@ static int accumulate(fm_plan *plan, const void *output_gradient, int parameters
     }
     if (status == FM_OK && parameters) {
         if (plan->has_gradient) plan->kernels->add(plan->gradient, plan->gradient, plan->addend, plan->size);
-        plan->has_gradient = 1;
+        plan->has_gradient = s->went_back = 1;
     }
     fm_fp_end(word);
     return status;
@@ -195,6 +207,7 @@ static int take_step(fm_plan *plan, double learning_rate, double l2, double weig
     const unsigned word = fm_fp_begin();
     const int status = plan->state.slots[FM_SUM] ? add_and_step(plan, &hyper) : step_by(plan, &hyper, plan->gradient);
     if (status == FM_OK && plan->forward_rows) move_beside(plan, plan->stage);
+    if (status != FM_OK && plan->forward_rows) ((training_stage *)plan->stage)->went_back = 0;
     if (status == FM_OK) plan->forward_rows = 0;
     fm_fp_end(word);
     return status;

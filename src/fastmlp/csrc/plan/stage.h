@@ -46,6 +46,7 @@ typedef struct {
     int drops;               /* dropout and noise are on */
     int batch_statistics;    /* batch normalisation takes the batch's statistics */
     int skip_link;           /* the output layer stops at its logits, for a fused loss */
+    int went_back;           /* a gradient of the parameters came of the batch that fm_plan_train_forward left here */
 } training_stage;
 
 /* What the tasks of one step share. */
