@@ -12,6 +12,7 @@ from .. import registry, validation
 from ..descriptions import description
 from ..errors import listed, unknown
 from .base import Array, Loss
+from .names import fitting, named
 
 Slice = tuple[str, int, str, float]  # of the output: name, columns, activation and its parameter
 
@@ -55,13 +56,11 @@ class Heads(Loss):
     weights: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        from . import resolve
-
         for name in ("losses", "weights"):
             given = getattr(self, name)
             if not isinstance(given, Mapping):
                 raise TypeError(f"{name} is a {type(given).__name__}, expected a mapping of heads' names")
-        found = {head: None if loss is None else resolve(loss) for head, loss in self.losses.items()}
+        found = {head: None if loss is None else named(loss) for head, loss in self.losses.items()}
         for head, loss in found.items():
             if loss is not None and loss.name not in registry.LOSSES:
                 kind = loss.name or "a function in Python"
@@ -100,8 +99,6 @@ class Heads(Loss):
         return SumOfHeads(tuple(self._part(head, labels) for head in heads))
 
     def _part(self, head: Slice, labels: bool) -> Part:
-        from . import fitting
-
         name, outputs, activation, _ = head
         loss = self.losses.get(name) or fitting(activation, labels=labels)
         try:
