@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar, cast
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 MANY = 4  # names of which one is worth pointing to; fewer are seen at a glance
 MOST_CHARACTERS = 60  # of a name that may be a slip of another
@@ -63,6 +67,31 @@ def unknown(argument: str, value: object, known: Iterable[str], accepted: Iterab
     nearest = (_nearest(value, names) or _nearest(value, accepted)) if len(names) >= MANY else None
     hint = "" if nearest is None else f"; did you mean {nearest!r}?"
     return ValueError(f"unknown {argument} {shown(value)}, expected one of {listed(names)}{hint}")
+
+
+def tells_options(function: F) -> F:
+    """A function that refuses an option which it has not by a sentence that names those it has.
+
+    >>> @tells_options
+    ... def draw(shape, *, size=1):
+    ...     pass
+    >>> draw("circle", sise=2)
+    Traceback (most recent call last):
+        ...
+    TypeError: unknown option of draw: 'sise', expected one of shape, size
+    """
+    code = function.__code__
+    known = [name for name in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount] if name != "self"]
+    name = function.__qualname__.removesuffix(".__init__").split(".")[-1]
+
+    @functools.wraps(function)
+    def told(*arguments: Any, **options: Any) -> Any:
+        for option in options:
+            if option not in known:
+                raise TypeError(str(unknown(f"option of {name}:", option, known)))
+        return function(*arguments, **options)
+
+    return cast(F, told)
 
 
 def _nearest(value: object, names: Iterable[str]) -> str | None:

@@ -15,7 +15,7 @@ import numpy as np
 from . import labels, losses, optimizers, registry, validation
 from ._kernels import Plan, Predictor
 from .descriptions import description
-from .errors import NotCompiledError, listed
+from .errors import NotCompiledError, listed, tells_options
 from .layers import Layer, OutputRescaling, chain, lowering
 from .losses import Function, Loss
 from .losses.base import PythonLoss
@@ -387,6 +387,7 @@ class Model(Predictor):
         """Holds the network for those who change it; `nested`: who holds it may take it again."""
         return self.plan.changing(nested)
 
+    @tells_options
     def compile(
         self,
         optimizer: str | Optimizer = "adam",

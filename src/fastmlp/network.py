@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from . import config, loops, notebook, starts, validation
-from .errors import listed
+from .errors import listed, tells_options
 from .export.native import NativeNetwork
 from .files import format as files
 from .initializers import Initializer
@@ -79,6 +79,7 @@ class Network(Model):
     (10,)
     """
 
+    @tells_options
     def __init__(
         self,
         layers: Sequence[int | Layer],
@@ -176,6 +177,7 @@ class Network(Model):
         """
         start.adapt(self, X)
 
+    @tells_options
     def fit(
         self,
         X: Any,
@@ -354,6 +356,7 @@ class Network(Model):
         """
         return step.train_on_batch(self, X, y, sample_weight)
 
+    @tells_options
     def evaluate(
         self,
         X: Any,

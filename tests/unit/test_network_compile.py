@@ -119,3 +119,21 @@ def test_two_fits_are_one(dtype, rng):
             net.fit(X, y, epochs=epochs, batch_size=6)
     for a, b in zip(nets[0].get_weights(), nets[1].get_weights(), strict=True):
         assert a.tobytes() == b.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda net: Network([2, 1], ouput="tanh"), "option of Network: 'ouput', .* did you mean 'output'"),
+        (lambda net: net.compile(optimiser="sgd"), "option of compile: 'optimiser', .* 'optimizer'"),
+        (lambda net: net.fit([[1, 2]], [3], epoch=2), "option of fit: 'epoch', .* did you mean 'epochs'"),
+        (lambda net: net.evaluate([[1, 2]], [3], step=2), "option of evaluate: 'step', expected one of X, y"),
+    ],
+)
+def test_an_option_that_does_not_exist_is_told_those_that_do(call, message):
+    net = Network([2, 1], seed=0)
+    net.compile("adam")
+    with pytest.raises(TypeError, match=message) as caught:
+        call(net)
+    assert "\n" not in str(caught.value)
+    assert net.plan.step == 0 and type(net.optimizer).__name__ == "Adam"
