@@ -103,8 +103,10 @@ class _Tabular(_Base):  # type: ignore[misc]
     ) -> None:
         """Fits to rows that have been checked."""
         start, plan = time.perf_counter(), self._plan()
+        chosen: Any
         if groups is not None:
             groups = checks.as_groups(groups, len(frame))
+        count, chosen = len(frame), slice(None)
         if weights is not None and not weights.all():  # as if the others were not there
             chosen = np.flatnonzero(weights)
             frame, truth, weights = frame.rows(chosen), truth[chosen], weights[chosen]
@@ -119,7 +121,8 @@ class _Tabular(_Base):  # type: ignore[misc]
         rows = Rows(encoder.transform(frame), truth, weights)
         learned = learning.learn(encoder, targets, rows, plan, held_out=others, groups=groups)
         self.ensemble_ = learned.ensemble
-        self.out_of_fold_ = learned.out_of_fold
+        self.out_of_fold_ = np.full((count, targets.outputs), np.nan)
+        self.out_of_fold_[chosen] = learned.out_of_fold
         self.metadata_: dict[str, Any] = {}
         self.fit_seconds_ = time.perf_counter() - start
         self.n_features_in_ = len(frame.names)
@@ -302,7 +305,8 @@ class TabularClassifier(_ClassifierMixin, _Tabular):  # type: ignore[misc]
     feature_names_in_ : ndarray of str
         Where the columns of `fit` had names.
     out_of_fold_ : ndarray, shape (rows, classes)
-        Probabilities of the rows of `fit` by networks that held them out, NaN where none did.
+        Probabilities of the rows of `fit` by networks that held them out, NaN where none did, as in rows of
+        weight 0.
     ensemble_ : Ensemble
         The encoder and the networks.
     metadata_ : dict

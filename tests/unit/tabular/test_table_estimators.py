@@ -385,3 +385,13 @@ def test_recipes_in_json():
 
     for recipes in (Recipe.named("default", "numbers"), QUICK.replace(activation=("leaky_relu", 0.3))):
         assert Recipe.from_config(json.loads(json.dumps(recipes.to_config()))) == recipes
+
+
+def test_out_of_fold_has_a_row_for_each_of_fit():
+    X, labels, numbers = table(120)
+    weights = np.ones(120)
+    weights[::3] = 0
+    for kind, recipe, y in ((TabularClassifier, QUICK, labels), (TabularRegressor, QUICK_NUMBERS, numbers)):
+        model = kind(recipe.replace(epochs=1), nets=5, random_state=0).fit(X, y, weights)
+        assert len(model.out_of_fold_) == 120
+        assert (np.isnan(model.out_of_fold_).any(axis=1) == (weights == 0)).all()
