@@ -19,7 +19,8 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-GUIDES = ("coming-from-*.md", "command-line.md", "custom-loops.md", "deploying.md", "tables.md")
+GUIDES = ("coming-from-*.md", "command-line.md", "custom-loops.md", "deploying.md", "precision.md")
+GUIDES += ("tables.md",)
 PAGES = sorted(page for pattern in GUIDES for page in DOCS.glob(pattern))
 
 # What a guide may import beside the standard library, NumPy and what it builds itself.
