@@ -1,6 +1,6 @@
 # Included by _kernels.pyx: one row of a table, from a dictionary to a mean of networks, without a loop of Python.
 
-from libc.math cimport exp as c_exp, isfinite, log as c_log, sqrt as c_sqrt
+from libc.math cimport isfinite, sqrt as c_sqrt
 
 cdef extern from "Python.h":
     cnp.PyObject *PyDict_GetItemWithError(object, object) except? NULL
@@ -9,6 +9,7 @@ cdef extern from "Python.h":
 cdef enum: OTHER, NUMBER, CATEGORY
 cdef enum: MOST_CLASSES = 256 # of a row on the stack
 cdef double FAR = 1e100, TINY = 1e-12
+cdef int BEST_ISA = find_isa(None), EXP = position(ELEMENTARY, "exp", "name"), LOG = position(ELEMENTARY, "log", "name")
 
 ctypedef struct Cell:
     int kind, flags      # flags: how many indicators
@@ -29,13 +30,19 @@ def tempered(Array probabilities not None, double temperature):
 
 
 cdef void temper(double *p, ptrdiff_t n, double temperature) noexcept:
+    cdef const c.fm_kernels *kernels = c.fm_isa_table(BEST_ISA, c.FM_FLOAT64)
     cdef double most = -1e300, total = 0
     cdef ptrdiff_t j
     for j in range(n):
-        p[j] = c_log(p[j] if p[j] > TINY else TINY) / temperature
+        p[j] = p[j] if p[j] > TINY else TINY
+    c.fm_elementary(kernels, c.FM_FLOAT64, LOG, p, p, n)
+    for j in range(n):
+        p[j] /= temperature
         most = p[j] if p[j] > most else most
     for j in range(n):
-        p[j] = c_exp(p[j] - most)
+        p[j] -= most
+    c.fm_elementary(kernels, c.FM_FLOAT64, EXP, p, p, n)
+    for j in range(n):
         total += p[j]
     for j in range(n):
         p[j] /= total
