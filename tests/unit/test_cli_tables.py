@@ -443,3 +443,11 @@ def test_a_file_whose_package_is_missing_says_which(tmp_path):
     pandas.DataFrame({"a": X1, "t": QUADRANT}).to_parquet(tmp_path / "t.parquet")
     status, _, err = alone(tmp_path, {"pyarrow"}, "train", "--data", "t.parquet", "--target", "t")
     assert status == 2 and "'t.parquet' is a Parquet file, which needs pyarrow: pip install pyarrow" in err
+
+
+def test_a_share_that_is_asked_for_is_held_out_of_few_rows_too(train):
+    table = lines(range(12), np.arange(12) + 0.5, names="x,t")
+    _, out, _ = train(table, "--target", "t")
+    assert "12 rows to train, 0 held out" in out
+    _, out, _ = train(table, "--target", "t", "--test-share", 0.25)
+    assert "9 rows to train, 3 held out" in out

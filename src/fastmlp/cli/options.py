@@ -92,8 +92,8 @@ def _add_train(commands: Any) -> None:
         help="auto: classification if the target is words or few different whole numbers",
     )  # fmt: skip
     data.add_argument(
-        "--test-share", type=_test_share, default=0.25, metavar="SHARE",
-        help="rows held out for the final figures, if the data has no test set (default %(default)s)",
+        "--test-share", type=_test_share, metavar="SHARE",
+        help=f"rows held out for the final figures, if the data has no test set (default {TEST_SHARE})",
     )  # fmt: skip
     _add_max_bytes(data)
     _add_reading(parser)
@@ -236,6 +236,7 @@ _delimiter = _argument(
 )
 _seed = _argument("a whole number from 0 to 2**64 - 1", int, lambda value: 0 <= value < 2**64)
 _share = _argument("a share of at least 0 and below 1", float, lambda value: 0 <= value < 1)
+TEST_SHARE = 0.25
 _test_share = _argument("a share above 0 and below 1", float, lambda value: 0 < value < 1)
 _rate = _argument("a rate of at least 0 and below 1", float, lambda value: 0 <= value < 1)
 _positive = _argument("a finite number above 0", float, lambda value: 0 < value < float("inf"))

@@ -15,6 +15,7 @@ from ... import datasets
 from ...layers import Rescaling, Standardize
 from ...optional import install
 from ..classes import are_classes
+from ..options import TEST_SHARE
 
 Array = np.ndarray[Any, Any]
 
@@ -60,7 +61,8 @@ def load_training(options: argparse.Namespace) -> Data:
         raise ValueError(f"y has {len(y)} rows, expected {len(X)} as X has")
     if X_test is None or y_test is None:
         stratify = classes is not None
-        X, X_test, y, y_test = datasets.train_test_split(X, y, options.test_share, options.seed, stratify)
+        share = TEST_SHARE if options.test_share is None else options.test_share
+        X, X_test, y, y_test = datasets.train_test_split(X, y, share, options.seed, stratify)
     elif X_test.shape[1] != X.shape[1] or len(X_test) != len(y_test):
         raise ValueError(f"X_test has shape {X_test.shape}, expected ({len(y_test)}, {X.shape[1]})")
     digits = path is None and options.scaling == "auto"

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...datasets import train_test_split
 from ...tabular import TabularClassifier, TabularRegressor, metrics, recipes
-from ..options import reading_of
+from ..options import TEST_SHARE, reading_of
 from ..output import complain, say, table
 from ..pictures import drawn
 from ..reading import files
@@ -69,9 +69,9 @@ def _held_out(target: Target, options: argparse.Namespace) -> Array:
     if target.classes:
         _, place, counts = np.unique(target.y, return_inverse=True, return_counts=True)
         spared = spared[counts[place] > 1]
-    if rows < FEWEST or len(spared) < 2:
+    if (rows < FEWEST and options.test_share is None) or len(spared) < 2:
         return test
-    share = 0.25 if options.test_share is None else options.test_share
+    share = TEST_SHARE if options.test_share is None else options.test_share
     chosen = train_test_split(spared, target.y[spared], share, options.seed, target.classes)[1]
     test[chosen] = True
     return test
