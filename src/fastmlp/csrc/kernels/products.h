@@ -179,7 +179,7 @@ static void multiply_by_chains(const product *g)
     fm_fp_set(FM_FP_DEFAULT);
 }
 
-#ifdef __AMX_BF16__
+#if defined(__AMX_BF16__) || defined(__AMXBF16__) /* what clang says before 17 */
 #include "tiles.h"
 #else
 INLINE void configure_tiles(int unit) { (void)unit; }
@@ -219,39 +219,53 @@ static void product_forward(const product_args *g)
     release_tiles(unit);
 }
 
-/* dW of PRODUCT_PANELS panels of outputs from panel p on, and all inputs: one chain of blocks of 32 rows. */
-static void product_panels(const product_gradient_args *of, ptrdiff_t p)
+/* Panels [p, end) of d as B, pair after pair of them. */
+static void pack_deltas(const product_gradient_args *of, ptrdiff_t p, ptrdiff_t end)
+{
+    const weight_gradient_args *g = &of->of;
+    const ptrdiff_t rows = g->last - g->first, plane_size = PRODUCT_PANELS * b_panel(rows);
+    for (ptrdiff_t j = 0; j < end - p; j++) {
+        real *pair = of->packed + j / PRODUCT_PANELS * of->planes * plane_size + j % PRODUCT_PANELS * b_panel(rows);
+        for (ptrdiff_t r = 0; r < rows; r += BLOCK)
+            for (int plane = 0; plane < of->planes; plane++)
+                block_of_pairs(pair + plane * plane_size + r / 2 * L, g->d + (p + j) * g->d_panel + (g->first + r) * L, rows - r,
+                               plane);
+    }
+}
+
+/* dW of inputs [i, i + PRODUCT_ROWS) and panels p and p + 1, whose d is packed: one chain of blocks of 32 rows. */
+static void product_tile(const product_gradient_args *of, ptrdiff_t i, ptrdiff_t p, ptrdiff_t panels, const real *packed)
 {
     const weight_gradient_args *g = &of->of;
     real sums[PRODUCT_PANELS * PRODUCT_ROWS * 64 / sizeof(real)] __attribute__((aligned(64)));
-    const ptrdiff_t panels = smaller(PRODUCT_PANELS, count_panels(g->n) - p), rows = g->last - g->first;
-    const ptrdiff_t d_plane = PRODUCT_PANELS * b_panel(rows), block = block_lines(g->k) * L;
+    const ptrdiff_t rows = g->last - g->first, block = block_lines(g->k) * L, offset = g->w_offset + p * w_panel(g->k) + i * L;
+    const product t = {.c = sums, .c_panel = PRODUCT_ROWS * L, .start = g->first ? g->so_far + offset : zeros,
+                       .start_panel = g->first ? w_panel(g->k) : 0, .start_row = g->first ? L : 0,
+                       .a = g->x + g->first / BLOCK * block + i * L, .a_block = block, .a_plane = a_size(g->k, of->batch),
+                       .b = packed, .b_panel = b_panel(rows), .b_plane = PRODUCT_PANELS * b_panel(rows),
+                       .rows = smaller(PRODUCT_ROWS, g->k - i), .panels = panels, .blocks = count_blocks(rows),
+                       .planes = of->planes};
+    multiply_planes(&t, of->unit);
     for (ptrdiff_t j = 0; j < panels; j++)
-        for (ptrdiff_t r = 0; r < rows; r += BLOCK)
-            for (int plane = 0; plane < of->planes; plane++)
-                block_of_pairs(of->packed + plane * d_plane + j * b_panel(rows) + r / 2 * L,
-                               g->d + (p + j) * g->d_panel + (g->first + r) * L, rows - r, plane);
-    for (ptrdiff_t i = 0; i < g->k; i += PRODUCT_ROWS) {
-        const ptrdiff_t offset = g->w_offset + p * w_panel(g->k) + i * L;
-        product t = {.c = sums, .c_panel = PRODUCT_ROWS * L, .start = g->first ? g->so_far + offset : zeros,
-                     .start_panel = g->first ? w_panel(g->k) : 0, .start_row = g->first ? L : 0,
-                     .a = g->x + g->first / BLOCK * block + i * L, .a_block = block, .a_plane = a_size(g->k, of->batch),
-                     .b = of->packed, .b_panel = b_panel(rows), .b_plane = d_plane,
-                     .rows = smaller(PRODUCT_ROWS, g->k - i), .panels = panels, .blocks = count_blocks(rows), .planes = of->planes};
-        multiply_planes(&t, of->unit);
-        for (ptrdiff_t j = 0; j < panels; j++)
-            g->sink->take(g->sink, sums + j * t.c_panel, offset + j * w_panel(g->k), t.rows * L, 1);
-    }
+        g->sink->take(g->sink, sums + j * t.c_panel, offset + j * w_panel(g->k), t.rows * L, 1);
 }
 
 static void product_gradient(const product_gradient_args *of, ptrdiff_t first, ptrdiff_t last)
 {
-    const ptrdiff_t panels = count_panels(of->of.n);
-    if (!first && last && of->of.b_offset >= 0) bias_tiles(&of->of);
+    const weight_gradient_args *g = &of->of;
+    const ptrdiff_t panels = count_panels(g->n), pair = of->planes * PRODUCT_PANELS * b_panel(g->last - g->first);
+    if (!first && last && g->b_offset >= 0) bias_tiles(g);
     configure_tiles(of->unit);
-    for (ptrdiff_t unit = first; unit < last; unit++) {
-        for (ptrdiff_t q = 0; q < count_panels(of->of.k); q++) prefetch_next(&of->of, q, unit, parts_of(panels, PRODUCT_PANELS));
-        product_panels(of, unit * PRODUCT_PANELS);
+    for (ptrdiff_t unit = first, end; unit < last; unit = end) {
+        end = smaller(last, unit + of->pairs);
+        pack_deltas(of, unit * PRODUCT_PANELS, smaller(panels, end * PRODUCT_PANELS));
+        for (ptrdiff_t i = 0; i < g->k; i += PRODUCT_ROWS) {
+            for (ptrdiff_t q = i / L; q < smaller(i / L + 2, count_panels(g->k)); q++)
+                prefetch_next(g, q, unit / of->pairs, parts_of(panels, PRODUCT_PANELS * of->pairs));
+            for (ptrdiff_t u = unit; u < end; u++)
+                product_tile(of, i, u * PRODUCT_PANELS, smaller(PRODUCT_PANELS, panels - u * PRODUCT_PANELS),
+                             of->packed + (u - unit) * pair);
+        }
     }
     release_tiles(of->unit);
 }

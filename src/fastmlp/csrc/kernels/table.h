@@ -139,12 +139,13 @@ typedef struct {
     int unit;                     /* whether the processor's unit for such products may be used; the bits are the same */
 } product_args;
 
-/* Like weight_gradient_args, but x is x^T as A, from row 0 of the batch on, and `packed` has room for PRODUCT_PANELS panels of d
-   as B, over the rows. */
+/* Like weight_gradient_args, but x is x^T as A, from row 0 of the batch on, and `packed` has room for panels of d as B, over the
+   rows: for `pairs` times PRODUCT_PANELS of them, which are taken at a time, so that x^T is read once for all. */
 typedef struct {
     weight_gradient_args of;
     ptrdiff_t batch;              /* rows that x has room for */
     real *packed;
+    ptrdiff_t pairs;
     int planes, unit;
 } product_gradient_args;
 

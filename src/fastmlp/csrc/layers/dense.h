@@ -121,7 +121,8 @@ static void dense_gradient(const step_work *w, const gradient_sink *sink, int l,
     if (planes_of(layer, s->planes)) {
         g.x = s->layers[l].packed;
         const product_gradient_args p = {.of = g, .batch = s->rows, .packed = s->packed + part.worker * s->packed_size,
-                                         .planes = s->planes, .unit = w->plan->unit};
+                                         .pairs = pairs_at_once(s->rows, s->planes), .planes = s->planes,
+                                         .unit = w->plan->unit};
         const ptrdiff_t units = weight_pairs(layer);
         w->plan->kernels->product_gradient(&p, units * part.share / part.shares, units * (part.share + 1) / part.shares);
         return;

@@ -115,7 +115,7 @@ static void stage_lay_out(training_stage *s, const fm_plan *plan, stage_arena *a
     const ptrdiff_t n_in = count_panels(plan->n_in) * L;
     s->chunk = chunk_rows(rows, plan->widest, planes);
     s->planes = planes;
-    s->packed_size = plan->packed_size ? planes * PRODUCT_PANELS * b_panel(rows) : 0;
+    s->packed_size = planes && plan->packed_size ? pairs_at_once(rows, planes) * planes * PRODUCT_PANELS * b_panel(rows) : 0;
     s->packed = TAKE(real, workers * s->packed_size);
     s->turned_size = s->chunk * (n_in > plan->widest ? n_in : plan->widest);
     s->turned = TAKE(real, 2 * workers * s->turned_size);

@@ -69,6 +69,13 @@ static int repack(const fm_plan *plan, int planes, int workers)
     return planes && fm_parallel(repack_unit, &r, workers, repack_units(plan));
 }
 
+/* Pairs of panels of deltas that are packed at a time: what a part of the second-level cache holds. */
+static ptrdiff_t pairs_at_once(ptrdiff_t rows, int planes)
+{
+    const ptrdiff_t fitting = 256 * 1024 / (planes * PRODUCT_PANELS * b_panel(rows) * (ptrdiff_t)sizeof(real));
+    return fitting < 1 ? 1 : fitting > 8 ? 8 : fitting;
+}
+
 /* Reals of room for the inputs or deltas of `rows` rows of any layer, in planes. */
 static ptrdiff_t packed_rows(const fm_plan *plan, ptrdiff_t rows, int planes)
 {
