@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 _Array = NDArray[Any]
-Parameters = float | Sequence[float]  # of a loss; a number is the first of them
-Head = tuple[str, Parameters, int, float]  # name and parameters of its loss, its outputs, its weight
-Chosen = tuple[str | tuple[Head, ...], Parameters]
+_Parameters = float | Sequence[float]  # of a loss; a number is the first of them
+_Head = tuple[str, _Parameters, int, float]  # name and parameters of its loss, its outputs, its weight
+_Chosen = tuple[str | tuple[_Head, ...], _Parameters]
 
 def activation_names() -> dict[str, tuple[float, str, tuple[float, float]]]: ...
 def loss_names() -> dict[str, tuple[tuple[float, ...], str, bool, int]]: ...
@@ -68,8 +68,8 @@ class Plan:
     def forward(self, X: ArrayLike) -> list[_Array]: ...
     def compile(
         self,
-        loss: str | tuple[Head, ...] | None,
-        loss_parameters: Parameters,
+        loss: str | tuple[_Head, ...] | None,
+        loss_parameters: _Parameters,
         optimizer: str,
         hyperparameters: Mapping[str, Any],
     ) -> None: ...
@@ -108,7 +108,7 @@ class Plan:
         sample_weight: ArrayLike | None = None,
         *,
         input_gradient: bool = False,
-        loss: Chosen | None = None,
+        loss: _Chosen | None = None,
         standardized: bool = False,
     ) -> tuple[float, list[_Array], _Array | None]: ...
     def backward(self, X: ArrayLike, output_gradient: ArrayLike) -> tuple[list[_Array], _Array]: ...
@@ -119,7 +119,7 @@ class Plan:
         sample_weight: ArrayLike | None = None,
         threads: int | None = None,
         *,
-        loss: Chosen | None = None,
+        loss: _Chosen | None = None,
         standardized: bool = False,
     ) -> tuple[float, float]: ...
     def changing(self, nested: bool = True) -> AbstractContextManager[None]: ...
@@ -143,7 +143,7 @@ class Run:
         batch_size: int,
         seed: int,
         shuffle: bool,
-        loss: Chosen | None = None,
+        loss: _Chosen | None = None,
         threads: int | None = None,
         check_rows: bool = False,
         squares: bool = False,
@@ -225,7 +225,7 @@ def dense_backward(
 ) -> tuple[_Array, _Array, _Array]: ...
 def loss_gradient(
     name: str,
-    parameters: Parameters,
+    parameters: _Parameters,
     p: ArrayLike,
     y: ArrayLike,
     sample_weight: ArrayLike | None = None,

@@ -24,7 +24,7 @@ def optimizer_names():
     return {c.fm_optimizers[i].name.decode(): c.fm_optimizers[i].slots for i in range(c.FM_OPTIMIZERS)}
 
 
-TRAITS = {"two_inputs": c.FM_TWO_INPUTS, "reads_codes": c.FM_READS_CODES, "keeps_input": c.FM_KEEPS_INPUT,
+cdef dict TRAITS = {"two_inputs": c.FM_TWO_INPUTS, "reads_codes": c.FM_READS_CODES, "keeps_input": c.FM_KEEPS_INPUT,
           "by_member": c.FM_BY_MEMBER}
 
 

@@ -2,11 +2,12 @@
 
 # What a node may say beside its kind and that kind's own settings, and what it says if it does not; units follow from those before
 # it and the settings, but of a dense layer are free.
-NODE = {"units": None, "activation": "identity", "parameter": 0.0, "dropout": 0.0, "function": "identity", "function_parameter": 0.0, "use_bias": True, "source": -1, "sizes": (), "dims": (),
-        "trainable": True, "learning_rate": {}, "weight_decay": {}}
+cdef dict NODE = {"units": None, "activation": "identity", "parameter": 0.0, "dropout": 0.0, "function": "identity",
+                  "function_parameter": 0.0, "use_bias": True, "source": -1, "sizes": (), "dims": (), "trainable": True,
+                  "learning_rate": {}, "weight_decay": {}}
 
 
-def node_of(layer, n_in):
+cdef dict node_of(layer, n_in):
     """A layer's node with all that it may say."""
     if not isinstance(layer, dict) or "kind" not in layer:
         raise TypeError(f"a layer is {layer!r}, expected a node, a dict with its kind")

@@ -19,8 +19,9 @@ cdef class Plan:
     """A compiled description of a network: its layers, parameters and optimizer state.
 
     `reference.Plan` is its readable twin, with the same methods.  A layer is a node, a dict with its kind and some of the keys
-    of NODE; `layers` has them with all.  `heads`, (columns, activation, parameter) each, divide an output of identities.  A node's `dropout` is of its input, its `source` the number of the layer whose output
-    an "add" takes beside its input, `learning_rate` and `weight_decay` map names of its arrays to factors.
+    of NODE; `layers` has them with all.  A node's `dropout` is of its input, its `source` the number of the layer whose output
+    an "add" takes beside its input, `learning_rate` and `weight_decay` map names of its arrays to factors.  `heads`,
+    (columns, activation, parameter) each, divide an output of identities.
     """
     cdef c.fm_plan c_plan
     cdef readonly tuple layers, heads
@@ -442,8 +443,8 @@ cdef class Plan:
         return dx if inputs else None
 
     def take_step(self, double learning_rate, l2=None, weight_decay=None):
-        """One optimizer step by the plan's gradient, which stays, or a part of one where gradients accumulate; `l2` and `weight_decay` take the places of the
-        hyperparameters."""
+        """One optimizer step by the plan's gradient, which stays, or a part of one where gradients accumulate; `l2` and
+        `weight_decay` take the places of the hyperparameters."""
         cdef int status
         cdef double penalty = self.c_plan.hyper.l2 if l2 is None else of_step(l2, "l2")
         cdef double decay = self.c_plan.hyper.weight_decay if weight_decay is None else of_step(weight_decay, "weight_decay")

@@ -316,8 +316,8 @@ static void store_losses(const row_pass *pass, real *a, ptrdiff_t first, ptrdiff
 static int evaluate(const fm_plan *plan, const fm_input *input, const fm_target *target, ptrdiff_t rows,
                     double *loss, double *correct, int threads)
 {
-    row_pass pass = {.planes = __atomic_load_n(&plan->planes, __ATOMIC_ACQUIRE), .plan = plan, .input = input, .target = target, .rows = rows, .finish = store_losses,
-                     .spare = 2 * plan->n_out * L, .skip_link = link_is_fused(target)};
+    row_pass pass = {.planes = __atomic_load_n(&plan->planes, __ATOMIC_ACQUIRE), .plan = plan, .input = input, .target = target,
+                     .rows = rows, .finish = store_losses, .spare = 2 * plan->n_out * L, .skip_link = link_is_fused(target)};
     const ptrdiff_t all = rows * plan->members;
     double *memory = fm_alloc_raw((size_t)all * (sizeof(double) + sizeof(real)));
     if (!memory) return FM_NO_MEMORY;
