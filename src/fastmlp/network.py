@@ -13,9 +13,9 @@ from .errors import listed, tells_options
 from .export.native import NativeNetwork
 from .files import format as files
 from .initializers import Initializer
-from .layers import ActivationName, Layer, chain
+from .layers import ActivationName, Layer, Scale, chain
 from .layers.lowering import nodes_of
-from .model import Array, Model
+from .model import Array, Model, restored
 from .training import data, fit, scoring, sparse, start, step
 from .training.callbacks.base import Callback
 from .training.callbacks.history import History
@@ -715,7 +715,7 @@ class Network(Model):
         Raises
         ------
         ValueError, TypeError
-            If there is no such layer, or nothing up to it computes anything, as with Dropout alone.
+            If there is no such layer.
 
         Examples
         --------
@@ -729,12 +729,11 @@ class Network(Model):
         first = self.layers[: place + 1]
         while len(first) > 1 and first[-1].drops() is not None:  # which does nothing here
             first = first[:-1]
-        part = Network(
-            [self.plan.n_in, *first], dtype=self.dtype, seed=self.seed, isa=self._isa,
-            matmul_precision=self.matmul_precision,
-        )  # fmt: skip
-        part.set_weights(self.get_weights()[: len(part.parameter_shapes())])
-        return part.predict(X)
+        weights = self.get_weights()[: len(chain.parameter_shapes(chain.shapes(self.plan.n_in, first)))]
+        if not nodes_of(self.plan.n_in, first):  # all of it goes into a node that comes after
+            first, weights = (*first, Scale()), [np.ones(self.plan.n_in, self.dtype)]
+        part = (self.plan.n_in, first, self.dtype.name, self.seed, self._isa, self.matmul_precision)
+        return restored(Network, part, weights).predict(X)
 
     def gradients(
         self, X: Any, y: Any, sample_weight: Any = None, *, input_gradient: bool = False
