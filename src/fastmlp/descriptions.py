@@ -24,12 +24,11 @@ class _Options:
         self.fields = sorted(fields, key=lambda item: bool(item.kw_only))  # in the order of the call
         self.places = [item.name for item in self.fields if not item.kw_only]
         self.defaults = {item.name: item.default for item in fields}
-        self.makers = {
-            item.name: item.default_factory
-            for item in fields
-            if item.default_factory is not dataclasses.MISSING
-        }
+        missing = [item for item in fields if item.default is dataclasses.MISSING]
+        self.makers = [(item.name, make) for item in missing if callable(make := item.default_factory)]
+        self.required = [item.name for item in missing if not callable(item.default_factory)]
         self.compared = [item.name for item in fields if item.compare]
+        self.checks = hasattr(of, "__post_init__")
 
 
 def _options(cls: type[Any]) -> _Options:
@@ -46,15 +45,15 @@ def _init(self: Any, *values: Any, **options: Any) -> None:
         raise _refusal(type(self).__name__, known, values, options)
     if values and options and not options.keys().isdisjoint(known.places[: len(values)]):
         raise _refusal(type(self).__name__, known, values, options)
-    for name, value in given.items():
-        if value is dataclasses.MISSING and name in known.makers:
-            given[name] = known.makers[name]()
-        elif value is dataclasses.MISSING:
+    for name in known.required:
+        if given[name] is dataclasses.MISSING:
             raise TypeError(f"{type(self).__name__} came without {name}, expected it")
+    for name, make in known.makers:
+        if given[name] is dataclasses.MISSING:
+            given[name] = make()
     vars(self).update(given)
-    check = getattr(self, "__post_init__", None)
-    if check is not None:
-        check()
+    if known.checks:
+        self.__post_init__()
 
 
 def _refusal(kind: str, known: _Options, values: tuple[Any, ...], options: dict[str, Any]) -> TypeError:

@@ -7,6 +7,7 @@ import dataclasses
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -41,7 +42,7 @@ class Compiled:
     standardize_targets: bool = False
 
 
-@description
+@dataclass(frozen=True)  # every call makes one
 class Objective:
     """What a network is measured by on certain targets."""
 
