@@ -42,6 +42,10 @@ _FORMULAS = {
     "relu": ("max(z, 0)", "1 where a > 0, else 0"),
     "leaky_relu": ("z where z > 0, else parameter * z", "1 where z > 0, else parameter"),
     "elu": ("z where z > 0, else parameter * (exp(z) - 1)", "1 where z > 0, else parameter * exp(z)"),
+    "celu": (
+        "z where z > 0, else parameter * (exp(z / parameter) - 1)",
+        "1 where z > 0, else exp(z / parameter)",
+    ),
     "selu": (
         "1.0507 * (z where z > 0, else 1.67326 * (exp(z) - 1))",
         "1.0507 * (1 where z > 0, else 1.67326 * exp(z))",
@@ -58,6 +62,10 @@ _FORMULAS = {
     "mish": ("z * t, t = tanh(softplus(z))", "t + z * (1 - t**2) * sigmoid(z)"),
     "softplus": ("log(1 + exp(z))", "sigmoid(z)"),
     "softsign": ("z / (1 + abs(z))", "1 / (1 + abs(z))**2"),
+    "relu6": ("min(max(z, 0), 6)", "1 where 0 < a < 6, else 0"),
+    "hard_tanh": ("min(max(z, -1), 1)", "1 where -1 < a < 1, else 0"),
+    "hard_sigmoid": ("min(max(z + 3, 0), 6) / 6", "1/6 where 0 < a < 1, else 0"),
+    "hard_swish": ("z * hard_sigmoid(z)", "0 where z <= -3, 1 where z >= 3, else (2 * z + 3) / 6"),
     "exp": ("exp(z)", "a"),
     "softmax": ("exp(z) / sum(exp(z))", "dz = a * (da - sum(a * da))"),
     "log_softmax": ("z - log(sum(exp(z)))", "dz = da - exp(a) * sum(da)"),

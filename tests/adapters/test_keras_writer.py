@@ -44,6 +44,12 @@ def reloaded(model, tmp_path):
     return keras.saving.load_model(tmp_path / "model.keras")
 
 
+def test_celu_with_a_parameter_goes_there_and_back(dtype, rng):
+    net = Network([13, Dense(37, ("celu", 0.5))], dtype=dtype, seed=1)
+    assert_predict_the_same(to_keras(net), net, 2 * rng.normal(size=(9, 13)).astype(dtype))
+    assert from_keras(to_keras(net), seed=1).layers == net.layers
+
+
 @pytest.mark.parametrize("name", [*NAMES, ("leaky_relu", 0.2), ("elu", 0.5)])
 def test_every_activation_goes_there_and_back(name, dtype, rng, tmp_path):
     """Also through a file of Keras', where keras.ops.gelu would come back as another function."""

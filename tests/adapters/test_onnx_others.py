@@ -66,6 +66,8 @@ def torch_activations(torch):
         "relu": nn.ReLU(), "leaky_relu": nn.LeakyReLU(0.2), "elu": nn.ELU(0.5), "selu": nn.SELU(),
         "gelu": nn.GELU(), "gelu_tanh": nn.GELU(approximate="tanh"), "silu": nn.SiLU(), "mish": nn.Mish(),
         "softplus": nn.Softplus(), "softsign": nn.Softsign(), "sigmoid": nn.Sigmoid(), "tanh": nn.Tanh(),
+        "celu": nn.CELU(0.5), "relu6": nn.ReLU6(), "hard_tanh": nn.Hardtanh(),
+        "hard_sigmoid": nn.Hardsigmoid(), "hard_swish": nn.Hardswish(),
     }  # fmt: skip
 
 
@@ -160,9 +162,13 @@ def test_dropout_that_was_exported_stays(torch, tmp_path):
 
 
 def test_what_has_no_layer_here_is_named(torch, tmp_path):
-    module = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Hardswish(), torch.nn.Linear(4, 2))
+    class Round(torch.nn.Module):
+        def forward(self, x):
+            return torch.round(x)
+
+    module = torch.nn.Sequential(torch.nn.Linear(4, 4), Round(), torch.nn.Linear(4, 2))
     exported(torch, module, np.zeros((2, 4), np.float32), tmp_path / "net.onnx", False)
-    with pytest.raises(ModelFileError, match=r"node 1, '.*' \(HardSwish\), takes '.*': expected one of"):
+    with pytest.raises(ModelFileError, match=r"node 1, '.*' \(Round\), takes '.*': expected one of"):
         fastmlp.onnx.load(tmp_path / "net.onnx")
 
 
@@ -307,6 +313,7 @@ import keras, numpy as np
 L = keras.layers
 keras.utils.set_random_seed(0)
 names = "relu leaky_relu elu selu gelu silu mish softplus softsign exponential sigmoid tanh linear".split()
+names += "celu relu6 hard_tanh hard_sigmoid hard_silu".split()
 normalization = L.Normalization()
 normalization.adapt(np.random.default_rng(0).normal(3, 2, size=(50, 5)).astype("float32"))
 models = {

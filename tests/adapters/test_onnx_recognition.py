@@ -97,6 +97,18 @@ COMPOSED = [
     ("softplus", lambda g, x: g.Where(g.Greater(x, 20.0), x, softplus(g, x))),
     ("softplus", lambda g, x: g.Neg(g.Log(g.Sigmoid(g.Neg(x))))),
     ("softsign", lambda g, x: g.Div(x, g.Add(g.Abs(x), 1.0))),
+    ("relu6", lambda g, x: g.Clip(x, 0.0, 6.0)),
+    ("relu6", lambda g, x: g.Min(g.Relu(x), 6.0)),
+    ("hard_tanh", lambda g, x: g.Clip(x, -1.0, 1.0)),
+    ("hard_tanh", lambda g, x: g.Max(g.Min(x, 1.0), -1.0)),
+    ("hard_sigmoid", lambda g, x: g.HardSigmoid(x, alpha=1 / 6)),
+    ("hard_sigmoid", lambda g, x: g.Clip(g.Add(g.Div(x, 6.0), 0.5), 0.0, 1.0)),
+    ("hard_sigmoid", lambda g, x: g.Div(g.Clip(g.Add(x, 3.0), 0.0, 6.0), 6.0)),
+    ("hard_swish", lambda g, x: g.Mul(x, g.HardSigmoid(x, alpha=1 / 6, beta=0.5))),
+    ("hard_swish", lambda g, x: g.Div(g.Mul(x, g.Clip(g.Add(x, 3.0), 0.0, 6.0)), 6.0)),
+    (("celu", 0.5), lambda g, x: g.Add(g.Relu(x), g.Mul(0.5, g.Sub(g.Exp(g.Mul(2.0, g.Min(x, 0.0))), 1.0)))),
+    *((("celu", p), lambda g, x, p=p: g.Celu(x, alpha=p)) for p in (0.01, 0.3, 2.0, 50.0, 1e3)),
+    ("elu", lambda g, x: g.Celu(x)),
     ("softmax", lambda g, x: g.Div(g.Exp(x), g.ReduceSum(g.Exp(x), [-1]))),
     ("log_softmax", lambda g, x: g.Log(g.Softmax(x))),
     ("log_softmax", lambda g, x: g.Sub(x, g.Log(g.ReduceSum(g.Exp(x), [1])))),
@@ -157,17 +169,23 @@ SIMILAR = {
         g.Greater(x, 3.0), g.Where(g.Less(x, 3.00002), 0.0, x), g.Max(x, 0.0)
     ),
     "a relu that is no number below 0": lambda g, x: g.Mul(g.Sqrt(x), g.Sqrt(x)),
-    "relu6": lambda g, x: g.Clip(x, 0.0, 6.0),
+    "a relu7": lambda g, x: g.Clip(x, 0.0, 7.0),
+    "a tanh of other bounds": lambda g, x: g.Clip(x, -1.0, 1.001),
     "a shifted relu": lambda g, x: g.Max(x, -1e-4),
     "another slope beyond 20": lambda g, x: g.Where(g.Greater(x, 20.0), g.Mul(1.0001, x), g.Max(x, 0.0)),
     "softplus cut at 10": lambda g, x: g.Where(g.Greater(x, 10.0), x, softplus(g, x)),
     "gelu of a sigmoid": lambda g, x: g.Mul(x, g.Sigmoid(g.Mul(1.702, x))),
     "gelu_tanh with fewer digits": lambda g, x: gelu_tanh(g, x, 0.0447),
     "swish with beta": lambda g, x: g.Mul(x, g.Sigmoid(g.Mul(1.0001, x))),
+    "a hard sigmoid of onnx": lambda g, x: g.HardSigmoid(x),
+    "a hard sigmoid without its half": lambda g, x: g.HardSigmoid(x, alpha=1 / 6, beta=0.0),
+    "a hard swish of another slope": lambda g, x: g.Mul(x, g.HardSigmoid(x, alpha=0.1667)),
     "a hard sigmoid": lambda g, x: g.Clip(g.Add(g.Mul(x, 0.2), 0.5), 0.0, 1.0),
     "a rational tanh": lambda g, x: g.Div(x, g.Sqrt(g.Add(1.0, g.Mul(x, x)))),
     "selu with fewer digits": lambda g, x: g.Selu(x, alpha=1.673, gamma=1.0507),
-    "a celu": lambda g, x: g.Max(x, g.Mul(0.5, g.Sub(g.Exp(g.Mul(2.0, g.Min(x, 0.0))), 1.0))),
+    "a celu with a kink": lambda g, x: g.Add(
+        g.Relu(x), g.Mul(0.5, g.Sub(g.Exp(g.Mul(2.001, g.Min(x, 0.0))), 1.0))
+    ),
     "a softmax of columns": lambda g, x: g.Softmax(x, axis=0),
     "a sum of columns": lambda g, x: g.Div(g.Exp(x), g.ReduceSum(g.Exp(x), [0])),
     "a mean of all": lambda g, x: g.Sub(x, g.ReduceMean(x)),
@@ -176,6 +194,11 @@ SIMILAR = {
     ),
     "a difference of columns": lambda g, x: g.Add(g.Relu(x), g.Mul(1e-6, g.ReduceMax(x, axes=[1]))),
 }
+
+
+@pytest.mark.parametrize("opset", [14, 20])
+def test_hard_swish_is_an_operator(opset):
+    assert read(lambda g, x: g.HardSwish(x), opset=opset).layers[0].activation == "hard_swish"
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

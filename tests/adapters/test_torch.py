@@ -37,6 +37,8 @@ ACTIVATIONS = [
     (("leaky_relu", 0.3), lambda: nn.LeakyReLU(0.3), 1.0),
     ("elu", nn.ELU, 1.0),
     (("elu", 0.7), lambda: nn.ELU(0.7), 1.0),
+    ("celu", nn.CELU, 1.0),
+    (("celu", 0.7), lambda: nn.CELU(0.7), 1.0),
     ("selu", nn.SELU, 1.76),
     ("gelu", nn.GELU, 1.13),
     ("gelu_tanh", lambda: nn.GELU(approximate="tanh"), 1.13),
@@ -46,6 +48,11 @@ ACTIVATIONS = [
     ("softsign", nn.Softsign, 1.0),
     ("tanh", nn.Tanh, 1.0),
     ("sigmoid", nn.Sigmoid, 0.25),
+    ("relu6", nn.ReLU6, 1.0),
+    ("relu6", lambda: nn.Hardtanh(0, 6), 1.0),
+    ("hard_tanh", nn.Hardtanh, 1.0),
+    ("hard_sigmoid", nn.Hardsigmoid, 0.17),
+    ("hard_swish", nn.Hardswish, 1.5),
 ]
 SLOPES = {type(make()): slope for _, make, slope in ACTIVATIONS}
 ROWS = {"softmax": lambda: nn.Softmax(dim=-1), "log_softmax": lambda: nn.LogSoftmax(dim=1)}
@@ -464,8 +471,12 @@ REFUSED = [
     (lambda: "net", TypeError, "module is a str, expected a torch.nn.Module"),
     (lambda: nn.Sequential, TypeError, "module is a type, expected a torch.nn.Module"),
     (sequence(lambda: nn.Conv2d(1, 2, 3)), TypeError, r"module\.1\.0 is Conv2d, expected Sequential, Linear"),
-    (sequence(nn.ReLU6), TypeError, r"module\.1\.0 is ReLU6, expected"),
-    (sequence(nn.Hardtanh), TypeError, r"module\.1\.0 is Hardtanh, expected"),
+    (sequence(nn.Hardshrink), TypeError, r"module\.1\.0 is Hardshrink, expected"),
+    (
+        sequence(lambda: nn.Hardtanh(-1, 2)),
+        ValueError,
+        r"module\.1\.0 is Hardtanh\(-1, 2\), expected -1 and 1, or 0 and 6",
+    ),
     (sequence(nn.Tanh, lambda: nn.LSTM(3, 3)), TypeError, r"module\.1\.1 is LSTM"),
     (sequence(nn.FeatureAlphaDropout), TypeError, r"module\.1\.0 is FeatureAlphaDropout"),
     (sequence(lambda: nn.BatchNorm2d(3)), TypeError, r"module\.1\.0 is BatchNorm2d"),

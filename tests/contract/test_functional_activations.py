@@ -20,6 +20,7 @@ EXPECTED = {name: activation.forward for name, activation in reference.ACTIVATIO
     "relu": lambda z: np.maximum(z, 0),
     "leaky_relu": lambda z: np.where(z > 0, z, 0.01 * z),
     "elu": lambda z: np.where(z > 0, z, np.expm1(z)),
+    "celu": lambda z: np.where(z > 0, z, np.expm1(z)),
     "selu": lambda z: 1.0507009873554805 * np.where(z > 0, z, 1.6732632423543772 * np.expm1(z)),
     "gelu": lambda z: z * (1 + erf(z / math.sqrt(2))) / 2,
     "gelu_tanh": lambda z: z / 2 * (1 + np.tanh(math.sqrt(2 / math.pi) * (z + 0.044715 * z**3))),
@@ -27,6 +28,10 @@ EXPECTED = {name: activation.forward for name, activation in reference.ACTIVATIO
     "mish": lambda z: z * np.tanh(np.log1p(np.exp(z))),
     "softplus": lambda z: np.log1p(np.exp(z)),
     "softsign": lambda z: z / (1 + np.abs(z)),
+    "relu6": lambda z: np.minimum(np.maximum(z, 0), 6),
+    "hard_tanh": lambda z: np.minimum(np.maximum(z, -1), 1),
+    "hard_sigmoid": lambda z: np.minimum(np.maximum(z / 6 + 0.5, 0), 1),
+    "hard_swish": lambda z: z * np.minimum(np.maximum(z / 6 + 0.5, 0), 1),
     "exp": np.exp,
     "softmax": softmax,
     "log_softmax": lambda z: np.log(softmax(z)),
@@ -72,6 +77,7 @@ def test_parameters_are_taken():
     assert functional.leaky_relu([-2.0, 2.0], 0.25).tolist() == [-0.5, 2.0]
     assert functional.leaky_relu_backward([1.0, 1.0], [-2.0, 2.0], 0.25).tolist() == [0.25, 1.0]
     np.testing.assert_allclose(functional.elu([-1.0], 2.0), 2 * math.expm1(-1), rtol=1e-15)
+    np.testing.assert_allclose(functional.celu([-1.0], 2.0), 2 * math.expm1(-0.5), rtol=1e-15)
     with pytest.raises(ValueError, match="'relu' takes none"):
         functional.relu([1.0], 0.5)
     with pytest.raises(ValueError, match="parameter is nan"):

@@ -13,7 +13,7 @@ from fastmlp import reference
 from fastmlp.reference import functions
 from helpers import ELEMENTWISE, ROWWISE, TRAINABLE
 
-KINKED = {"step", "relu", "leaky_relu", "elu", "selu"}
+KINKED = {"step", "relu", "leaky_relu", "elu", "celu", "selu"}
 
 
 # Activations
@@ -52,7 +52,7 @@ def test_continuous_at_the_kink(name):
     assert around[1] == 0 and np.abs(around).max() < 1e-11
     entry = reference.ACTIVATIONS[name]
     slopes = entry.derivative(np.array([-1e-12, 1e-12]), entry.parameter or 0.0)
-    assert slopes[0] != slopes[1] or name == "elu"  # elu with alpha 1 has no kink
+    assert slopes[0] != slopes[1] or name in ("elu", "celu")  # elu with alpha 1 has no kink, and celu none
 
 
 def written_activations(z):
@@ -68,6 +68,7 @@ def written_activations(z):
         "relu": max(z, 0.0),
         "leaky_relu": z if z > 0 else 0.01 * z,
         "elu": z if z > 0 else math.exp(z) - 1,
+        "celu": z if z > 0 else math.exp(z) - 1,
         "selu": 1.0507009873554805 * (z if z > 0 else 1.6732632423543772 * (math.exp(z) - 1)),
         "gelu": z * cdf,
         "gelu_tanh": 0.5 * z * (1 + math.tanh(inner)),
@@ -75,6 +76,10 @@ def written_activations(z):
         "mish": z * math.tanh(softplus),
         "softplus": softplus,
         "softsign": z / (1 + abs(z)),
+        "relu6": min(max(z, 0.0), 6.0),
+        "hard_tanh": min(max(z, -1.0), 1.0),
+        "hard_sigmoid": min(max(z / 6 + 0.5, 0.0), 1.0),
+        "hard_swish": z * min(max(z / 6 + 0.5, 0.0), 1.0),
         "exp": math.exp(z),
     }
 
@@ -95,6 +100,7 @@ LIMITS = {
     "relu": (0, np.inf),
     "leaky_relu": (-np.inf, np.inf),
     "elu": (-1, np.inf),
+    "celu": (-1, np.inf),
     "selu": (-functions.SELU_SCALE * functions.SELU_ALPHA, np.inf),
     "gelu": (0, np.inf),
     "gelu_tanh": (0, np.inf),
@@ -102,6 +108,10 @@ LIMITS = {
     "mish": (0, np.inf),
     "softplus": (0, np.inf),
     "softsign": (-1, 1),
+    "relu6": (0, 6),
+    "hard_tanh": (-1, 1),
+    "hard_sigmoid": (0, 1),
+    "hard_swish": (0, np.inf),
     "exp": (0, np.inf),
 }
 

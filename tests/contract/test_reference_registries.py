@@ -19,6 +19,7 @@ FILES = [path.relative_to(FOLDER) for path in sorted(FOLDER.rglob("*.py"))]
 def test_registries_have_their_names():
     assert set(reference.ACTIVATIONS) >= set(
         "identity step sigmoid tanh relu leaky_relu elu selu gelu gelu_tanh silu mish softplus softsign exp "
+        "celu relu6 hard_tanh hard_sigmoid hard_swish "
         "softmax log_softmax".split()
     )
     assert set(reference.LOSSES) >= set(

@@ -152,6 +152,7 @@ def oracle(torch, module, loss, X, v):
 
 ELEMENTWISE = [
     *("tanh", "sigmoid", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "mish", "softplus", "softsign"),
+    *("celu", "relu6", "hard_tanh", "hard_swish"),  # PyTorch has no second derivative of hard_sigmoid
 ]
 
 

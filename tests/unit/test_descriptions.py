@@ -41,6 +41,7 @@ def test_registry_has_the_promised_names():
     assert set(registry.ACTIVATIONS) >= {
         *("identity", "step", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "gelu_tanh"),
         *("silu", "mish", "softplus", "softsign", "exp", "softmax", "log_softmax"),
+        *("celu", "relu6", "hard_tanh", "hard_sigmoid", "hard_swish"),
     }
     assert set(registry.LOSSES) >= {
         *("sparse_categorical_crossentropy", "categorical_crossentropy", "binary_crossentropy"),

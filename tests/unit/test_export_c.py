@@ -247,15 +247,14 @@ def test_without_fma_it_has_the_bits_of_the_baseline(dtype, rng, tmp_path):
 
 def deep_nets(dtype, rng):
     """Those that rounding is carried through, some over many layers."""
-    nets = {
+    nets = normalized_nets(dtype, rng) | table_nets(dtype, rng)
+    for output in ("softmax", "log_softmax", "exp"):
+        nets[output] = randomized(Network([100, 100, 100, 7], output=output, dtype=dtype), rng)
+    return nets | {
         f"deep_{name}": randomized(Network([9, *[24] * 6, 4], activation=activation, dtype=dtype), rng)
         for name, activation in named(ACTIVATIONS).items()
         if ACTIVATIONS[name][1] != "row" and name != "exp"
     }
-    nets |= normalized_nets(dtype, rng) | table_nets(dtype, rng)
-    for output in ("softmax", "log_softmax", "exp"):
-        nets[output] = randomized(Network([100, 100, 100, 7], output=output, dtype=dtype), rng)
-    return nets
 
 
 def test_without_fma_it_stays_within_the_bound(dtype, rng, tmp_path):

@@ -7,7 +7,10 @@ from fastmlp import Activation, Dense, Network
 from fastmlp.registry import ACTIVATIONS, ALIASES
 
 # Of torch.nn and keras.activations, from their own packages below.
-TORCH = ["Identity", "Sigmoid", "Tanh", "ReLU", "ELU", "SELU", "GELU", "SiLU", "Mish", "Softplus", "Softsign"]
+TORCH = [
+    *("Identity", "Sigmoid", "Tanh", "ReLU", "ELU", "CELU", "SELU", "GELU", "SiLU", "Mish"),
+    *("Softplus", "Softsign", "ReLU6", "Hardtanh", "Hardsigmoid", "Hardswish"),
+]
 KERAS = [
     "linear",
     "swish",
@@ -20,8 +23,14 @@ KERAS = [
     "silu",
     "mish",
     "softplus",
+    "celu",
+    "relu6",
+    "hard_tanh",
+    "hard_sigmoid",
+    "hard_silu",
+    "hard_swish",
 ]
-Z = np.linspace(-3, 3, 25)
+Z = np.linspace(-8, 8, 65)
 
 
 @pytest.mark.parametrize("name", TORCH)

@@ -163,6 +163,22 @@ def elu_derivative(a: Array, alpha: float = 1.0) -> Array:
     return np.where(a > 0, 1, a + alpha)
 
 
+@np.errstate(over="ignore", divide="ignore")
+def celu(z: Array, alpha: float = 1.0) -> Array:
+    """a = z where z > 0, else alpha * (exp(z / alpha) - 1), alpha > 0 (Barron, arXiv:1704.07483).
+
+    >>> celu(np.array([-1.0, 2.0]), 0.5)
+    array([-0.43233236,  2.        ])
+    """
+    below = np.where(z < 0, z, -1)  # no 0 / 0 where it is not used
+    return np.where(z < 0, alpha * np.expm1(below / alpha), z)
+
+
+def celu_derivative(a: Array, alpha: float = 1.0) -> Array:
+    """1 where a > 0, else exp(z / alpha), which is (a + alpha) / alpha."""
+    return np.where(a > 0, 1, (a + alpha) / alpha)
+
+
 # Klambauer et al., arXiv:1706.02515, equation 14: mean 0 and variance 1 are a fixed point of the layers.
 SELU_SCALE = 1.0507009873554804934193349852946
 SELU_ALPHA = 1.6732632423543772848170429916717
@@ -282,6 +298,67 @@ def softsign_derivative(a: Array, _: float = 0.0) -> Array:
     return (1 - np.abs(a)) ** 2
 
 
+def _between(a: Array, least: float, most: float) -> Array:
+    """1 where least < a < most, else 0: the derivative of what is cut off at both."""
+    return ((least < a) & (a < most)).astype(a.dtype)
+
+
+def relu6(z: Array, _: float = 0.0) -> Array:
+    """a = min(max(z, 0), 6) (Krizhevsky 2010).
+
+    >>> relu6(np.array([-1.0, 2.0, 7.0]))
+    array([0., 2., 6.])
+    """
+    return np.clip(z, 0, 6)
+
+
+def relu6_derivative(a: Array, _: float = 0.0) -> Array:
+    """1 where 0 < a < 6, else 0."""
+    return _between(a, 0, 6)
+
+
+def hard_tanh(z: Array, _: float = 0.0) -> Array:
+    """a = min(max(z, -1), 1) (Collobert 2004).
+
+    >>> hard_tanh(np.array([-2.0, 0.5, 2.0]))
+    array([-1. ,  0.5,  1. ])
+    """
+    return np.clip(z, -1, 1)
+
+
+def hard_tanh_derivative(a: Array, _: float = 0.0) -> Array:
+    """1 where -1 < a < 1, else 0."""
+    return _between(a, -1, 1)
+
+
+def hard_sigmoid(z: Array, _: float = 0.0) -> Array:
+    """a = relu6(z + 3) / 6, straight from 0 at -3 to 1 at 3 (Howard et al., arXiv:1905.02244).
+
+    >>> hard_sigmoid(np.array([-4.0, 0.0, 1.5]))
+    array([0.  , 0.5 , 0.75])
+    """
+    return relu6(z + 3) / 6
+
+
+def hard_sigmoid_derivative(a: Array, _: float = 0.0) -> Array:
+    """1/6 where 0 < a < 1, else 0."""
+    return _between(a, 0, 1) / 6
+
+
+def hard_swish(z: Array, _: float = 0.0) -> Array:
+    """a = z * hard_sigmoid(z), near `silu` (Howard et al., arXiv:1905.02244).
+
+    >>> hard_swish(np.array([-4.0, 1.5, 4.0]))
+    array([0.   , 1.125, 4.   ])
+    """
+    return _gated(z, hard_sigmoid(z))
+
+
+def hard_swish_derivative(z: Array, _: float = 0.0) -> Array:
+    """0 up to -3, 1 from 3 on, (2 z + 3) / 6 between."""
+    return np.where(z <= -3, 0, np.where(z >= 3, 1, (2 * np.clip(z, -3, 3) + 3) / 6)).astype(z.dtype)
+
+
 @_may_overflow
 def exp(z: Array, _: float = 0.0) -> Array:
     """a = exp(z), a rate for counts: the inverse of the log link.
@@ -364,6 +441,7 @@ ACTIVATIONS: dict[str, Activation] = {
     "relu": Activation(relu, relu_derivative, "a", 0.0),
     "leaky_relu": Activation(leaky_relu, leaky_relu_derivative, "a", 0.01, (0.0, 1e30)),
     "elu": Activation(elu, elu_derivative, "a", 1.0, (0.0, 1e30)),
+    "celu": Activation(celu, celu_derivative, "a", 1.0, (0.001, 1e30)),
     "selu": Activation(selu, selu_derivative, "a", 0.0),
     "gelu": Activation(gelu, gelu_derivative, "z", 0.0),
     "gelu_tanh": Activation(gelu_tanh, gelu_tanh_derivative, "z", 0.0),
@@ -371,6 +449,10 @@ ACTIVATIONS: dict[str, Activation] = {
     "mish": Activation(mish, mish_derivative, "z", 0.0),
     "softplus": Activation(softplus, softplus_derivative, "z", 0.0),
     "softsign": Activation(softsign, softsign_derivative, "a", 0.0),
+    "relu6": Activation(relu6, relu6_derivative, "a", 0.0),
+    "hard_tanh": Activation(hard_tanh, hard_tanh_derivative, "a", 0.0),
+    "hard_sigmoid": Activation(hard_sigmoid, hard_sigmoid_derivative, "a", 0.0),
+    "hard_swish": Activation(hard_swish, hard_swish_derivative, "z", 0.0),
     "exp": Activation(exp, exp_derivative, "a", 0.0),
     "softmax": Activation(softmax, softmax_backward, "row", 0.0),
     "log_softmax": Activation(log_softmax, log_softmax_backward, "row", 0.0),

@@ -12,11 +12,21 @@ from ...errors import listed
 ActivationName = str | tuple[str, float]
 
 # Equal functions without parameters: the name in keras.activations, and ours.
-_SAME = ("relu", "sigmoid", "tanh", "selu", "silu", "mish", "softplus", "softsign", "softmax", "log_softmax")
-PLAIN = {"linear": "identity", "exponential": "exp", "gelu": "gelu", **{name: name for name in _SAME}}
+_SAME = (
+    *("relu", "sigmoid", "tanh", "selu", "silu", "mish", "softplus", "softsign", "softmax", "log_softmax"),
+    *("relu6", "hard_tanh", "hard_sigmoid"),
+)
+PLAIN = {
+    "linear": "identity",
+    "exponential": "exp",
+    "gelu": "gelu",
+    "hard_silu": "hard_swish",
+    **{name: name for name in _SAME},
+}
 # Layers that are activations: the function they call.
 LAYERS = {"ReLU": "relu", "LeakyReLU": "leaky_relu", "ELU": "elu", "Softmax": "softmax"}
-SUPPORTED = sorted({*PLAIN, "leaky_relu", "elu"})
+_WITH_ALPHA = ("elu", "celu")
+SUPPORTED = sorted({*PLAIN, "leaky_relu", *_WITH_ALPHA})
 
 
 def kind(keras: Any, layer: Any) -> str:
@@ -57,12 +67,17 @@ def of_function(keras: Any, function: Any) -> ActivationName:
 def _equal(name: str, arguments: Mapping[str, Any]) -> ActivationName:
     if name == "relu":
         slope = arguments.get("negative_slope", 0)
-        if arguments.get("max_value") is not None or arguments.get("threshold", 0) != 0:
-            raise ValueError("it is a relu with a max_value or a threshold, expected one without")
+        most = arguments.get("max_value")
+        if arguments.get("threshold", 0) != 0 or most not in (None, 6) or (most and slope):
+            raise ValueError(
+                "it is a relu with a max_value or a threshold, expected one without, or a max_value of 6"
+            )
+        if most:
+            return "relu6"
         return ("leaky_relu", float(slope)) if slope else "relu"
     if name == "leaky_relu":
         return name, float(arguments["negative_slope"])
-    if name == "elu":
+    if name in _WITH_ALPHA:
         return name, float(arguments["alpha"])
     if name == "gelu" and arguments["approximate"]:
         return "gelu_tanh"
@@ -91,8 +106,10 @@ def to_keras(keras: Any, name: str, parameter: float) -> Any:
         raise ValueError("activation 'step' has no equal in Keras, expected another one")
     if name == "gelu_tanh":
         return _gelu_tanh(keras)
-    if name == "elu" and parameter == 1:
-        return "elu"
+    if name in _WITH_ALPHA and parameter == 1:
+        return name
+    if name == "celu":
+        return functools.partial(keras.activations.celu, alpha=parameter)
     return _NAMES.get(name)
 
 

@@ -22,8 +22,9 @@ def to_keras(net: Network) -> Any:
 
     Some activations are layers of their own there: leaky_relu, whose slope differs, and elu with a parameter.
     The approximate gelu is a function of fastmlp's, so a saved model with it is read again only by a process
-    that has called `to_keras` for one.  Keras with another backend than TensorFlow rounds much of what a
-    float64 layer computes to float32 (3.15).
+    that has called `to_keras` for one.  celu with a parameter is a partial of Keras' celu, which Keras does
+    not save.  Keras with another backend than TensorFlow rounds much of what a float64 layer computes to
+    float32 (3.15).
 
     Parameters
     ----------

@@ -7,6 +7,7 @@ name another file, or nest without end.  What operands may be, and how large a r
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
@@ -53,5 +54,22 @@ def _gelu(node: Node, x: Array) -> Array:
     return reference.activation_forward("gelu_tanh" if tanh else "gelu", x)
 
 
-# The evaluator's Erf has seven digits, and it cannot compute Gelu without the types of a whole graph.
-_OWN: dict[str, Any] = {"Erf": lambda node, x: erf(x), "Gelu": _gelu}
+def _simplest(value: float) -> float:
+    """The fraction that an attribute, which is float32, stands for: 1/6 for 0.16666667."""
+    fraction = float(Fraction(value).limit_denominator(1000))
+    return fraction if np.float32(fraction) == np.float32(value) else value
+
+
+def _hard_sigmoid(node: Node, x: Array) -> Array:
+    alpha, beta = (_simplest(node.attribute(key, value)) for key, value in (("alpha", 0.2), ("beta", 0.5)))
+    return np.clip(alpha * x + beta, 0, 1)
+
+
+# The evaluator's Erf has seven digits, its HardSigmoid and HardSwish know 1/6 as float32, and it cannot
+# compute Gelu without the types of a whole graph.
+_OWN: dict[str, Any] = {
+    "Erf": lambda node, x: erf(x),
+    "Gelu": _gelu,
+    "HardSigmoid": _hard_sigmoid,
+    "HardSwish": lambda node, x: reference.activation_forward("hard_swish", x),
+}

@@ -37,6 +37,7 @@ _SINGLE, _DOUBLE = ("float32",), ("float64",)
 _CENTRED = "(x - ReduceMean(x))"
 # expm1(m) = 2 t / (1 - t) with t = tanh(m / 2), which keeps the digits that exp(m) - 1 loses near 0.
 _EXPM1 = "(2 * Tanh(0.5 * Min(x, 0)) / (1 - Tanh(0.5 * Min(x, 0))))"
+_EXPM1_OF_SHARE = _EXPM1.replace("Min(x, 0)", "(Min(x, 0) / p)")
 _SOFTPLUS = "(Max(x, 0) + Log(1 + Exp(-Abs(x))))"
 _SELU = (1.0507009873554805, 1.7580993408473766)  # the scale, and its product with alpha (arXiv:1706.02515)
 _ROOT_HALF = 0.7071067811865476
@@ -68,6 +69,8 @@ FORMS = (
     Form("leaky_relu", "Where(x < 0, p * x, x)", _DOUBLE),
     Form("elu", "Elu(x, alpha=p)", _SINGLE),
     Form("elu", f"Where(x > 0, x, p * {_EXPM1})", _DOUBLE),
+    Form("celu", "Celu(x, alpha=p)", _SINGLE),
+    Form("celu", f"Max(x, 0) + p * {_EXPM1_OF_SHARE}", _DOUBLE),
     Form("selu", "Selu(x)", _SINGLE),
     Form("selu", f"Where(x > 0, {_SELU[0]} * x, {_SELU[1]} * {_EXPM1})", _DOUBLE),
     Form("gelu", "Gelu(x, approximate='none')", _SINGLE, 20),
@@ -84,6 +87,10 @@ FORMS = (
     Form("softplus", _SOFTPLUS, _DOUBLE),
     Form("softsign", "Softsign(x)", _SINGLE),
     Form("softsign", "x / (1 + Abs(x))", _DOUBLE),
+    Form("relu6", "Clip(x, 0, 6)"),
+    Form("hard_tanh", "Clip(x, -1, 1)"),
+    Form("hard_sigmoid", "Clip(x + 3, 0, 6) / 6"),
+    Form("hard_swish", "x * (Clip(x + 3, 0, 6) / 6)"),
     Form("exp", "Exp(x)"),
     Form("softmax", "Softmax(x, axis=-1)"),
     Form("log_softmax", "LogSoftmax(x, axis=-1)"),

@@ -23,8 +23,8 @@ Computed = tuple[Node, list[Array | None], Array]  # with its operands and its v
 
 LINEAR = frozenset("Add Sub Mul Div Neg".split())  # of these alone no activation is made
 ELEMENTWISE = LINEAR | frozenset(
-    "Abs Clip Elu Erf Exp Gelu Greater GreaterOrEqual LeakyRelu Less LessOrEqual Log Max Min Mish PRelu Pow "
-    "Reciprocal Relu Selu Sigmoid Softplus Softsign Sqrt Swish Tanh Where".split()
+    "Abs Celu Clip Elu Erf Exp Gelu Greater GreaterOrEqual HardSigmoid HardSwish LeakyRelu Less LessOrEqual "
+    "Log Max Min Mish PRelu Pow Reciprocal Relu Selu Sigmoid Softplus Softsign Sqrt Swish Tanh Where".split()
 )
 OPERATORS = ELEMENTWISE | {"Concat", "LogSoftmax", "ReduceMax", "ReduceMean", "ReduceSum", "Softmax"}
 NORMALIZED, TWO_COLUMNS = "normalized", "two columns"  # what is found beside activations
@@ -32,6 +32,7 @@ NORMALIZED, TWO_COLUMNS = "normalized", "two columns"  # what is found beside ac
 MOST_BLOCKS = 8  # 1 / (1 + exp(-x)) has four
 _MOST_NODES = 200  # gelu in float64 has 60
 _MOST_PROBES = 10_000  # beside bends
+_MOST_SECANTS = 60  # celu with a million takes 28
 _FAR = 350.0  # where a composed function may overflow: exp(2 x) does
 # The constants of a file are rounded to float32, which a tail x exp(-u) feels u times; 1 + erf(x) and the
 # like lose what is small beside 1.  A float64 factor that stands alone is meant as it is.
@@ -131,9 +132,19 @@ def _functions(run: Sequence[Computed]) -> Iterator[Found]:
 
 
 def _parameter(name: str, y: float) -> float:
-    """What makes y of -64, where leaky_relu and elu are the parameter times a power of two."""
-    none, one = (reference.activation_forward(name, _PROBES[0, :1], p).item() for p in (0.0, 1.0))
-    return float(np.divide(y - none, one - none))
+    """What makes y of -64, by secants; of leaky_relu and elu, the parameter times a power of two, by one."""
+
+    def missing(p: float) -> float:
+        return float(reference.activation_forward(name, _PROBES[0, :1], p).item()) - y
+
+    before, p = 0.0, 1.0
+    left_before, left = missing(before), missing(p)
+    for _ in range(_MOST_SECANTS):
+        if left == 0 or left == left_before or not math.isfinite(left):
+            break
+        before, p = p, p - left * (p - before) / (left - left_before)
+        left_before, left = left, missing(p)
+    return p
 
 
 @lru_cache(256)

@@ -39,8 +39,11 @@ _PLAIN = {
     "Softsign": "softsign",
     "Tanh": "tanh",
     "Sigmoid": "sigmoid",
+    "Hardsigmoid": "hard_sigmoid",
+    "Hardswish": "hard_swish",
 }
-_WITH_SETTINGS = ("LeakyReLU", "ELU", "GELU", "Softplus", "Softmax", "LogSoftmax")
+_WITH_SETTINGS = ("LeakyReLU", "ELU", "CELU", "GELU", "Softplus", "Hardtanh", "Softmax", "LogSoftmax")
+_CLIPPED = {(-1.0, 1.0): "hard_tanh", (0.0, 6.0): "relu6"}  # by the bounds of Hardtanh, which ReLU6 is too
 _KNOWN = "Sequential, Linear, BatchNorm1d, LayerNorm, Dropout, Flatten, Identity or an activation"
 _UNORDERED = ("ModuleList", "ModuleDict", "ParameterList", "ParameterDict")
 
@@ -59,10 +62,10 @@ def from_torch(
     ----------
     module : torch.nn.Module
         `Sequential`, at any depth, of `Linear`, `BatchNorm1d`, `LayerNorm` over the last axis, `Dropout`,
-        `Flatten`, `Identity` and activations: `ReLU`, `LeakyReLU`, `ELU`, `SELU`, `GELU`, `SiLU`, `Mish`,
-        `Softplus`, `Softsign`, `Tanh`, `Sigmoid`, `PReLU`, and at the end `Softmax` or `LogSoftmax`; and
-        what `to_torch` makes.  A class of one's own that computes in its ``forward`` is not read: make a
-        ``Sequential`` of its parts.
+        `Flatten`, `Identity` and activations: `ReLU`, `LeakyReLU`, `ELU`, `CELU`, `SELU`, `GELU`, `SiLU`,
+        `Mish`, `Softplus`, `Softsign`, `Tanh`, `Sigmoid`, `ReLU6`, `Hardtanh` from -1 to 1, `Hardsigmoid`,
+        `Hardswish`, `PReLU`, and at the end `Softmax` or `LogSoftmax`; and what `to_torch` makes.  A class of
+        one's own that computes in its ``forward`` is not read: make a ``Sequential`` of its parts.
     n_in : int, optional
         The width of the input, to check; it follows from the first layer with weights.
     dtype : {"float32", "float64"}, optional
@@ -259,6 +262,14 @@ class _Reader:
             return self.activation(("leaky_relu", module.negative_slope), path)
         if isinstance(module, nn.ELU):
             return self.activation(("elu", module.alpha), path)
+        if isinstance(module, nn.CELU):
+            return self.activation(("celu", module.alpha), path)
+        if isinstance(module, nn.Hardtanh):
+            bounds = module.min_val, module.max_val
+            if bounds not in _CLIPPED:
+                came = f"Hardtanh({bounds[0]}, {bounds[1]})"
+                raise ValueError(f"{path} is {came}, expected -1 and 1, or 0 and 6")
+            return self.activation(_CLIPPED[bounds], path)
         if isinstance(module, nn.GELU):
             return self.activation("gelu" if module.approximate == "none" else "gelu_tanh", path)
         if isinstance(module, nn.Softplus):

@@ -2,8 +2,8 @@
 
    X_forward(z, p) is a; X_derivative(u, p) is da/dz from u = z or a, as activations.def says; p is the activation's
    parameter.  The errors beside the functions are the largest measured for either type with fma, in ulp (eps is that
-   of 1); where a factor of z underflows, they are below |z| times the smallest normal number.  Infinite and large z
-   give the limits.  The sign of a zero is not promised. */
+   of 1); where a factor of z underflows, they are below |z| times the smallest normal number, and where z/p does, below
+   |p| times it.  Infinite and large z give the limits.  The sign of a zero is not promised. */
 #ifndef FM_ACTIVATIONS_H
 #define FM_ACTIVATIONS_H
 
@@ -11,6 +11,8 @@
 
 #define ONE vset1(1)
 #define TWO vset1(2)
+#define THREE vset1(3)
+#define SIX vset1(6)
 #define ZERO vset1(0)
 #define IGNORE(p) (void)(p)
 
@@ -46,6 +48,12 @@ INLINE vec elu_forward(vec z, vec p)
     return vselect(vlt(ZERO, z), z, p * vexpm1_nonpositive(z));
 }
 INLINE vec elu_derivative(vec a, vec p) { return vselect(vlt(ZERO, a), ONE, a + p); }
+
+/* z for z > 0, else p (exp(z/p) - 1), p > 0 (Barron, arXiv:1704.07483): 2.5 ulp; below 0, of which there is no
+   derivative, z/p is positive */
+INLINE vec celu_forward(vec z, vec p) { return vselect(vlt(z, ZERO), p * vexpm1(z / p), z); }
+/* exp(z/p) = a/p + 1 without its cancellation: 1.5 ulp */
+INLINE vec celu_derivative(vec a, vec p) { return vselect(vlt(ZERO, a), ONE, (a + p) / p); }
 
 /* Klambauer et al., Self-Normalizing Neural Networks, 2017: the scale times elu of 1.6732632423543772; 2 ulp */
 #define SELU_SCALE vset1(RC(1.0507009873554805))
@@ -202,11 +210,41 @@ INLINE vec softsign_derivative(vec a, vec p)
     return rest * rest;
 }
 
+/* z between two bounds */
+INLINE vec clipped(vec z, vec least, vec most) { return vmin(vmax(z, least), most); }
+/* 1 for least < a < most, else 0 */
+INLINE vec clipped_derivative(vec a, vec least, vec most)
+{
+    return vselect(vlt(least, a), vselect(vlt(a, most), ONE, ZERO), ZERO);
+}
+
+INLINE vec relu6_forward(vec z, vec p) { IGNORE(p); return clipped(z, ZERO, SIX); }
+INLINE vec relu6_derivative(vec a, vec p) { IGNORE(p); return clipped_derivative(a, ZERO, SIX); }
+
+INLINE vec hard_tanh_forward(vec z, vec p) { IGNORE(p); return clipped(z, -ONE, ONE); }
+INLINE vec hard_tanh_derivative(vec a, vec p) { IGNORE(p); return clipped_derivative(a, -ONE, ONE); }
+
+/* relu6(z + 3)/6, a line through the middle of the sigmoid (Howard et al., arXiv:1905.02244): 1 ulp */
+INLINE vec hard_sigmoid_forward(vec z, vec p) { IGNORE(p); return clipped(z + THREE, ZERO, SIX) / SIX; }
+INLINE vec hard_sigmoid_derivative(vec a, vec p) { IGNORE(p); return clipped_derivative(a, ZERO, ONE) / SIX; }
+
+/* z hard_sigmoid(z), which is 0 from -3 down: 1.9 ulp */
+INLINE vec hard_swish_forward(vec z, vec p) { return vmax(z, -THREE) * hard_sigmoid_forward(z, p); }
+/* (2z + 3)/6 between -3 and 3: 1 ulp */
+INLINE vec hard_swish_derivative(vec z, vec p)
+{
+    IGNORE(p);
+    const vec slope = (z + z + THREE) / SIX;
+    return vselect(vle(z, -THREE), ZERO, vselect(vle(THREE, z), ONE, slope));
+}
+
 INLINE vec exp_forward(vec z, vec p) { IGNORE(p); return vexp(z); }
 INLINE vec exp_derivative(vec a, vec p) { IGNORE(p); return a; }
 
 #undef ONE
 #undef TWO
+#undef THREE
+#undef SIX
 #undef ZERO
 #undef IGNORE
 
