@@ -8,7 +8,7 @@ NAN, INF = float("nan"), float("inf")
 
 
 def one_sentence(text):
-    return "\n" not in text and len(text) < 250 and not text.endswith(".")
+    return "\n" not in text and len(text) < 300 and not text.endswith(".")
 
 
 def assert_refused(call, error, message, net=None):
