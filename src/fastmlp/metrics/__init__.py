@@ -70,8 +70,9 @@ def check_metrics(
     >>> check_metrics({"kind": ["accuracy"]}, ["price", "kind"])
     ['kind_accuracy']
     """
-    if isinstance(metrics, Mapping):
-        metrics = _of_heads(metrics, list(heads))
+    heads = list(heads)
+    if heads and isinstance(metrics, Mapping):
+        metrics = _of_heads(metrics, heads)
     checked = as_list(metrics, "metrics", "a list of names and functions")
     names = ["loss", *(f"{head}_loss" for head in heads)]
     for metric in checked:

@@ -97,7 +97,7 @@ class _Fit:
                         done += 1
                         brief = self._unwatched and time.perf_counter() - start < BRIEF
                     if self.data.missing is not None:
-                        warnings.warn(f"{self.data.missing}; training ends", RuntimeWarning, stacklevel=4)
+                        warnings.warn(f"{self.data.missing}; training ends", RuntimeWarning, stacklevel=5)
                         break
                     if self.net.stop_training:
                         break

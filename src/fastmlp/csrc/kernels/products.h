@@ -179,7 +179,7 @@ static void multiply_by_chains(const product *g)
     fm_fp_set(FM_FP_DEFAULT);
 }
 
-#if defined(__AMX_BF16__) || defined(__AMXBF16__) /* what clang says before 17 */
+#if defined(__linux__) && (defined(__AMX_BF16__) || defined(__AMXBF16__)) /* what clang says before 17 */
 #include "tiles.h"
 #else
 INLINE void configure_tiles(int unit) { (void)unit; }
