@@ -246,6 +246,23 @@ def test_statistics_move_by_every_pass_of_a_step():
         assert (ours == theirs).all()
 
 
+def test_statistics_do_not_move_by_a_pass_whose_gradient_is_zeroed():
+    layers = [layer for layer in NETWORKS["batch normalization"] if not isinstance(layer, Dropout)]
+    X, dY = data("float64")
+    net, other = (Network(layers, dtype="float64", seed=3) for _ in range(2))
+    for one in (net, other):
+        one.compile("sgd")
+    net(X + 5, training=True)
+    net.backward(dY)
+    net.zero_gradient()
+    for one in (net, other):
+        one(X, training=True)
+        one.backward(dY)
+        one.step()
+    for ours, theirs in zip(net.get_weights(), other.get_weights(), strict=True):
+        assert (ours == theirs).all()
+
+
 def test_an_actors_loss_through_a_critic():
     """Two networks in a chain: the gradient of mean(critic(actor(X))) is the central difference."""
     actor = Network([5, Dense(8, "tanh"), Dense(2, "tanh")], dtype="float64", seed=0)

@@ -646,9 +646,10 @@ class Plan:
     def train_forward(self, X: Any, *, seed: int, dropout: float = 1.0) -> Array:
         """The predictions of a batch, dropout on at its rates times `dropout`, kept for `accumulate`.
 
-        Batch normalisation takes the statistics of the batch before, if a gradient of parameters came of it.
+        Batch normalisation takes the statistics of the batch before, if a gradient of parameters came of it
+        that has not been zeroed since.
         """
-        if self._last is not None and self._went_back:
+        if self._last is not None and self._went_back and self._gradient is not None:
             self._after_step(self._last)
         self._went_back = False
         self._last = self._forward(X, dropout_seed=seed, dropout=dropout, training=True)

@@ -22,11 +22,12 @@ static int status_of(const step_work *w, int interrupted)
     return interrupted ? FM_INTERRUPTED : w->bad_rows ? FM_NOT_FINITE : FM_OK;
 }
 
-/* Before the buffers take another batch: the statistics of the one that they hold, if a gradient came of it. */
+/* Before the buffers take another batch: the statistics of the one that they hold, if a gradient came of it that has not been
+   zeroed since. */
 static void leave_batch(fm_plan *plan)
 {
     const training_stage *s = plan->stage;
-    if (plan->forward_rows && s->went_back) {
+    if (plan->forward_rows && s->went_back && plan->has_gradient) {
         const unsigned word = fm_fp_begin();
         move_beside(plan, s);
         fm_fp_end(word);
