@@ -139,7 +139,6 @@ def show_config(print_fn: Callable[[str], Any] = print) -> None:
     """
     import platform
 
-
     isas = _kernels.isas()
     lines = {
         "fastmlp": __version__,

@@ -520,7 +520,7 @@ class Network(Model):
 
     def _predict(self, X: Any, out: Array | None, threads: int | None) -> Array:
         """What `predict` does with anything but a ready array: converts it, or says what is wrong with it."""
-        if sparse.is_sparse(X):
+        if validation.is_sparse(X):
             return self._predict_sparse(X, out, threads)
         if type(X) is not np.ndarray:  # what a tensor exports may be ready as it lies
             return super().predict(validation.numeric(X, "X"), out, threads)

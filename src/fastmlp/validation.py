@@ -104,7 +104,7 @@ def any_dtype(value: object, argument: str = "dtype") -> np.dtype[Any]:
 
 
 def as_matmul_precision(precision: Any, dtype: np.dtype[Any] | None = None) -> str:
-    """"highest", "high" or "medium"; of float64 "highest" alone."""
+    """One of "highest", "high" and "medium"; of float64 "highest" alone."""
     if not isinstance(precision, str) or precision not in ("highest", "high", "medium"):
         raise ValueError(f"matmul_precision is {precision!r}, expected 'highest', 'high' or 'medium'")
     if precision != "highest" and dtype == np.float64:

@@ -277,6 +277,7 @@ def test_weights_enter_metrics_of_heads():
     [
         ({"kin": ["accuracy"]}, ValueError, "unknown head in metrics 'kin'"),
         ({"kind": ["acuracy"]}, ValueError, "unknown metric 'kind_acuracy'"),
+        (["accuracy"], ValueError, "metrics has 'accuracy', expected a head's, such as 'price_accuracy'"),
         ({"kind": [len]}, TypeError, "metrics of head 'kind' has"),
         ({"kind": ["loss"]}, ValueError, "'kind_loss'"),
         (["kind_accuracy", "kind_accuracy"], ValueError, "twice"),
@@ -421,3 +422,13 @@ def test_every_loss_of_a_head_is_saved(tmp_path):
         net.compile(loss={"a": loss})
         net.save(tmp_path / "net.npz")
         assert fastmlp.load(tmp_path / "net.npz")._compiled.loss == losses.Heads({"a": loss})
+
+
+def test_a_heads_name_may_begin_anothers():
+    net = Network([2, 4, Heads({"a": 1, "a_b": (3, "softmax")})], seed=0)
+    net.compile("adam", metrics={"a": ["mae"], "a_b": ["accuracy"]})
+    X = np.random.default_rng(0).normal(size=(20, 2))
+    y = {"a": X[:, 0], "a_b": np.arange(20) % 3}
+    scores, found = net.evaluate(X, y), net.predict_heads(X)
+    assert scores["a_b_accuracy"] == np.mean(found["a_b"].argmax(axis=1) == y["a_b"])
+    assert scores["a_mae"] == pytest.approx(np.abs(found["a"][:, 0] - y["a"]).mean(), rel=1e-6)

@@ -38,7 +38,6 @@ SUFFIXES = (".npz", ".safetensors")
 MAX_HEADER_BYTES = 1 << 24
 
 
-
 class Reader(Protocol):
     """An open model file."""
 

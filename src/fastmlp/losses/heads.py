@@ -11,6 +11,7 @@ import numpy as np
 from .. import registry, validation
 from ..descriptions import description
 from ..errors import listed, unknown
+from ..metrics import of_head
 from .base import Array, Loss
 from .names import fitting, named
 
@@ -150,13 +151,14 @@ class SumOfHeads(Loss):
 
     def of_metric(self, metric: Any, y: Array, predictions: Array) -> tuple[Loss, Any, Array, Array]:
         """That of the head which begins the metric's name, on its columns."""
+        head, bare = of_head(metric, [part.name for part in self.parts])
         target = output = 0
         for part in self.parts:
-            if isinstance(metric, str) and metric.startswith(f"{part.name}_"):
+            if part.name == head:
                 own = y[:, target : target + part.targets]
                 own = own[:, 0].astype(np.int64) if part.loss.labels else own
                 columns = predictions[:, output : output + part.outputs]
-                return part.loss, metric.removeprefix(f"{part.name}_"), own, columns
+                return part.loss, bare, own, columns
             target, output = target + part.targets, output + part.outputs
         return self, metric, y, predictions
 

@@ -76,18 +76,32 @@ def check_metrics(
     checked = as_list(metrics, "metrics", "a list of names and functions")
     names = ["loss", *(f"{head}_loss" for head in heads)]
     for metric in checked:
-        own = [head for head in heads if isinstance(metric, str) and metric.startswith(f"{head}_")]
-        bare = metric.removeprefix(f"{own[0]}_") if own else metric
+        head, bare = of_head(metric, heads)
         measure = measure_of(bare)
         if measure is None and not callable(metric):
             raise unknown("metric", metric, _KNOWN, _NAMES)
         if isinstance(metric, type):
             raise TypeError(f"metrics has the class {metric.__name__}, expected a name or a function")
-        name = name_of(metric) if measure is None or own else measure.name
+        if measure is not None and heads and head is None:
+            expected = f"expected a head's, such as '{heads[0]}_{metric}'"
+            raise ValueError(f"metrics has {metric!r}, {expected}, as the output has heads")
+        name = name_of(metric) if measure is None or head else measure.name
         if name in names:
             raise ValueError(f"metrics has {name!r} twice, expected different names beside 'loss'")
         names.append(name)
     return checked
+
+
+def of_head(metric: Metric, heads: Iterable[str]) -> tuple[str | None, Metric]:
+    """The head whose name stands before a metric's, the longest that does, and the metric's own name.
+
+    >>> of_head("a_b_accuracy", ["a", "a_b"]), of_head("accuracy", ["a", "a_b"])
+    (('a_b', 'accuracy'), (None, 'accuracy'))
+    """
+    if not isinstance(metric, str):
+        return None, metric
+    head = max((head for head in heads if metric.startswith(f"{head}_")), key=len, default=None)
+    return head, metric if head is None else metric.removeprefix(f"{head}_")
 
 
 def _of_heads(metrics: Mapping[str, Iterable[Metric]], heads: list[str]) -> list[Metric]:

@@ -12,12 +12,12 @@ from .. import validation
 from ..errors import shown
 from ..layers import OutputRescaling
 from ..model import Array, Model, Objective
+from ..validation import is_sparse
 from .batches import Batches, as_steps, is_stream, parts_of
 from .epochs import ArrayEpochs, BatchEpochs, Epochs, SparseEpochs
 from .held_out import HeldOut, HeldOutBatches, HeldOutRows
 from .rows import Rows, can_look_later, prepare, split, validation_rows, with_class_weight
 from .scoring import check_measurable, score
-from .sparse import is_sparse
 from .tables import Columns, opened
 from .targets import rescaling_for, standardized
 

@@ -14,7 +14,8 @@ from ..errors import listed, shown
 from ..labels import class_count
 from ..layers.lowering import input_vectors
 from ..model import Array, Model, Objective
-from .sparse import as_csr, is_sparse
+from ..validation import is_sparse
+from .sparse import as_csr
 
 FAR = 1 << 20  # bytes of an X that the first epoch itself looks through: memory is slow
 

@@ -12,8 +12,9 @@ from ..losses import Function, Loss
 from ..metrics import Metric, measure_of, name_of, value_of
 from ..metrics.base import ratio
 from ..model import Array, Model, Objective
+from ..validation import is_sparse
 from .rows import Rows, joined, refuse_weights
-from .sparse import chunks, dense, is_sparse
+from .sparse import chunks, dense
 
 
 def python_loss(loss: Loss, y: Array, predictions: Array, weights: Array | None) -> tuple[float, Array]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import validation
-from ..validation import is_sparse as is_sparse
+from ..validation import is_sparse
 
 Array = np.ndarray[Any, Any]
 
