@@ -102,7 +102,7 @@ def _parsed(array: Array, argument: str) -> Array:
         value = str(value) if isinstance(value, str) else value
         gap = frames.is_gap(value) or (isinstance(value, str) and words.is_gap(value))
         try:
-            found[place] = np.nan if gap else float(value)
+            found[place] = np.nan if gap else frames.number(value)
         except (TypeError, ValueError):
             raise ValueError(f"{argument} has {value!r} in row {place[0]}, expected a number") from None
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import math
 import numbers
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -184,7 +185,7 @@ def listed(values: Any) -> Array:
         return values
     values = list(values)
     if all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values):
-        return np.asarray(values, np.float64)
+        return np.array(list(map(number, values)), np.float64)
     found = np.empty(len(values), object)
     found[:] = values
     return found
@@ -219,11 +220,23 @@ def as_column(values: Array) -> Array:
     return _objects(values.astype(object))
 
 
+def number(value: Any) -> float:
+    """A float; infinite for whole numbers and fractions beyond the largest.
+
+    >>> number(10**400), number(-(10**400)), number("1.5")
+    (inf, -inf, 1.5)
+    """
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
 def _objects(values: Array) -> Array:
     """Numbers where all are, dates where all are, words otherwise."""
     present = [value for value in values if not is_gap(value)]
     if present and all(isinstance(value, _NUMBERS) and not isinstance(value, _BOOLEANS) for value in present):
-        return np.array([np.nan if is_gap(value) else float(value) for value in values])
+        return np.array([np.nan if is_gap(value) else number(value) for value in values])
     if present and all(isinstance(value, datetime.timedelta) for value in present):
         return np.array([np.nan if is_gap(value) else value.total_seconds() for value in values])
     if present and all(isinstance(value, (datetime.date, datetime.time)) for value in present):

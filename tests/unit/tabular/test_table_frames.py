@@ -147,3 +147,7 @@ def test_names_there_twice():
     pd = pytest.importorskip("pandas")
     with pytest.raises(ValueError, match="X has the column 'a' more than once"):
         frames.read(pd.DataFrame([[1, 2]], columns=["a", "a"]))
+
+
+def test_whole_numbers_beyond_the_largest_float_are_infinite():
+    assert frames.read({"x": [10**400, -(10**400), 1]}).columns["x"].tolist() == [np.inf, -np.inf, 1.0]
