@@ -297,27 +297,33 @@ def fit(
         unwatched=not checked,
     )
     with net.changing(nested=False):
-        _check_left(net, given.epochs, given.resume)
-        first = net.epochs_done if given.resume else 0
-        ready = prepared(net, dataclasses.replace(given, epochs=given.epochs - first))
-        if given.resume:
-            _check_resumed(net, ready.data)
-        call = _Fit(
-            net=net,
-            objective=ready.objective,
-            data=ready.data,
-            held_out=ready.held_out,
-            epochs=given.epochs,
-            resume=given.resume,
-            threads=given.threads,
-            callbacks=checked,
-            progress=Progress(verbose, given.epochs, ready.data.steps, first),
-            history=History(),
-        )
-        net.classes = net.classes if ready.classes is None else ready.classes
-        net.rescale_output(ready.rescaling)
+        call = _begun(net, given, checked, verbose)
         try:
             call.all_epochs()
         finally:
             call.progress.close()
     return call.history
+
+
+def _begun(net: Model, given: Given, callbacks: Hooks, verbose: bool | int | str) -> _Fit:
+    """The call, once all that it was given is checked; the network knows its classes and rescaling."""
+    _check_left(net, given.epochs, given.resume)
+    first = net.epochs_done if given.resume else 0
+    ready = prepared(net, dataclasses.replace(given, epochs=given.epochs - first))
+    if given.resume:
+        _check_resumed(net, ready.data)
+    call = _Fit(
+        net=net,
+        objective=ready.objective,
+        data=ready.data,
+        held_out=ready.held_out,
+        epochs=given.epochs,
+        resume=given.resume,
+        threads=given.threads,
+        callbacks=callbacks,
+        progress=Progress(verbose, given.epochs, ready.data.steps, first),
+        history=History(),
+    )
+    net.classes = net.classes if ready.classes is None else ready.classes
+    net.rescale_output(ready.rescaling)
+    return call
