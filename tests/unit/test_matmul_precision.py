@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import signal
 
 import numpy as np
 import pytest
@@ -169,3 +170,29 @@ def test_it_learns_as_well(data):
         net.fit(X, y, epochs=60, verbose=0)
         found[precision] = net.evaluate(X, y)["accuracy"]
     assert min(found.values()) > 0.97, found
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers here")
+def test_signals_leave_products_of_the_weights_that_there_are():
+    """Wherever in a call they come: packed weights follow those in float32."""
+    net = Network([2048, 4096, 64], seed=0, matmul_precision="high")
+    same = Network([2048, 4096, 64], seed=0, matmul_precision="high")
+    weights, X = net.get_weights(), np.linspace(-1, 1, 4096, dtype=np.float32).reshape(2, 2048)
+
+    def interrupt(number, frame):
+        raise KeyboardInterrupt
+
+    def change(k):
+        for _ in range(20):
+            net.set_weights([k * array for array in weights])
+
+    former = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        for k in range(1, 9):
+            signal.setitimer(signal.ITIMER_REAL, 0.13 + 0.011 * k)
+            with pytest.raises(KeyboardInterrupt):
+                change(k)
+            same.set_weights(net.get_weights())
+            assert (net.predict(X) == same.predict(X)).all()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, former)

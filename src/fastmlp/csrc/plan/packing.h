@@ -62,11 +62,18 @@ static ptrdiff_t repack_units(const fm_plan *plan)
     return units;
 }
 
-/* Returns whether it was interrupted. */
-static int repack(const fm_plan *plan, int planes, int workers)
+/* After a step, which is undone where this returns that it was interrupted. */
+static int repack_step(const fm_plan *plan, int workers)
+{
+    repacking r = {plan, plan->planes};
+    return r.planes && fm_parallel(repack_unit, &r, workers, repack_units(plan));
+}
+
+/* After a change that nobody undoes: no signal ends it. */
+static void repack(const fm_plan *plan, int planes)
 {
     repacking r = {plan, planes};
-    return planes && fm_parallel(repack_unit, &r, workers, repack_units(plan));
+    for (ptrdiff_t unit = 0; planes && unit < repack_units(plan); unit++) repack_unit(&r, 0, unit);
 }
 
 /* Pairs of panels of deltas that are packed at a time: what a part of the second-level cache holds. */

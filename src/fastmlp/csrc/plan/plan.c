@@ -221,7 +221,7 @@ int fm_plan_set_planes(fm_plan *plan, int planes)
     }
     const unsigned word = fm_fp_begin();
     if (planes) plan->unit = fm_matrix_unit(plan->kernels);
-    typed_plan(plan->type)->repack(plan, planes, 1);
+    typed_plan(plan->type)->repack(plan, planes);
     __atomic_store_n(&plan->planes, planes, __ATOMIC_RELEASE); /* now a prediction may read them */
     fm_plan_drop_stage(plan);
     fm_fp_end(word);
@@ -231,7 +231,7 @@ int fm_plan_set_planes(fm_plan *plan, int planes)
 void fm_plan_repack(fm_plan *plan)
 {
     const unsigned word = fm_fp_begin();
-    typed_plan(plan->type)->repack(plan, plan->planes, 1);
+    typed_plan(plan->type)->repack(plan, plan->planes);
     fm_fp_end(word);
 }
 

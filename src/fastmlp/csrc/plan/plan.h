@@ -23,7 +23,7 @@ typedef struct {
     int (*initialize)(fm_plan *, int layer, int array, int distribution, double scale, uint64_t seed);
     void (*pack)(const fm_plan *, void *vector, const fm_array *, const void *values);
     int (*unpack)(const fm_plan *, const void *vector, const fm_array *, void *values);
-    int (*repack)(const fm_plan *, int planes, int workers);
+    void (*repack)(const fm_plan *, int planes);
     double (*squares)(const fm_plan *);
     int (*predict)(const fm_plan *, const fm_input *, ptrdiff_t rows, void *out, int threads);
     int (*predict_dropped)(const fm_plan *, const fm_input *, ptrdiff_t rows, uint64_t seed, void *out, int threads);

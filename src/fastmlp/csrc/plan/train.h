@@ -55,5 +55,5 @@ static int update(fm_plan *plan, step_work *w, double learning_rate, double l2, 
     if (needs_whole_gradient(&plan->hyper) ? update_by_whole(plan, w, &sink, &step) : run_weights(w)) return 1;
     move_beside(plan, w->stage);
     if (!plan->state.pending) end_step(plan);
-    return repack(plan, plan->planes, w->workers);
+    return repack_step(plan, w->workers);
 }
