@@ -17,7 +17,9 @@ from fastmlp.losses import LOSSES as LOSS_CLASSES
 from fastmlp.optimizers import OPTIMIZERS as OPTIMIZER_CLASSES
 
 RUNNABLE = _kernels.isas()["runnable"]
-FMA_ISAS = [isa for isa in RUNNABLE if isa != "baseline"]  # the numeric contract's
+ISAS = [isa for isa in RUNNABLE if isa not in _kernels.isas()["alike"]]  # those with kernels of their own
+FMA_ISAS = [isa for isa in ISAS if isa != "baseline"]  # the numeric contract's
+PRODUCT_ISAS = [isa for isa in RUNNABLE if isa != "baseline"]  # also those with other products of bfloat16
 
 # What the registry knows of activations and losses; a new kind is in all of it.
 ELEMENTWISE = [name for name, (_, saved) in registry.ACTIVATIONS.items() if saved != "row"]

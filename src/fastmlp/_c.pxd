@@ -5,10 +5,13 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 cdef extern from "fastmlp.h" nogil:
     ctypedef struct fm_kernels:
         pass
+    ctypedef struct fm_products:
+        pass
 
     int fm_isa_count() noexcept
     const char *fm_isa_name(int isa) noexcept
     const fm_kernels *fm_isa_table(int isa, int type) noexcept
+    int fm_matrix_unit(const fm_products *) noexcept
     int fm_isa_runnable(int isa) noexcept
     int fm_isa_find(const char *name) noexcept
     int fm_isa_default() noexcept
@@ -116,8 +119,7 @@ cdef extern from "fastmlp.h" nogil:
         int64_t step, pending
         double beta_powers[2]
     ctypedef struct fm_plan:
-        const fm_kernels *kernels
-        int type, layer_count
+        int isa, type, layer_count
         fm_layer *layers
         ptrdiff_t n_in, n_out, members, size
         void *shift
@@ -129,7 +131,8 @@ cdef extern from "fastmlp.h" nogil:
         int head_count
         int optimizer
         fm_hyper hyper
-        int planes, unit
+        int planes
+        const fm_products *products
         fm_state state
         ptrdiff_t forward_rows
         void *gradient

@@ -42,10 +42,14 @@ def layer_kinds():
 
 
 def isas():
-    """The instruction sets: those compiled in, those this machine can run, and the default."""
-    names = [c.fm_isa_name(i).decode() for i in range(c.fm_isa_count())]
+    """The instruction sets: those compiled in, those this machine can run, the default; and "alike", which share all kernels
+    but the products of bfloat16 with the one before them."""
+    count = c.fm_isa_count()
+    names = [c.fm_isa_name(i).decode() for i in range(count)]
     return {"compiled": names, "runnable": [n for i, n in enumerate(names) if c.fm_isa_runnable(i)],
-            "default": c.fm_isa_name(find_isa(None)).decode()}
+            "default": c.fm_isa_name(find_isa(None)).decode(),
+            "alike": [names[i] for i in range(1, count)
+                      if c.fm_isa_table(i, c.FM_FLOAT32) == c.fm_isa_table(i - 1, c.FM_FLOAT32)]}
 
 
 def set_num_threads(int threads):

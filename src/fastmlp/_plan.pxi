@@ -49,7 +49,7 @@ cdef class Plan:
         if n_in < 1 or not nodes or min([node["units"] for node in nodes]) < 1:
             raise ValueError("a network needs an input width and at least one layer, every width at least 1")
         plan.type = c.FM_FLOAT32 if kind == np.float32 else c.FM_FLOAT64
-        plan.kernels = c.fm_isa_table(number, plan.type)
+        plan.isa = number
         plan.layer_count = <int>len(nodes)
         plan.n_in = width = n_in
         plan.layers = <c.fm_layer *>c.fm_alloc(plan.layer_count * sizeof(c.fm_layer))
@@ -167,7 +167,7 @@ cdef class Plan:
     @property
     def matrix_unit(self):
         """Whether the processor's unit for products of bfloat16 takes part."""
-        return bool(self.c_plan.planes and self.c_plan.unit)
+        return bool(self.c_plan.planes and c.fm_matrix_unit(self.c_plan.products))
 
     def changing(self, bint nested=True):
         """Holds the plan for the calling thread inside a `with`; BusyError if another thread has it.

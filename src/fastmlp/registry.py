@@ -113,5 +113,8 @@ def check_trainable(activation: str, parameter: float) -> None:
 
 
 def isas() -> dict[str, Any]:
-    """The instruction sets "compiled" in, those "runnable" on this machine, and the "default" one."""
+    """The instruction sets "compiled" in, those "runnable" on this machine, the "default" one; and "alike":
+
+    those that share all kernels but the products of bfloat16 with the set before them.
+    """
     return dict(_kernels.isas())

@@ -43,8 +43,7 @@ static void make(work *w, const network_spec *network, int type, int threads)
                           .type = type};
     w->target = (fm_target){.loss = FM_sparse_categorical_crossentropy_loss, .labels = w->labels};
     w->threads = threads;
-    const fm_kernels *kernels = fm_isa_table(fm_isa_default(), type);
-    describe(&w->plan, w->layers, kernels, type, network->n_in, network->layers, network->count);
+    describe(&w->plan, w->layers, fm_isa_default(), type, network->n_in, network->layers, network->count);
 }
 
 static int compile_with(work *w, int optimizer, double clipnorm)

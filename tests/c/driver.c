@@ -45,7 +45,7 @@ static void train(fm_plan *plan, const fm_input *input, ptrdiff_t batch_size, co
 }
 
 /* One training run of an optimizer, hashed: epoch sums, weights, state, predictions, gradients, one row alone. */
-static void run(const fm_kernels *kernels, int type, int optimizer)
+static void run(int isa, int type, int optimizer)
 {
     const int all = optimizer == FM_adagrad_optimizer || optimizer == FM_sgd_optimizer; /* penalties and clipping too */
     const fm_hyper hyper = {
@@ -55,7 +55,7 @@ static void run(const fm_kernels *kernels, int type, int optimizer)
         .clipvalue = all ? 0.05 : INFINITY, .global_clipnorm = optimizer == FM_rmsprop_optimizer ? 0.5 : INFINITY};
     fm_plan plan;
     fm_layer layers[LAYERS];
-    describe(&plan, layers, kernels, type, N_IN, specs, LAYERS);
+    describe(&plan, layers, isa, type, N_IN, specs, LAYERS);
     check(fm_plan_init(&plan));
     draw_weights(&plan);
     const fm_input input = draw_data(type);
@@ -80,13 +80,13 @@ static void run(const fm_kernels *kernels, int type, int optimizer)
 }
 
 /* Wide enough for several threads, and often enough that each way of sharing a batch is taken. */
-static uint64_t hash_on_threads(const fm_kernels *kernels, int type, int threads)
+static uint64_t hash_on_threads(int isa, int type, int threads)
 {
     static const layer_spec wide[] = {{160, FM_tanh, 0, 0}, {96, FM_relu, 0, 0.25}, {5, FM_softmax, 0, 0}};
     const fm_hyper hyper = {.momentum = 0.9, .epsilon = 1e-8, .clipvalue = INFINITY, .global_clipnorm = INFINITY};
     fm_plan plan;
     fm_layer layers[3];
-    describe(&plan, layers, kernels, type, N_IN, wide, 3);
+    describe(&plan, layers, isa, type, N_IN, wide, 3);
     check(fm_plan_init(&plan));
     draw_weights(&plan);
     const fm_input input = draw_data(type);
@@ -101,13 +101,13 @@ static uint64_t hash_on_threads(const fm_kernels *kernels, int type, int threads
 }
 
 /* Layers whose products are of bfloat16, beside others that are too narrow, trained and predicting; hashed. */
-static uint64_t hash_products(const fm_kernels *kernels, int planes, int threads)
+static uint64_t hash_products(int isa, int planes, int threads)
 {
     static const layer_spec wide[] = {{96, FM_tanh, 0, 0}, {81, FM_relu, 0, 0.25}, {130, FM_gelu, 0, 0}, {5, FM_softmax, 0, 0}};
     const fm_hyper hyper = {.momentum = 0.9, .epsilon = 1e-8, .clipvalue = INFINITY, .global_clipnorm = INFINITY};
     fm_plan plan;
     fm_layer layers[4];
-    describe(&plan, layers, kernels, FM_FLOAT32, N_IN, wide, 4);
+    describe(&plan, layers, isa, FM_FLOAT32, N_IN, wide, 4);
     check(fm_plan_init(&plan));
     draw_weights(&plan);
     check(fm_plan_set_planes(&plan, planes));
@@ -206,14 +206,14 @@ int main(int count, char **arguments)
         }
         for (int optimizer = 0; optimizer < FM_OPTIMIZERS; optimizer++) {
             begin_hash();
-            run(fm_isa_table(isa, type), type, optimizer);
+            run(isa, type, optimizer);
         }
-        if (hash_on_threads(fm_isa_table(isa, type), type, 3) != hash_on_threads(fm_isa_table(isa, type), type, 1))
+        if (hash_on_threads(isa, type, 3) != hash_on_threads(isa, type, 1))
             return printf("three threads have other bits than one\n"), 1;
     }
     for (int planes = 1; planes <= 2; planes++) {
-        const uint64_t alone = hash_products(fm_isa_table(isa, FM_FLOAT32), planes, 1);
-        if (hash_products(fm_isa_table(isa, FM_FLOAT32), planes, 3) != alone)
+        const uint64_t alone = hash_products(isa, planes, 1);
+        if (hash_products(isa, planes, 3) != alone)
             return printf("three threads have other bits than one\n"), 1;
         printf("products of %d  %016llx\n", planes, (unsigned long long)alone);
     }

@@ -72,7 +72,7 @@ static inline void hash_vector(const fm_plan *plan, const void *vector)
 }
 
 /* What fm_plan_init completes. */
-static inline void describe(fm_plan *plan, fm_layer *layers, const fm_kernels *kernels, int type, ptrdiff_t n_in,
+static inline void describe(fm_plan *plan, fm_layer *layers, int isa, int type, ptrdiff_t n_in,
                             const layer_spec *specs, int count)
 {
     memset(plan, 0, sizeof *plan);
@@ -88,7 +88,7 @@ static inline void describe(fm_plan *plan, fm_layer *layers, const fm_kernels *k
         layers[l].dropout = specs[l].dropout;
         for (int i = 0; i < FM_MOST_ARRAYS; i++) layers[l].learning_rate[i] = layers[l].weight_decay[i] = 1;
     }
-    plan->kernels = kernels;
+    plan->isa = isa;
     plan->type = type;
     plan->layer_count = count;
     plan->layers = layers;

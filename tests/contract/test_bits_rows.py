@@ -13,12 +13,12 @@ from helpers import (
     ELEMENTWISE,
     FMA_ISAS,
     HYPER,
+    ISAS,
     LINKS,
     LOSSES,
     OUTPUT_OF,
     PARAMETERS,
     RATES,
-    RUNNABLE,
     TRAINABLE,
     assert_same_bits,
     assert_trained,
@@ -65,7 +65,7 @@ def test_any_network_has_the_same_bits(widths, rows, double, activation, seed):
     weights = random_weights(rng, n_in, layers, dtype)
     X = rng.standard_normal((rows, n_in)).astype(dtype)
     results = {}
-    for isa in RUNNABLE:
+    for isa in ISAS:
         plan = make_plan(n_in, layers, weights, dtype, isa)
         results[isa] = plan.predict(X)
         for r in {0, rows // 2, rows - 1}:

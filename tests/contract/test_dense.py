@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from fastmlp import _kernels
 from helpers import (
     ELEMENTWISE,
+    ISAS,
     PARAMETERS,
-    RUNNABLE,
     assert_same_bits,
     assert_within,
     exact_blocks,
@@ -86,7 +86,7 @@ def test_gradients_at_the_edges(isa, dtype, m):
 @example(m=300, k=33, n=17, double=False, bias=True, seed=1)
 def test_any_shape(m, k, n, double, bias, seed):
     dtype = np.dtype(np.float64 if double else np.float32)
-    for isa in RUNNABLE:
+    for isa in ISAS:
         check_forward(m, k, n, dtype, isa, bias, seed)
         check_backward(m, k, n, dtype, isa, seed)
 

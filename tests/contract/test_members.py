@@ -21,7 +21,7 @@ from fastmlp import (
     reference,
     sklearn,
 )
-from helpers import HYPER, assert_close, assert_same_bits, assert_trained, train
+from helpers import FMA_ISAS, HYPER, ISAS, assert_close, assert_same_bits, assert_trained, train
 
 torch = pytest.importorskip("torch")
 F = torch.nn.functional
@@ -227,7 +227,7 @@ def test_dropped_predictions_are_the_twins(isa, rng):
     assert np.abs(found - plans[0].predict(X)).max() > 0.01
 
 
-@pytest.mark.parametrize("isa_or_twin", ["numpy", *_kernels.isas()["runnable"]])
+@pytest.mark.parametrize("isa_or_twin", ["numpy", *ISAS])
 def test_outputs_may_be_rescaled(isa_or_twin, rng):
     """Predictions, their losses and gradients are those of rescaled members."""
     nodes = [*NODES[:3], {**NODES[5], "activation": "identity", "dropout": 0.0}]
@@ -253,7 +253,7 @@ def test_bits_depend_on_nothing(dtype):
     X, found = X.astype(dtype), []
     nodes = [*NODES[:3], {"kind": "dense", "units": 133, "activation": "relu"}, NODES[5]]
     nodes = [{**node, "members": 7} if "members" in node else node for node in nodes]
-    for isa in [name for name in _kernels.isas()["runnable"] if name != "baseline"]:
+    for isa in FMA_ISAS:
         for threads in (1, 2, 3):
             plan = _kernels.Plan(6, nodes, dtype=dtype.name, isa=isa)
             filled(plan)

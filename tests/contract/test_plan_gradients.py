@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from helpers import (
     FREE_LOSSES,
     HYPER,
+    ISAS,
     LOSSES,
-    RUNNABLE,
     TRAINABLE,
     assert_close,
     assert_same_bits,
@@ -65,7 +65,7 @@ def test_log_softmax_has_the_logits_of_softmax(isa, dtype, loss):
     seed=st.integers(0, 10**6),
 )
 def test_any_network_is_its_twin(widths, rows, loss, names, use_bias, seed):
-    for isa in RUNNABLE:
+    for isa in ISAS:
         plan, twin, X, y = pair(
             widths, names[: len(widths) - 2], loss, isa, seed=seed, rows=rows, use_bias=use_bias
         )

@@ -12,7 +12,7 @@ import pytest
 from fastmlp import _kernels, reference
 from fastmlp.reference.products import LEAST_WIDTH, PLANES, bfloat16, product, split
 from helpers import (
-    FMA_ISAS,
+    PRODUCT_ISAS,
     assert_close,
     assert_same_bits,
     layers_of,
@@ -89,7 +89,7 @@ def check_products(rng, numbers, shape, precision):
     X[~np.isfinite(X)] = 1
     W, b, D = numbers(rng, (k, n)), usual(rng, n), numbers(rng, (m, n))
     z, dx, dW = product(X, W, planes, b), product(D, W.T, planes), product(X.T, D, planes)
-    for isa in FMA_ISAS:
+    for isa in PRODUCT_ISAS:
         plan = dense_plan(k, n, [W, b], precision, isa)
         same(plan.predict(X), z)
         gradients, got = plan.backward(X, D)
@@ -166,8 +166,8 @@ def trained(precision, isa=None, threads=1, batch_size=70, epochs=2, **options):
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("batch_size", [70, 300])
 def test_training_has_the_same_bits_everywhere(precision, batch_size):
-    first = trained(precision, FMA_ISAS[0], batch_size=batch_size, dropout=0.2)
-    for isa in FMA_ISAS:
+    first = trained(precision, PRODUCT_ISAS[0], batch_size=batch_size, dropout=0.2)
+    for isa in PRODUCT_ISAS:
         for threads in (1, 2, 3):
             assert_same_bits(trained(precision, isa, threads, batch_size, dropout=0.2), first)
 
@@ -260,8 +260,8 @@ def test_diverging_training_goes_back(precision):
 
 def test_whole_gradients_and_clipping():
     for precision in PRECISIONS:
-        first = trained(precision, FMA_ISAS[0], global_clipnorm=0.1, gradient_accumulation_steps=2)
-        for isa in FMA_ISAS[1:]:
+        first = trained(precision, PRODUCT_ISAS[0], global_clipnorm=0.1, gradient_accumulation_steps=2)
+        for isa in PRODUCT_ISAS[1:]:
             for threads in (1, 2):
                 got = trained(precision, isa, threads, global_clipnorm=0.1, gradient_accumulation_steps=2)
                 assert_same_bits(got, first)
@@ -278,7 +278,7 @@ def test_a_plan_refuses_what_is_no_precision():
 
 # The unit
 
-needs_unit = pytest.mark.skipif("amx" not in FMA_ISAS, reason="this processor has no unit for such products")
+needs_unit = pytest.mark.skipif("amx" not in PRODUCT_ISAS, reason="this processor has no unit for them")
 
 UNIT = """
 import numpy as np

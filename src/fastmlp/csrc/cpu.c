@@ -105,25 +105,27 @@ static int has_amx(void) { return 0; }
 static int ask_for_tiles(void) { return 0; }
 #endif
 
-extern const fm_kernels fm_kernels_avx2_f32, fm_kernels_avx2_f64, fm_kernels_avx512_f32, fm_kernels_avx512_f64,
-    fm_kernels_amx_f32;
+extern const fm_kernels fm_kernels_avx2_f32, fm_kernels_avx2_f64, fm_kernels_avx512_f32, fm_kernels_avx512_f64;
+extern const fm_products fm_products_avx2, fm_products_avx512, fm_products_amx;
 #else
 static ptrdiff_t described_cache(unsigned leaf) { return (void)leaf, 0; }
 #endif
 
 extern const fm_kernels fm_kernels_baseline_f32, fm_kernels_baseline_f64;
+extern const fm_products fm_products_baseline;
 
-#define TABLES(isa) {&fm_kernels_##isa##_f32, &fm_kernels_##isa##_f64}
+#define TABLES(isa) {&fm_kernels_##isa##_f32, &fm_kernels_##isa##_f64}, &fm_products_##isa
 static const struct {
     const char *name;
     const fm_kernels *tables[2]; /* of FM_FLOAT32 and FM_FLOAT64 */
+    const fm_products *products;
     int (*runnable)(void);
 } isas[] = {
 #ifdef FM_X86
     {"baseline", TABLES(baseline), always}, /* SSE2: every x86-64 processor (2003-) */
     {"avx2", TABLES(avx2), has_avx2},       /* Intel Haswell (2013-), AMD Excavator (2015-) and Zen (2017-) */
     {"avx512", TABLES(avx512), has_avx512}, /* Intel Skylake-SP (2017-), AMD Zen 4 (2022-) */
-    {"amx", {&fm_kernels_amx_f32, &fm_kernels_avx512_f64}, has_amx}, /* Intel Sapphire Rapids (2023-) */
+    {"amx", {&fm_kernels_avx512_f32, &fm_kernels_avx512_f64}, &fm_products_amx, has_amx}, /* Intel Sapphire Rapids (2023-) */
 #else
     {"neon", TABLES(baseline), always}, /* every aarch64 processor (2012-); has fused multiply-add */
 #endif
@@ -145,16 +147,25 @@ int fm_isa_runnable(int isa)
     return answer > 0;
 }
 
-int fm_matrix_unit(const fm_kernels *kernels)
+const fm_products *fm_isa_products(int isa)
 {
 #ifdef FM_X86
     static signed char answer; /* as in fm_isa_runnable */
     signed char known = __atomic_load_n(&answer, __ATOMIC_RELAXED);
-    if (kernels != &fm_kernels_amx_f32) return 0;
+    if (isas[isa].products != &fm_products_amx) return isas[isa].products;
     if (!known) __atomic_store_n(&answer, known = ask_for_tiles() ? 1 : -1, __ATOMIC_RELAXED);
-    return known > 0;
+    return known > 0 ? &fm_products_amx : &fm_products_avx512;
 #else
-    return (void)kernels, 0;
+    return isas[isa].products;
+#endif
+}
+
+int fm_matrix_unit(const fm_products *products)
+{
+#ifdef FM_X86
+    return products == &fm_products_amx;
+#else
+    return (void)products, 0;
 #endif
 }
 

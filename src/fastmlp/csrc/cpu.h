@@ -5,7 +5,9 @@
 
 #include <stddef.h>
 
-typedef struct fm_kernels fm_kernels; /* an instruction set's functions for one type: kernels/table.h */
+/* An instruction set's functions for one type, and those for products of bfloat16: kernels/table.h. */
+typedef struct fm_kernels fm_kernels;
+typedef struct fm_products fm_products;
 
 enum { FM_ISA_UNKNOWN = -1, FM_ISA_NOT_RUNNABLE = -2 };
 
@@ -21,8 +23,10 @@ int fm_isa_runnable(int isa);
    cannot run here. */
 int fm_isa_find(const char *name);
 
-/* Whether this process may use the unit for products of bfloat16 that a table is made for: asked of the system at the first call. */
-int fm_matrix_unit(const fm_kernels *);
+/* Those that use the processor's unit for such products are an instruction set's only where the system lets this process use
+   it, which is asked at the first call. */
+const fm_products *fm_isa_products(int isa);
+int fm_matrix_unit(const fm_products *); /* whether these are they */
 
 /* What FASTMLP_ISA names (errors as fm_isa_find), or without it the widest one that runs here. */
 int fm_isa_default(void);

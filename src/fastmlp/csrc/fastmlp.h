@@ -183,6 +183,7 @@ typedef struct {
 } fm_head;
 
 typedef struct {
+    int isa;                   /* its number: see cpu.h */
     const fm_kernels *kernels;
     int type;                  /* FM_FLOAT32 or FM_FLOAT64 */
     int layer_count;
@@ -201,7 +202,7 @@ typedef struct {
     int optimizer;             /* -1: not compiled */
     fm_hyper hyper;
     int planes;                /* of bfloat16 that products take, 1 or 2; 0: they are float32 */
-    int unit;                  /* whether the process may use the processor's unit for them */
+    const fm_products *products; /* set with the first planes */
     void *packed[3];           /* weights in so many planes, or NULL before; what was made stays, as a prediction may read it */
     ptrdiff_t packed_size;     /* of each plane */
     fm_state state, kept;      /* what training changes; what it was, to go back to */
@@ -228,7 +229,7 @@ ptrdiff_t fm_layer_width(const fm_layer *);
 /* The first of the rows' codes that is none, whole and from 0 to below its size: its row and column, and its size; or 0. */
 int64_t fm_find_wrong_code(const fm_plan *, const fm_input *, ptrdiff_t rows, ptrdiff_t *row, ptrdiff_t *column);
 
-/* Completes a plan whose kernels, type, layers (sizes, activations) are set: offsets, size, parameters. */
+/* Completes a plan whose isa, type, layers (sizes, activations) are set: offsets, size, parameters. */
 int fm_plan_init(fm_plan *);
 void fm_plan_clear(fm_plan *);
 

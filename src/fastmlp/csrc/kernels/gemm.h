@@ -4,26 +4,8 @@
 #ifndef FM_GEMM_H
 #define FM_GEMM_H
 
-#include "table.h"
+#include "dense_common.h"
 #include "tile.h"
-
-static const real zeros[64 / sizeof(real)] __attribute__((aligned(64))) = {0};
-
-INLINE ptrdiff_t smaller(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
-
-/* The fewest parts of `total` with at most `most` in each; here and below, what is one part is found without a division,
-   which takes as long as a small layer's products. */
-INLINE ptrdiff_t parts_of(ptrdiff_t total, ptrdiff_t most)
-{
-    return total <= most ? total > 0 : (total + most - 1) / most;
-}
-
-/* The first of them where they are nearly equal: 7 by at most 3 gives 3, 2, 2. */
-INLINE ptrdiff_t even_part(ptrdiff_t total, ptrdiff_t most)
-{
-    const ptrdiff_t parts = parts_of(total, most);
-    return parts <= 1 ? total : (total + parts - 1) / parts;
-}
 
 /* Rows of a strip, which is tiles of one height below each other: the first of those parts, and the others that are as
    high, while what they produce stays in the first-level cache. */
@@ -137,13 +119,6 @@ static void segmented_strip(const dense_args *d, const tile_args *t, int address
             const vec odd = S == 4 ? vload(part[1] + i) + vload(part[3] + i) : vload(part[1] + i);
             vstore(t->c + p * d->c_panel + i - p * count, even + odd);
         }
-}
-
-INLINE void activate(const dense_args *d, ptrdiff_t offset, ptrdiff_t count)
-{
-    if (d->finite) *d->finite &= KERNEL_TABLE.all_finite(d->z + offset, count);
-    if (d->activation || d->a != d->z)
-        KERNEL_TABLE.activations[d->activation].forward(d->a + offset, d->z + offset, count, d->parameter);
 }
 
 static void dense_forward_row(const dense_args *d)

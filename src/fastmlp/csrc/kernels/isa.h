@@ -8,10 +8,6 @@
 #include "table.h"
 #include "vec.h"
 
-#define KERNEL_TABLE CAT3(FM_TABLE(ISA), _f, BITS)
-#define FM_TABLE(isa) CAT2(fm_kernels_, isa)
-extern const fm_kernels KERNEL_TABLE; /* a dense layer looks its activation up */
-
 #include "elementary.h"
 #include "activations.h"
 #include "elementwise.h"
@@ -21,6 +17,7 @@ extern const fm_kernels KERNEL_TABLE; /* a dense layer looks its activation up *
 #include "gemm.h"
 #include "weight_gradient.h"
 #if BITS == 32
+#define UNIT ISA
 #include "products.h"
 #endif
 #include "rowwise.h"
@@ -44,13 +41,7 @@ const fm_kernels KERNEL_TABLE = {
     .input_gradient = input_gradient,
     .weight_gradient_units = weight_gradient_units,
     .weight_gradient = weight_gradient,
-#if BITS == 32
-    .pack_rows = pack_rows,
-    .pack_columns = pack_columns,
-    .pack_weights = pack_weights,
-    .product_forward = product_forward,
-    .product_gradient = product_gradient,
-#endif
+    .bias_gradient = bias_gradient,
     .layers = {
 #define LAYER(kind, traits, kernels, settings) kernels,
 #include "layers.def"

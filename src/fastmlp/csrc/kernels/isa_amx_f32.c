@@ -1,6 +1,7 @@
-/* AVX-512 with the tiles of AMX for products of bfloat16, float32. */
+/* Products of bfloat16 by the tiles of AMX; all else on such a processor is AVX-512's. */
 #if defined(__x86_64__) || defined(_M_X64)
-#define ISA amx
+#define ISA avx512
+#define UNIT amx
 #define BITS 32
-#include "isa.h"
+#include "products.h"
 #endif

@@ -7,10 +7,11 @@
 #ifndef FM_PRODUCTS_H
 #define FM_PRODUCTS_H
 
+#include <string.h>
+
 #include "cpu.h"
-#include "gemm.h"
+#include "dense_common.h"
 #include "transpose.h"
-#include "weight_gradient.h"
 
 /* What plane number `plane` rounds. */
 INLINE vec plane_of(vec x, int plane) { return plane ? x - vwiden(vnearest(x)) : x; }
@@ -182,9 +183,10 @@ static void multiply_by_chains(const product *g)
 #if defined(__linux__) && (defined(__AMX_BF16__) || defined(__AMXBF16__)) /* what clang says before 17 */
 #include "tiles.h"
 #else
-INLINE void configure_tiles(int unit) { (void)unit; }
-INLINE void release_tiles(int unit) { (void)unit; }
-INLINE void multiply_planes(const product *g, int unit) { (void)unit; multiply_by_chains(g); }
+#define BY_TILES 0
+INLINE void configure_tiles(int by_tiles) { (void)by_tiles; }
+INLINE void release_tiles(int by_tiles) { (void)by_tiles; }
+INLINE void multiply_planes(const product *g, int by_tiles) { (void)by_tiles; multiply_by_chains(g); }
 #endif
 
 /* Blocks of inputs that are taken at a time, so that PRODUCT_ROWS rows of A stay in the first-level cache; and panels whose B
@@ -198,8 +200,8 @@ static void product_forward(const product_args *g)
     const ptrdiff_t panels = count_panels(d->n), blocks = count_blocks(d->k), part = PART_BLOCKS(g->planes);
     const ptrdiff_t fitting = GROUP_BYTES / (b_panel(d->k) * (ptrdiff_t)sizeof(real) * g->planes) & -PRODUCT_PANELS;
     const ptrdiff_t group = fitting < PRODUCT_PANELS ? PRODUCT_PANELS : fitting;
-    const int unit = g->unit && d->m > 1;
-    configure_tiles(unit);
+    const int by_tiles = BY_TILES && d->m > 1;
+    configure_tiles(by_tiles);
     for (ptrdiff_t first = 0; first < panels; first += group)
         for (ptrdiff_t r = 0; r < d->m; r += PRODUCT_ROWS)
             for (ptrdiff_t q = 0; q < blocks; q += part)
@@ -212,11 +214,11 @@ static void product_forward(const product_args *g)
                         .b_panel = b_panel(d->k), .b_plane = b_size(d->k, d->n), .panels = smaller(PRODUCT_PANELS, panels - p),
                         .blocks = smaller(part, blocks - q), .planes = g->planes};
                     if (q) t.start = t.c, t.start_panel = t.c_panel, t.start_row = L;
-                    multiply_planes(&t, unit);
+                    multiply_planes(&t, by_tiles);
                     for (ptrdiff_t j = p; q + part >= blocks && j < p + t.panels; j++)
                         activate(d, j * d->c_panel + r * L, t.rows * L);
                 }
-    release_tiles(unit);
+    release_tiles(by_tiles);
 }
 
 /* Panels [p, end) of d as B, pair after pair of them. */
@@ -245,7 +247,7 @@ static void product_tile(const product_gradient_args *of, ptrdiff_t i, ptrdiff_t
                        .b = packed, .b_panel = b_panel(rows), .b_plane = PRODUCT_PANELS * b_panel(rows),
                        .rows = smaller(PRODUCT_ROWS, g->k - i), .panels = panels, .blocks = count_blocks(rows),
                        .planes = of->planes};
-    multiply_planes(&t, of->unit);
+    multiply_planes(&t, BY_TILES);
     for (ptrdiff_t j = 0; j < panels; j++)
         g->sink->take(g->sink, sums + j * t.c_panel, offset + j * w_panel(g->k), t.rows * L, 1);
 }
@@ -254,8 +256,7 @@ static void product_gradient(const product_gradient_args *of, ptrdiff_t first, p
 {
     const weight_gradient_args *g = &of->of;
     const ptrdiff_t panels = count_panels(g->n), pair = of->planes * PRODUCT_PANELS * b_panel(g->last - g->first);
-    if (!first && last && g->b_offset >= 0) bias_tiles(g);
-    configure_tiles(of->unit);
+    configure_tiles(BY_TILES);
     for (ptrdiff_t unit = first, end; unit < last; unit = end) {
         end = smaller(last, unit + of->pairs);
         pack_deltas(of, unit * PRODUCT_PANELS, smaller(panels, end * PRODUCT_PANELS));
@@ -267,7 +268,15 @@ static void product_gradient(const product_gradient_args *of, ptrdiff_t first, p
                              of->packed + (u - unit) * pair);
         }
     }
-    release_tiles(of->unit);
+    release_tiles(BY_TILES);
 }
+
+const fm_products CAT2(fm_products_, UNIT) = {
+    .pack_rows = pack_rows,
+    .pack_columns = pack_columns,
+    .pack_weights = pack_weights,
+    .forward = product_forward,
+    .gradient = product_gradient,
+};
 
 #endif

@@ -136,7 +136,6 @@ static inline ptrdiff_t b_size(ptrdiff_t k, ptrdiff_t n) { return count_panels(n
 typedef struct {
     dense_args dense;
     int planes;
-    int unit;                     /* whether the processor's unit for such products may be used; the bits are the same */
 } product_args;
 
 /* Like weight_gradient_args, but x is x^T as A, from row 0 of the batch on, and `packed` has room for panels of d as B, over the
@@ -146,7 +145,7 @@ typedef struct {
     ptrdiff_t batch;              /* rows that x has room for */
     real *packed;
     ptrdiff_t pairs;
-    int planes, unit;
+    int planes;
 } product_gradient_args;
 
 enum { MOST_OWN = 4 };
@@ -202,6 +201,19 @@ typedef struct {
     double *correct;              /* (rows,): 1 or 0, or the share of the outputs */
 } loss_args;
 
+/* Products of bfloat16, for float32 alone: the same bits from every table. */
+struct fm_products {
+    void (*pack_rows)(real *a, const real *x, ptrdiff_t x_row, ptrdiff_t x_panel, ptrdiff_t m, ptrdiff_t k, int planes); /* x as A */
+    /* Rows [first, first + m) of the batch's x as columns of x^T as A, (k, batch); first is a multiple of BLOCK. */
+    void (*pack_columns)(real *a, const real *x, ptrdiff_t x_panel, ptrdiff_t first, ptrdiff_t m, ptrdiff_t batch, ptrdiff_t k,
+                         int planes);
+    /* Of W, (k, n) in panels, the pairs of panels [first, last) as B, and as columns of W^T as B. */
+    void (*pack_weights)(real *b, real *turned, const real *w, ptrdiff_t k, ptrdiff_t n, ptrdiff_t first, ptrdiff_t last,
+                         int planes);
+    void (*forward)(const product_args *);
+    void (*gradient)(const product_gradient_args *, ptrdiff_t first, ptrdiff_t last); /* units: pairs of d's panels */
+};
+
 struct fm_kernels {
     void (*dense_forward)(const dense_args *);
     void (*turned_forward)(const turned_args *);
@@ -210,16 +222,7 @@ struct fm_kernels {
     void (*input_gradient)(const input_gradient_args *);
     ptrdiff_t (*weight_gradient_units)(const weight_gradient_args *);
     void (*weight_gradient)(const weight_gradient_args *, ptrdiff_t first, ptrdiff_t last);
-    /* Of bfloat16, for float32 alone. */
-    void (*pack_rows)(real *a, const real *x, ptrdiff_t x_row, ptrdiff_t x_panel, ptrdiff_t m, ptrdiff_t k, int planes); /* x as A */
-    /* Rows [first, first + m) of the batch's x as columns of x^T as A, (k, batch); first is a multiple of BLOCK. */
-    void (*pack_columns)(real *a, const real *x, ptrdiff_t x_panel, ptrdiff_t first, ptrdiff_t m, ptrdiff_t batch, ptrdiff_t k,
-                         int planes);
-    /* Of W, (k, n) in panels, the pairs of panels [first, last) as B, and as columns of W^T as B. */
-    void (*pack_weights)(real *b, real *turned, const real *w, ptrdiff_t k, ptrdiff_t n, ptrdiff_t first, ptrdiff_t last,
-                         int planes);
-    void (*product_forward)(const product_args *);
-    void (*product_gradient)(const product_gradient_args *, ptrdiff_t first, ptrdiff_t last); /* units: pairs of d's panels */
+    void (*bias_gradient)(const weight_gradient_args *);
     const layer_kernels *layers[FM_LAYERS];
     void (*add)(real *out, const real *a, const real *b, ptrdiff_t count); /* a multiple of L; out may be an input */
     /* Elementwise, any alignment; out may be an input. */

@@ -29,12 +29,6 @@ typedef struct {
 
 typedef void tile_function(const tile_args *);
 
-/* Accumulators that leave room for one step's operands in the register file. */
-#if VBYTES == 64 || defined(__aarch64__)
-#define ACCUMULATORS 24
-#else
-#define ACCUMULATORS 12
-#endif
 #define TILE_ROWS 12   /* no tile has more rows, */
 #define TILE_PANELS 8  /* nor more panels */
 

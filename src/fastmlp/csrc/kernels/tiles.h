@@ -4,9 +4,10 @@
 
 #include <immintrin.h>
 
+#define BY_TILES 1
 #define TILE_BYTES 64 /* of a row; a tile has 16 of them */
 
-INLINE void configure_tiles(int unit)
+INLINE void configure_tiles(int by_tiles)
 {
     static const struct {
         uint8_t palette, start_row, reserved[14];
@@ -14,13 +15,13 @@ INLINE void configure_tiles(int unit)
         uint8_t rows[16];
     } all __attribute__((aligned(64))) = {
         .palette = 1, .bytes = {64, 64, 64, 64, 64, 64, 64, 64}, .rows = {16, 16, 16, 16, 16, 16, 16, 16}};
-    if (unit) _tile_loadconfig(&all);
+    if (by_tiles) _tile_loadconfig(&all);
 }
 
 /* Without values in them, a switch of threads need not save the tiles. */
-INLINE void release_tiles(int unit)
+INLINE void release_tiles(int by_tiles)
 {
-    if (unit) _tile_release();
+    if (by_tiles) _tile_release();
 }
 
 /* Tiles 0 to 3 are sums, rows by panels; 4 and 5 rows of A, 6 and 7 panels of B. */
@@ -114,9 +115,9 @@ static void multiply_by_tiles(const product *g)
         tiles_of(g, 1, 1);
 }
 
-INLINE void multiply_planes(const product *g, int unit)
+INLINE void multiply_planes(const product *g, int by_tiles)
 {
-    (unit ? multiply_by_tiles : multiply_by_chains)(g);
+    (by_tiles ? multiply_by_tiles : multiply_by_chains)(g);
 }
 
 #endif

@@ -69,6 +69,13 @@ typedef ubits uivec __attribute__((vector_size(VBYTES))); /* >> fills with zeros
 #define VW (VBYTES * 8 / BITS)
 #define VPL (64 / VBYTES)
 
+/* Vectors of sums that leave room for one step's operands in the register file. */
+#if VBYTES == 64 || defined(__aarch64__)
+#define ACCUMULATORS 24
+#else
+#define ACCUMULATORS 12
+#endif
+
 #if VBYTES == 64
 typedef VMASK_TYPE vmask;
 #else

@@ -53,7 +53,7 @@ static void weight_strip(const weight_gradient_args *g, ptrdiff_t i, ptrdiff_t r
 }
 
 /* That of the bias, a row of weights whose x is always 1. */
-static void bias_tiles(const weight_gradient_args *g)
+static void bias_gradient(const weight_gradient_args *g)
 {
     static const real one = 1;
     const ptrdiff_t panels = count_panels(g->n), most = most_panels(1);
@@ -62,17 +62,6 @@ static void bias_tiles(const weight_gradient_args *g)
         np = tiles_across(g->n, p, most);
         gradient_strip(g, &t, 1, p, np, g->b_offset, L, 0);
     }
-}
-
-/* Columns of panel q of every `among`th of the next batch's rows, which lie anywhere, into the cache: a unit has time for a
-   few lines. */
-INLINE void prefetch_next(const weight_gradient_args *g, ptrdiff_t q, ptrdiff_t one, ptrdiff_t among)
-{
-    if (!g->next_rows) return;
-    const ptrdiff_t size = g->next->type == FM_UINT8 ? 1 : g->next->type == FM_FLOAT32 ? 4 : 8;
-    const char *column = (const char *)g->next->data + q * L * size;
-    for (ptrdiff_t r = one; r < g->next_rows; r += among)
-        __builtin_prefetch(column + g->next_order[r] * g->next->row_bytes);
 }
 
 /* How many of the last columns have their dW as dW^T = d^T.x, as that is less work, turning it back included: those of a
@@ -185,7 +174,7 @@ static void weight_gradient(const weight_gradient_args *g, ptrdiff_t first, ptrd
         return;
     }
     const ptrdiff_t turned = turned_columns(g), plain = plain_units(g);
-    if (!first && last && g->b_offset >= 0) bias_tiles(g);
+    if (!first && last && g->b_offset >= 0) bias_gradient(g);
     plain_weight_gradient(g, g->n - turned, first, last);
     if (turned) turned_weight_gradient(g, turned, first - plain, last - plain);
 }

@@ -21,12 +21,12 @@ static const real *bias_of(const fm_plan *plan, int l)
 static void forward_by_planes(const fm_plan *plan, int l, const layer_pass *pass, const dense_args *d)
 {
     const training_stage *s = pass->stage;
-    const fm_kernels *kernels = plan->kernels;
-    product_args g = {.dense = *d, .planes = pass->planes, .unit = plan->unit};
-    kernels->pack_rows(pass->packed, d->x, d->x_row, d->x_panel, d->m, d->k, g.planes);
-    if (s) kernels->pack_columns(s->layers[l].packed, d->x, d->x_panel, pass->first, d->m, s->rows, d->k, g.planes);
+    const fm_products *products = plan->products;
+    product_args g = {.dense = *d, .planes = pass->planes};
+    products->pack_rows(pass->packed, d->x, d->x_row, d->x_panel, d->m, d->k, g.planes);
+    if (s) products->pack_columns(s->layers[l].packed, d->x, d->x_panel, pass->first, d->m, s->rows, d->k, g.planes);
     g.dense.x = pass->packed, g.dense.w = packed_weights(plan, l, g.planes);
-    kernels->product_forward(&g);
+    products->forward(&g);
 }
 
 static void dense_rows(const fm_plan *plan, int l, const layer_pass *pass)
@@ -87,9 +87,9 @@ static void backward_by_planes(const fm_plan *plan, const training_stage *s, int
     const product_args g = {
         .dense = {.z = dx, .a = dx, .c_panel = s->panel, .x = packed, .w = packed_turned(plan, l, s->planes), .m = rows,
                   .k = layer->n_out, .n = layer->n_in, .activation = FM_identity},
-        .planes = s->planes, .unit = plan->unit};
-    plan->kernels->pack_rows(packed, s->layers[l].d + first * L, L, s->panel, rows, layer->n_out, s->planes);
-    plan->kernels->product_forward(&g);
+        .planes = s->planes};
+    plan->products->pack_rows(packed, s->layers[l].d + first * L, L, s->panel, rows, layer->n_out, s->planes);
+    plan->products->forward(&g);
 }
 
 /* The gradient with respect to layer l's input, from its deltas, for rows in one chunk; `turned` holds two matrices in the
@@ -121,10 +121,10 @@ static void dense_gradient(const step_work *w, const gradient_sink *sink, int l,
     if (planes_of(layer, s->planes)) {
         g.x = s->layers[l].packed;
         const product_gradient_args p = {.of = g, .batch = s->rows, .packed = s->packed + part.worker * s->packed_size,
-                                         .pairs = pairs_at_once(s->rows, s->planes), .planes = s->planes,
-                                         .unit = w->plan->unit};
+                                         .pairs = pairs_at_once(s->rows, s->planes), .planes = s->planes};
         const ptrdiff_t units = weight_pairs(layer);
-        w->plan->kernels->product_gradient(&p, units * part.share / part.shares, units * (part.share + 1) / part.shares);
+        if (!part.share && g.b_offset >= 0) w->plan->kernels->bias_gradient(&g);
+        w->plan->products->gradient(&p, units * part.share / part.shares, units * (part.share + 1) / part.shares);
         return;
     }
     const ptrdiff_t units = w->plan->kernels->weight_gradient_units(&g);

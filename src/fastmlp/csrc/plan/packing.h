@@ -51,7 +51,7 @@ static void repack_unit(void *context, int worker, ptrdiff_t unit)
     (void)worker;
     for (; unit >= weight_pairs(&plan->layers[l]); l++) unit -= weight_pairs(&plan->layers[l]);
     const fm_layer *layer = &plan->layers[l];
-    plan->kernels->pack_weights((real *)packed_weights(plan, l, planes), (real *)packed_turned(plan, l, planes), array_of(plan, l, 0),
+    plan->products->pack_weights((real *)packed_weights(plan, l, planes), (real *)packed_turned(plan, l, planes), array_of(plan, l, 0),
                                 layer->n_in, layer->n_out, unit, unit + 1, planes);
 }
 

@@ -124,6 +124,7 @@ static int new_zeros(const fm_plan *plan, void **made)
 
 int fm_plan_init(fm_plan *plan)
 {
+    plan->kernels = fm_isa_table(plan->isa, plan->type);
     plan->size = typed_plan(plan->type)->lay_out(plan);
     plan->optimizer = -1;
     const size_t line = ((size_t)plan->n_out * real_size(plan) + 63) / 64 * 64;
@@ -220,7 +221,7 @@ int fm_plan_set_planes(fm_plan *plan, int planes)
         if (!(plan->packed[planes] = fm_alloc(bytes ? bytes : 1))) return FM_NO_MEMORY;
     }
     const unsigned word = fm_fp_begin();
-    if (planes) plan->unit = fm_matrix_unit(plan->kernels);
+    if (planes && !plan->products) plan->products = fm_isa_products(plan->isa);
     typed_plan(plan->type)->repack(plan, planes);
     __atomic_store_n(&plan->planes, planes, __ATOMIC_RELEASE); /* now a prediction may read them */
     fm_plan_drop_stage(plan);
