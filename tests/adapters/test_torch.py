@@ -166,7 +166,7 @@ def test_every_activation_of_ours_has_a_module():
     assert names | set(ROWS) | WITHOUT_MODULE == set(registry.ACTIVATIONS)
 
 
-@pytest.mark.parametrize(("name", "make", "slope"), ACTIVATIONS, ids=str)
+@pytest.mark.parametrize(("name", "make", "slope"), ACTIVATIONS, ids=[str(row[0]) for row in ACTIVATIONS])
 @pytest.mark.parametrize("width", [1, 13, 37])
 def test_activations(name, make, slope, width, dtype):
     module = made(dtype, nn.Linear(13, width), make(), nn.Linear(width, 5))

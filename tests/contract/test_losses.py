@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from fastmlp.losses import LOSSES as CLASSES
 from fastmlp.registry import LABEL_LOSSES
 from helpers import (
     HYPER,
+    ISAS,
     LINKS,
     LOSSES,
     OUTPUT_OF,
@@ -38,19 +41,33 @@ def batch(name, rows, n, dtype, seed=0, scale=2.0):
     return (scale * rng.standard_normal((rows, n))).astype(dtype), targets(rng, name, rows, n, dtype)
 
 
+def parameters_of(name, dtype):
+    return [float(dtype.type(value)) for value in loss_parameters(name)]
+
+
+@functools.lru_cache(maxsize=32)  # tests of one loss follow each other
+def cases(name, dtype, n):
+    """Batches of n targets, p and y, with the right values and gradients and what these are relative to."""
+    found = []
+    for rows in (1, 3, 30):
+        p, y = batch(name, rows, n, dtype, seed=n + rows)
+        found.append((p, y, *value_and_gradient(name, p, y, parameters_of(name, dtype))))
+    return found
+
+
 @pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", [np.dtype(np.float32), np.dtype(np.float64)], ids=str)
 @pytest.mark.parametrize("name", LOSSES)
 def test_values_and_gradients(isa, dtype, name, weighted):
-    parameters = [float(dtype.type(value)) for value in loss_parameters(name)]
     for n in widths(dtype):
         bound = (n / lanes(dtype) + 16) * np.finfo(dtype).eps
         of_values, of_gradients = [], []  # what came, what is right, what its roundings are relative to
-        for rows in (1, 3, 30):
-            p, y = batch(name, rows, n, dtype, seed=n + rows)
+        for p, y, exact, exact_d, size, size_d in cases(name, dtype, n):
+            rows = len(p)
             weight = np.linspace(0.25, 3, rows).astype(dtype) if weighted else None
-            values, d, _ = _kernels.loss_gradient(name, parameters, p, y, weight, isa=isa)
+            values, d, _ = _kernels.loss_gradient(name, parameters_of(name, dtype), p, y, weight, isa=isa)
             assert values.dtype == d.dtype == dtype
-            exact, exact_d, size, size_d = value_and_gradient(name, p, y, parameters)
             factor = np.ones(rows) if weight is None else weight.astype(np.longdouble)
             of_values.append((values, factor * exact, bound * factor * size))
             scale = (factor / rows)[:, None]

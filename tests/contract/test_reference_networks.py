@@ -45,8 +45,15 @@ def test_network_gradients_for_every_output_and_loss(output, loss):
     assert_network_gradients(made, rng.normal(size=(5, 4)), y, rng.uniform(0.5, 2, 5))
 
 
-@pytest.mark.parametrize("loss", list(reference.LOSSES))
-@pytest.mark.parametrize("hidden", TRAINABLE)
+# Each activation with three of the losses, and so each loss with some of them.
+HIDDEN = [
+    (hidden, loss)
+    for i, hidden in enumerate(TRAINABLE)
+    for loss in np.roll(list(reference.LOSSES), -3 * i)[:3].tolist()
+]
+
+
+@pytest.mark.parametrize(("hidden", "loss"), HIDDEN)
 def test_network_gradients_for_every_hidden_activation_and_loss(hidden, loss):
     made = network(hidden, OUTPUTS[loss][0], seed=7, n_out=outputs_of(loss, 3))
     made.set_weights([0.5 * w for w in made.get_weights()])  # exp of large numbers has rough differences
