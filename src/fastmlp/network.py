@@ -908,6 +908,39 @@ class Network(Model):
 
         c.export(self, path, name=name, int8=int8, X=X)
 
+    def export_js(self, path: str | os.PathLike[str]) -> None:
+        """Write the network as one JavaScript module without dependencies, for browsers and Node.
+
+        The module exports ``predict(x)``, from an array of n_in numbers to a Float32Array (of float64, a
+        Float64Array) of n_out, and ``steps``, the functions that predict applies one after another, with
+        their weights.  Each operation is rounded as the network's dtype, sums are in the order of `predict`,
+        and an activation is JavaScript's, rounded once: predictions differ from those in Python by rounding.
+
+        Parameters
+        ----------
+        path : str or path
+            Its suffix is ".js" or ".mjs".  Weights take 16 bytes for every 3 of float32.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the suffix is another one, or a layer has no equal in exported networks.
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> from fastmlp import Network
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = os.path.join(folder, "model.js")
+        ...     Network([4, 8, 1], seed=0).export_js(path)
+        ...     text = open(path).read()
+        >>> "export const predict" in text
+        True
+        """
+        from .export import js
+
+        js.export(self, path)
+
 
 def load(path: str | os.PathLike[str]) -> Network:
     """Read a network from a file written by `Network.save`.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import dataclasses
+import json
 import re
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
+import javascript
 from fastmlp import Network, Scale, keras, onnx, reference, sklearn, torch
 from fastmlp.layers import Layer
 from fastmlp.layers.base import LAYERS
@@ -70,6 +72,13 @@ def of_exported_c(net, X, folder):
     return out
 
 
+def of_exported_js(net, X, folder):
+    net.export_js(folder / "net.mjs")
+    text = (folder / "net.mjs").read_text("utf-8").replace("export const", "const")
+    code = f"{text}\nprint(JSON.stringify({X.tolist()}.map((row) => [...predict(row)])));"
+    return np.array(json.loads(javascript.program(code, folder)))
+
+
 def of_torch(net, X, folder):
     library = pytest.importorskip("torch")
     return torch.to_torch(net)(library.from_numpy(X)).detach().numpy()
@@ -92,7 +101,9 @@ def of_sklearn(net, X, folder):
     return sklearn.to_sklearn(net).predict(X)
 
 
-@pytest.mark.parametrize("form", [of_folded, of_exported_c, of_torch, of_keras, of_onnx, of_sklearn])
+@pytest.mark.parametrize(
+    "form", [of_folded, of_exported_c, of_exported_js, of_torch, of_keras, of_onnx, of_sklearn]
+)
 @pytest.mark.parametrize("cls", KINDS)
 def test_it_is_translated_or_refused_by_name(cls, form, rng, tmp_path):
     net, layer = network(cls)

@@ -31,7 +31,8 @@ def test_the_tests_run_on_the_wheel(files):
 
 
 def test_it_has_types_and_no_sources_but_what_users_compile(files):
-    assert {"fastmlp/py.typed", "fastmlp/_kernels.pyi", "fastmlp/export/c/functions.json"} <= set(files)
+    exported = {"fastmlp/export/c/functions.json", "fastmlp/export/kernels.js"}
+    assert {"fastmlp/py.typed", "fastmlp/_kernels.pyi", *exported} <= set(files)
     sources = {name for name in files if name.endswith(SOURCES)}
     assert sources == {f"fastmlp/{name}" for name in EMBEDDING}
 

@@ -23,10 +23,10 @@ from ...files import atomic, paths
 from ...layers import chain
 from ...layers.lowering import input_vectors, nodes_of, output_vectors
 from ...model import Model
+from ..steps import Array, Step, products, quantized, steps_of, used_weights
 from . import functions, writer
 from .body import Body
 from .rounding import allowed_difference
-from .steps import Array, Step, products, quantized, steps_of, used_weights
 
 TEST_ROWS = 3
 MEASURED_ROWS = 1000  # that int8's error is measured on, where none are given

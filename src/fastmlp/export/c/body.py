@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from ... import registry
-from .numbers import c_array, c_number
-from .steps import (
+from ..steps import (
     Activate,
     Array,
     BatchNormalize,
@@ -28,6 +27,7 @@ from .steps import (
     Waves,
     members_of,
 )
+from .numbers import c_array, c_number
 
 _WIDENING = (Product, Largest, LookUp, Waves, MemberProduct)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .steps import Array
+from ..steps import Array
 
 
 def c_number(value: Any) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ... import _kernels, registry
-from .steps import (
+from ..steps import (
     Activate,
     Array,
     BatchNormalize,

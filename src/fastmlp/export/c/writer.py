@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..steps import Array
 from . import templates
 from .body import Body
 from .numbers import c_array
-from .steps import Array
 
 
 def header(

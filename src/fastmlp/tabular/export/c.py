@@ -12,7 +12,7 @@ from ... import config
 from ...export.c import checked_name, functions, writer
 from ...export.c.body import Body
 from ...export.c.numbers import c_array, c_number, c_string
-from ...export.c.steps import steps_of
+from ...export.steps import steps_of
 from ...files import atomic, paths
 from .. import calibration, conformal
 from ..columns import Category, Column, Date

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ... import registry
-from ...layers import (
+from .. import registry
+from ..layers import (
     AlphaDropout,
     BatchNormalization,
     Dense,
@@ -26,9 +26,9 @@ from ...layers import (
     PReLU,
     Scale,
 )
-from ...layers.base import entry
-from ...layers.lowering import input_vectors, nodes_of, output_vectors
-from ...model import Model
+from ..layers.base import entry
+from ..layers.lowering import input_vectors, nodes_of, output_vectors
+from ..model import Model
 
 Array = np.ndarray[Any, Any]
 
@@ -181,13 +181,13 @@ def steps_of(net: Model) -> list[Step]:
         steps.append(Rescale(_of_type(shift, dtype), _of_type(divisor, dtype)))
     arrays = iter(net.get_weights())
     for node in nodes_of(n_in, net.layers):
-        made = entry(_STEPS, node.layer, "exported C")(node.layer, [next(arrays) for _ in node.shapes])
+        made = entry(_STEPS, node.layer, _WHERE)(node.layer, [next(arrays) for _ in node.shapes])
         steps += [] if made is None else [made]
         name, parameter = node.activation
         if name != "identity":
             steps.append(Activate(name, float(dtype.type(parameter))))
     vectors = output_vectors(net.plan.n_out, net.layers, dtype) or ()
-    last = [entry(_STEPS, layer, "exported C")(layer, list(vectors)) for layer in net.layers if layer.ends]
+    last = [entry(_STEPS, layer, _WHERE)(layer, list(vectors)) for layer in net.layers if layer.ends]
     steps += [step for step in last if step is not None]
     members = members_of(steps)
     return [*steps, Mean(members)] if members else steps
@@ -267,6 +267,7 @@ _STEPS: dict[type[Layer], Callable[[Any, list[Array]], Step | None]] = {
     PReLU: lambda layer, arrays: Slope(arrays[0]),
     Scale: _scale,
 }
+_WHERE = "an exported network"  # for the error where a kind is not here
 _MEMBERS = (OfMember, MemberProduct)
 
 
