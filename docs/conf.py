@@ -58,7 +58,8 @@ sphinx_gallery_conf = {
 html_theme = "pydata_sphinx_theme"
 html_title = "fastmlp"
 html_static_path = ["_static"]
-html_css_files = ["site.css"]
+html_css_files = ["site.css", "learn.css"]
+html_js_files = ["learn.js"]
 html_show_sourcelink = False
 html_theme_options = {
     "header_links_before_dropdown": 6,
