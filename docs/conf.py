@@ -30,11 +30,12 @@ extensions = [
     "sphinx.ext.viewcode",
     "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["learn/*.rst", "learn/*.md", "gallery/*.rst"]
+exclude_patterns = ["learn/*.rst", "ko/learn/*.rst", "**/sg_execution_times.rst"]
 source_suffix = {".rst": "restructuredtext", ".md": "markdown"}
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
-suppress_warnings = ["config.cache", "ref.ref"]  # ref.ref: labels in docstrings that scikit-learn brings
+# Labels in docstrings that scikit-learn brings; and a translation has the file name of its lesson.
+suppress_warnings = ["config.cache", "ref.ref", "sphinx_gallery.duplicate_filename"]
 
 autosummary_generate = True
 autosummary_ignore_module_all = False
@@ -43,8 +44,8 @@ numpydoc_class_members_toctree = False
 templates_path = ["_templates"]
 
 sphinx_gallery_conf = {
-    "examples_dirs": ["learn"],
-    "gallery_dirs": ["auto_learn"],
+    "examples_dirs": ["learn", "ko/learn"],
+    "gallery_dirs": ["auto_learn", "ko/auto_learn"],
     "filename_pattern": r"plot_",
     "within_subsection_order": "FileNameSortKey",
     "download_all_examples": True,
@@ -65,6 +66,7 @@ html_theme_options = {
     "header_links_before_dropdown": 6,
     "show_prev_next": True,
     "secondary_sidebar_items": ["page-toc"],
+    "article_header_end": ["other-language"],
     "navigation_with_keys": False,
     "pygments_light_style": "tango",
 }
@@ -76,6 +78,15 @@ def _site_links(app, docname, source):
     source[0] = re.sub(r"\[([^\]]*)\]\((?:\.\./)?(?:examples|src|tests|benchmarks)(?:/[^)]*)?\)", r"\1", text)
 
 
+def _languages(app, page, template, context, doctree):
+    """A page of Learn names its translation; a translated one its own language."""
+    if page.startswith("ko/"):
+        context.update(language="ko", other_language=(page.removeprefix("ko/"), "en", "English"))
+    elif page.startswith("auto_learn/"):
+        context["other_language"] = (f"ko/{page}", "ko", "한국어")
+
+
 def setup(app):
     public_names.write(DOCS / "reference")
     app.connect("source-read", _site_links)
+    app.connect("html-page-context", _languages)

@@ -10,6 +10,7 @@ browser; nothing is sent anywhere.
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import matplotlib.pyplot as plt
 from sklearn.datasets import load_digits
 
 from fastmlp import Dense, Dropout, Network, Rescaling
@@ -66,6 +67,12 @@ digits = Network([64, Rescaling(1 / 16), Dense(64, "relu"), Dropout(0.3), Dense(
 digits.compile("adam", metrics=["accuracy"])
 digits.fit(X[:1500], y[:1500], epochs=60, verbose=False)
 print(digits.evaluate(X[1500:], y[1500:]))
+
+figure, panels = plt.subplots(1, 10, figsize=(10, 1.2), layout="constrained")
+for ax, row in zip(panels, X, strict=False):
+    ax.imshow(row.reshape(8, 8), cmap="gray_r")
+    ax.set_axis_off()
+plt.show()
 InThePage("digits", digits)
 
 # %%

@@ -1,7 +1,8 @@
-"""The site's sources: each lesson runs, each guide is in a list, each public name in the reference."""
+"""The site's sources: lessons run and are translated, guides are in a list, public names in the reference."""
 
 from __future__ import annotations
 
+import ast
 import importlib
 import os
 import re
@@ -41,6 +42,37 @@ def test_lesson_runs(lesson, tmp_path):
 def test_lessons_are_numbered_without_gaps():
     assert [int(lesson.stem.split("_")[1]) for lesson in LESSONS] == list(range(1, len(LESSONS) + 1))
     assert len(LESSONS) >= 13
+
+
+def blocks_of(lesson):
+    """(code without its docstrings and comments, lines of prose) of each block of a lesson."""
+    text = lesson.read_text("utf-8")
+    found = []
+    for block in re.split(r"^# %%\n", text, flags=re.MULTILINE):
+        tree = ast.parse(block)
+        for node in ast.walk(tree):
+            if isinstance(node, (ast.Module, ast.FunctionDef, ast.ClassDef)) and ast.get_docstring(node):
+                node.body = node.body[1:]
+        words = re.match(r'(?:#.*\n)*|""".*?"""', block, re.DOTALL)[0]
+        found.append((ast.unparse(tree), words))
+    return found
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.stem)
+def test_the_translation_has_the_same_code(lesson):
+    translated = blocks_of(DOCS / "ko" / "learn" / lesson.name)
+    original = blocks_of(lesson)
+    assert [code for code, _ in translated] == [code for code, _ in original]
+    assert any(code for code, _ in original)
+    for (_, words), (_, source) in zip(translated, original, strict=True):
+        assert bool(words) == bool(source)
+        assert not words or re.search("[가-힣]", words), f"not translated: {words}"
+        assert words.count(".. math::") == source.count(".. math::")
+
+
+def test_every_lesson_is_translated():
+    translated = {lesson.name for lesson in (DOCS / "ko" / "learn").glob("plot_*.py")}
+    assert translated == {lesson.name for lesson in LESSONS}
 
 
 def test_every_guide_is_in_a_list():
