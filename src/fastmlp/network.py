@@ -237,7 +237,8 @@ class Network(Model):
         shuffle : bool
             Whether each epoch has its own order, which follows from the seed.
         verbose : "auto", bool or int
-            "auto" shows progress on long fits in a terminal; True always, False never.
+            "auto" shows progress on long fits in a terminal, and in a notebook the last epoch, of long fits
+            with a bar and a curve that grows; True shows every epoch, False none.
         threads : int, optional
             At most this many threads.
         steps_per_epoch : int, optional

@@ -1,13 +1,16 @@
-"""What notebooks show of a network and of a history: tables and a curve, in HTML without scripts."""
+"""What notebooks show of networks, histories and fits: tables and a curve, in HTML without scripts."""
 
 from __future__ import annotations
 
 import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from importlib import import_module
+from typing import Any
 
 _WIDTH, _HEIGHT, _MARGIN = 320, 120, 8  # of a curve, in pixels
 _COLORS = {"": "#2563a8", "val_": "#d9722e"}
+_LOSSES = {prefix: f"{prefix}loss" for prefix in _COLORS}
 
 
 def runs() -> bool:
@@ -50,16 +53,43 @@ def of_history(curves: Mapping[str, Sequence[float]]) -> str:
     for name, values in curves.items():
         lowest, highest = min(values), max(values)
         rows.append([name, *(f"{value:.4g}" for value in (values[0], values[-1], lowest, highest))])
-    drawn = {prefix: curves[f"{prefix}loss"] for prefix in _COLORS if f"{prefix}loss" in curves}
     noun = "epoch" if epochs == 1 else "epochs"
-    picture = _curve(drawn) if epochs > 1 else ""
+    picture = _curve(curves) if epochs > 1 else ""
     return f"<b>History</b> of {epochs} {noun}<br>{picture}" + table(
         ["", "first", "last", "lowest", "highest"], rows
     )
 
 
-def _curve(curves: Mapping[str, Sequence[float]]) -> str:
+class GrowingCurve:
+    """The losses of a running fit below a notebook's cell: one picture, drawn again as they become more."""
+
+    def __init__(self) -> None:
+        self._curves: dict[str, list[float]] = {}
+        self._shown: Any = None  # IPython's handle of the picture
+
+    @property
+    def drawn(self) -> bool:
+        return self._shown is not None
+
+    def add(self, logs: Mapping[str, float]) -> None:
+        """An epoch's numbers, which `draw` shows."""
+        for name in _LOSSES.values():
+            if name in logs:
+                self._curves.setdefault(name, []).append(logs[name])
+
+    def draw(self, words: str) -> None:
+        """Show the picture with a line above it, in the place of the last one."""
+        ipython: Any = import_module("IPython.display")  # which is loaded where this is called
+        picture = ipython.HTML(f"{_escaped(words)}<br>{_curve(self._curves)}")
+        if self._shown is None:
+            self._shown = ipython.display(picture, display_id=True)
+        else:
+            self._shown.update(picture)
+
+
+def _curve(history: Mapping[str, Sequence[float]]) -> str:
     """Lines of the losses by epoch, training blue, held-out rows orange."""
+    curves = {prefix: history[name] for prefix, name in _LOSSES.items() if name in history}
     finite = [value for values in curves.values() for value in values if math.isfinite(value)]
     if not finite:
         return ""
@@ -69,16 +99,26 @@ def _curve(curves: Mapping[str, Sequence[float]]) -> str:
     for prefix, values in curves.items():
         across = (_WIDTH - 2 * _MARGIN) / max(len(values) - 1, 1)
         points = " ".join(
-            f"{_MARGIN + i * across:.1f},{bottom - (value - low) * up:.1f}"
-            for i, value in enumerate(values)
-            if math.isfinite(value)
+            f"{_MARGIN + i * across:.1f},{bottom - (values[i] - low) * up:.1f}"
+            for i in _places(len(values))
+            if math.isfinite(values[i])
         )
-        name = f"{prefix}loss"
+        name = _LOSSES[prefix]
         lines.append(
             f'<polyline points="{points}" fill="none" stroke="{_COLORS[prefix]}" stroke-width="1.8">'
             f"<title>{name}</title></polyline>"
         )
     return f'<svg width="{_WIDTH}" height="{_HEIGHT}" role="img">{"".join(lines)}</svg>'
+
+
+def _places(count: int) -> list[int]:
+    """The indices of all values, or of as many as there are pixels, evenly, with the first and the last.
+
+    >>> _places(3), len(_places(100_000)), _places(100_000)[-1]
+    ([0, 1, 2], 320, 99999)
+    """
+    few = min(count, _WIDTH)
+    return [round(i * (count - 1) / max(few - 1, 1)) for i in range(few)]
 
 
 def _escaped(text: str) -> str:

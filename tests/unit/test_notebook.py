@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from fastmlp import Network, Standardize, notebook
+from fastmlp.callbacks import EarlyStopping
+from fastmlp.training import progress
 
 X, Y = np.arange(12.0).reshape(6, 2), np.arange(6) % 2
 
@@ -108,18 +110,65 @@ def test_a_real_kernel_shows_tables_pictures_and_a_line(monkeypatch):
     format = pytest.importorskip("nbformat")
     pytest.importorskip("ipykernel")
     pytest.importorskip("matplotlib")
+    long_fit = (
+        "import time\nX = np.ones((6, 2))\n"
+        "rest = fastmlp.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: time.sleep(0.1))\n"
+        "_ = net.fit(X, np.ones(6), epochs=15, callbacks=[rest])"
+    )
     code = [
         "import numpy as np, fastmlp\nfrom fastmlp import plots\n"
         "net = fastmlp.Network([2, 4, 1], output='sigmoid', seed=0)\nnet",
         "net.compile('adam')\nhistory = net.fit(np.ones((6, 2)), np.ones(6), epochs=3)\nhistory",
         "plots.plot_history(history)",
+        long_fit,
     ]
     book = format.v4.new_notebook(cells=[format.v4.new_code_cell(cell) for cell in code])
     client.NotebookClient(book, timeout=120, kernel_name="python3").execute()
-    network, fit, picture = (cell["outputs"] for cell in book["cells"])
+    network, fit, picture, long = (cell["outputs"] for cell in book["cells"])
     assert "<table>" in network[0]["data"]["text/html"]
     assert fit[0]["text"].startswith("epoch 3/3") and "<svg" in fit[1]["data"]["text/html"]
     assert any("image/png" in output.get("data", {}) for output in picture)
+    (curve,) = (output["data"]["text/html"] for output in long if "text/html" in output.get("data", {}))
+    assert curve.startswith("epoch 15/15") and len(curve.split('points="')[1].split('"')[0].split()) == 15
+
+
+def test_a_long_fit_has_a_curve_that_grows(in_a_notebook, monkeypatch, capsys):
+    pictures, now = [], [100.0]
+    handle = SimpleNamespace(update=lambda picture: pictures.append(("again", picture)))
+
+    def display(picture, display_id):
+        pictures.append(("new", picture))
+        return handle
+
+    shell = SimpleNamespace(HTML=str, display=display)
+    monkeypatch.setitem(sys.modules, "IPython.display", shell)
+    monkeypatch.setitem(sys.modules, "tqdm", None)  # no bar
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    shown = progress.Progress("auto", 100, None)
+    for epoch in range(20):  # early stopping ends it
+        now[0] += 0.2
+        shown.epoch_end(epoch, {"loss": 1.0 / (epoch + 1), "val_loss": 2.0, "accuracy": 0.5})
+    shown.close()
+    assert [kind for kind, _ in pictures] == ["new", *["again"] * (len(pictures) - 1)]
+    points = [text.split('points="')[1].split('"')[0].split() for _, text in pictures]
+    counts = [len(each) for each in points]
+    assert counts[0] == 5 and counts == sorted(counts) and counts[-1] == 20, "the curve begins with the fit"
+    assert 8 <= len(counts) <= 10, "not more often than one can see"
+    assert pictures[-1][1].startswith("epoch 20/100  loss 0.0500") and pictures[-1][1].count("<polyline") == 2
+    assert capsys.readouterr().out == "", "the picture has the line"
+
+
+def test_a_short_fit_that_stops_early_says_its_last_epoch(in_a_notebook, capsys):
+    fitted(epochs=9, callbacks=[EarlyStopping("accuracy", min_delta=2.0, patience=1)])
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("epoch 2/9  loss ")
+
+
+def test_a_curve_has_no_more_points_than_pixels():
+    text = notebook.of_history({"loss": list(np.linspace(2, 1, 5000))})
+    lines = xml.fromstring(text[text.index("<svg") : text.index("</svg>") + 6])
+    points = lines[0].get("points").split()
+    assert len(points) == 320 and points[0].startswith("8.0,8") and points[-1] == "312.0,112.0"
 
 
 def test_importing_does_not_bring_ipython():

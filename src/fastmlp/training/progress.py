@@ -1,4 +1,4 @@
-"""Progress of a fit on the terminal: tqdm where it is installed, plain text otherwise."""
+"""Progress of a fit in terminals and notebooks: tqdm where it is installed, plain text otherwise."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ class Progress:
     Parameters
     ----------
     verbose : {"auto", 0, 1, 2}
-        0 is silent; 1 a line for each epoch and, in a terminal, a bar once the fit has taken a second; 2 the
-        lines alone.  "auto" is silent outside terminals and notebooks; in one it shows a fit of more than a
-        second, with the bar and as many epochs' lines as one can read, and in a notebook the last epoch's
-        line of every fit.
+        0 is silent; 1 a line for each epoch and, once the fit has taken a second, a bar in a terminal, and
+        in a notebook a bar and a curve of the losses that grows; 2 the lines alone.  "auto" is silent outside
+        terminals and notebooks; in a terminal it shows a fit of more than a second, with the bar and as many
+        epochs' lines as one can read; in a notebook it is 1 with no line but the last epoch's.
     epochs : int
         How many there will be.
     batches : int or None
@@ -60,6 +60,8 @@ class Progress:
         self._epochs, self._batches = epochs, batches
         self._start = self._epoch_start = self._last_line = time.monotonic()
         self._bar: Any = None
+        self._curve = notebook.GrowingCurve() if self._notebook and self._level == 1 else None
+        self._words = ""  # of the last epoch, for the curve
         self._earlier = done * (batches or 0)  # batches of the epochs before
         self._in_epoch = 0  # and of this one
 
@@ -85,15 +87,22 @@ class Progress:
     def epoch_end(self, epoch: int, logs: Mapping[str, float], weighted: Collection[str] = ()) -> None:
         now = time.monotonic()
         self._earlier, self._in_epoch = self._earlier + self._in_epoch, 0
-        if self._level == 0 or (self._auto and not self._worth_a_line(epoch, now)):
+        if self._level == 0:
             return
-        self._last_line = now
-        self._say(line(epoch, self._epochs, logs, now - self._epoch_start, weighted))
+        words = line(epoch, self._epochs, logs, now - self._epoch_start, weighted)
+        worth = self._worth_a_line(epoch, now)
+        if worth:
+            self._last_line = now
+        if self._curve is not None:
+            self._words = words
+            self._curve.add(logs)
+            if worth:
+                self._curve.draw(words)
+        if not self._auto or (worth and self._curve is None):
+            self._say(words)
 
     def _worth_a_line(self, epoch: int, now: float) -> bool:
         last = epoch + 1 == self._epochs
-        if last and self._notebook:
-            return True
         return now - self._start >= _PATIENCE and (last or now - self._last_line >= _LINE_EVERY)
 
     def interrupted(self, epoch: int) -> None:
@@ -109,6 +118,12 @@ class Progress:
     def close(self) -> None:
         if self._bar is not None:
             self._bar.close()
+        if self._curve is None or not self._words:
+            return
+        if self._curve.drawn:
+            self._curve.draw(self._words)
+        elif self._auto:
+            print(self._words, flush=True)
 
 
 class _TextBar:
