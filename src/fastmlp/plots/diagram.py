@@ -8,14 +8,14 @@ import numpy as np
 
 from ..layers import chain
 from ..model import Model
-from . import style
+from . import predictions, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
 def plot_network(
-    network: Model,
+    network: Any,
     *,
     most_units: int = 12,
     title: str | None = None,
@@ -29,7 +29,7 @@ def plot_network(
 
     Parameters
     ----------
-    network : Network
+    network : Network, or fitted MLPClassifier or MLPRegressor
     most_units : int
         Units drawn of a layer, at most.
     title : str or None
@@ -49,6 +49,7 @@ def plot_network(
     >>> [text.get_text().splitlines()[0] for text in ax.texts]
     ['input', 'dense, relu', 'dense, identity']
     """
+    network = predictions.network_of(network)
     columns = chain.rows(network.plan.n_in, network.layers)
     drawn = [_shown(width, most_units) for _, width, _ in columns]
     places = [_heights(units, width) for units, (_, width, _) in zip(drawn, columns, strict=True)]

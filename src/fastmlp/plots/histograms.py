@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..model import Model
-from . import style
+from . import predictions, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,7 +15,7 @@ _KINDS = ("weights", "activations", "gradients")
 
 
 def plot_histograms(
-    network: Model,
+    network: Any,
     kind: str = "weights",
     X: Any = None,
     y: Any = None,
@@ -33,10 +32,10 @@ def plot_histograms(
 
     Parameters
     ----------
-    network : Network
+    network : Network, or fitted MLPClassifier or MLPRegressor
     kind : {"weights", "activations", "gradients"}
         The weights of the dense layers, the outputs of the layers for the rows X, or the gradients of the
-        loss with respect to the weights (the network must be compiled).
+        loss with respect to the weights (of a Network, which must be compiled).
     X, y : array_like
         Rows, and their targets for the gradients.
     bins : int
@@ -62,7 +61,7 @@ def plot_histograms(
     >>> len(plot_histograms(Network([4, 8, 3], seed=0)))
     2
     """
-    arrays = _arrays(network, kind, X, y)
+    arrays = _arrays(predictions.network_of(network), kind, X, y)
     panels = style.panels(ax, len(arrays), min(len(arrays), 4), 3.0, 2.5)
     for index, (panel, values) in enumerate(zip(panels, arrays, strict=True)):
         _draw(panel, np.asarray(values, dtype=np.float64).reshape(-1), bins)

@@ -1,4 +1,4 @@
-"""What a model says of rows, whichever it is: a `Network`, or an estimator in scikit-learn's manner."""
+"""What a model is made of and says of rows: a `Network`, or an estimator in scikit-learn's manner."""
 
 from __future__ import annotations
 
@@ -7,7 +7,24 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..model import Model
+
 Array = npt.NDArray[Any]
+
+
+def network_of(model: Any) -> Model:
+    """The network itself, or the one that a fitted MLP estimator is made of.
+
+    Raises TypeError for anything else.
+    """
+    if isinstance(model, Model):
+        return model
+    if hasattr(model, "coefs_"):
+        from ..adapters.sklearn import from_sklearn  # not needed for networks
+
+        return from_sklearn(model)
+    expected = "a Network or a fitted MLPClassifier or MLPRegressor"
+    raise TypeError(f"network is a {type(model).__name__}, expected {expected}")
 
 
 def probabilities(model: Any, X: Any) -> tuple[Array, Array]:

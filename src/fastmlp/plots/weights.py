@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ..model import Model
-from . import style
+from . import predictions, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,7 +17,7 @@ Array = npt.NDArray[Any]
 
 
 def plot_weights(
-    network: Model | npt.ArrayLike,
+    network: Any,
     shape: tuple[int, int] | None = None,
     *,
     layer: int = 0,
@@ -33,7 +32,7 @@ def plot_weights(
 
     Parameters
     ----------
-    network : Network or array_like of shape (n_in, n_out)
+    network : Network, fitted MLPClassifier or MLPRegressor, or array_like of shape (n_in, n_out)
         A network, or one weight matrix.
     shape : (int, int) or None
         Height and width of a picture, n_in pixels in all; None: a square.
@@ -60,7 +59,8 @@ def plot_weights(
     --------
     >>> ax = plot_weights(np.random.default_rng(0).normal(size=(784, 16)))
     """
-    weights = np.asarray(network.weights[layer] if hasattr(network, "weights") else network, dtype=np.float64)
+    matrix = isinstance(network, (list, tuple)) or hasattr(network, "__array__")
+    weights = np.asarray(network if matrix else predictions.network_of(network).weights[layer], np.float64)
     side = math.isqrt(weights.shape[0])
     height, width = shape or (side, side)
     if weights.ndim != 2 or height * width != weights.shape[0]:

@@ -75,6 +75,31 @@ def test_the_diagram_of_a_wide_network_leaves_units_out():
     assert sum(text.get_text() == "⋮" for text in ax.texts) == 3
 
 
+@pytest.fixture
+def estimator():
+    pytest.importorskip("sklearn")
+    from fastmlp.sklearn import MLPClassifier
+
+    X = np.random.default_rng(0).normal(size=(30, 4))
+    return MLPClassifier((5,), max_iter=5, tol=0, random_state=0).fit(X, np.where(X[:, 0] > 0, "up", "down"))
+
+
+def test_estimators_are_drawn_as_their_networks(estimator):
+    ax = plots.plot_network(estimator)
+    assert [text.get_text().splitlines()[1] for text in ax.texts] == ["(rows, 4)", "(rows, 5)", "(rows, 1)"]
+    mosaic = plots.plot_weights(estimator, limit=1).get_images()[0].get_array().filled(np.nan)
+    assert np.array_equal(mosaic, estimator.coefs_[0][:, 0].reshape(2, 2))
+    panels = plots.plot_histograms(estimator)
+    counts = [sum(bar.get_height() for bar in ax.patches) for ax in panels]
+    assert counts == [20, 5]
+
+
+@pytest.mark.parametrize("draw", [plots.plot_network, plots.plot_weights, plots.plot_histograms])
+def test_what_is_no_network_is_refused(draw):
+    with pytest.raises(TypeError, match="network is a dict, expected a Network or a fitted MLPClassifier"):
+        draw({})
+
+
 def test_histograms_count_every_number():
     net = Network([6, 5, 3], output="softmax", seed=0)
     net.compile("sgd")
