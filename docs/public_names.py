@@ -27,6 +27,7 @@ PAGES = [
     ("torch", "PyTorch", "fastmlp.torch"),
     ("keras", "Keras", "fastmlp.keras"),
     ("onnx", "ONNX", "fastmlp.onnx"),
+    ("dask", "Dask", "fastmlp.dask"),
 ]
 
 

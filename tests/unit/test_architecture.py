@@ -30,7 +30,7 @@ FLOORS = [
     {"export", "files"},
     {"training", "callbacks", "loops"},
     {"network", "autodiff"},
-    {"adapters", "keras", "onnx", "sklearn", "tabular", "torch"}
+    {"adapters", "dask", "keras", "onnx", "sklearn", "tabular", "torch"}
     | {"plots", "bench", "cli", "__main__", "__init__"},
 ]
 FLOOR = {module: floor for floor, modules in enumerate(FLOORS) for module in modules}
@@ -254,7 +254,7 @@ def test_every_module_says_what_it_is_and_its_examples_run(name):
     if "plots" in name.split("."):
         pytest.importorskip("matplotlib").use("agg")
         pytest.importorskip("sklearn")
-    named = {"keras", "onnx", "sklearn", "tensorboard", "torch", *TABLES}
+    named = {"dask", "keras", "onnx", "sklearn", "tensorboard", "torch", *TABLES}
     for package in named & {*name.split(".")}:
         pytest.importorskip("sklearn" if package in TABLES else package)
     module = importlib.import_module(name)

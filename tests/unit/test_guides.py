@@ -20,12 +20,12 @@ import pytest
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 GUIDES = ("coming-from-*.md", "command-line.md", "custom-loops.md", "deploying.md", "precision.md")
-GUIDES += ("tables.md",)
+GUIDES += ("clusters.md", "tables.md")
 PAGES = sorted(page for pattern in GUIDES for page in DOCS.glob(pattern))
 
 # What a guide may import beside the standard library, NumPy and what it builds itself.
-OPTIONAL = {"Cython", "cffi", "joblib", "keras", "matplotlib", "numba", "onnx", "onnxruntime", "pandas"}
-OPTIONAL |= {"safetensors", "scipy", "skl2onnx", "sklearn", "torch"}
+OPTIONAL = {"Cython", "cffi", "dask", "joblib", "keras", "matplotlib", "numba", "onnx", "onnxruntime"}
+OPTIONAL |= {"pandas", "safetensors", "scipy", "skl2onnx", "sklearn", "torch"}
 
 FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NEEDS = re.compile(r"# needs: (.+)")

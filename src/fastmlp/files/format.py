@@ -15,9 +15,10 @@ read bytes.
 from __future__ import annotations
 
 import dataclasses
+import io
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import IO, Any, Protocol, TypeVar
 
@@ -78,12 +79,16 @@ def save(
     include_optimizer: bool = False,
 ) -> None:
     """Write a network to a file; see `Network.save`."""
-    import json
-
     target = paths.checked(path, SUFFIXES)
     if validation.boolean(include_optimizer, "include_optimizer") and net.optimizer is None:
         raise NotCompiledError("include_optimizer is True, expected a network that was compiled")
-    container = _container(target)
+    atomic.write(target, _filling(net, _container(target), include_optimizer))
+
+
+def _filling(net: Model, container: Container, include_optimizer: bool) -> Callable[[IO[bytes]], None]:
+    """What writes the file of the network as it is at this moment."""
+    import json
+
     with net.changing():
         header, arrays = _contents(net, include_optimizer)
     text = json.dumps(header, indent=container.INDENT, allow_nan=False)
@@ -91,7 +96,7 @@ def save(
         raise ValueError(
             f"the network's description has {len(text)} bytes, expected at most {MAX_HEADER_BYTES}"
         )
-    atomic.write(target, lambda file: container.write(file, text, arrays))
+    return lambda file: container.write(file, text, arrays)
 
 
 def load(path: str | os.PathLike[str], kind: type[M]) -> M:
@@ -100,18 +105,50 @@ def load(path: str | os.PathLike[str], kind: type[M]) -> M:
         return _read(reader, kind)
 
 
+def to_bytes(net: Model) -> bytes:
+    """A network's `.npz` file, in memory."""
+    from . import npz
+
+    file = io.BytesIO()
+    _filling(net, npz, False)(file)
+    return file.getvalue()
+
+
+def from_bytes(content: bytes, kind: type[M]) -> M:
+    """A network of that kind from what `to_bytes` gave."""
+    with opened_bytes(content) as reader:
+        return _read(reader, kind)
+
+
 @contextmanager
 def opened(target: str) -> Iterator[Reader]:
     """A reader of a file; whatever is found wrong with the content becomes a ModelFileError that names it."""
     # Opened once: another file may take its name at any time.  What may be a pipe is not waited for.
     flags = getattr(os, "O_NONBLOCK", 0)
+    with (
+        _errors_of(target),
+        open(target, "rb", opener=lambda name, mode: os.open(name, mode | flags)) as file,
+    ):
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise ModelFileError("is not a regular file")
+        with _container(target).opened(file, status.st_size) as reader:
+            yield reader
+
+
+@contextmanager
+def opened_bytes(content: bytes) -> Iterator[Reader]:
+    """A reader of an `.npz` file in memory."""
+    from . import npz
+
+    with _errors_of("the model's file"), npz.opened(io.BytesIO(content), len(content)) as reader:
+        yield reader
+
+
+@contextmanager
+def _errors_of(target: str) -> Iterator[None]:
     try:
-        with open(target, "rb", opener=lambda name, mode: os.open(name, mode | flags)) as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise ModelFileError("is not a regular file")
-            with _container(target).opened(file, status.st_size) as reader:
-                yield reader
+        yield
     except ModelFileError as error:
         raise ModelFileError(f"{target} {said(error)}") from None
     except (OSError, MemoryError):

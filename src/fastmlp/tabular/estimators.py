@@ -146,6 +146,10 @@ class _Tabular(_Base):  # type: ignore[misc]
         ValueError
             If labels are neither words, numbers nor booleans, or the path ends otherwise.
         """
+        files.save(path, *self._saved())
+
+    def _saved(self) -> tuple[Ensemble, dict[str, Any]]:
+        """What a file holds."""
         _sk_validation.check_is_fitted(self, "ensemble_")
         recipe = recipes.resolve(self.recipe, self._task)
         about = {
@@ -156,7 +160,11 @@ class _Tabular(_Base):  # type: ignore[misc]
             "single": getattr(self, "_single", True),
             "metadata": self.metadata_,
         }
-        files.save(path, self.ensemble_, about)
+        return self.ensemble_, about
+
+    def _to_bytes(self) -> bytes:
+        """What `save` writes, in memory."""
+        return files.to_bytes(*self._saved())
 
     # ---- other forms ----
 
@@ -254,16 +262,16 @@ class _Tabular(_Base):  # type: ignore[misc]
         _sk_validation.check_is_fitted(self, "ensemble_")
         return require("pandas", GROUP).DataFrame(self.ensemble_.encoder.report())
 
-    def _predicted(self, X: Any) -> Array:
+    def _predicted(self, X: Any, threads: int | None = None) -> Array:
         if type(X) in (dict, Encoded) and "ensemble_" in vars(self):
             row = X.matrix if type(X) is Encoded else self.ensemble_.encoder.row(X)
             if row is not None:
-                return self.ensemble_.predict_encoded(row)
+                return self.ensemble_.predict_encoded(row, threads)
         _sk_validation.check_is_fitted(self, "ensemble_")
         frame = checks.as_frame(X)
         if not (frame.named and self.ensemble_.encoder.named):
             checks.check_width(frame, self.n_features_in_, type(self).__name__)
-        return self.ensemble_.predict(frame)
+        return self.ensemble_.predict(frame, threads)
 
 
 class TabularClassifier(_ClassifierMixin, _Tabular):  # type: ignore[misc]
@@ -414,33 +422,37 @@ class TabularClassifier(_ClassifierMixin, _Tabular):  # type: ignore[misc]
         self.classes_ = classes
         return self
 
-    def predict_proba(self, X: Any) -> Array:
+    def predict_proba(self, X: Any, *, threads: int | None = None) -> Array:
         """Probabilities of the classes, in the order of `classes_`.
 
         Parameters
         ----------
         X : table
             As in `fit`; columns are found by name where they have names.
+        threads : int, optional
+            At most this many threads.
 
         Returns
         -------
         ndarray of float64, shape (rows, classes)
         """
-        return self._predicted(X)
+        return self._predicted(X, threads)
 
-    def predict(self, X: Any) -> Array:
+    def predict(self, X: Any, *, threads: int | None = None) -> Array:
         """The likeliest class of each row.
 
         Parameters
         ----------
         X : table
             As in `fit`.
+        threads : int, optional
+            At most this many threads.
 
         Returns
         -------
         ndarray, shape (rows,)
         """
-        likeliest = self.predict_proba(X).argmax(axis=1)
+        likeliest = self.predict_proba(X, threads=threads).argmax(axis=1)
         return np.asarray(self.classes_[likeliest])
 
 
@@ -515,19 +527,21 @@ class TabularRegressor(_RegressorMixin, _Tabular):  # type: ignore[misc]
         self._single = single
         return self
 
-    def predict(self, X: Any) -> Array:
+    def predict(self, X: Any, *, threads: int | None = None) -> Array:
         """The expected number of each row.
 
         Parameters
         ----------
         X : table
             As in `fit`.
+        threads : int, optional
+            At most this many threads.
 
         Returns
         -------
         ndarray of float64, shape (rows,), or (rows, targets) as y was
         """
-        predictions = self._predicted(X)
+        predictions = self._predicted(X, threads)
         return predictions[:, 0] if self._single else predictions
 
     # ---- what is likely beside the prediction ----
@@ -655,7 +669,15 @@ def load(path: str | os.PathLike[str]) -> TabularClassifier | TabularRegressor:
     >>> again.predict({"x": [2.0]})
     array(['b'], dtype='<U1')
     """
-    ensemble, about = files.load(path)
+    return _restored(*files.load(path))
+
+
+def from_bytes(content: bytes) -> TabularClassifier | TabularRegressor:
+    """A fitted estimator from the bytes of its file."""
+    return _restored(*files.from_bytes(content))
+
+
+def _restored(ensemble: Ensemble, about: dict[str, Any]) -> TabularClassifier | TabularRegressor:
     kind: Any = TabularClassifier if isinstance(ensemble.targets, Classes) else TabularRegressor
     recipe = about["recipe"] if isinstance(about["recipe"], str) else Recipe.from_config(about["recipe"])
     model = kind(recipe, nets=about["nets"])

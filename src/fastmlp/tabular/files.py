@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
-from typing import Any
+from collections.abc import Callable
+from typing import IO, Any
 
 import numpy as np
 
@@ -26,6 +28,18 @@ VERSION = 1
 def save(path: str | os.PathLike[str], ensemble: Ensemble, about: dict[str, Any]) -> None:
     """Write an ensemble, and what the estimator wants to know of itself, which JSON can hold."""
     target = paths.checked(path, (".npz",))
+    atomic.write(target, _filling(ensemble, about))
+
+
+def to_bytes(ensemble: Ensemble, about: dict[str, Any]) -> bytes:
+    """What `save` writes, in memory."""
+    file = io.BytesIO()
+    _filling(ensemble, about)(file)
+    return file.getvalue()
+
+
+def _filling(ensemble: Ensemble, about: dict[str, Any]) -> Callable[[IO[bytes]], None]:
+    """What writes the file."""
     arrays: dict[str, Array] = {}
     for i, member in enumerate(ensemble.members):
         arrays |= {f"networks.{i}.{name}": array for name, array in member.net.state_dict().items()}
@@ -55,24 +69,32 @@ def save(path: str | os.PathLike[str], ensemble: Ensemble, about: dict[str, Any]
     if len(text) > format.MAX_HEADER_BYTES:
         expected = f"expected at most {format.MAX_HEADER_BYTES}; drop= leaves columns of many words out"
         raise ValueError(f"the table's description has {len(text)} bytes, {expected}")
-    atomic.write(target, lambda file: npz.write(file, text, arrays))
+    return lambda file: npz.write(file, text, arrays)
 
 
 def load(path: str | os.PathLike[str]) -> tuple[Ensemble, dict[str, Any]]:
     """What `save` wrote; ModelFileError for anything else."""
     with format.opened(paths.checked(path, (".npz",))) as reader:
-        header = format.parsed_header(reader.header(format.MAX_HEADER_BYTES), FORMAT, VERSION)
-        encoder = TableEncoder.from_config(header["encoder"])
-        targets = _targets(header["targets"])
-        seen = {name: views.from_config(each) for name, each in header["views"].items()}
-        members = [
-            _member(reader, i, each, encoder, targets, seen) for i, each in enumerate(header["members"])
-        ]
-        if not members:
-            raise ModelFileError("has no networks, expected one or more")
-        temperature = validation.real(header["temperature"], "temperature", above=0.0)
-        residuals = _residuals(reader, header.get("residuals", 0), targets)
-        return Ensemble(encoder, targets, seen, members, temperature, residuals), header["about"]
+        return _read(reader)
+
+
+def from_bytes(content: bytes) -> tuple[Ensemble, dict[str, Any]]:
+    """What `to_bytes` was given."""
+    with format.opened_bytes(content) as reader:
+        return _read(reader)
+
+
+def _read(reader: format.Reader) -> tuple[Ensemble, dict[str, Any]]:
+    header = format.parsed_header(reader.header(format.MAX_HEADER_BYTES), FORMAT, VERSION)
+    encoder = TableEncoder.from_config(header["encoder"])
+    targets = _targets(header["targets"])
+    seen = {name: views.from_config(each) for name, each in header["views"].items()}
+    members = [_member(reader, i, each, encoder, targets, seen) for i, each in enumerate(header["members"])]
+    if not members:
+        raise ModelFileError("has no networks, expected one or more")
+    temperature = validation.real(header["temperature"], "temperature", above=0.0)
+    residuals = _residuals(reader, header.get("residuals", 0), targets)
+    return Ensemble(encoder, targets, seen, members, temperature, residuals), header["about"]
 
 
 def _residuals(reader: format.Reader, rows: object, targets: Targets) -> Array | None:
