@@ -211,8 +211,10 @@ class Network(Model):
             Without y: batches (X, y) or (X, y, sample_weight), of a generator, a list, a `DataLoader` of
             PyTorch or any other iterable, each one step, in the order in which they come (see Notes).
             With the name of a column as y: a table, or tables larger than memory, of a `ParquetFile`, a data
-            set or a `RecordBatchReader` of Arrow, or any iterable of tables of Arrow, pandas or polars; their
-            other columns are X, and `batch_size` rows in their order are a step.
+            set or a `RecordBatchReader` of Arrow, a data frame of Dask, or any iterable of tables of Arrow,
+            pandas or polars; their other columns are X, and `batch_size` rows in their order are a step.
+            Of Dask's arrays and data frames, with y likewise or as an array, one partition after another is
+            computed, ahead of the training; `batch_size` rows in their order are a step.
         y : array-like or str, optional
             Classes of shape (rows,): indices, or words, booleans or any whole numbers, which `classes` then
             lists in their order; or one row of n_out numbers for each row of X.  (rows,) and (rows, 1) are
@@ -374,7 +376,7 @@ class Network(Model):
         Parameters
         ----------
         X, y, sample_weight
-            As in `fit`: arrays, or without y an iterable of batches.
+            As in `fit`: arrays, also Dask's, or without y an iterable of batches.
         threads : int, optional
             At most this many threads.
         steps : int, optional

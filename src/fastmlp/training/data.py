@@ -14,6 +14,7 @@ from ..layers import OutputRescaling
 from ..model import Array, Model, Objective
 from ..validation import is_sparse
 from .batches import Batches, as_steps, is_stream, parts_of
+from .blocks import BlockBatches, is_lazy
 from .epochs import ArrayEpochs, BatchEpochs, Epochs, SparseEpochs
 from .held_out import HeldOut, HeldOutBatches, HeldOutRows
 from .rows import Rows, can_look_later, prepare, split, validation_rows, with_class_weight
@@ -22,6 +23,7 @@ from .tables import Columns, opened
 from .targets import rescaling_for, standardized
 
 _HELD_OUT = "validation_data "
+_EVALUATED = 8192  # rows of Dask's at a time
 
 
 @dataclass(frozen=True)
@@ -66,9 +68,25 @@ def prepared(net: Model, given: Given) -> Ready:
 
 
 def _opened(given: Given) -> Given:
-    """Tables with a column of targets, whose name came as y, as arrays or batches."""
-    if not isinstance(given.y, str):
+    """Tables with a column of targets, whose name came as y, and what Dask has, as arrays or batches."""
+    return _opened_tables(given) if isinstance(given.y, str) else _opened_blocks(given)
+
+
+def _opened_blocks(given: Given) -> Given:
+    """Collections of Dask as batches."""
+    held_out = given.held_out
+    if isinstance(held_out, (tuple, list)) and len(held_out) in (2, 3) and is_lazy(held_out[0]):
+        X, y, weights = parts_of(held_out, "validation_data")
+        given = dataclasses.replace(
+            given, held_out=BlockBatches(X, y, weights, given.batch_size, "validation_data X")
+        )
+    if given.y is None or not is_lazy(given.X):
         return given
+    batches = BlockBatches(given.X, given.y, given.sample_weight, given.batch_size, "X")
+    return dataclasses.replace(given, X=batches, y=None, sample_weight=None)
+
+
+def _opened_tables(given: Given) -> Given:
     columns = Columns(given.y)
     X, y = opened(given.X, columns, given.batch_size, "X")
     held_out = given.held_out
@@ -167,6 +185,8 @@ def evaluate(
 ) -> dict[str, float]:
     """`Network.evaluate`: of arrays, or without y of batches."""
     threads, steps = validation.as_threads(threads), as_steps(steps, "steps")
+    if y is not None and is_lazy(X):
+        X, y, sample_weight = BlockBatches(X, y, sample_weight, _EVALUATED, "X"), None, None
     if y is not None:
         if steps is not None:
             raise ValueError(f"steps is {steps}, expected None with arrays, or batches without y")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import listed, shown
+from .blocks import Partitions, is_lazy, joined
 
 Array = np.ndarray[Any, Any]
 
@@ -52,39 +53,29 @@ class Columns:
 class TableBatches:
     """Batches (X, y) of `size` rows, the last may have fewer, of tables of any sizes, one after another.
 
-    `source` is a Parquet file or a data set of Arrow, or an iterable of tables.
+    `source` is a Parquet file or a data set of Arrow, a data frame of Dask, or an iterable of tables.
     """
 
     def __init__(self, source: Any, columns: Columns, size: int, argument: str) -> None:
         self._source, self._columns, self._size, self._argument = source, columns, size, argument
 
-    def __iter__(self) -> Iterator[tuple[Array, Array]]:
-        kept: list[tuple[Array, Array]] = []  # less than a batch
-        rows = 0
+    def __iter__(self) -> Iterator[tuple[Array, ...]]:
+        return joined(self._parts(), self._size)
+
+    def _parts(self) -> Iterator[tuple[Array, ...]]:
         for index, table in enumerate(self._tables()):
-            kept.append(self._columns.split(table, f"table {index} of {self._argument}"))
-            rows += len(kept[-1][1])
-            if rows >= self._size:
-                X, y = _joined(kept)
-                whole = rows - rows % self._size
-                for first in range(0, whole, self._size):
-                    yield X[first : first + self._size], y[first : first + self._size]
-                kept, rows = [(X[whole:], y[whole:])], rows - whole
-        if rows:
-            yield _joined(kept)
+            yield self._columns.split(table, f"table {index} of {self._argument}")
 
     def _tables(self) -> Iterator[Any]:
+        if is_lazy(self._source):
+            return (table for (table,) in Partitions(self._source))
         reader = next((getattr(self._source, name) for name in _READERS if hasattr(self._source, name)), None)
         return iter(self._source if reader is None else reader())
 
 
-def _joined(parts: list[tuple[Array, Array]]) -> tuple[Array, Array]:
-    return np.concatenate([X for X, _ in parts]), np.concatenate([y for _, y in parts])
-
-
 def opened(X: Any, columns: Columns, size: int | None, argument: str) -> tuple[Any, Any]:
     """X and y of a table in memory; batches and None of others, an iterator where they pass once."""
-    if names_of(X) is not None:
+    if names_of(X) is not None and not is_lazy(X):
         return columns.split(X, argument)
     if not any(hasattr(X, name) for name in (*_READERS, "__iter__")):
         raise TypeError(f"{argument} is a {type(X).__name__}, expected a table or an iterable of tables")
