@@ -69,8 +69,29 @@ class TableBatches:
     def _tables(self) -> Iterator[Any]:
         if is_lazy(self._source):
             return (table for (table,) in Partitions(self._source))
-        reader = next((getattr(self._source, name) for name in _READERS if hasattr(self._source, name)), None)
-        return iter(self._source if reader is None else reader())
+        if hasattr(self._source, "iter_batches"):
+            return _of_file(self._source)
+        return _of_data_set(self._source) if hasattr(self._source, "to_batches") else iter(self._source)
+
+
+# Row group by row group: what Arrow has read of a file it keeps until the reading ends.
+
+
+def _of_file(file: Any) -> Iterator[Any]:
+    """The record batches of a Parquet file."""
+    for group in range(file.num_row_groups):
+        yield from file.iter_batches(row_groups=[group])
+
+
+def _of_data_set(source: Any) -> Iterator[Any]:
+    """The record batches of a data set of any format."""
+    if getattr(source, "_scan_options", None):  # a filter of rows, which fragments do not know
+        yield from source.to_batches()
+        return
+    for fragment in source.get_fragments():
+        parts = fragment.split_by_row_group() if hasattr(fragment, "split_by_row_group") else [fragment]
+        for part in parts:
+            yield from part.to_batches(schema=source.schema)
 
 
 def opened(X: Any, columns: Columns, size: int | None, argument: str) -> tuple[Any, Any]:

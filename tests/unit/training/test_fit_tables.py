@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from fastmlp import Network
+from fastmlp.callbacks import Callback
 from fits import N_IN, N_OUT, network
 from helpers import assert_same_bits
 
@@ -153,3 +154,58 @@ def test_a_gap_is_refused_with_its_place(table):
     gap = gap.append_column("kind", table["kind"])
     with pytest.raises(ValueError, match="batch 2 X contains nan at row 8, column 4"):
         network().fit(gap.to_reader(), "kind", batch_size=16)
+
+
+# ---- larger than memory ----
+
+
+def row_groups(folder, rng):
+    """A Parquet file of 40 row groups, and what they take in memory."""
+    pq = pytest.importorskip("pyarrow.parquet")
+    rows = 20_000
+    X = rng.normal(size=(rows, N_IN))
+    whole = pa.table({**dict(zip("abcde", X.T.copy(), strict=True)), "kind": rng.integers(0, N_OUT, rows)})
+    pq.write_table(whole, folder / "many.parquet", row_group_size=rows // 40)
+    return folder / "many.parquet", whole.nbytes
+
+
+@pytest.mark.parametrize("kind", ["Parquet file", "data set"])
+def test_arrow_keeps_no_row_group_that_has_been_read(tmp_path, rng, kind):
+    path, size = row_groups(tmp_path, rng)
+    pq, dataset = pytest.importorskip("pyarrow.parquet"), pytest.importorskip("pyarrow.dataset")
+    held = []
+
+    class Look(Callback):
+        def on_train_batch_end(self, batch, logs):
+            held.append(pa.total_allocated_bytes())
+
+    before = pa.total_allocated_bytes()
+    given = pq.ParquetFile(path) if kind == "Parquet file" else dataset.dataset(path)
+    network().fit(given, "kind", batch_size=250, callbacks=[Look()])
+    assert len(held) == 80 and max(held) - before < size / 3
+
+
+def test_a_data_set_of_several_files_has_its_partitions_as_columns(tmp_path, data, table):
+    dataset = pytest.importorskip("pyarrow.dataset")
+    part = pa.array(np.repeat([0, 1], [70, 80]))
+    whole = table.drop_columns(["e"]).append_column("part", part)
+    schema = pa.schema([("part", pa.int64())])
+    dataset.write_dataset(
+        whole, tmp_path / "parts", format="parquet", partitioning=dataset.partitioning(schema, flavor="hive")
+    )
+    given = dataset.dataset(tmp_path / "parts", partitioning="hive")
+    assert len(given.files) == 2
+    expected, net = network(optimizer="adam"), network(optimizer="adam")
+    expected.fit(given.to_table(), "kind", batch_size=16, shuffle=False)
+    net.fit(given, "kind", batch_size=16)
+    assert_same_bits(net.get_weights(), expected.get_weights())
+
+
+def test_a_filtered_data_set_is_what_its_filter_leaves(tmp_path, data, table):
+    field = pytest.importorskip("pyarrow.compute").field
+    given = dataset(table, tmp_path).filter(field("a") > 0)
+    expected, net = network(optimizer="adam"), network(optimizer="adam")
+    kept = data[0][:, 0] > 0
+    expected.fit(data[0][kept], data[1][kept], batch_size=16, shuffle=False)
+    net.fit(given, "kind", batch_size=16)
+    assert_same_bits(net.get_weights(), expected.get_weights())
