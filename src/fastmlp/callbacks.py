@@ -7,6 +7,7 @@ from .training.callbacks.early_stopping import EarlyStopping
 from .training.callbacks.history import History
 from .training.callbacks.lambda_callback import LambdaCallback
 from .training.callbacks.layer_monitor import LayerMonitor
+from .training.callbacks.optuna import OptunaPruning
 from .training.callbacks.plateau import ReduceLROnPlateau
 from .training.callbacks.rate_scheduler import LearningRateScheduler
 from .training.callbacks.tensorboard import TensorBoard
@@ -21,6 +22,7 @@ __all__ = [
     "LayerMonitor",
     "LearningRateScheduler",
     "ModelCheckpoint",
+    "OptunaPruning",
     "ReduceLROnPlateau",
     "TensorBoard",
     "TerminateOnNaN",

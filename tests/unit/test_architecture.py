@@ -254,7 +254,7 @@ def test_every_module_says_what_it_is_and_its_examples_run(name):
     if "plots" in name.split("."):
         pytest.importorskip("matplotlib").use("agg")
         pytest.importorskip("sklearn")
-    named = {"dask", "keras", "onnx", "sklearn", "tensorboard", "torch", *TABLES}
+    named = {"dask", "keras", "onnx", "optuna", "sklearn", "tensorboard", "torch", *TABLES}
     for package in named & {*name.split(".")}:
         pytest.importorskip("sklearn" if package in TABLES else package)
     module = importlib.import_module(name)
