@@ -24,6 +24,7 @@ PAGES = [
     ("reference", "The NumPy twin", "fastmlp.reference"),
     ("tabular", "Tables", "fastmlp.tabular"),
     ("sklearn", "scikit-learn", "fastmlp.sklearn"),
+    ("mpi", "MPI", "fastmlp.mpi"),
     ("torch", "PyTorch", "fastmlp.torch"),
     ("keras", "Keras", "fastmlp.keras"),
     ("onnx", "ONNX", "fastmlp.onnx"),

@@ -156,6 +156,15 @@ cdef extern from "fastmlp.h" nogil:
         int squares
         ptrdiff_t epoch, batch
 
+    ctypedef struct fm_part:
+        fm_input input
+        fm_target target
+        const int64_t *order
+        ptrdiff_t rows, most, batch
+        uint64_t seed
+        double dropout
+        int threads
+
     void *fm_alloc(size_t bytes) noexcept
     void *fm_alloc_raw(size_t bytes) noexcept
     void fm_free(void *) noexcept
@@ -184,6 +193,7 @@ cdef extern from "fastmlp.h" nogil:
     int fm_plan_accumulate(fm_plan *, const void *output_gradient, int parameters, void *input_gradient) noexcept
     int fm_plan_take_step(fm_plan *, double learning_rate, double l2, double weight_decay) noexcept
     int fm_plan_have_gradient(fm_plan *) noexcept
+    int fm_plan_part_gradient(fm_plan *, const fm_part *, void *gradient, double *loss, double *correct) noexcept
     double fm_plan_gradient_squares(const fm_plan *) noexcept
     void fm_plan_shrink_gradient(fm_plan *, double factor) noexcept
     void fm_plan_take_average(fm_plan *) noexcept

@@ -462,6 +462,33 @@ cdef class Plan:
         finally:
             c.fm_plan_release(&self.c_plan)
 
+    @property
+    def vector_size(self):
+        """How many numbers a vector like the plan's parameters has, as it is laid out."""
+        return self.c_plan.size
+
+    cdef void *vector_data(self, vector, bint writable) except NULL:
+        """The data of an array (vector_size,) of the plan's dtype."""
+        cdef Array array
+        if (isinstance(vector, np.ndarray) and vector.dtype == self.dtype and vector.shape == (self.c_plan.size,)
+                and vector.flags.c_contiguous and vector.flags.aligned and (vector.flags.writeable or not writable)):
+            array = vector
+            return cnp.PyArray_DATA(array)
+        raise ValueError(f"the vector does not fit: expected a contiguous array of {self.dtype} of shape ({self.c_plan.size},)")
+
+    def step_by(self, vector, double learning_rate, l2=None, weight_decay=None):
+        """`take_step` by a gradient (vector_size,) that is the sum of what `Run.part_gradient` gave."""
+        cdef const void *values = self.vector_data(vector, False)
+        with self.changing():
+            check(c.fm_plan_have_gradient(&self.c_plan))
+            memcpy(self.c_plan.gradient, values, self.c_plan.size * self.dtype.itemsize)
+            self.c_plan.has_gradient = 1
+            self.c_plan.forward_rows = 0
+            try:
+                self.take_step(learning_rate, l2, weight_decay)
+            finally:
+                self.c_plan.has_gradient = 0
+
     def train_backward(self, output_gradient, double learning_rate, l2=None, weight_decay=None):
         """The rest of a step whose loss comes from outside: `accumulate` and `take_step`, from a gradient of zero back to it."""
         with self.changing():

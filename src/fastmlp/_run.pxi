@@ -151,3 +151,30 @@ cdef class Run:
                 raise FloatingPointError(f"the step of batch {run.batch} leads to weights that are not finite" if by_step
                                          else f"the loss of batch {run.batch} is not finite")
             check(status)
+
+    def part_gradient(self, order, out, *, ptrdiff_t batch, seed, double dropout=1.0):
+        """Sums of the losses and of correct rows of a part of a batch, whose share of the gradient is written to `out`.
+
+        `order` has int64 row numbers of X, at most `batch_size` of them; the batch has `batch` rows in all, over which the loss
+        is a mean.  `seed` is dropout's.  `out`, (plan.vector_size,), begins as zeros and is laid out like the plan's parameters: see
+        `Plan.step_by`.  Where the sum of losses is not finite, there is no gradient.
+        """
+        cdef int status
+        cdef double loss, correct
+        cdef c.fm_part part
+        cdef Plan plan = self.plan
+        cdef Array rows = row_numbers(np.reshape(order, (1, -1)), 1, self.count)
+        cdef void *gradient = plan.vector_data(out, True)
+        part.rows = cnp.PyArray_SIZE(rows)
+        if not 1 <= part.rows <= self.c_run.batch_size or batch < part.rows:
+            raise ValueError(f"order has {part.rows} rows, expected 1 to {min(batch, self.c_run.batch_size)}")
+        part.input, part.target = self.c_run.input, self.c_run.target
+        part.order = <const int64_t *>cnp.PyArray_DATA(rows)
+        part.most, part.batch, part.threads = self.c_run.batch_size, batch, self.c_run.threads
+        part.seed, part.dropout = index(seed), of_step(dropout, "dropout", plan.highest_dropout())
+        with plan.changing():
+            plan.check_compiled()
+            with nogil:
+                status = c.fm_plan_part_gradient(&plan.c_plan, &part, gradient, &loss, &correct)
+            check(status)
+        return loss, correct

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
@@ -77,6 +77,7 @@ class Recipe:
     rows: int | None
     batch_size: int | None
     shuffle: bool | None
+    shards: int | None = None  # parts that the rows are divided in
 
 
 @description
@@ -359,19 +360,26 @@ class Model(Predictor):
         self._classes = None if classes is None else labels.as_classes(classes, self.plan.n_out)
 
     def as_indices(
-        self, y: Any, argument: str = "y", *, classes: Array | None = None, learn: bool = False
+        self,
+        y: Any,
+        argument: str = "y",
+        *,
+        classes: Array | None = None,
+        learn: bool = False,
+        among: Callable[[Array], Array] | None = None,
     ) -> tuple[Any, Array | None]:
         """Targets as a loss takes them, and the classes whose labels they had, if they had any.
 
         `classes` takes the place of the network's own.  With `learn`, where there are none, and before the
-        first step, they are those that y has.
+        first step, they are those that y has, or where other rows are elsewhere, that `among` makes of them.
         """
         if not self._has_classes():
             return y, None
         array = validation.words_or_numbers(y, argument)
         classes, own = self._classes if classes is None else classes, labels.one_a_row(array)
         if classes is None and own is not None and learn and self.plan.step == 0:
-            classes = labels.found_in(own, self.plan.n_out, argument)
+            known = own if among is None else among(np.unique(own))
+            classes = labels.found_in(known, self.plan.n_out, argument)
         if classes is not None and own is not None:
             return labels.indices(own, classes, argument), classes
         if array.dtype.kind == "U":

@@ -196,6 +196,8 @@ class Network(Model):
         steps_per_epoch: int | None = None,
         validation_steps: int | None = None,
         resume: bool = False,
+        comm: Any = None,
+        shards: int | None = None,
     ) -> History:
         """Train for a number of epochs.
 
@@ -254,6 +256,15 @@ class Network(Model):
             rest is the one within which the last fit stopped, by Ctrl-C, an error or `stop_training`, or in
             which a file was saved with its optimizer.  With the same data and arguments the network ends with
             the bits of a fit that was never stopped (see Notes).  Without it such an epoch begins anew.
+        comm : mpi4py.MPI.Comm, optional
+            The communicator of processes that train this network together, each on rows of its own: X, y and
+            `sample_weight` are those of this rank, all else is the same on each, and so are the weights in
+            the end (see the guide "Clusters").
+        shards : int, optional
+            Parts that the rows of all ranks are divided in, as `numpy.array_split` cuts them; at most the
+            number of rows.  A batch takes its share of each part, in the part's own order, and the parts'
+            gradients are added in their order: so the bits follow from this number, however many ranks and
+            threads carry the parts.  None is the number of ranks, or without `comm` one whole.
 
         Returns
         -------
@@ -334,6 +345,8 @@ class Network(Model):
             steps_per_epoch=steps_per_epoch,
             validation_steps=validation_steps,
             resume=resume,
+            comm=comm,
+            shards=shards,
         )
 
     def train_on_batch(self, X: Any, y: Any, sample_weight: Any = None) -> dict[str, float]:

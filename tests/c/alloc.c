@@ -87,6 +87,14 @@ static int step_in_parts(work *w)
     for (int i = 0; i < 2 && !status; i++) status = fm_plan_accumulate(&w->plan, w->d_out, 1, dx);
     return status ? status : fm_plan_take_step(&w->plan, 0.01, 0, 0);
 }
+static int part_of_step(work *w)
+{
+    static double gradient[1 << 20];
+    double loss, correct;
+    const fm_part part = {.input = w->input, .target = w->target, .order = w->order, .rows = BATCH, .most = BATCH + 1,
+                          .batch = 2 * BATCH, .seed = 7, .dropout = 1, .threads = w->threads};
+    return w->plan.size > 1 << 20 ? FM_NO_MEMORY : fm_plan_part_gradient(&w->plan, &part, gradient, &loss, &correct);
+}
 static int predict_row(work *w) { return fm_plan_predict(&w->plan, &w->input, 1, w->out, 1); }
 static int predict(work *w) { return fm_plan_predict(&w->plan, &w->input, ROWS, w->out, w->threads); }
 static int predict_dropped(work *w) { return fm_plan_predict_dropped(&w->plan, &w->input, ROWS, 7, w->out, w->threads); }
@@ -155,6 +163,7 @@ static const struct { const char *name; enum stage stage; int (*function)(work *
     {"train with another batch size", COMPILED, train_other_rows, 1},
     {"train epochs", COMPILED, train_epochs, 2},
     {"a step in its parts", COMPILED, step_in_parts, 1},
+    {"a part of a step", COMPILED, part_of_step, 1},
     {"predict one row", COMPILED, predict_row, 1},
     {"predict", COMPILED, predict, 1},
     {"predict on two threads", COMPILED, predict, 2},

@@ -305,6 +305,23 @@ int fm_plan_accumulate(fm_plan *, const void *output_gradient, int parameters, v
    takes the statistics of the last batch. */
 int fm_plan_take_step(fm_plan *, double learning_rate, double l2, double weight_decay);
 int fm_plan_have_gradient(fm_plan *); /* room for one, to be written from outside */
+
+/* Rows of one batch, of which others may be elsewhere. */
+typedef struct {
+    fm_input input;
+    fm_target target;
+    const int64_t *order;          /* the part's rows, */
+    ptrdiff_t rows;                /* so many, */
+    ptrdiff_t most;                /* and at most so many in any batch: what buffers are made for */
+    ptrdiff_t batch;               /* rows of the whole batch, over which the loss is a mean */
+    uint64_t seed;                 /* of dropout */
+    double dropout;                /* a factor of the layers' rates */
+    int threads;
+} fm_part;
+
+/* The part's share of the gradient that a step of the batch is made by, a vector like the plan's parameters that begins as zeros,
+   and sums like those of a run.  Where the loss is not finite the gradient is not computed. */
+int fm_plan_part_gradient(fm_plan *, const fm_part *, void *gradient, double *loss, double *correct);
 /* Of the plan's gradient the sum of the squares; itself times a factor. */
 double fm_plan_gradient_squares(const fm_plan *);
 void fm_plan_shrink_gradient(fm_plan *, double factor);

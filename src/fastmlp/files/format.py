@@ -203,7 +203,10 @@ def _place(net: Model) -> dict[str, Any]:
     if net.position is not None and net.position.batches == net.plan.batches:
         done = net.position.done
         sums = [repr(float(value)) for value in done.sums]  # in words: they may be infinite
-        place["position"] = {**dataclasses.asdict(net.position.recipe), "batch": done.batch, "sums": sums}
+        recipe = dataclasses.asdict(net.position.recipe)
+        if recipe["shards"] is None:  # as files had it before there were any
+            del recipe["shards"]
+        place["position"] = {**recipe, "batch": done.batch, "sums": sums}
     if net.moving is not None and net.moving.batches == net.plan.batches:
         place["moving"] = True
     return place
@@ -389,4 +392,6 @@ def _recipe(position: Mapping[str, Any]) -> Recipe:
     batch_size = validation.integer(position["batch_size"], "batch_size", 1)
     batches = -(-rows // batch_size)
     validation.integer(position["batch"], "batch", 1, batches)
-    return Recipe(rows, batch_size, validation.boolean(position["shuffle"], "shuffle"))
+    shards = position.get("shards")
+    shards = None if shards is None else validation.integer(shards, "shards", 1, rows)
+    return Recipe(rows, batch_size, validation.boolean(position["shuffle"], "shuffle"), shards)

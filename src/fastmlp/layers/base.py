@@ -37,6 +37,8 @@ class Layer:
         Whether it belongs after all others, and an identity.
     composite : bool
         Whether it stands for other layers: see `expanded`.
+    takes_batch : bool
+        Whether what training makes of a row depends on the other rows of the batch.
     """
 
     kind: ClassVar[str] = ""
@@ -45,6 +47,7 @@ class Layer:
     leads: ClassVar[bool] = False
     ends: ClassVar[bool] = False
     composite: ClassVar[bool] = False
+    takes_batch: ClassVar[bool] = False
 
     def __init_subclass__(cls, abstract: bool = False) -> None:
         super().__init_subclass__()

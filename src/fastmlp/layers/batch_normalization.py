@@ -50,6 +50,7 @@ class BatchNormalization(Trained):
 
     kind: ClassVar[str] = "batch_normalization"
     takes_activation: ClassVar[bool] = True
+    takes_batch: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         set_field(self, "momentum", validation.real(self.momentum, "momentum", minimum=0.0, maximum=1.0))

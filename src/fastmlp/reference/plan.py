@@ -692,6 +692,30 @@ class Plan:
             self._after_step(self._last)
         self._last, self.forwards = None, 0
 
+    @property
+    def vector_size(self) -> int:
+        """How many numbers a vector like the parameters has: all arrays, one after another."""
+        return self.num_parameters
+
+    def _vector(self, arrays: Sequence[Array]) -> Array:
+        return np.concatenate([array.ravel() for array in arrays])
+
+    def step_by(
+        self,
+        vector: Array,
+        learning_rate: float,
+        l2: float | None = None,
+        weight_decay: float | None = None,
+    ) -> None:
+        """`take_step` by a gradient (vector_size,) that is the sum of what `Run.part_gradient` gave."""
+        parameters = self._parameters()
+        ends = np.cumsum([array.size for array in parameters])[:-1]
+        flat = np.split(vector, ends)
+        self._last = None
+        self.set_gradient([part.reshape(w.shape) for part, w in zip(flat, parameters, strict=True)])
+        self.take_step(learning_rate, l2, weight_decay)
+        self.zero_gradient()
+
     def train_backward(
         self,
         output_gradient: Any,

@@ -205,6 +205,25 @@ class Run:
             raise FloatingPointError(f"the step of batch {self.batch} leads to weights that are not finite")
         return total(row_losses), total(correct if weight is None else weight * correct)
 
+    def part_gradient(
+        self, order: Array, out: Array, *, batch: int, seed: int, dropout: float = 1.0
+    ) -> tuple[float, float]:
+        """Sums of losses and of correct rows of a part of a batch, whose share of the gradient goes to `out`.
+
+        `order` has row numbers of X; the batch has `batch` rows in all, over which the loss is a mean, so
+        that its gradient is the sum of its parts'.  `seed` is dropout's, whose masks count the part's rows.
+        `out`, (plan.vector_size,), is laid out like the plan's parameters: see `Plan.step_by`.
+        """
+        X, y, weights = self._rows
+        plan, weight = self.plan, None if weights is None else weights[order]
+        traces = plan._forward(
+            X[order], dropout_seed=seed, dropout=dropout, training=True, standardized=self._standardized
+        )
+        row_losses, dz, correct = plan._loss(self._loss, traces[-1], y[order], weight, self._standardized)
+        share = dz.dtype.type(len(order) / batch)
+        out[...] = plan._vector(plan._backward(traces, share * dz, training=True)[0])
+        return total(row_losses), total(correct if weight is None else weight * correct)
+
 
 def _finite(plan: Plan) -> bool:
     arrays: list[Any] = [plan.get_weights(), *plan.get_state()["slots"]]

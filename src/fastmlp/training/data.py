@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +19,11 @@ from .epochs import ArrayEpochs, BatchEpochs, Epochs, SparseEpochs
 from .held_out import HeldOut, HeldOutBatches, HeldOutRows
 from .rows import Rows, can_look_later, prepare, split, validation_rows, with_class_weight
 from .scoring import check_measurable, score
+from .shards import ShardEpochs, agree_on_rows, check_distributed, check_trainable, divided
 from .tables import Columns, opened
 from .targets import rescaling_for, standardized
+from .team import Team
+from .team import whole as team_whole
 
 _HELD_OUT = "validation_data "
 _EVALUATED = 8192  # rows of Dask's at a time
@@ -44,6 +47,8 @@ class Given:
     threads: int | None
     unwatched: bool  # by callbacks
     resume: bool
+    team: Team
+    shards: int | None
 
 
 @dataclass(frozen=True)
@@ -101,30 +106,51 @@ def _opened_tables(given: Given) -> Given:
 def _of_arrays(net: Model, given: Given) -> Ready:
     if given.steps is not None:
         raise ValueError(f"steps_per_epoch is {given.steps}, expected None with arrays, or batches without y")
-    y, learned = net.as_indices(given.y, learn=True)
+    team = given.team
+
+    def whole(where: str) -> Callable[[Array], Array]:
+        return functools.partial(team_whole, team, where)
+
+    if team.size > 1:
+        check_distributed(given.share, given.held_out)
+    y, learned = net.as_indices(given.y, learn=True, among=whole("labels") if team.size > 1 else None)
     objective = net.objective_for(y)
+    if given.shards is not None:
+        check_trainable(net, objective)
     alone = given.share == 0 and given.held_out is None and given.unwatched  # nobody else sees the rows
-    whole = not given.resume or net.position is None  # the first epoch sees all of them
-    look_later = alone and whole and can_look_later(net, objective, given.X)
+    whole_epoch = not given.resume or net.position is None  # the first one sees all of them
+    one_part = given.shards is None
+    look_later = alone and whole_epoch and one_part and can_look_later(net, objective, given.X)
     rows = prepare(net, objective, given.X, y, given.sample_weight, look_later=look_later)
     rows, rest = split(rows, given.share)
-    rows = with_class_weight(net, objective, rows, given.class_weight, learned)
+    rows = with_class_weight(net, objective, rows, given.class_weight, learned, whole("classes"))
     if given.held_out is not None and not is_stream(given.held_out):
         rest = validation_rows(net, objective, given.held_out, learned)
-    rescaling = rescaling_for(net, objective, rows)
+    rescaling = rescaling_for(net, objective, rows, whole("targets"))
     rows = standardized(objective, rescaling, rows)
     held_out = _held_out(net, objective, given, rest, learned, rescaling)
     check_measurable(net, objective, rows)
-    size = len(rows) if given.batch_size is None else min(given.batch_size, len(rows))
+    parts = None if given.shards is None else divided(team, given.shards, len(rows))
+    count = len(rows) if parts is None else parts.rows
+    size = count if given.batch_size is None else min(given.batch_size, count)
     assert net.optimizer is not None
-    net.optimizer.check_batches(size, len(rows))
+    net.optimizer.check_batches(size, count)
     arguments = (net, objective, rows, size, given.shuffle, given.threads)
-    data = SparseEpochs(*arguments) if is_sparse(rows.X) else ArrayEpochs(*arguments, look_later=look_later)
+    data: Epochs
+    if parts is not None:
+        agree_on_rows(team, rows, rest)
+        data = ShardEpochs(*arguments, parts=parts, team=team)
+    elif is_sparse(rows.X):
+        data = SparseEpochs(*arguments)
+    else:
+        data = ArrayEpochs(*arguments, look_later=look_later)
     return Ready(objective, data, held_out, learned, rescaling)
 
 
 def _of_batches(net: Model, given: Given) -> Ready:
     _check_options(net, given)
+    if given.shards is not None:
+        raise ValueError(f"shards is {given.shards} of batches, expected arrays, which can be divided")
     batches = Batches(given.X, given.steps)
     batches.check_passes(given.epochs, "epochs", "steps_per_epoch")
     _, first, _ = parts_of(batches.first(), "batch 0")

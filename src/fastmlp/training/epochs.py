@@ -60,6 +60,7 @@ def check_recipe(net: Model, recipe: Recipe) -> None:
 
 
 _NAMES = {"rows": "the training rows are", "batch_size": "batch_size is", "shuffle": "shuffle is"}
+_NAMES |= {"shards": "shards is"}
 _AS_IN_THE_STOPPED = "as in the epoch that was stopped"
 
 

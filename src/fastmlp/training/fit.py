@@ -26,7 +26,9 @@ from .held_out import HeldOut
 from .passes import Watch
 from .progress import Progress
 from .scoring import score
+from .shards import agree_on_recipe, as_shards, team_of
 from .solvers import solve
+from .team import Team
 
 BRIEF = 0.005  # seconds of an epoch that is worth no look of its own
 BATCHES_AHEAD = 4096  # whose learning rates are made at a time
@@ -76,6 +78,7 @@ class _Fit:
     callbacks: Hooks
     progress: Progress
     history: History
+    team: Team
 
     def all_epochs(self) -> None:
         self.net.stop_training = False
@@ -99,9 +102,10 @@ class _Fit:
                     if self.data.missing is not None:
                         warnings.warn(f"{self.data.missing}; training ends", RuntimeWarning, stacklevel=5)
                         break
-                    if self.net.stop_training:
+                    if self._stops():
                         break
-            except KeyboardInterrupt:
+            except KeyboardInterrupt as error:
+                self.team.interrupted(error)
                 self.history.end_interrupted()
                 self.progress.interrupted(done)
             except Divergence as error:
@@ -244,12 +248,18 @@ class _Fit:
                 self.callbacks.call("on_train_batch_end", done - 1, logs)
             if looks:
                 self.callbacks.call("_look", epoch, done)
-            return not (self._by_batch and self.net.stop_training)
+            return not (self._by_batch and self._stops())
 
         looks = self.callbacks.look()
         heard = self._by_batch or looks or not self.progress.silent
         watch = Watch(before if self._by_batch else None, after if heard else None, self.callbacks.until_look)
         return self.data.one(epoch, watch)
+
+    def _stops(self) -> bool:
+        """Whether a callback of any process has ended training."""
+        if self.team.size > 1:
+            self.net.stop_training = any(self.team.gather("stop_training", self.net.stop_training))
+        return self.net.stop_training
 
     @cached_property
     def _by_batch(self) -> bool:
@@ -275,39 +285,61 @@ def fit(
     steps_per_epoch: int | None,
     validation_steps: int | None,
     resume: bool,
+    comm: Any,
+    shards: int | None,
 ) -> History:
-    share = validation.real(validation_split, "validation_split", minimum=0.0, below=1.0)
-    if share > 0 and validation_data is not None:
-        raise ValueError(f"validation_split is {share} and validation_data came too, expected one of them")
-    verbose, checked = _check_verbose(verbose), Hooks(callbacks)
-    given = Given(
-        X=X,
-        y=y,
-        sample_weight=sample_weight,
-        class_weight=class_weight,
-        epochs=validation.integer(epochs, "epochs", 1),
-        resume=validation.boolean(resume, "resume"),
-        batch_size=None if batch_size is None else validation.integer(batch_size, "batch_size", 1),
-        shuffle=validation.boolean(shuffle, "shuffle"),
-        steps=as_steps(steps_per_epoch, "steps_per_epoch"),
-        share=share,
-        held_out=validation_data,
-        held_out_steps=as_steps(validation_steps, "validation_steps"),
-        threads=validation.as_threads(threads),
-        unwatched=not checked,
-    )
-    with net.changing(nested=False):
-        call = _begun(net, given, checked, verbose)
-        try:
-            call.all_epochs()
-        finally:
-            call.progress.close()
+    team = team_of(comm)
+    with team.together():
+        share = validation.real(validation_split, "validation_split", minimum=0.0, below=1.0)
+        if share > 0 and validation_data is not None:
+            came = f"validation_split is {share} and validation_data came too"
+            raise ValueError(f"{came}, expected one of them")
+        verbose, checked = _check_verbose(verbose), Hooks(callbacks, writes=team.rank == 0)
+        given = Given(
+            X=X,
+            y=y,
+            sample_weight=sample_weight,
+            class_weight=class_weight,
+            epochs=validation.integer(epochs, "epochs", 1),
+            resume=validation.boolean(resume, "resume"),
+            batch_size=None if batch_size is None else validation.integer(batch_size, "batch_size", 1),
+            shuffle=validation.boolean(shuffle, "shuffle"),
+            steps=as_steps(steps_per_epoch, "steps_per_epoch"),
+            share=share,
+            held_out=validation_data,
+            held_out_steps=as_steps(validation_steps, "validation_steps"),
+            threads=validation.as_threads(threads),
+            unwatched=not checked,
+            team=team,
+            shards=as_shards(comm, shards),
+        )
+        with net.changing(nested=False):
+            call = _begun(net, given, checked, verbose if team.rank == 0 else 0)
+            try:
+                call.all_epochs()
+            finally:
+                call.progress.close()
     return call.history
+
+
+def _recipe_of(given: Given, callbacks: Hooks) -> dict[str, Any]:
+    """Arguments of fit that are the same in each process, by name."""
+    return {
+        "epochs": given.epochs,
+        "batch_size": given.batch_size,
+        "shards": given.shards,
+        "shuffle": given.shuffle,
+        "resume": given.resume,
+        "class_weight": given.class_weight,
+        "the list of callbacks": [type(callback).__name__ for callback in callbacks.callbacks],
+    }
 
 
 def _begun(net: Model, given: Given, callbacks: Hooks, verbose: bool | int | str) -> _Fit:
     """The call, once all that it was given is checked; the network knows its classes and rescaling."""
     _check_left(net, given.epochs, given.resume)
+    if given.shards is not None:
+        agree_on_recipe(given.team, net, **_recipe_of(given, callbacks))
     first = net.epochs_done if given.resume else 0
     ready = prepared(net, dataclasses.replace(given, epochs=given.epochs - first))
     if given.resume:
@@ -323,6 +355,7 @@ def _begun(net: Model, given: Given, callbacks: Hooks, verbose: bool | int | str
         callbacks=callbacks,
         progress=Progress(verbose, given.epochs, ready.data.steps, first),
         history=History(),
+        team=given.team,
     )
     net.classes = net.classes if ready.classes is None else ready.classes
     net.rescale_output(ready.rescaling)

@@ -58,16 +58,19 @@ class Passes:
         self.net, self.objective, self.rows = net, objective, rows
         self.batch_size, self.shuffle = batch_size, shuffle
         self.batches = -(-len(rows) // batch_size)
-        self._shuffled: Array | None = None
-        self._done, self._first_batch = Done(), 0
-        self._said: tuple[Any, ...] | None = None  # what the optimizer was when _settings were made
-        self._settings: dict[str, Any] = {}
+        self._begin_settings()
         self.run = None
         if not objective.in_python:
             self.run = Run(
                 net.plan, rows.X, sample_weight=rows.weights, batch_size=batch_size, seed=net.seed,
                 shuffle=shuffle, loss=objective.named, threads=threads, **rows.of_loss,
             )  # fmt: skip
+
+    def _begin_settings(self) -> None:
+        self._shuffled: Array | None = None
+        self._done, self._first_batch = Done(), 0
+        self._said: tuple[Any, ...] | None = None  # what the optimizer was when _settings were made
+        self._settings: dict[str, Any] = {}
 
     def one(self, watch: Watch = UNWATCHED, done: Done = NOTHING, mark: Mark | None = None) -> Done:
         """One pass, of which some may be done: what is done of it in the end, all unless `watch` ends it.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -136,8 +136,12 @@ def with_class_weight(
     rows: Rows,
     class_weight: Mapping[Any, float] | str | None,
     classes: Array | None,
+    among: Callable[[Array], Array] = lambda own: own,
 ) -> Rows:
-    """Class weights, by the labels of `classes` if there are any, multiplied into the rows' own."""
+    """Class weights, by the labels of `classes` if there are any, multiplied into the rows' own.
+
+    `among` makes of the classes of these rows those of all, where others are elsewhere.
+    """
     if class_weight is None:
         return rows
     if class_weight != "balanced" and not isinstance(class_weight, Mapping):
@@ -151,7 +155,7 @@ def with_class_weight(
     if isinstance(class_weight, Mapping):
         factors = _factors(class_weight, count, classes)
     else:
-        factors = _balanced(own, count)
+        factors = _balanced(among(own), count)
     weights = factors[own]
     if rows.weights is not None:
         weights *= rows.weights

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 from ..layers import OutputRescaling
 from ..layers.output import weighted_statistics
-from ..model import Model, Objective
+from ..model import Array, Model, Objective
 from .rows import Rows
 
 
-def rescaling_for(net: Model, objective: Objective, rows: Rows) -> OutputRescaling | None:
-    """The network's, or one of the rows' means and deviations; None where nothing is standardized."""
+def rescaling_for(
+    net: Model, objective: Objective, rows: Rows, among: Callable[[Array], Array] = lambda own: own
+) -> OutputRescaling | None:
+    """The network's, or one of the rows' means and deviations; None where nothing is standardized.
+
+    `among` makes of an array of these rows that of all, where others are elsewhere.
+    """
     if rows.exact is None or net.output_rescaling is not None:
         return net.output_rescaling
-    scale, offset = objective.loss.output_scaling(*weighted_statistics(rows.exact, rows.weights))
+    weights = None if rows.weights is None else among(rows.weights)
+    scale, offset = objective.loss.output_scaling(*weighted_statistics(among(rows.exact), weights))
     return OutputRescaling(tuple(scale.tolist()), tuple(offset.tolist()))
 
 

@@ -22,6 +22,7 @@
 #include "train.h"
 #include "run.h"
 #include "loops.h"
+#include "part.h"
 #include "gradients.h"
 #include "arrays.h"
 
@@ -42,6 +43,7 @@ const fm_typed_plan CAT2(fm_typed_plan_f, BITS) = {
     .train_forward = train_forward,
     .accumulate = accumulate,
     .take_step = take_step,
+    .part_gradient = part_gradient,
     .gradient_squares = gradient_squares,
     .shrink_gradient = shrink_gradient,
     .take_average = take_average,

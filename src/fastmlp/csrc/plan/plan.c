@@ -381,6 +381,11 @@ int fm_plan_take_step(fm_plan *plan, double learning_rate, double l2, double wei
     return typed_plan(plan->type)->take_step(plan, learning_rate, l2, weight_decay);
 }
 
+int fm_plan_part_gradient(fm_plan *plan, const fm_part *part, void *gradient, double *loss, double *correct)
+{
+    return typed_plan(plan->type)->part_gradient(plan, part, gradient, loss, correct);
+}
+
 double fm_plan_gradient_squares(const fm_plan *plan)
 {
     const unsigned word = fm_fp_begin();

@@ -58,6 +58,7 @@ typedef struct {
     const fm_target *target;
     const int64_t *order;
     ptrdiff_t first, rows;      /* of the order; in this batch, those of members: see take_members */
+    ptrdiff_t others;           /* rows of the batch, likewise, that other parts of it have: the mean is over all */
     ptrdiff_t next_rows;        /* of the next batch, worth asking for ahead of time */
     int with_loss, backward, workers;
     int all_layers;             /* gradients of frozen layers too */

@@ -101,7 +101,7 @@ static void train_in_lines(step_work *w, ptrdiff_t first, ptrdiff_t rows)
     if (!w->resident) gather_in_lines(w, first, rows);
     if (w->check_rows) check_rows(w, first, rows);
     forward_in_lines(w->plan, s, first, rows);
-    loss_in_lines(w->plan, s, w->target, first, rows, 1 / (real)w->rows);
+    loss_in_lines(w->plan, s, w->target, first, rows, 1 / (real)(w->rows + w->others));
     backward_in_lines(w->plan, s, first, rows);
 }
 
@@ -123,7 +123,7 @@ static void pass_chunk(step_work *w, int worker, ptrdiff_t r, ptrdiff_t rows)
     stage_forward(plan, s, w->from, w->to, r, rows, turned);
     if (w->with_loss && w->to == plan->layer_count) {
         if (!w->resident) gather_targets(w, r, rows);
-        stage_loss(plan, s, w->target, r, rows, 1 / (real)w->rows, w->backward, turned);
+        stage_loss(plan, s, w->target, r, rows, 1 / (real)(w->rows + w->others), w->backward, turned);
     }
     stage_backward(w, r, rows, turned);
 }

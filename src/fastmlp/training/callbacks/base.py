@@ -45,6 +45,7 @@ class Callback:
     network: Model
     params: dict[str, Any]
     _looks = False  # whether `_look` is called
+    _writes = False  # whether all it does is write files, which one process of several does
 
     @property
     def model(self) -> Model:

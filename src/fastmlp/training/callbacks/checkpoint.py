@@ -50,6 +50,8 @@ class ModelCheckpoint(Monitor):
     >>> checkpoint = ModelCheckpoint("run.npz", save_freq=every, include_optimizer=True)
     """
 
+    _writes = True
+
     def __init__(
         self,
         filepath: str | os.PathLike[str],

@@ -47,6 +47,8 @@ class CSVLogger(Callback):
     <BLANKLINE>
     """
 
+    _writes = True
+
     def __init__(self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False) -> None:
         if not isinstance(filename, (str, os.PathLike)):
             raise TypeError(f"filename is a {type(filename).__name__}, expected a str or a path")

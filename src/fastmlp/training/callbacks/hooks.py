@@ -16,6 +16,8 @@ class Hooks:
     Parameters
     ----------
     callbacks : Callback, iterable of Callback or None
+    writes : bool
+        Whether those that only write files are called.
 
     Raises
     ------
@@ -30,7 +32,7 @@ class Hooks:
     False
     """
 
-    def __init__(self, callbacks: object) -> None:
+    def __init__(self, callbacks: object, writes: bool = True) -> None:
         if callbacks is None or isinstance(callbacks, Callback):
             callbacks = () if callbacks is None else (callbacks,)
         self.callbacks = as_list(callbacks, "callbacks", "a list of callbacks")
@@ -38,6 +40,7 @@ class Hooks:
             if not isinstance(callback, Callback):
                 kind = type(callback).__name__
                 raise TypeError(f"callbacks holds a {kind}, expected objects of fastmlp.callbacks")
+        self._called = [callback for callback in self.callbacks if writes or not callback._writes]
         self._begun = 0
 
     def __bool__(self) -> bool:
@@ -64,18 +67,18 @@ class Hooks:
         """`on_train_begin` of each, once all know the network and the parameters."""
         for callback in self.callbacks:
             callback.network, callback.params = network, params
-        for callback in self.callbacks:
+        for callback in self._called:
             callback.on_train_begin({})
             self._begun += 1
 
     def call(self, hook: str, *arguments: Any) -> None:
         """A hook of each."""
-        for callback in self.callbacks:
+        for callback in self._called:
             getattr(callback, hook)(*arguments)
 
     def take_divergence(self, epoch: int, message: str) -> bool:
         """`on_divergence` of each; whether one takes it as the end of the fit."""
-        return any([callback.on_divergence(epoch, message) for callback in self.callbacks])
+        return any([callback.on_divergence(epoch, message) for callback in self._called])
 
     def end(self, logs: Logs, *, failed: bool) -> None:
         """`on_train_end` of each that has begun, whatever the others raise.
@@ -83,7 +86,7 @@ class Hooks:
         Their first error is raised; with `failed`, where the fit's own is on its way, they are warned of.
         """
         errors: list[tuple[Callback, BaseException]] = []
-        for callback in self.callbacks[: self._begun]:
+        for callback in self._called[: self._begun]:
             try:
                 callback.on_train_end(logs)
             except BaseException as error:

@@ -47,6 +47,8 @@ class TensorBoard(Callback):
     ['train']
     """
 
+    _writes = True
+
     def __init__(
         self,
         log_dir: str | os.PathLike[str] = "logs",

@@ -1,0 +1,25 @@
+/* The gradient of a part of a batch, whose other parts may be in other processes. */
+
+static int part_gradient(fm_plan *plan, const fm_part *part, void *gradient, double *loss, double *correct)
+{
+    const int fused = link_is_fused(&part->target);
+    const ptrdiff_t members = plan->members;
+    training_stage *s;
+    plan->forward_rows = 0;
+    int status = stage_for(&s, plan, fused, part->most * members, fm_workers_for(plan, part->most, 3, part->threads));
+    if (status != FM_OK) return status;
+    s->drops = s->batch_statistics = 1, s->skip_link = fused;
+    s->masks = (mask_source){part->seed, (uint32_t)fm_plan_batches(plan), 0, part->dropout};
+    const gradient_sink sink = {.take = take_gradient, .gradient = gradient};
+    step_work w = {.plan = plan, .stage = s, .workers = s->workers, .input = &part->input, .target = &part->target,
+                   .order = part->order, .rows = part->rows, .others = (part->batch - part->rows) * members, .sink = &sink,
+                   .with_loss = 1, .backward = 1, .in_lines = s->x_lines != NULL};
+    const unsigned word = fm_fp_begin();
+    take_members(&w);
+    *loss = *correct = 0;
+    if (run_rows(&w)) status = FM_INTERRUPTED;
+    if (status == FM_OK) sum_rows(s, w.rows, loss, correct);
+    if (status == FM_OK && isfinite(*loss) && run_weights(&w)) status = FM_INTERRUPTED;
+    fm_fp_end(word);
+    return status;
+}

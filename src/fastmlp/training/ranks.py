@@ -1,0 +1,164 @@
+"""`Ranks`: the processes of an MPI communicator as a team."""
+
+from __future__ import annotations
+
+import pickle
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from ..model import Array
+
+NEEDED = ("rank", "size", "Iallgather", "Iallgatherv", "Ialltoallv")
+_SPIN = 0.2  # seconds of waiting after which a rank sleeps between two looks
+_NAP = 0.001
+
+
+class Ranks:
+    """A team of the processes of an mpi4py communicator, or of an object with the same few methods.
+
+    Ranks meet: each brings where it is in the fit and what the others are to have, or the error that ended
+    it.  So an error of one is raised in all at the next meeting.
+
+    Parameters
+    ----------
+    comm : mpi4py.MPI.Comm
+        `rank`, `size`, and the collectives of buffers `Iallgather`, `Iallgatherv` and `Ialltoallv`.
+    """
+
+    def __init__(self, comm: Any) -> None:
+        lacking = [name for name in NEEDED if not hasattr(comm, name)]
+        if lacking:
+            came = f"comm is a {type(comm).__name__} without {lacking[0]}"
+            raise TypeError(f"{came}, expected a communicator of mpi4py, or an object with its methods")
+        self.rank, self.size = int(comm.rank), int(comm.size)
+        self._comm = comm
+        self._heard: BaseException | None = None  # what ended a meeting, which all know
+        self._late: KeyboardInterrupt | None = None  # Ctrl-C that waits for the next meeting
+        self._total = np.empty(0)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        try:
+            yield
+            self.gather("the end of the fit", None)
+        except BaseException as error:
+            if error is self._heard:
+                raise
+            raise self._tell(error) from error
+
+    def gather(self, where: str, own: Any) -> list[Any]:
+        if self._late is not None:
+            late, self._late = self._late, None
+            raise self._tell(late)
+        return self._meet((where, own, None))
+
+    def interrupted(self, error: KeyboardInterrupt) -> None:
+        if error is not self._heard:
+            joint = self._tell(error)
+            if not isinstance(joint, KeyboardInterrupt):
+                raise joint
+
+    def uninterrupted(self, step: Callable[[], None]) -> None:
+        while True:
+            try:
+                return step()
+            except KeyboardInterrupt as error:
+                self._late = error
+
+    def add(self, gradients: list[Array], counts: list[int], size: int, dtype: np.dtype[Any]) -> Array:
+        """A reduce-scatter whose order is that of the parts, and an all-gather.
+
+        Each rank owns a piece of the gradient, of which it receives all parts' and makes the sum.
+        """
+        ends = size * np.arange(self.size + 1) // self.size
+        sizes, starts = np.diff(ends), ends[:-1]
+        own = int(sizes[self.rank])
+        if self._total.shape != (size,) or self._total.dtype != dtype:
+            self._total = np.empty(size, dtype)
+        total, received = self._total, np.empty((sum(counts), own), dtype)
+        before = np.cumsum([0, *counts[:-1]])  # gradients of earlier ranks
+        for turn in range(max(counts)):
+            has = np.array([turn < count for count in counts], np.int64)
+            sent = [gradients[turn], (sizes, starts)] if has[self.rank] else [total, (0 * sizes, starts)]
+            places = has * (before + turn) * own
+            self._wait(self._comm.Ialltoallv(sent, [received, (has * own, places)]))
+        piece, *others = received
+        for of_part in others:
+            piece += of_part
+        self._wait(self._comm.Iallgatherv(piece, [total, (sizes, starts)]))
+        return total
+
+    def _tell(self, error: BaseException) -> BaseException:
+        """Meets the others with an error; the one that all raise."""
+        try:
+            self._meet(("an error", None, (type(error), str(error))))
+        except BaseException as joint:
+            return joint
+        raise AssertionError("a meeting with an error ends in one")
+
+    def _meet(self, own: tuple[str, Any, tuple[type[BaseException], str] | None]) -> list[Any]:
+        met = self._exchange(own)
+        failures = {rank: failure for rank, (_, _, failure) in enumerate(met) if failure is not None}
+        if failures:
+            self._heard = _joint(failures, self.size)
+            raise self._heard
+        places = [where for where, _, _ in met]
+        for rank, where in enumerate(places):
+            if where != places[0]:
+                came = f"rank 0 is at {places[0]} and rank {rank} at {where}"
+                self._heard = RuntimeError(
+                    f"{came}, expected the same fit, and callbacks alike, on each rank"
+                )
+                raise self._heard
+        return [what for _, what, _ in met]
+
+    def _exchange(self, own: Any) -> list[Any]:
+        """Every rank's object, pickled on the way."""
+        text = np.frombuffer(_pickled(own), np.uint8)
+        counts = np.empty(self.size, np.int64)
+        self._wait(self._comm.Iallgather(np.array([len(text)], np.int64), counts))
+        ends = np.cumsum(counts)
+        texts = np.empty(int(ends[-1]), np.uint8)
+        self._wait(self._comm.Iallgatherv(text, [texts, (counts, ends - counts)]))
+        return [pickle.loads(one.tobytes()) for one in np.split(texts, ends[:-1])]
+
+    def _wait(self, request: Any) -> None:
+        """Until the others have taken part too; Ctrl-C waits for the next meeting."""
+        start = time.monotonic()
+        while True:
+            try:
+                if request.Test():
+                    return
+                time.sleep(0 if time.monotonic() - start < _SPIN else _NAP)
+            except KeyboardInterrupt as error:
+                self._late = error
+
+
+def _pickled(own: Any) -> bytes:
+    """A class of errors that cannot be pickled goes as its name."""
+    try:
+        return pickle.dumps(own)
+    except Exception:
+        where, what, failure = own
+        if failure is None:
+            raise
+        kind, text = failure
+        return pickle.dumps((where, what, (RuntimeError, f"{kind.__name__}: {text}")))
+
+
+def _joint(failures: dict[int, tuple[type[BaseException], str]], size: int) -> BaseException:
+    """The one error of all ranks: the first one's, before Ctrl-C; it names the rank where others are well."""
+    errors = {rank: failure for rank, failure in failures.items() if failure[0] is not KeyboardInterrupt}
+    if not errors:
+        return KeyboardInterrupt()
+    rank, (kind, text) = next(iter(errors.items()))
+    alike = len(failures) == size and len(set(failures.values())) == 1
+    said = text if alike else f"rank {rank}: {text}"
+    try:
+        return kind(said)
+    except Exception:  # a class with arguments of its own
+        return RuntimeError(f"{kind.__name__}: {said}")

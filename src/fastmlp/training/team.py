@@ -1,0 +1,86 @@
+"""`Team`: the processes that train one network together; `Alone` is a team of one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..model import Array
+
+
+class Team(Protocol):
+    """Processes that run the same fit, each on rows of its own.
+
+    Attributes
+    ----------
+    rank, size : int
+        The number of this process, which counts from 0, and how many there are.
+    """
+
+    rank: int
+    size: int
+
+    def together(self) -> Any:
+        """A context that all leave alike: an error of one is raised in each."""
+
+    def gather(self, where: str, own: Any) -> list[Any]:
+        """What each process has, in the order of ranks; RuntimeError in all if some are elsewhere."""
+
+    def add(self, gradients: list[Array], counts: list[int], size: int, dtype: np.dtype[Any]) -> Array:
+        """The sum of all processes' gradients, (size,), in their order, the same in each.
+
+        `gradients` are this process's, `counts` says how many each has: the first one at most one, as it adds
+        up its own.
+        """
+
+    def uninterrupted(self, step: Callable[[], None]) -> None:
+        """Makes a step that all processes make: Ctrl-C may come after it."""
+
+    def interrupted(self, error: KeyboardInterrupt) -> None:
+        """Tells the others of Ctrl-C in this process."""
+
+
+class Alone:
+    """A team of one process.
+
+    >>> Alone().gather("here", 3)
+    [3]
+    """
+
+    rank, size = 0, 1
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        yield
+
+    def gather(self, where: str, own: Any) -> list[Any]:
+        return [own]
+
+    def add(self, gradients: list[Array], counts: list[int], size: int, dtype: np.dtype[Any]) -> Array:
+        return gradients[0]
+
+    def uninterrupted(self, step: Callable[[], None]) -> None:
+        step()
+
+    def interrupted(self, error: KeyboardInterrupt) -> None:
+        pass
+
+
+def whole(team: Team, where: str, own: Array) -> Array:
+    """The rows of all processes, one after another."""
+    return own if team.size == 1 else np.concatenate(team.gather(where, own))
+
+
+def agree(team: Team, where: str, own: Mapping[str, Any]) -> None:
+    """ValueError in all where what has to be the same in each process is not."""
+    if team.size == 1:
+        return
+    first, *others = team.gather(where, dict(own))
+    for rank, theirs in enumerate(others, 1):
+        for name, value in first.items():
+            if theirs[name] != value:
+                came = f"{name} is {value} on rank 0 and {theirs[name]} on rank {rank}"
+                raise ValueError(f"{came}, expected the same on each rank")
