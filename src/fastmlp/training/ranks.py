@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..model import Array
+from .pulse import pulse_of
 
 NEEDED = ("rank", "size", "Iallgather", "Iallgatherv", "Ialltoallv")
 _SPIN = 0.2  # seconds of waiting after which a rank sleeps between two looks
@@ -42,6 +43,8 @@ class Ranks:
 
     @contextmanager
     def together(self) -> Iterator[None]:
+        self.gather("the begin of the fit", None)
+        pulse = pulse_of(self._comm)
         try:
             yield
             self.gather("the end of the fit", None)
@@ -49,6 +52,10 @@ class Ranks:
             if error is self._heard:
                 raise
             raise self._tell(error) from error
+        finally:
+            if pulse is not None:
+                pulse.stop()
+                pulse.close(self._exchange(pulse.beats))
 
     def gather(self, where: str, own: Any) -> list[Any]:
         if self._late is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -21,7 +20,6 @@ from ..validation import is_sparse
 from .batches import is_stream
 from .epochs import RowEpochs, diverged, done_of
 from .passes import Mark, Passes, Watch
-from .ranks import Ranks
 from .rows import Rows, check_rescaled
 from .scoring import measured, measured_apart, predicted
 from .team import Alone, Team, agree, whole
@@ -71,7 +69,11 @@ class Parts:
 
 def team_of(comm: Any) -> Team:
     """Who trains."""
-    return Alone() if comm is None else Ranks(comm)
+    if comm is None:
+        return Alone()
+    from .ranks import Ranks
+
+    return Ranks(comm)
 
 
 def as_shards(comm: Any, shards: Any) -> int | None:
@@ -120,6 +122,8 @@ def in_order(rows: list[Any]) -> list[float]:
 
 def digest(*arrays: Array | None) -> str:
     """Twelve digits that tell arrays apart."""
+    import hashlib
+
     found = hashlib.sha256()
     for array in arrays:
         if array is not None:
