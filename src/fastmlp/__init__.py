@@ -17,8 +17,10 @@ from .config import (
     get_include,
     get_matmul_precision,
     get_num_threads,
+    get_spinning,
     set_matmul_precision,
     set_num_threads,
+    set_spinning,
     show_config,
     warn_of_environment,
 )
@@ -49,6 +51,7 @@ __all__ = [
     "get_include",
     "get_matmul_precision",
     "get_num_threads",
+    "get_spinning",
     "initializers",
     "layers",
     "learning_rate_range",
@@ -60,6 +63,7 @@ __all__ = [
     "schedules",
     "set_matmul_precision",
     "set_num_threads",
+    "set_spinning",
     "show_config",
 ]
 __all__ += layers.PUBLIC

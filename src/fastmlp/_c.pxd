@@ -21,7 +21,10 @@ cdef extern from "fastmlp.h" nogil:
     int fm_cpu_count() noexcept
     int fm_num_threads() noexcept
     void fm_set_num_threads(int threads) noexcept
+    int fm_spinning() noexcept
+    void fm_set_spinning(int spinning) noexcept
     int fm_environment_threads(const char **wrong) noexcept
+    int fm_environment_spinning(const char **wrong) noexcept
 
     enum:
         FM_ACTIVATIONS, FM_ALL_ACTIVATIONS, FM_LOSSES, FM_OPTIMIZERS, FM_HYPERPARAMETERS, FM_LAYERS, FM_ELEMENTARY

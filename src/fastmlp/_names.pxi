@@ -60,11 +60,20 @@ def get_num_threads():
     return c.fm_num_threads()
 
 
-def wrong_variable():
-    """The environment's variable that should hold a number of threads and does not, or None."""
-    cdef const char *name = NULL
-    c.fm_environment_threads(&name)
-    return None if name == NULL else name.decode()
+def wrong_variables():
+    """The environment's variables that should hold a number of threads, or whether they spin, and do not."""
+    cdef const char *names[2]
+    c.fm_environment_threads(&names[0])
+    c.fm_environment_spinning(&names[1])
+    return [names[i].decode() for i in range(2) if names[i] != NULL]
+
+
+def set_spinning(bint spinning):
+    c.fm_set_spinning(spinning)
+
+
+def get_spinning():
+    return bool(c.fm_spinning())
 
 
 def cpu_count():

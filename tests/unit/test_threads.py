@@ -80,6 +80,27 @@ def test_nonsense_of_ours_leaves_the_number_to_openmps():
     assert result.stdout.strip() == "5" and "FASTMLP_NUM_THREADS is 'many'" in result.stderr
 
 
+SPINNING = "import fastmlp; print(fastmlp.get_spinning())"
+
+
+def test_the_environment_says_whether_threads_spin():
+    assert answer(SPINNING) == answer(SPINNING, FASTMLP_SPINNING="1") == "True"
+    assert answer(SPINNING, FASTMLP_SPINNING="") == "True"
+    assert answer(SPINNING, FASTMLP_SPINNING="0") == "False"
+    code = SPINNING.replace("; ", "; fastmlp.set_spinning(True); ")
+    assert answer(code, FASTMLP_SPINNING="0") == "True"
+    result = run(SPINNING, FASTMLP_SPINNING="no")
+    assert result.stdout.strip() == "True"
+    assert "RuntimeWarning: FASTMLP_SPINNING is 'no', expected 0 or 1; it is ignored" in result.stderr
+
+
+@pytest.mark.parametrize("spinning", [0, "no", None])
+def test_spinning_is_yes_or_no(spinning):
+    with pytest.raises(TypeError, match="spinning is"):
+        fastmlp.set_spinning(spinning)
+    assert fastmlp.get_spinning()
+
+
 @pytest.mark.parametrize("threads", [2**16 + 1, 2**31, 2**64, 0, -1])
 def test_a_number_that_no_machine_has_is_refused(net, X, threads):
     y = np.arange(len(X)) % 10
@@ -279,6 +300,43 @@ def test_idle_threads_use_no_processor_time(net, X):
     finally:
         gc.enable()
     assert min(spent) < 0.03
+
+
+PAUSES = (
+    WORK
+    + """
+import fastmlp, gc, time
+gc.disable()
+
+def spent_in(pauses, seconds):
+    total = 0.0
+    for _ in range(pauses):
+        net.predict(X, threads=2)
+        before = time.process_time()
+        time.sleep(seconds)
+        total += time.process_time() - before
+    return total
+"""
+)
+
+
+def test_threads_that_have_spun_sleep():
+    """Calls one after the other, whose threads spin for the next; then a second without any."""
+    code = PAUSES + "spent_in(300, 0.0)\nprint(spent_in(1, 1.0))"
+    assert float(answer(code)) < 0.005
+
+
+@pytest.mark.parametrize(
+    "forbidden",
+    [
+        "fastmlp.set_spinning(False)",
+        pytest.param("os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})",
+                     marks=pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs Linux")),
+    ],
+)  # fmt: skip
+def test_threads_do_not_spin_where_they_must_not(forbidden):
+    """Nor where there are more of them than processors.  300 pauses of 0.4 ms are 0.12 s of spinning."""
+    assert float(answer(f"{PAUSES}{forbidden}\nspent_in(50, 0.0)\nprint(spent_in(300, 0.0004))")) < 0.04
 
 
 FORK = (

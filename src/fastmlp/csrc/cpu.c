@@ -269,14 +269,24 @@ static int cgroup_cpus(void)
     return least;
 }
 
-int fm_cpu_count(void)
+/* Of those that the affinity allows, as many as a quota, if there is one, is worth. */
+static int cpus_within(int quota)
 {
     cpu_set_t set[16]; /* 16384 processors */
     const int allowed = sched_getaffinity(0, sizeof set, set) == 0 ? CPU_COUNT_S(sizeof set, set)
                                                                   : (int)sysconf(_SC_NPROCESSORS_ONLN);
-    const int quota = cgroup_cpus();
     const int count = quota && quota < allowed ? quota : allowed;
     return count > 1 ? count : 1;
+}
+
+int fm_cpu_count(void) { return cpus_within(cgroup_cpus()); }
+
+int fm_processors(void)
+{
+    static int quota = -1; /* -1: not asked yet; as in fm_isa_runnable */
+    int known = __atomic_load_n(&quota, __ATOMIC_RELAXED);
+    if (known < 0) __atomic_store_n(&quota, known = cgroup_cpus(), __ATOMIC_RELAXED);
+    return cpus_within(known);
 }
 
 #elif defined(_WIN32)
@@ -297,6 +307,10 @@ int fm_cpu_count(void)
     return count > 1 ? (int)count : 1;
 }
 
+#endif
+
+#if !defined(__linux__)
+int fm_processors(void) { return fm_cpu_count(); }
 #endif
 
 /* The first of the whole numbers in a list, "4,2" (OMP_NUM_THREADS may be one), or 0. */
@@ -327,4 +341,19 @@ int fm_environment_threads(const char **wrong)
     }
     if (wrong) *wrong = __atomic_load_n(&kept_wrong, __ATOMIC_RELAXED);
     return threads;
+}
+
+int fm_environment_spinning(const char **wrong)
+{
+    static const char name[] = "FASTMLP_SPINNING";
+    static int kept = -1, kept_wrong; /* -1: not asked yet; as in fm_isa_runnable */
+    int spinning = __atomic_load_n(&kept, __ATOMIC_ACQUIRE);
+    if (spinning < 0) {
+        const char *text = getenv(name);
+        spinning = !text || strcmp(text, "0") != 0;
+        __atomic_store_n(&kept_wrong, text && *text && strcmp(text, "0") && strcmp(text, "1"), __ATOMIC_RELAXED);
+        __atomic_store_n(&kept, spinning, __ATOMIC_RELEASE);
+    }
+    if (wrong) *wrong = __atomic_load_n(&kept_wrong, __ATOMIC_RELAXED) ? name : NULL;
+    return spinning;
 }

@@ -37,9 +37,15 @@ ptrdiff_t fm_cache_bytes(void);
 /* The processors this process may use: affinity and, on Linux, the cgroup's quota.  At least 1. */
 int fm_cpu_count(void);
 
+/* The same, quickly: the quota is that of the first call. */
+int fm_processors(void);
+
 /* The number of threads in FASTMLP_NUM_THREADS, else in OMP_NUM_THREADS, as they were at the first call; 0 if neither holds
    one.  *wrong, where asked for: the variable that is not empty and holds none, or NULL. */
 int fm_environment_threads(const char **wrong);
+
+/* 0 if FASTMLP_SPINNING is 0, else 1, as it was at the first call.  *wrong as above: where it holds anything but 0 or 1. */
+int fm_environment_spinning(const char **wrong);
 
 /* The caller may have left flush-to-zero or another rounding on (-ffast-math libraries do); the numeric contract needs
    the IEEE default.  Between fm_fp_begin and fm_fp_end it holds; `saved` is the caller's word. */

@@ -17,7 +17,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SPIN_SECONDS 40e-6
+#define SHORT_SPIN 40e-6 /* seconds: waking a thread takes as long */
+#define LONG_SPIN 1e-3
+#define LOOK_SECONDS 0.01 /* between two looks at how many processors there are */
 enum { MAX_THREADS = 256 };
 
 /* The little that is needed of the system's threads. */
@@ -99,11 +101,17 @@ static int avoid_this_cpu(thread_type thread, cpus_type *allowed) { return (void
 static void allow_cpus(const cpus_type *allowed) { (void)allowed; }
 #endif
 
-/* 1 while a wait that began at `start` may go on spinning. */
-static int keep_spinning(double start)
+/* A wait of at most so many seconds, which soon gives way to whoever else wants the processor. */
+typedef struct { double start, most; unsigned turns; } spin_type;
+
+static int keep_spinning(spin_type *spin)
 {
-    for (int i = 0; i < 16; i++) spin_pause();
-    return fm_seconds() - start < SPIN_SECONDS;
+    if (spin->most <= 0) return 0;
+    spin_pause();
+    if (++spin->turns % 16) return 1;
+    const double waited = fm_seconds() - spin->start;
+    if (waited > SHORT_SPIN) thread_yield();
+    return waited < spin->most;
 }
 
 typedef struct {
@@ -117,6 +125,7 @@ typedef struct {
 typedef struct {
     _Alignas(128) job_type *job; /* the mailbox; each in cache lines of its own */
     int worker;
+    int soon; /* the last job came within LONG_SPIN */
     int parked, restricted; /* the thread sleeps; and may not wake on every processor: under the lock */
     cpus_type allowed;
     mutex_type lock;
@@ -128,6 +137,9 @@ static struct {
     int in_use;  /* taken by one fm_parallel at a time; guards the fields below */
     int started; /* mailboxes[0 .. started-1] have threads; mailbox i is worker i + 1 */
     int prepared;
+    int spins; /* waits may spin: there is a processor for every worker, and nobody has forbidden it */
+    int processors;
+    double looked; /* when those were counted */
     int waiting; /* the caller sleeps until the last worker is done; under the lock */
     mutex_type lock;
     condition_type finished;
@@ -141,12 +153,9 @@ static job_type *take_job(mailbox_type *box)
     return __atomic_exchange_n(&box->job, NULL, __ATOMIC_ACQ_REL);
 }
 
-static job_type *await_job(mailbox_type *box)
+static job_type *sleep_until_job(mailbox_type *box)
 {
-    const double start = fm_seconds();
     job_type *job;
-    while (!(job = take_job(box)) && keep_spinning(start)) {}
-    if (job) return job;
     mutex_lock(&box->lock);
     box->parked = 1;
     while (!(job = take_job(box))) {
@@ -156,6 +165,18 @@ static job_type *await_job(mailbox_type *box)
     }
     box->parked = 0;
     mutex_unlock(&box->lock);
+    return job;
+}
+
+static job_type *await_job(mailbox_type *box)
+{
+    const int spins = __atomic_load_n(&pool.spins, __ATOMIC_RELAXED);
+    const double start = fm_seconds();
+    spin_type spin = {start, !spins ? 0 : box->soon ? LONG_SPIN : SHORT_SPIN, 0};
+    job_type *job;
+    while (!(job = take_job(box)) && keep_spinning(&spin)) {}
+    if (!job) job = sleep_until_job(box);
+    box->soon = fm_seconds() - start < LONG_SPIN;
     return job;
 }
 
@@ -193,9 +214,9 @@ static void finish_job(job_type *job)
 
 static void await_workers(job_type *job)
 {
-    const double start = fm_seconds();
+    spin_type spin = {fm_seconds(), pool.spins ? LONG_SPIN : 0, 0};
     int unfinished;
-    while ((unfinished = __atomic_load_n(&job->unfinished, __ATOMIC_ACQUIRE)) && keep_spinning(start)) {}
+    while ((unfinished = __atomic_load_n(&job->unfinished, __ATOMIC_ACQUIRE)) && keep_spinning(&spin)) {}
     if (!unfinished) return;
     mutex_lock(&pool.lock);
     pool.waiting = 1;
@@ -283,6 +304,24 @@ static int grow_pool(int wanted)
     return pool.started < wanted ? pool.started : wanted;
 }
 
+static int spinning_set = -1; /* by fm_set_spinning; -1 not */
+
+int fm_spinning(void)
+{
+    const int set = __atomic_load_n(&spinning_set, __ATOMIC_RELAXED);
+    return set >= 0 ? set : fm_environment_spinning(NULL);
+}
+
+void fm_set_spinning(int spinning) { __atomic_store_n(&spinning_set, spinning, __ATOMIC_RELAXED); }
+
+/* A thread that spins where there are fewer processors than workers keeps one of these from its work. */
+static void look_around(int workers)
+{
+    const double now = fm_seconds();
+    if (now - pool.looked > LOOK_SECONDS) pool.processors = fm_processors(), pool.looked = now;
+    __atomic_store_n(&pool.spins, fm_spinning() && workers <= pool.processors, __ATOMIC_RELAXED);
+}
+
 static int run_alone(fm_task *task, void *context, ptrdiff_t units)
 {
     for (ptrdiff_t unit = 0; unit < units; unit++) {
@@ -298,6 +337,7 @@ int fm_parallel(fm_task *task, void *context, int workers, ptrdiff_t units)
     if (workers > units) workers = (int)units;
     if (workers > MAX_THREADS) workers = MAX_THREADS;
     if (workers < 2 || __atomic_exchange_n(&pool.in_use, 1, __ATOMIC_ACQUIRE)) return run_alone(task, context, units);
+    look_around(workers);
     const int others = job.unfinished = grow_pool(workers - 1);
     for (int i = 0; i < others; i++) send_job(&pool.mailboxes[i], &job);
     draw_units(&job, 0);

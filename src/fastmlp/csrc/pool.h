@@ -10,6 +10,11 @@
 int fm_num_threads(void);
 void fm_set_num_threads(int threads);
 
+/* Whether threads that wait may spin for a while, so that calls which follow one another find them awake: what fm_set_spinning
+   was told last, else the environment's. */
+int fm_spinning(void);
+void fm_set_spinning(int spinning);
+
 /* The workers that a call which says `threads` may have: no more than the pool can; 0 says nothing. */
 int fm_most_workers(int threads);
 
