@@ -134,3 +134,47 @@ def test_batches_of_another_size_in_between_do_not_matter(isa, dtype):
         other.set_state(fresh.get_state())
         fresh = other
     assert_same_bits(fresh.get_weights(), plan.get_weights())
+
+
+def heavy(dtype, isa):
+    """A network with more weights than half a second-level cache: its layers may be divided over threads.
+
+    Units that fill no whole panels, a layer of two chains an element, one that is not divided, and a sum.
+    """
+    layers = layers_of([611, 400, 20, 400, 33], ["relu", "tanh", "sigmoid", "relu"], "identity")
+    weights = random_weights(np.random.default_rng(8), 100, layers, dtype)
+    layers[3:3] = [normalization("layer")]
+    weights[6:6] = [np.ones(20, dtype), np.zeros(20, dtype)]
+    layers[5:5] = [{"kind": "add", "source": 1, "activation": "tanh"}]
+    plan = make_plan(100, layers, weights, dtype, isa)
+    assert plan.num_parameters * np.dtype(dtype).itemsize > 2**20, "too few weights to be divided"
+    return plan
+
+
+CALLS = 12  # three each way, and some in the fastest
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_every_way_of_a_prediction_has_the_same_bits(fma_isa, dtype, threads):
+    """Alone, with rows shared out, and with each layer's units divided."""
+    plan = heavy(dtype, fma_isa)
+    for rows in (1, 2, 7, 33, 64, 65):
+        X = data(plan, rows)
+        expected = plan.predict(X, threads=1)
+        assert np.all(np.std(expected, axis=-1) > 0)
+        for _ in range(CALLS):
+            assert_same_bits(plan.predict(X, threads=threads), expected)
+            assert_same_bits(plan.predict(X.astype(np.float64), threads=threads), expected)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_every_way_of_a_prediction_looks_at_its_input(bad, dtype):
+    plan = heavy(dtype, None)
+    X = data(plan, 3)
+    for row in range(3):
+        wrong = X.copy()
+        wrong[row, 50] = bad
+        for _ in range(CALLS):
+            with pytest.raises(ValueError, match="NaN or infinity"):
+                plan.predict(wrong, threads=2)
+            plan.predict(X, threads=2)

@@ -211,6 +211,7 @@ typedef struct {
     void *input_gradient;      /* room beside them, made when it is first asked for */
     void *gradient, *addend;   /* like the parameters: what fm_plan_accumulate adds up, and room for one more; NULL before */
     int has_gradient;          /* else it is zero, whatever lies there */
+    void *pace;                /* of predictions, each way over the threads: see ways.h; reading a plan changes it */
     uint64_t owner;            /* the thread that changes the plan: see fm_plan_claim */
     int claims;                /* how often it has claimed it */
 } fm_plan;

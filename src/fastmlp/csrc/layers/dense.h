@@ -29,17 +29,32 @@ static void forward_by_planes(const fm_plan *plan, int l, const layer_pass *pass
     products->forward(&g);
 }
 
-static void dense_rows(const fm_plan *plan, int l, const layer_pass *pass)
+static dense_args dense_args_of(const fm_plan *plan, int l, const layer_pass *pass)
 {
     const fm_layer *layer = &plan->layers[l];
-    const dense_args d = {.z = pass->z, .a = pass->a, .c_panel = pass->panel, .x = pass->x, .x_row = pass->x_row,
+    return (dense_args){.z = pass->z, .a = pass->a, .c_panel = pass->panel, .x = pass->x, .x_row = pass->x_row,
                           .x_panel = pass->x_panel, .w = array_of(plan, l, 0), .bias = bias_of(plan, l), .m = pass->rows,
                           .k = layer->n_in, .n = layer->n_out, .activation = pass->activation,
                           .parameter = (real)layer->parameter, .finite = pass->finite};
-    if (planes_of(layer, pass->planes))
+}
+
+static void dense_rows(const fm_plan *plan, int l, const layer_pass *pass)
+{
+    const dense_args d = dense_args_of(plan, l, pass);
+    if (planes_of(&plan->layers[l], pass->planes))
         forward_by_planes(plan, l, pass, &d);
     else
         plan->kernels->dense_forward(&d);
+}
+
+/* Float32 or float64 products, of a layer that has one chain. */
+static void dense_panels(const fm_plan *plan, int l, const layer_pass *pass, ptrdiff_t first, ptrdiff_t last)
+{
+    dense_args d = dense_args_of(plan, l, pass);
+    d.n = (last * L < d.n ? last * L : d.n) - first * L, d.one_chain = 1;
+    d.w += first * w_panel(d.k), d.z += first * d.c_panel, d.a += first * d.c_panel;
+    if (d.bias) d.bias += first * L;
+    plan->kernels->dense_forward(&d);
 }
 
 /* Whether turning the weights moves fewer elements than turning the deltas, there and back. */
@@ -133,6 +148,7 @@ static void dense_gradient(const step_work *w, const gradient_sink *sink, int l,
 
 static const layer_kind dense_kind = {
     .arrays = dense_arrays, .width = dense_width, .takes_rows = 1, .goes_by_lines = 1, .takes_planes = 1, .forward = dense_rows,
+    .forward_panels = dense_panels,
     .backward = dense_backward, .gradient = dense_gradient,
 };
 #endif

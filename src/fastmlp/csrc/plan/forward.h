@@ -1,5 +1,8 @@
 /* The order of work of a forward pass. */
 
+/* One row of a small network takes a fifth of a microsecond. */
+#define INLINED static inline __attribute__((always_inline))
+
 /* The activation of a layer as its forward pass applies it: row activations come after, and a fused link not at all. */
 static int own_activation(const fm_plan *plan, int l, int skip_link)
 {
@@ -58,62 +61,97 @@ static int sums_tell(const fm_plan *plan)
     return kind_of(first)->takes_rows && first->n_in > count_panels(first->n_out) * L;
 }
 
-/* A block of rows through all layers, between two buffers of rows*widest reals, a third for the outputs that an add needs
-   later, and one for the input where it must be converted.  With members the rows are theirs, row order[r] of those from `first`
-   on each; `packed` is room for them in planes.  Returns the output, in panels of rows*L, or NULL if an input is not finite. */
-static real *infer(const fm_plan *plan, const fm_input *input, ptrdiff_t first, const int64_t *order, ptrdiff_t rows,
-                   int skip_link, real *const buffers[3], real *input_buffer, int planes, real *packed)
+/* Rows on their way through all layers, between two buffers of rows*widest reals; a third one is for the outputs that an add
+   needs later. */
+typedef struct {
+    const fm_plan *plan;
+    const real *x; /* the input, as a layer_pass has it */
+    ptrdiff_t x_row, x_panel, rows;
+    real *buffers[3];
+    int skip_link, planes;
+    real *packed; /* room for the rows in planes */
+} row_block;
+
+/* The input of rows from `first` on, converted into `input_buffer`, if there is one.  With members the rows are theirs, row
+   order[r] of those on each. */
+INLINED void take_input(row_block *b, const fm_input *input, ptrdiff_t first, const int64_t *order, real *input_buffer)
 {
-    const fm_kernels *kernels = plan->kernels;
-    const ptrdiff_t panel = rows * L;
+    const ptrdiff_t panel = b->rows * L;
     fm_input from = *input;
     from.data = (const char *)input->data + first * input->row_bytes;
-    const real *x = from.data;
-    ptrdiff_t x_row = input->row_bytes / (ptrdiff_t)sizeof(real), x_panel = L;
-    real *a = NULL;
+    b->x = from.data, b->x_row = input->row_bytes / (ptrdiff_t)sizeof(real), b->x_panel = L;
     if (input_buffer) {
-        kernels->gather(input_buffer, panel, &from, order, 0, rows);
-        x = input_buffer, x_row = L, x_panel = panel;
+        b->plan->kernels->gather(input_buffer, panel, &from, order, 0, b->rows);
+        b->x = input_buffer, b->x_row = L, b->x_panel = panel;
     }
-    const int by_sums = sums_tell(plan);
-    int finite = 1;
-    if (!by_sums && !rows_finite(plan, x, x_row, x_panel, rows)) return NULL;
-    for (int l = 0; l < plan->layer_count; l++) {
-        const fm_layer *layer = &plan->layers[l];
-        a = layer->kept < 0 ? buffers[l & 1] : buffers[2] + layer->kept * rows;
-        const layer_pass pass = {
-            .x = x, .x_row = x_row, .x_panel = x_panel, .z = a, .a = a, .panel = panel, .rows = rows,
-            .other = layer->source < 0 ? NULL : buffers[2] + plan->layers[layer->source].kept * rows,
-            .activation = own_activation(plan, l, skip_link), .finite = by_sums && !l ? &finite : NULL,
-            .planes = planes, .packed = packed};
-        kind_of(layer)->forward(plan, l, &pass);
-        /* a sum may also be too large, which its inputs tell */
-        if (!l && !finite && !rows_finite(plan, x, x_row, x_panel, rows)) return NULL;
-        x = a, x_row = L, x_panel = panel;
-    }
-    real *other = buffers[plan->layer_count & 1]; /* the one that the last layer's input was in */
-    if (!skip_link) {
-        apply_row_activation(plan, a, panel, rows, rows >= L ? other : NULL);
-        apply_heads(plan, a, panel, rows, other);
-        rescale_output(plan, a, panel, rows);
-    }
+}
+
+INLINED int block_finite(const row_block *b) { return rows_finite(b->plan, b->x, b->x_row, b->x_panel, b->rows); }
+
+INLINED real *output_of(const row_block *b, int l)
+{
+    const fm_layer *layer = &b->plan->layers[l];
+    return layer->kept < 0 ? b->buffers[l & 1] : b->buffers[2] + layer->kept * b->rows;
+}
+
+INLINED layer_pass pass_through(const row_block *b, int l, const real *x, int *finite)
+{
+    const fm_layer *layer = &b->plan->layers[l];
+    const ptrdiff_t panel = b->rows * L;
+    real *a = output_of(b, l);
+    return (layer_pass){
+        .x = x, .x_row = l ? L : b->x_row, .x_panel = l ? panel : b->x_panel, .z = a, .a = a,
+        .panel = panel, .rows = b->rows, .other = layer->source < 0 ? NULL : output_of(b, layer->source),
+        .activation = own_activation(b->plan, l, b->skip_link), .finite = finite, .planes = b->planes, .packed = b->packed};
+}
+
+/* What comes after the last layer; returns the output. */
+INLINED real *finish_block(const row_block *b)
+{
+    const fm_plan *plan = b->plan;
+    const ptrdiff_t panel = b->rows * L;
+    real *a = output_of(b, plan->layer_count - 1);
+    real *other = b->buffers[plan->layer_count & 1]; /* the one that the last layer's input was in */
+    if (b->skip_link) return a;
+    apply_row_activation(plan, a, panel, b->rows, b->rows >= L ? other : NULL);
+    apply_heads(plan, a, panel, b->rows, other);
+    rescale_output(plan, a, panel, b->rows);
     return a;
 }
 
-/* infer for a narrow network: the input is turned once, and the output turned back. */
-static real *infer_turned(const fm_plan *plan, const fm_input *input, ptrdiff_t first, const int64_t *order, ptrdiff_t rows,
-                          int skip_link, real *const buffers[3], real *input_buffer)
+/* All of it: the output, in panels of rows*L, or NULL if an input is not finite. */
+INLINED real *infer(const row_block *b)
 {
+    const fm_plan *plan = b->plan;
+    const int by_sums = sums_tell(plan);
+    const real *x = b->x;
+    int finite = 1;
+    if (!by_sums && !block_finite(b)) return NULL;
+    for (int l = 0; l < plan->layer_count; l++) {
+        const layer_pass pass = pass_through(b, l, x, by_sums && !l ? &finite : NULL);
+        kind_of(&plan->layers[l])->forward(plan, l, &pass);
+        /* a sum may also be too large, which its inputs tell */
+        if (!l && !finite && !block_finite(b)) return NULL;
+        x = pass.a;
+    }
+    return finish_block(b);
+}
+
+/* The same for a narrow network: the input is turned once, and the output turned back. */
+static real *infer_turned(const row_block *b, const fm_input *input, ptrdiff_t first, const int64_t *order, real *input_buffer)
+{
+    const fm_plan *plan = b->plan;
     const fm_kernels *kernels = plan->kernels;
-    const ptrdiff_t panel = rows * L, panels = (rows + L - 1) / L;
-    real *z = buffers[0];
+    const ptrdiff_t rows = b->rows, panel = rows * L, panels = (rows + L - 1) / L;
+    const int skip_link = b->skip_link;
+    real *z = b->buffers[0];
     kernels->gather(input_buffer, panel, input, order, first, rows);
     if (!kernels->all_finite(input_buffer, panel)) return NULL;
     kernels->transpose(z, plan->n_in * L, input_buffer, panel, rows, plan->n_in);
     for (int l = 0; l < plan->layer_count; l++) {
         const fm_layer *layer = &plan->layers[l];
         const int activation = own_activation(plan, l, skip_link);
-        const turned_args t = {.z = buffers[(l + 1) & 1], .x = z, .w = array_of(plan, l, 0), .panels = panels,
+        const turned_args t = {.z = b->buffers[(l + 1) & 1], .x = z, .w = array_of(plan, l, 0), .panels = panels,
                                 .bias = bias_of(plan, l), .k = layer->n_in,
                                .n = layer->n_out};
         kernels->turned_forward(&t);
@@ -142,14 +180,26 @@ static ptrdiff_t scratch_row(const fm_plan *plan, const fm_input *input)
     return plan->members * (2 * plan->widest + plan->kept_width + (gathers ? count_panels(plan->n_in) * L : 0));
 }
 
+/* Rows from outside that a worker takes at once: some for each worker, as one may be slower than another, but enough to amortise
+   reading the weights. */
+enum { SHARE_ROWS = 64, WORKER_SHARES = 4 };
+
+static ptrdiff_t worker_share(ptrdiff_t rows, int workers)
+{
+    const ptrdiff_t many = rows / workers / SHARE_ROWS, most = workers > 1 ? WORKER_SHARES : 1;
+    const ptrdiff_t shares = workers * (many < 1 ? 1 : many < most ? many : most);
+    return (rows + shares - 1) / shares;
+}
+
 /* Rows from outside that go through all layers together: inputs and activations in three quarters of a second-level cache, and
    enough rows to amortise reading the weights. */
-static ptrdiff_t block_rows(const fm_plan *plan, const fm_input *input, ptrdiff_t rows)
+static ptrdiff_t block_rows(const fm_plan *plan, const fm_input *input, ptrdiff_t rows, int workers)
 {
     const ptrdiff_t row = scratch_row(plan, input) / plan->members + plan->n_in;
     const ptrdiff_t fitting = fm_cache_bytes() / 4 * 3 / (row * (ptrdiff_t)sizeof(real));
     const ptrdiff_t of_members = fitting < 48 ? 48 : fitting / 48 * 48;
-    const ptrdiff_t block = of_members < plan->members ? 1 : of_members / plan->members, most = rows < block ? rows : block;
+    const ptrdiff_t block = of_members < plan->members ? 1 : of_members / plan->members, share = worker_share(rows, workers);
+    const ptrdiff_t most = share < block ? share : block;
     return plan->narrow || plan->head_count ? padded(most) : most; /* heads take L rows at a time */
 }
 
@@ -176,27 +226,29 @@ static void pass_task(void *context, int worker, ptrdiff_t unit)
     real *scratch = pass->scratch + worker * pass->scratch_size;
     const ptrdiff_t block = pass->block * pass->plan->members, size = block * pass->plan->widest, first = unit * pass->block;
     const ptrdiff_t rows = pass->rows - first < pass->block ? pass->rows - first : pass->block;
-    real *const buffers[3] = {scratch, scratch + size, scratch + 2 * size};
     const int turned = rows >= L && pass->plan->narrow;
-    real *input_buffer = turned || needs_gather(pass->plan, pass->input) ? scratch + 2 * size + block * pass->plan->kept_width : NULL;
-    real *spare = scratch + pass->scratch_size - pass->spare;
-    real *a = turned ? infer_turned(pass->plan, pass->input, first, pass->order, rows * pass->plan->members, pass->skip_link,
-                                    buffers, input_buffer)
-                     : infer(pass->plan, pass->input, first, pass->order, rows * pass->plan->members, pass->skip_link, buffers,
-                             input_buffer, pass->planes, spare);
+    real *inputs = scratch + 2 * size + block * pass->plan->kept_width, *spare = scratch + pass->scratch_size - pass->spare, *a;
+    real *input_buffer = turned || needs_gather(pass->plan, pass->input) ? inputs : NULL;
+    row_block b = {.plan = pass->plan, .rows = rows * pass->plan->members, .skip_link = pass->skip_link, .planes = pass->planes,
+                   .buffers = {scratch, scratch + size, scratch + 2 * size}, .packed = spare};
+    if (turned) {
+        a = infer_turned(&b, pass->input, first, pass->order, input_buffer);
+    } else {
+        take_input(&b, pass->input, first, pass->order, input_buffer);
+        a = infer(&b);
+    }
     if (a)
         pass->finish(pass, a, first, rows, spare);
     else
         __atomic_store_n(&pass->status, FM_NOT_FINITE, __ATOMIC_RELAXED);
 }
 
-static int pass_run(row_pass *pass, int threads)
+static int pass_run(row_pass *pass, int most)
 {
     real stack[STACK_BYTES / sizeof(real)] __attribute__((aligned(64)));
     const fm_plan *plan = pass->plan;
-    const int most = fm_workers_for(plan, pass->rows, 1, threads);
     const unsigned word = fm_fp_begin();
-    pass->block = block_rows(plan, pass->input, (pass->rows + most - 1) / most);
+    pass->block = block_rows(plan, pass->input, pass->rows, most);
     const ptrdiff_t units = (pass->rows + pass->block - 1) / pass->block;
     const int workers = units < most ? (int)units : most;
     const ptrdiff_t packed = packed_rows(plan, pass->block * plan->members, pass->planes);
@@ -218,34 +270,14 @@ static int pass_run(row_pass *pass, int threads)
     return pass->status;
 }
 
-static void store_predictions(const row_pass *pass, real *a, ptrdiff_t first, ptrdiff_t rows, real *spare)
+/* A block in scratch_row reals a row, and what `packed` needs behind them. */
+INLINED row_block block_in(const fm_plan *plan, const fm_input *input, ptrdiff_t rows, real *scratch)
 {
-    (void)spare;
-    join_predictions(pass->plan, pass->out + first * pass->plan->n_out, a, rows * pass->plan->members * L, rows);
-}
-
-/* A pass of one row on the stack, without dividing it up. */
-static int predict_row(const fm_plan *plan, const fm_input *input, real *out, int planes)
-{
-    real stack[STACK_BYTES / sizeof(real)] __attribute__((aligned(64)));
-    real *const buffers[3] = {stack, stack + plan->widest, stack + 2 * plan->widest};
-    real *input_buffer = needs_gather(plan, input) ? stack + 2 * plan->widest + plan->kept_width : NULL;
-    const unsigned word = fm_fp_begin();
-    const real *a = infer(plan, input, 0, NULL, 1, 0, buffers, input_buffer, planes, stack + scratch_row(plan, input));
-    if (a) plan->kernels->scatter(out, a, L, 1, plan->n_out);
-    fm_fp_end(word);
-    return a ? FM_OK : FM_NOT_FINITE;
-}
-
-static int predict(const fm_plan *plan, const fm_input *input, ptrdiff_t rows, void *out, int threads)
-{
-    const int planes = __atomic_load_n(&plan->planes, __ATOMIC_ACQUIRE);
-    const ptrdiff_t packed = planes ? packed_rows(plan, 1, planes) : 0;
-    const size_t scratch = (size_t)(scratch_row(plan, input) + packed) * sizeof(real);
-    if (rows == 1 && plan->members == 1 && !plan->head_count && scratch <= STACK_BYTES)
-        return predict_row(plan, input, out, planes);
-    row_pass pass = {.planes = planes, .plan = plan, .input = input, .rows = rows, .finish = store_predictions, .out = out};
-    return pass_run(&pass, threads);
+    const ptrdiff_t size = rows * plan->widest;
+    row_block b = {.plan = plan, .rows = rows, .buffers = {scratch, scratch + size, scratch + 2 * size},
+                   .packed = scratch + rows * scratch_row(plan, input)};
+    take_input(&b, input, 0, NULL, needs_gather(plan, input) ? scratch + 2 * size + rows * plan->kept_width : NULL);
+    return b;
 }
 
 /* The next L rows; `columns` of targets. */
@@ -323,7 +355,7 @@ static int evaluate(const fm_plan *plan, const fm_input *input, const fm_target 
     if (!memory) return FM_NO_MEMORY;
     pass.correct = memory;
     pass.values = (real *)(memory + all);
-    const int status = pass_run(&pass, threads);
+    const int status = pass_run(&pass, fm_workers_for(plan, rows, threads));
     *loss = *correct = 0;
     const real *weights = target->weights;
     for (ptrdiff_t r = 0, i = 0; r < rows && status == FM_OK; r++)

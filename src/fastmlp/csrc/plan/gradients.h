@@ -71,7 +71,7 @@ static int forward(const fm_plan *plan, const fm_input *input, ptrdiff_t rows, v
 /* Predictions as dropout leaves them, block by block likewise. */
 static int predict_dropped(const fm_plan *plan, const fm_input *input, ptrdiff_t rows, uint64_t seed, void *out, int threads)
 {
-    const int workers = fm_workers_for(plan, rows, 1, threads);
+    const int workers = fm_workers_for(plan, rows, threads);
     const ptrdiff_t members = plan->members, most = workers * (members < 1024 ? 1024 / members : 1);
     const ptrdiff_t block = rows < most ? rows : most;
     training_stage *s;

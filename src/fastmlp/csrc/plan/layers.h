@@ -40,6 +40,8 @@ typedef struct {
     /* What its kernels are told beside what all are, of rows from `first` on; or NULL.  A stage there is in training alone. */
     void (*args)(layer_args *, const fm_plan *, int l, const training_stage *, ptrdiff_t first);
     void (*forward)(const fm_plan *, int l, const layer_pass *);
+    /* The same for panels [first, last) of the outputs, of more than two; or NULL where it takes all of them. */
+    void (*forward_panels)(const fm_plan *, int l, const layer_pass *, ptrdiff_t first, ptrdiff_t last);
     /* Where a layer needs all rows of a batch before one can go on, what it does with a panel of columns before; or NULL. */
     void (*forward_columns)(const step_work *, int l, ptrdiff_t panel);
     void (*backward_columns)(const step_work *, int l, ptrdiff_t panel);

@@ -3,7 +3,7 @@
 /* A stage of more rows or workers will do, as a run's does for its last batch. */
 static int loop_stage(training_stage **found, fm_plan *plan, ptrdiff_t rows)
 {
-    const int workers = fm_workers_for(plan, rows, 1, 0);
+    const int workers = fm_workers_for(plan, rows, 0);
     const training_stage *s = plan->stage;
     const ptrdiff_t all = rows * plan->members;
     const int fits = s && !s->fused && s->rows >= all && s->rows <= 4 * all && s->workers >= workers;
@@ -12,7 +12,7 @@ static int loop_stage(training_stage **found, fm_plan *plan, ptrdiff_t rows)
 
 static int loop_workers(const fm_plan *plan, const training_stage *s, ptrdiff_t rows)
 {
-    const int workers = fm_workers_for(plan, rows, 1, 0);
+    const int workers = fm_workers_for(plan, rows, 0);
     return workers < s->workers ? workers : s->workers;
 }
 

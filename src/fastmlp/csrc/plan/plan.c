@@ -102,14 +102,26 @@ void fm_plan_restore(fm_plan *plan)
     fm_plan_repack(plan);
 }
 
-/* Training, which has more than one pass and times its batches, tries two for less. */
-int fm_workers_for(const fm_plan *plan, ptrdiff_t rows, int passes, int threads)
+double fm_work(const fm_plan *plan, ptrdiff_t rows) { return (double)(rows * plan->members) * (double)plan->size; }
+
+#define WORKER_WORK 2e6
+
+static int workers_from(double least, double work, int threads)
 {
-    const double work = (double)(rows * plan->members) * (double)plan->size * passes, least = 2e6;
     const int most = fm_most_workers(threads);
-    if (most == 1 || work < (passes > 1 ? least / 2 : 2 * least)) return 1;
-    const int workers = work / least < most ? (int)(work / least) : most;
+    if (most == 1 || work < least) return 1;
+    const int workers = work / WORKER_WORK < most ? (int)(work / WORKER_WORK) : most;
     return workers > 2 ? workers : 2;
+}
+
+int fm_workers_for(const fm_plan *plan, ptrdiff_t rows, int threads)
+{
+    return workers_from(2 * WORKER_WORK, fm_work(plan, rows), threads);
+}
+
+int fm_workers_to_try(const fm_plan *plan, ptrdiff_t rows, int passes, int threads)
+{
+    return workers_from(WORKER_WORK / 2, passes * fm_work(plan, rows), threads);
 }
 
 static const fm_typed_plan *typed_plan(int type) { return type == FM_FLOAT32 ? &fm_typed_plan_f32 : &fm_typed_plan_f64; }
@@ -130,11 +142,14 @@ int fm_plan_init(fm_plan *plan)
     const size_t line = ((size_t)plan->n_out * real_size(plan) + 63) / 64 * 64;
     plan->output_scale = fm_alloc(line);
     plan->output_offset = fm_alloc(line);
-    const int status = plan->output_scale && plan->output_offset ? new_zeros(plan, &plan->state.parameters) : FM_NO_MEMORY;
+    plan->pace = fm_alloc(PREDICTION_SIZES * sizeof(way_paces));
+    const int made = plan->output_scale && plan->output_offset && plan->pace;
+    const int status = made ? new_zeros(plan, &plan->state.parameters) : FM_NO_MEMORY;
     if (status != FM_OK) {
         fm_free(plan->output_scale);
         fm_free(plan->output_offset);
-        plan->output_scale = plan->output_offset = NULL;
+        fm_free(plan->pace);
+        plan->output_scale = plan->output_offset = plan->pace = NULL;
         return status;
     }
     typed_plan(plan->type)->initialize_arrays(plan);
@@ -170,7 +185,7 @@ void fm_plan_clear(fm_plan *plan)
 {
     drop_training(plan);
     void **const vectors[] = {&plan->state.parameters, &plan->kept.parameters, &plan->gradient, &plan->addend,
-                              &plan->output_scale, &plan->output_offset, &plan->packed[1], &plan->packed[2]};
+                              &plan->output_scale, &plan->output_offset, &plan->pace, &plan->packed[1], &plan->packed[2]};
     for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) {
         fm_free(*vectors[i]);
         *vectors[i] = NULL;

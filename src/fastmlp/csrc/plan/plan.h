@@ -12,8 +12,19 @@
 #define PART_REALS ((ptrdiff_t)1 << 22) /* of a long copy, after which likewise */
 #define STACK_BYTES (16 * 1024)    /* of scratch on the C stack; more is allocated */
 
-/* Ways of a training step: one worker, workers that share each of its phases, workers with a part of the rows each. */
-enum { ALONE, SHARED, RELAYED, WAYS };
+#define ALONE_WORK 3e7             /* multiply-adds beyond which one worker alone is not tried where more may work */
+
+/* Ways over the threads: one worker; workers that share rows, in training then weights; of a training step, workers with a part
+   of the rows each, who hand on sums; of a prediction, workers with a part of each layer's units. */
+enum { ALONE, SHARED, RELAYED, DIVIDED, WAYS };
+
+/* What a piece of work took lately, each way; and how many pieces were done. */
+typedef struct {
+    double seconds[WAYS];
+    int64_t pieces;
+} way_paces;
+
+enum { PREDICTION_SIZES = 24 }; /* of predictions of 1, 2 to 3, 4 to 7 ... rows */
 
 /* What the files of one type offer to plan.c: entry points like those of fastmlp.h. */
 typedef struct {
@@ -68,8 +79,12 @@ double fm_nadam_momentum(const fm_hyper *, int64_t t);
 /* Frees training's buffers. */
 void fm_plan_drop_stage(fm_plan *);
 
-/* Threads for `rows` rows through the network `passes` times: as many as are allowed while each has enough multiply-adds
-   to outweigh waking it. */
-int fm_workers_for(const fm_plan *, ptrdiff_t rows, int passes, int threads);
+/* Multiply-adds of rows, those of all members, through the network. */
+double fm_work(const fm_plan *, ptrdiff_t rows);
+
+/* Threads for `rows` rows through the network: as many as are allowed while each has enough multiply-adds to outweigh waking
+   it.  And likewise, `passes` times, two for less where it is measured whether they pay. */
+int fm_workers_for(const fm_plan *, ptrdiff_t rows, int threads);
+int fm_workers_to_try(const fm_plan *, ptrdiff_t rows, int passes, int threads);
 
 #endif

@@ -66,37 +66,15 @@ static int train_batch(fm_plan *plan, step_work *w, fm_run *run)
     return FM_OK;
 }
 
-/* Every so often a few batches are made each way that may pay, and those between them the fastest way: alone for less than
-   about a millisecond, as on a machine that is busy with other things a second thread can cost more than it gives; and once
-   more soon after the start, should it have been disturbed.  The bits are the same. */
-enum { TRIAL = 3, SOON = 128, PERIOD = 512 };
-
-/* Alone comes first, so that the other threads are woken once. */
-static int possible_ways(const fm_plan *plan, const training_stage *s, int ways[WAYS])
+/* The ways of a step that may pay; alone only for less than about a millisecond, and first, so that the other threads are woken
+   once. */
+static int ways_to_train(const fm_plan *plan, const training_stage *s, int ways[WAYS])
 {
     int count = 0;
-    if (s->workers == 1 || (double)s->rows * (double)plan->size <= 3e7) ways[count++] = ALONE;
+    if (s->workers == 1 || (double)s->rows * (double)plan->size <= ALONE_WORK) ways[count++] = ALONE;
     if (s->done) ways[count++] = RELAYED;
     if (s->workers > 1) ways[count++] = SHARED;
     return count;
-}
-
-static ptrdiff_t trial_batch(const training_stage *s)
-{
-    return s->batches < SOON ? s->batches : (s->batches - SOON) % PERIOD;
-}
-
-/* The way of the next batch; *in_trial is 0 if it is the fastest one's. */
-static int choose_way(const fm_plan *plan, const training_stage *s, int *in_trial)
-{
-    int ways[WAYS];
-    const int count = possible_ways(plan, s, ways);
-    const ptrdiff_t trial = trial_batch(s) / TRIAL;
-    if ((*in_trial = trial < count)) return ways[trial];
-    int way = ways[0];
-    for (int i = 1; i < count; i++)
-        if (s->pace[ways[i]] < s->pace[way]) way = ways[i];
-    return way;
 }
 
 static int batch_in_way(fm_plan *plan, step_work *w, fm_run *run, int way)
@@ -106,31 +84,23 @@ static int batch_in_way(fm_plan *plan, step_work *w, fm_run *run, int way)
 }
 
 /* The rest of an epoch, less than a batch, tells nothing about the others. */
-static int short_batch(fm_plan *plan, step_work *w, fm_run *run, ptrdiff_t rows)
+static int short_batch(fm_plan *plan, step_work *w, fm_run *run, ptrdiff_t rows, const int *ways, int count)
 {
-    int in_trial;
-    const int alone = fm_workers_for(plan, rows, 3, w->stage->workers) == 1;
-    return batch_in_way(plan, w, run, alone ? ALONE : choose_way(plan, w->stage, &in_trial));
+    const int alone = fm_workers_to_try(plan, rows, 3, w->stage->workers) == 1;
+    return batch_in_way(plan, w, run, alone ? ALONE : fastest_way(&w->stage->paces, ways, count));
 }
 
 static int timed_batch(fm_plan *plan, step_work *w, fm_run *run)
 {
     training_stage *s = w->stage;
-    int in_trial;
+    int ways[WAYS], trial;
+    const int count = ways_to_train(plan, s, ways);
     const ptrdiff_t left = run->rows - run->batch * run->batch_size;
-    if (left * plan->members < s->rows) return short_batch(plan, w, run, left);
-    const int way = choose_way(plan, s, &in_trial);
+    if (left * plan->members < s->rows) return short_batch(plan, w, run, left, ways, count);
+    const int way = choose_way(&s->paces, ways, count, &trial);
     const double start = fm_seconds();
     const int status = batch_in_way(plan, w, run, way);
-    const double pace = fm_seconds() - start;
-    const ptrdiff_t batch = trial_batch(s) % TRIAL;
-    /* The first batch of a trial may have to wake a thread or find new memory: the best of the others counts.  Afterwards the
-       average follows what the machine does meanwhile. */
-    if (!in_trial)
-        s->pace[way] += (pace - s->pace[way]) / 16;
-    else if (batch == 1 || (batch && pace < s->pace[way]))
-        s->pace[way] = pace;
-    s->batches++;
+    note_pace(&s->paces, way, trial, fm_seconds() - start);
     return status;
 }
 
@@ -208,7 +178,7 @@ static int advance(fm_plan *plan, fm_run *run, ptrdiff_t batches, double seconds
     const int fused = link_is_fused(&run->target);
     training_stage *s;
     plan->forward_rows = 0;
-    int status = stage_for(&s, plan, fused, rows * plan->members, fm_workers_for(plan, rows, 3, run->threads));
+    int status = stage_for(&s, plan, fused, rows * plan->members, fm_workers_to_try(plan, rows, 3, run->threads));
     if (status != FM_OK) return status;
     if (fm_plan_keep(plan)) return FM_INTERRUPTED;
     /* a copy of a large network must not cost more than a small part of the time */

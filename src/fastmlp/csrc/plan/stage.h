@@ -38,8 +38,7 @@ typedef struct {
     real *gradient;          /* like the parameters; where an update needs the whole of it first */
     real *input_gradient;    /* (rows, n_in); where asked for */
     fm_progress *done;       /* of each worker's part of a relay; NULL where there is none */
-    double pace[WAYS];       /* seconds a batch took lately, each way */
-    ptrdiff_t batches;       /* so far, whole ones */
+    way_paces paces;         /* of whole batches */
     double share;            /* of a row from outside that is a row here: 1 / members */
     int fused;               /* made for a loss that is fused with its link */
     mask_source masks;       /* of this step; where */
