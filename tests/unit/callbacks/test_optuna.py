@@ -101,7 +101,8 @@ def test_estimators_of_sklearn_report_too(data):
     X, y = data
 
     def objective(trial):
-        model = MLPRegressor(hidden_layer_sizes=(8,), max_iter=50, random_state=0, callbacks=[OptunaPruning(trial, "loss")])
+        pruning = OptunaPruning(trial, "loss")
+        model = MLPRegressor(hidden_layer_sizes=(8,), max_iter=50, random_state=0, callbacks=[pruning])
         model.fit(X, np.asarray(y, float).reshape(len(X), -1)[:, 0])
 
     (trial,) = studied(objective, After(3)).trials

@@ -6,7 +6,7 @@ static int part_gradient(fm_plan *plan, const fm_part *part, void *gradient, dou
     const ptrdiff_t members = plan->members;
     training_stage *s;
     plan->forward_rows = 0;
-    int status = stage_for(&s, plan, fused, part->most * members, fm_workers_for(plan, part->most, 3, part->threads));
+    int status = stage_for(&s, plan, fused, part->most * members, fm_workers_to_try(plan, part->most, 3, part->threads));
     if (status != FM_OK) return status;
     s->drops = s->batch_statistics = 1, s->skip_link = fused;
     s->masks = (mask_source){part->seed, (uint32_t)fm_plan_batches(plan), 0, part->dropout};
