@@ -184,6 +184,14 @@ def test_row_activations(name, dtype):
     assert_predicts(net, module, rows(dtype, 13), dtype)
 
 
+def test_softmin(dtype):
+    layers = made(dtype, nn.Linear(13, 37), nn.Tanh(), nn.Linear(37, 5))
+    net = from_torch(nn.Sequential(layers, nn.Softmin(dim=1)))
+    with torch.no_grad():
+        layers[-1].weight.neg_(), layers[-1].bias.neg_()
+    assert_predicts(net, nn.Sequential(layers, nn.Softmax(dim=1)), rows(dtype, 13), dtype)
+
+
 def test_a_wrong_prediction_is_found(dtype):
     module = made(dtype, nn.Linear(13, 37), nn.Tanh(), nn.Linear(37, 5))
     net = from_torch(module)
@@ -500,6 +508,7 @@ REFUSED = [
     (sequence(nn.Tanh, nn.ReLU), ValueError, r"module\.1\.1: it is the activation 'relu' after"),
     (lambda: nn.Sequential(nn.ReLU(), nn.Linear(3, 3)), ValueError, r"0: it is the activation 'relu'"),
     (sequence(lambda: nn.Softmax(dim=0)), ValueError, r"module\.1\.0 is Softmax\(dim=0\), expected dim=-1"),
+    (sequence(lambda: nn.Softmin(dim=0)), ValueError, r"module\.1\.0 is Softmin\(dim=0\), expected dim=-1"),
     (sequence(lambda: nn.Softmax(1), lambda: nn.Linear(3, 3)), ValueError, r"1\.0: it is softmax before"),
     (sequence(lambda: nn.Softplus(beta=2)), ValueError, r"module\.1\.0 is Softplus\(beta=2, threshold=20"),
     (sequence(lambda: nn.Softplus(threshold=5)), ValueError, r"Softplus\(beta=1.0, threshold=5\)"),

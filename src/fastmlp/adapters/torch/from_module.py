@@ -64,8 +64,8 @@ def from_torch(
         `Sequential`, at any depth, of `Linear`, `BatchNorm1d`, `LayerNorm` over the last axis, `Dropout`,
         `Flatten`, `Identity` and activations: `ReLU`, `LeakyReLU`, `ELU`, `CELU`, `SELU`, `GELU`, `SiLU`,
         `Mish`, `Softplus`, `Softsign`, `Tanh`, `Sigmoid`, `ReLU6`, `Hardtanh` from -1 to 1, `Hardsigmoid`,
-        `Hardswish`, `PReLU`, and at the end `Softmax` or `LogSoftmax`; and what `to_torch` makes.  A class of
-        one's own that computes in its ``forward`` is not read: make a ``Sequential`` of its parts.
+        `Hardswish`, `PReLU`, and at the end `Softmax`, `LogSoftmax` or `Softmin`; and what `to_torch` makes.
+        A class of one's own that computes in its ``forward`` is not read: make a ``Sequential`` of its parts.
     n_in : int, optional
         The width of the input, to check; it follows from the first layer with weights.
     dtype : {"float32", "float64"}, optional
@@ -139,6 +139,7 @@ class _Reader:
             (nn.PReLU, self.prelu),
             (nn.Dropout, self.dropout),
             (nn.AlphaDropout, self.alpha_dropout),
+            (nn.Softmin, self.softmin),
             (nn.Flatten, self.flatten),
             (nn.Identity, self.identity),
             (modules.Rescaling, self.rescaling),
@@ -277,14 +278,25 @@ class _Reader:
                 came = f"Softplus(beta={module.beta}, threshold={module.threshold})"
                 raise ValueError(f"{path} is {came}, expected beta=1 and a threshold of at least 20")
             return self.activation("softplus", path)
-        if module.dim not in (-1, 1, None):  # None means 1 for rows in a batch
-            raise ValueError(f"{path} is {type(module).__name__}(dim={module.dim}), expected dim=-1 or dim=1")
+        _check_dim(module, path)
         return self.activation("softmax" if isinstance(module, nn.Softmax) else "log_softmax", path)
+
+    def softmin(self, module: Any, path: str) -> Iterator[Part]:
+        """softmax(-x): a dense layer changes the signs."""
+        _check_dim(module, path)
+        yield Part(path, Dense(self.width, "identity", use_bias=False), (-np.eye(self.width),))
+        yield from self.activation("softmax", path)
 
 
 def _computes_as(module: Any, cls: Any) -> bool:
     """Whether an instance of the class or of a subclass has the class's own forward()."""
     return type(module).forward is cls.forward and "forward" not in vars(module)
+
+
+def _check_dim(module: Any, path: str) -> None:
+    """ValueError where a softmax does not go along rows; None means 1 for rows in a batch."""
+    if module.dim not in (-1, 1, None):
+        raise ValueError(f"{path} is {type(module).__name__}(dim={module.dim}), expected dim=-1 or dim=1")
 
 
 def _array(tensor: Any, path: str) -> Array:
