@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import unknown
 
-__all__ = ["description"]
+__all__ = ["description", "option_names"]
 
 
 class _Options:
@@ -22,6 +22,7 @@ class _Options:
     def __init__(self, of: Any) -> None:
         fields = [item for item in dataclasses.fields(of) if item.init]
         self.fields = sorted(fields, key=lambda item: bool(item.kw_only))  # in the order of the call
+        self.names = tuple(item.name for item in fields)
         self.places = [item.name for item in self.fields if not item.kw_only]
         self.defaults = {item.name: item.default for item in fields}
         missing = [item for item in fields if item.default is dataclasses.MISSING]
@@ -36,6 +37,11 @@ def _options(cls: type[Any]) -> _Options:
     if found is None:
         cls._options = found = _Options(cls)
     return found
+
+
+def option_names(cls: type[Any]) -> tuple[str, ...]:
+    """The options of a class, in the order in which it has them."""
+    return _options(cls).names
 
 
 def _init(self: Any, *values: Any, **options: Any) -> None:

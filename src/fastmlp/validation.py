@@ -169,6 +169,8 @@ def numeric(value: object, argument: str) -> Array:
 
     What exports its memory (NumPy's interfaces, DLPack) is read where it lies.
     """
+    if type(value) is np.ndarray and value.dtype.kind in "biuf":  # what most calls bring
+        return value
     if hasattr(value, "toarray"):
         raise TypeError(f"{argument} is a sparse matrix, expected a dense array such as {argument}.toarray()")
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
@@ -298,8 +300,10 @@ def check_finite(array: Array, argument: str, came: Array | None = None) -> None
 
 def converted(array: Array, dtype: np.dtype[Any], argument: str) -> Array:
     """The array in C order, aligned, native, of the dtype and finite; a copy only where it must be."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        result = np.require(array, dtype, ("C", "A"))
+    result = array
+    if array.dtype != dtype or not (array.flags.c_contiguous and array.flags.aligned):
+        with np.errstate(over="ignore", invalid="ignore"):
+            result = np.require(array, dtype, ("C", "A"))
     check_finite(result, argument, array)
     return result
 

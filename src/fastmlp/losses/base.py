@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import registry, validation
-from ..descriptions import description
+from ..descriptions import description, option_names
 from ..errors import unknown
 
 Array = np.ndarray[Any, Any]
@@ -77,7 +77,7 @@ class Loss:
     @property
     def parameters(self) -> tuple[float, ...]:
         """The numbers that the engine is given."""
-        return tuple(getattr(self, item.name) for item in dataclasses.fields(self))
+        return tuple(getattr(self, name) for name in option_names(type(self)))
 
     @property
     def parameter(self) -> Any:

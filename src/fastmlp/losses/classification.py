@@ -46,7 +46,7 @@ class _Labels(Loss):
         expected, wrong = "whole class indices", np.empty(0, np.intp)
         if array.dtype.kind == "f":
             wrong = np.flatnonzero(array != np.floor(array))
-        if not len(wrong):
+        if not len(wrong) and array.size and (array.min() < 0 or array.max() >= n_out):
             expected = f"classes 0 to {n_out - 1}"
             wrong = np.flatnonzero((array < 0) | (array >= n_out))
         if len(wrong):
