@@ -20,7 +20,7 @@ import pytest
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 GUIDES = ("coming-from-*.md", "command-line.md", "custom-loops.md", "deploying.md", "precision.md")
-GUIDES += ("clusters.md", "tables.md")
+GUIDES += ("clusters.md", "reproducibility.md", "tables.md")
 PAGES = sorted(page for pattern in GUIDES for page in DOCS.glob(pattern))
 
 # What a guide may import beside the standard library, NumPy and what it builds itself.
