@@ -86,7 +86,7 @@ def _setting(figures: Record) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in env["versions"].items())
     words = [
         f"{env['processor']}, {env['system']}, one core; Python {env['python']}; {versions}.",
-        f"Medians of {figures['rounds']} rounds in turn, by {CLOCKS[figures['clock']]}.",
+        f"Medians of {figures['rounds']} rounds, one package after another, by {CLOCKS[figures['clock']]}.",
         *(f"{line}." for line in env["blas"]),
     ]
     if env["missing"]:

@@ -1,7 +1,7 @@
 """A short benchmark of this machine: ``python -m fastmlp bench``.
 
 How near the engine comes to its best rate of multiply-adds, and how it compares with whichever of NumPy,
-PyTorch, ONNX Runtime, scikit-learn and JAX are installed.  Everybody gets the same weights and rows, answers
+PyTorch, ONNX Runtime, scikit-learn and JAX are installed.  All get the same weights and rows, answers
 are compared before they are timed, turns are taken in one run, and medians are shown.  One thread, float32.
 """
 
