@@ -30,7 +30,7 @@ extensions = [
     "sphinx.ext.viewcode",
     "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["learn/*.rst", "ko/learn/*.rst", "**/sg_execution_times.rst"]
+exclude_patterns = ["learn/*.rst", "ko/learn/*.rst", "gallery/*.rst", "**/sg_execution_times.rst"]
 source_suffix = {".rst": "restructuredtext", ".md": "markdown"}
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
@@ -44,8 +44,8 @@ numpydoc_class_members_toctree = False
 templates_path = ["_templates"]
 
 sphinx_gallery_conf = {
-    "examples_dirs": ["learn", "ko/learn"],
-    "gallery_dirs": ["auto_learn", "ko/auto_learn"],
+    "examples_dirs": ["learn", "ko/learn", "gallery"],
+    "gallery_dirs": ["auto_learn", "ko/auto_learn", "auto_gallery"],
     "filename_pattern": r"plot_",
     "within_subsection_order": "FileNameSortKey",
     "download_all_examples": True,

@@ -1,4 +1,4 @@
-"""Runs all notebooks of a folder, each in an empty one: ``python docs/run_notebooks.py docs/auto_learn``."""
+"""Runs all notebooks of folders, each in an empty one: ``python docs/run_notebooks.py docs/auto_*``."""
 
 from __future__ import annotations
 
@@ -32,4 +32,5 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    for name in sys.argv[1:]:
+        main(Path(name))

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import fastmlp
+from fastmlp import plots
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 LESSONS = sorted((DOCS / "learn").glob("plot_*.py"))
@@ -73,6 +74,12 @@ def test_the_translation_has_the_same_code(lesson):
 def test_every_lesson_is_translated():
     translated = {lesson.name for lesson in (DOCS / "ko" / "learn").glob("plot_*.py")}
     assert translated == {lesson.name for lesson in LESSONS}
+
+
+def test_every_picture_is_in_the_gallery():
+    scripts = [path.read_text("utf-8") for path in (DOCS / "gallery").glob("plot_*.py")]
+    called = {name for name in plots.__all__ for text in scripts if re.search(rf"^.*\b{name}\(", text, re.M)}
+    assert called == set(plots.__all__)
 
 
 def test_every_guide_is_in_a_list():
