@@ -63,7 +63,7 @@ html_css_files = ["site.css", "learn.css"]
 html_js_files = ["learn.js"]
 html_show_sourcelink = False
 html_theme_options = {
-    "header_links_before_dropdown": 6,
+    "header_links_before_dropdown": 7,
     "show_prev_next": True,
     "secondary_sidebar_items": ["page-toc"],
     "article_header_end": ["other-language"],

@@ -6,14 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from fastmlp.plots import style
+
 from . import limit
 from .jobs import WIDE
 from .runner import best_other
 
 Record = dict[str, Any]
 
-# fastmlp, which comes first, is the one in this red.
-COLOURS = ("#c1121f", "C1", "C2", "C9", "C4", "C5", "C6", "C7", "C8", "0.2")
+# fastmlp comes first, and the others are paler.
+COLOURS = (*style.CLASSES, style.QUIET, style.FAINT)
+PALE = 0.6
 
 
 def draw(figures: Record, docs: Path) -> list[tuple[str, str]]:
@@ -54,7 +57,7 @@ def _figure(width: float, height: float) -> tuple[Any, Any]:
 
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.subplots()
-    axes.spines[["top", "right"]].set_visible(False)
+    style.frame(axes)
     return figure, axes
 
 
@@ -69,13 +72,15 @@ def _bars(lines: Sequence[Record], unit: float, title: str) -> Any:
             (j, line["times"][name]["median"] * unit) for j, line in enumerate(lines) if name in line["times"]
         ]
         xs = [j + (i - (len(names) - 1) / 2) * width for j, _ in where]
-        axes.bar(xs, [value for _, value in where], width, label=name, color=COLOURS[i % len(COLOURS)])
+        look = {"color": COLOURS[i % len(COLOURS)], "alpha": PALE if i else 1.0}
+        axes.bar(xs, [value for _, value in where], width, label=name, **look)
     axes.set_yscale("log")
     axes.set_xticks(range(len(lines)), [_short(line) for line in lines], fontsize=8)
-    axes.set_title(f"{title} (log scale, lower is better)")
+    axes.grid(False, axis="x")
+    axes.set_title(f"{title} (log scale, lower is better)", fontsize=11)
     axes.margins(y=0.15)
     axes.set_ylim(top=4 * axes.get_ylim()[1])  # room for the legend
-    axes.legend(fontsize=8, ncols=5, loc="upper left")
+    axes.legend(fontsize=8, ncols=5, loc="upper left", frameon=False)
     return figure
 
 
@@ -95,7 +100,7 @@ def _limit_bars(lines: Sequence[Record]) -> Any:
     for j, line in enumerate(lines):
         top = limit.best(line["limits"], line["dtype"])
         other = best_other(line)
-        bars = [("fastmlp", "#c1121f", -0.2)] + ([(other[0], "0.6", 0.2)] if other else [])
+        bars = [("fastmlp", style.TRAINING, -0.2)] + ([(other[0], style.QUIET, 0.2)] if other else [])
         for name, colour, shift in bars:
             label = name.replace(" ", "\n")
             rate = line["operations"] / line["times"][name]["median"] / 1e9
@@ -109,8 +114,9 @@ def _limit_bars(lines: Sequence[Record]) -> Any:
     ]
     axes.set_xticks(range(len(lines)), labels, fontsize=8)
     axes.set_ylabel("GFLOP/s, one core")
-    axes.set_title("Wide nets against the multiply-add limit")
-    axes.legend(loc="upper left", fontsize=8)
+    axes.grid(False, axis="x")
+    axes.set_title("Wide nets against the multiply-add limit", fontsize=11)
+    axes.legend(loc="upper left", fontsize=8, frameon=False)
     axes.margins(y=0.2)
     return figure
 
@@ -121,11 +127,11 @@ def _curve(records: Sequence[Record]) -> Any:
     xs = [record["parameters"] for record in records]
     for i, kind in enumerate(records[0]["seconds a row"]):
         ys = [record["seconds a row"][kind] for record in records]
-        axes.loglog(xs, ys, "o-", color=f"C{i}", label=kind)
+        axes.loglog(xs, ys, "o-", color=style.color(i), label=kind)
         middle = len(xs) // 2
-        axes.loglog(xs, [ys[middle] * x / xs[middle] for x in xs], ":", color=f"C{i}", linewidth=1)
+        axes.loglog(xs, [ys[middle] * x / xs[middle] for x in xs], ":", color=style.color(i), linewidth=1)
     axes.set_xlabel("parameters (three square layers)")
     axes.set_ylabel("seconds a row")
-    axes.set_title("Cost of a row; dotted: in proportion to the parameters")
-    axes.legend(fontsize=8)
+    axes.set_title("Cost of a row; dotted: in proportion to the parameters", fontsize=11)
+    axes.legend(fontsize=8, frameon=False)
     return figure
