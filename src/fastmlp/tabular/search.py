@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import numpy as np
 from .. import validation
 from ..errors import unknown
 from ..optional import require
-from . import bagging, checks, recipes
+from . import checks, recipes
 from .estimators import GROUP, TabularClassifier, TabularRegressor
 from .frames import Frame
 
@@ -24,6 +23,7 @@ Estimator = TabularClassifier | TabularRegressor
 METHODS = ("random", "halving")
 _KEPT = 3  # of so many trials one goes on in halving, with so many times the epochs
 _LEAST_EPOCHS = 4  # that halving begins with
+_TASKS = 4  # for each worker: of several fits, as a task takes the whole table with it
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class _Tested:
     score_time: float
 
 
-def _test(estimator: Estimator, table: _Table, fold: int, scorers: Mapping[str, Any]) -> _Tested:
+def _test(estimator: Estimator, table: _Table, fold: int, scorers: Mapping[str, Any], keep: bool) -> _Tested:
     model = require("sklearn.base", GROUP).clone(estimator)
     given, tested = table.folds[fold]
     start = time.perf_counter()
@@ -83,18 +83,34 @@ def _test(estimator: Estimator, table: _Table, fold: int, scorers: Mapping[str, 
     fitted = time.perf_counter()
     rows = table.frame.rows(tested)
     scores = {name: float(scorer(model, rows, table.y[tested])) for name, scorer in scorers.items()}
-    return _Tested(model, scores, fitted - start, time.perf_counter() - fitted)
+    return _Tested(model if keep else None, scores, fitted - start, time.perf_counter() - fitted)
+
+
+_Job = tuple[Estimator, int]  # and the number of the fold
+
+
+def _tested(fleet: list[_Job], table: _Table, scorers: Mapping[str, Any], keep: bool) -> list[_Tested]:
+    return [_test(estimator, table, fold, scorers, keep) for estimator, fold in fleet]
 
 
 def _all_tested(
-    estimators: list[Estimator], table: _Table, scorers: Mapping[str, Any], n_jobs: Any
+    estimators: list[Estimator], table: _Table, scorers: Mapping[str, Any], n_jobs: Any, keep: bool = False
 ) -> list[list[_Tested]]:
-    """Each estimator on each fold; with several jobs each network is trained on one thread."""
-    jobs = [(each, fold) for each in estimators for fold in range(len(table.folds))]
-    threads = 1 if n_jobs is None else bagging.workers(checks.as_jobs(n_jobs), len(jobs))
-    if threads > 1:
+    """Each estimator on each fold, by joblib: in threads unless its user has chosen another backend.
+
+    With several jobs each network is trained on one thread.
+    """
+    joblib = require("joblib", GROUP)
+    jobs: list[_Job] = [(each, fold) for each in estimators for fold in range(len(table.folds))]
+    count = min(joblib.effective_n_jobs(None if n_jobs is None else checks.as_jobs(n_jobs)), len(jobs))
+    if count > 1:
         jobs = [(_changed(each, {"n_jobs": 1}), fold) for each, fold in jobs]
-    found = bagging.run(lambda job: _test(job[0], table, job[1], scorers), jobs, threads, threading.Event())
+    size = -(-len(jobs) // min(len(jobs), _TASKS * count))
+    fleets = [jobs[first : first + size] for first in range(0, len(jobs), size)]
+    run = joblib.Parallel(count, prefer="threads")
+    found: list[_Tested] = sum(
+        run(joblib.delayed(_tested)(fleet, table, scorers, keep) for fleet in fleets), []
+    )
     folds = len(table.folds)
     return [found[first : first + folds] for first in range(0, len(found), folds)]
 
@@ -136,6 +152,8 @@ def cross_validate(
         As in scikit-learn, more is better; accuracy or R^2 unless given.
     n_jobs : int, optional
         Fits at once; None is one, whose networks are trained at once.  It does not change the scores.
+        Within `joblib.parallel_config("loky")`, "dask" or "ray" other processes make them, some a task;
+        None is all workers that the backend has then.
     return_estimator : bool
         Whether the fitted estimators are returned.
 
@@ -155,12 +173,13 @@ def cross_validate(
     """
     table = _Table.read(estimator, X, y, cv, groups)
     scorers = _scorers(estimator, scoring)
-    (tested,) = _all_tested([estimator], table, scorers, n_jobs)
+    keep = validation.boolean(return_estimator, "return_estimator")
+    (tested,) = _all_tested([estimator], table, scorers, n_jobs, keep)
     found: dict[str, Any] = {
         "fit_time": np.array([each.fit_time for each in tested]),
         "score_time": np.array([each.score_time for each in tested]),
     }
-    if validation.boolean(return_estimator, "return_estimator"):
+    if keep:
         found["estimator"] = [each.model for each in tested]
     return found | {f"test_{name}": np.array([each.scores[name] for each in tested]) for name in scorers}
 
