@@ -29,6 +29,7 @@ PAGES = [
     ("keras", "Keras", "fastmlp.keras"),
     ("onnx", "ONNX", "fastmlp.onnx"),
     ("dask", "Dask", "fastmlp.dask"),
+    ("spark", "Spark", "fastmlp.spark"),
 ]
 
 

@@ -30,7 +30,7 @@ FLOORS = [
     {"export", "files"},
     {"training", "callbacks", "loops"},
     {"network", "autodiff"},
-    {"adapters", "dask", "keras", "mpi", "onnx", "sklearn", "tabular", "torch"}
+    {"adapters", "dask", "keras", "mpi", "onnx", "sklearn", "spark", "tabular", "torch"}
     | {"plots", "bench", "cli", "__main__", "__init__"},
 ]
 FLOOR = {module: floor for floor, modules in enumerate(FLOORS) for module in modules}
@@ -254,9 +254,9 @@ def test_every_module_says_what_it_is_and_its_examples_run(name):
     if "plots" in name.split("."):
         pytest.importorskip("matplotlib").use("agg")
         pytest.importorskip("sklearn")
-    named = {"dask", "keras", "onnx", "optuna", "sklearn", "tensorboard", "torch", *TABLES}
+    named = {"dask", "keras", "onnx", "optuna", "sklearn", "spark", "tensorboard", "torch", *TABLES}
     for package in named & {*name.split(".")}:
-        pytest.importorskip("sklearn" if package in TABLES else package)
+        pytest.importorskip("sklearn" if package in TABLES else {"spark": "pyspark"}.get(package, package))
     module = importlib.import_module(name)
     assert module.__doc__ and len(module.__doc__.splitlines()[0]) > 20
     before = fastmlp.get_num_threads()

@@ -25,7 +25,7 @@ PAGES = sorted(page for pattern in GUIDES for page in DOCS.glob(pattern))
 
 # What a guide may import beside the standard library, NumPy and what it builds itself.
 OPTIONAL = {"Cython", "cffi", "dask", "joblib", "keras", "matplotlib", "numba", "onnx", "onnxruntime"}
-OPTIONAL |= {"optuna", "pandas", "safetensors", "scipy", "skl2onnx", "sklearn", "torch"}
+OPTIONAL |= {"optuna", "pandas", "pyspark", "safetensors", "scipy", "skl2onnx", "sklearn", "torch"}
 
 FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NEEDS = re.compile(r"# needs: (.+)")

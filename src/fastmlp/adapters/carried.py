@@ -84,6 +84,23 @@ class Scorer:
         self.method, self._threads = method, validation.as_threads(threads)
         self.name = f"fastmlp-{method}-{self._threads}-{self._carried.digest[:32]}"
 
+    @property
+    def width(self) -> int:
+        """How many columns a network takes."""
+        return int(self._carried.model().plan.n_in)
+
+    @property
+    def names(self) -> list[str] | None:
+        """Those of the columns that a tabular estimator uses, None where it finds them by their order."""
+        if self._carried.kind == "network":
+            return None
+        encoder = self._carried.model().ensemble_.encoder
+        return [column.name for column in encoder.used] if encoder.named else None
+
+    def of_columns(self, columns: dict[str, Array]) -> Array:
+        """The predictions of rows whose columns have names."""
+        return self._of(columns)
+
     def __call__(self, block: Any) -> Array:
         """The predictions of a block of rows, which may have none."""
         if len(block) == 0:
@@ -106,8 +123,8 @@ class Scorer:
         """
         names = columns if isinstance(columns, list) else None
         width = columns if isinstance(columns, int) else len(columns)
-        if self._carried.kind == "network" and width != self._carried.model().plan.n_in:
-            raise ValueError(f"X has {width} columns, expected {self._carried.model().plan.n_in}")
+        if self._carried.kind == "network" and width != self.width:
+            raise ValueError(f"X has {width} columns, expected {self.width}")
         row: Any = np.zeros((1, width))  # what an embedding and every layer takes
         if self._carried.kind == "tabular":
             row = np.full((1, width), np.nan) if names is None else {str(name): [None] for name in names}

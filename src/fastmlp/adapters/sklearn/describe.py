@@ -63,9 +63,7 @@ class Shape:
                 layers.append(Dropout(rate))
         layers.append(Dense(self.units[-1], self.output))
         precision = self.matmul_precision
-        return Network(
-            layers, dtype=self.dtype, initializer="zeros", seed=seed, matmul_precision=precision
-        )
+        return Network(layers, dtype=self.dtype, initializer="zeros", seed=seed, matmul_precision=precision)
 
     @property
     def parameter_shapes(self) -> list[tuple[int, ...]]:
