@@ -30,6 +30,7 @@ PAGES = [
     ("onnx", "ONNX", "fastmlp.onnx"),
     ("dask", "Dask", "fastmlp.dask"),
     ("spark", "Spark", "fastmlp.spark"),
+    ("ray", "Ray", "fastmlp.ray"),
 ]
 
 

@@ -73,7 +73,7 @@ watch()
 
 # Imported when they are first used, so that a script that only predicts does not wait for them.
 _LATER = frozenset({"autodiff", "callbacks", "dask", "datasets", "functional", "keras", "mpi", "onnx"})
-_LATER |= frozenset({"plots", "reference", "sklearn", "spark", "tabular", "torch"})
+_LATER |= frozenset({"plots", "ray", "reference", "sklearn", "spark", "tabular", "torch"})
 _RANGE_TEST = frozenset({"RangeTest", "learning_rate_range"})
 
 

@@ -17,6 +17,7 @@ pd = pytest.importorskip("pandas")
 
 from pyspark.sql import SparkSession, functions  # noqa: E402
 
+pytestmark = pytest.mark.slow  # half a minute
 ROWS = 203
 PARTITIONS = [1, 2, 3, 7]
 NAMES = list("abcd")

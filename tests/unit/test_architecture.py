@@ -30,7 +30,7 @@ FLOORS = [
     {"export", "files"},
     {"training", "callbacks", "loops"},
     {"network", "autodiff"},
-    {"adapters", "dask", "keras", "mpi", "onnx", "sklearn", "spark", "tabular", "torch"}
+    {"adapters", "dask", "keras", "mpi", "onnx", "ray", "sklearn", "spark", "tabular", "torch"}
     | {"plots", "bench", "cli", "__main__", "__init__"},
 ]
 FLOOR = {module: floor for floor, modules in enumerate(FLOORS) for module in modules}

@@ -21,11 +21,13 @@ import pytest
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 GUIDES = ("coming-from-*.md", "command-line.md", "custom-loops.md", "deploying.md", "precision.md")
 GUIDES += ("clusters.md", "reproducibility.md", "tables.md")
+SLOW = {"clusters"}  # a minute, and more where others work
 PAGES = sorted(page for pattern in GUIDES for page in DOCS.glob(pattern))
+QUICK = [page for page in PAGES if page.stem not in SLOW]
 
 # What a guide may import beside the standard library, NumPy and what it builds itself.
 OPTIONAL = {"Cython", "cffi", "dask", "joblib", "keras", "matplotlib", "numba", "onnx", "onnxruntime"}
-OPTIONAL |= {"optuna", "pandas", "pyspark", "safetensors", "scipy", "skl2onnx", "sklearn", "torch"}
+OPTIONAL |= {"optuna", "pandas", "pyspark", "ray", "safetensors", "scipy", "skl2onnx", "sklearn", "torch"}
 
 FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NEEDS = re.compile(r"# needs: (.+)")
@@ -98,10 +100,16 @@ def run(page: Path, folder: Path) -> subprocess.CompletedProcess[str]:
     return result
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", QUICK, ids=lambda page: page.stem)
 def test_guide(page: Path, tmp_path: Path) -> None:
     assert FENCE.search(page.read_text(encoding="utf-8")), f"{page.name} has no Python"
     run(page, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SLOW)
+def test_guide_that_starts_clusters(name: str, tmp_path: Path) -> None:
+    run(DOCS / f"{name}.md", tmp_path)
 
 
 def test_there_are_guides() -> None:
