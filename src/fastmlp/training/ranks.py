@@ -39,7 +39,7 @@ class Ranks:
         self._comm = comm
         self._heard: BaseException | None = None  # what ended a meeting, which all know
         self._late: KeyboardInterrupt | None = None  # Ctrl-C that waits for the next meeting
-        self._total = np.empty(0)
+        self._kept: list[Array] = []
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -83,21 +83,32 @@ class Ranks:
         """
         ends = size * np.arange(self.size + 1) // self.size
         sizes, starts = np.diff(ends), ends[:-1]
-        own = int(sizes[self.rank])
-        if self._total.shape != (size,) or self._total.dtype != dtype:
-            self._total = np.empty(size, dtype)
-        total, received = self._total, np.empty((sum(counts), own), dtype)
+        own, mine = int(sizes[self.rank]), slice(int(starts[self.rank]), int(ends[self.rank + 1]))
+        total, piece, received = self._rooms(size, own, sum(counts) * own, dtype)
         before = np.cumsum([0, *counts[:-1]])  # gradients of earlier ranks
+        others = np.arange(self.size) != self.rank
         for turn in range(max(counts)):
             has = np.array([turn < count for count in counts], np.int64)
-            sent = [gradients[turn], (sizes, starts)] if has[self.rank] else [total, (0 * sizes, starts)]
+            sent = [gradients[turn] if has[self.rank] else total, (has[self.rank] * others * sizes, starts)]
             places = has * (before + turn) * own
-            self._wait(self._comm.Ialltoallv(sent, [received, (has * own, places)]))
-        piece, *others = received
-        for of_part in others:
+            self._wait(self._comm.Ialltoallv(sent, [received, (has * others * own, places)]))
+        pieces = list(received.reshape(sum(counts), own))
+        first = before[self.rank]
+        pieces[first : first + counts[self.rank]] = [
+            gradient[mine] for gradient in gradients[: counts[self.rank]]
+        ]
+        np.copyto(piece, pieces[0])
+        for of_part in pieces[1:]:
             piece += of_part
         self._wait(self._comm.Iallgatherv(piece, [total, (sizes, starts)]))
         return total
+
+    def _rooms(self, size: int, own: int, received: int, dtype: np.dtype[Any]) -> list[Array]:
+        """Memory for the sum, this rank's piece of it and what is received; kept for the next time."""
+        wanted = [(size,), (own,), (received,)]
+        if [(room.shape, room.dtype) for room in self._kept] != [(shape, dtype) for shape in wanted]:
+            self._kept = [np.empty(shape, dtype) for shape in wanted]
+        return self._kept
 
     def _tell(self, error: BaseException) -> BaseException:
         """Meets the others with an error; the one that all raise."""
