@@ -115,7 +115,7 @@ def test_what_is_not_alike_is_told_on_all_ranks_and_nothing_hangs(alone, tmp_pat
         "ValueError: rank 1: X is empty with shape (0, 9), expected at least one row",
         "ValueError: batch_size is 20 on rank 0 and 21 on rank 1, expected the same on each rank",
         f"ValueError: the version of fastmlp is {__version__} on rank 0 and 0.0.7 on rank 1, expected",
-        "ValueError: the network is Network(",
+        "ValueError: the seed is 5 on rank 0 and 6 on rank 1, expected the same on each rank",
     ]
     for said, start in zip(texts[0].splitlines(), starts, strict=True):
         assert said.startswith(start)

@@ -141,14 +141,15 @@ def agree_on_recipe(team: Team, net: Model, **arguments: Any) -> None:
     state = net.plan.get_state()
     facts = {
         "the version of fastmlp": __version__,
+        "the seed": net.seed,
         "the network": repr(net),
         "whether the instruction set multiplies and adds at once": net.isa != "baseline",
-        "the optimizer": (net.optimizer.rule, sorted(net.optimizer.hyperparameters().items())),
+        "the optimizer": net.optimizer.rule,
+        **{f"{name} of the optimizer": value for name, value in net.optimizer.hyperparameters().items()},
         "the loss": (net.loss if isinstance(net.loss, str) else type(net.loss).__name__, net.loss_parameter),
         "the list of metrics": [name_of(metric) for metric in net.metrics],
         "the number of epochs done": net.epochs_done,
         "the number of steps done": state["step"],
-        "the seed": net.seed,
         **arguments,
         "the digest of the weights": digest(*net.get_weights()),
         "the digest of the optimizer's state": digest(*(a for slot in state["slots"] for a in slot)),

@@ -10,6 +10,8 @@ import numpy as np
 
 from ..model import Array
 
+LONGEST = 400  # characters of two values in a message
+
 
 class Team(Protocol):
     """Processes that run the same fit, each on rows of its own.
@@ -81,6 +83,8 @@ def agree(team: Team, where: str, own: Mapping[str, Any]) -> None:
     first, *others = team.gather(where, dict(own))
     for rank, theirs in enumerate(others, 1):
         for name, value in first.items():
-            if theirs[name] != value:
-                came = f"{name} is {value} on rank 0 and {theirs[name]} on rank {rank}"
+            if theirs.get(name) != value:
+                came = f"{name} is {value} on rank 0 and {theirs.get(name)} on rank {rank}"
+                if len(came) > LONGEST:
+                    came = f"{name} of rank {rank} is not that of rank 0"
                 raise ValueError(f"{came}, expected the same on each rank")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -11,6 +13,7 @@ from fastmlp import Dense, Dropout, Network, optimizers
 from fastmlp.callbacks import Callback, CSVLogger, EarlyStopping, LambdaCallback, ModelCheckpoint, TensorBoard
 from fastmlp.mpi import local_rows
 from fastmlp.schedules import CosineDecay, OneCycle
+from fastmlp.training.ranks import Ranks
 from helpers import assert_same_bits
 from ranks_in_threads import Rank, World, together
 
@@ -19,8 +22,9 @@ ADAM = optimizers.AdamW(OneCycle(0.05, 40), weight_decay=CosineDecay(0.1, 30), g
 OPTIONS = {"epochs": 3, "batch_size": SIZE, "shards": SHARDS}
 
 
-def network(optimizer=ADAM, dtype="float64", seed=5, **options):
-    net = Network([5, Dense(19, "tanh"), Dropout(0.3), 3], output="softmax", dtype=dtype, seed=seed)
+def network(optimizer=ADAM, dtype="float64", seed=5, layers=1, **options):
+    hidden = [Dense(19, "tanh")] * layers
+    net = Network([5, *hidden, Dropout(0.3), 3], output="softmax", dtype=dtype, seed=seed)
     net.compile(optimizer, dropout_schedule=CosineDecay(1.5, 40), **options)
     return net
 
@@ -295,6 +299,24 @@ def test_ctrl_c_while_a_rank_waits_comes_at_the_next_meeting(data):
     assert_alike(nets, nets[0])
 
 
+def test_ctrl_c_within_a_step_waits_until_it_is_made():
+    def work(comm):
+        ranks, calls = Ranks(comm), []
+
+        def step():
+            calls.append(comm.rank)
+            if comm.rank == 1 and len(calls) == 1:
+                raise KeyboardInterrupt
+
+        ranks.uninterrupted(step)
+        try:
+            ranks.gather("here", None)
+        except KeyboardInterrupt:
+            return len(calls)
+
+    assert together(3, work) == [1, 2, 1]
+
+
 def test_divergence_is_that_of_one_process(data):
     def make():
         net = Network([5, Dense(19, "relu"), 3], dtype="float32", seed=5)
@@ -377,8 +399,22 @@ ROWS_OF_RANK_1 = {
         {},
         "rank 0: y contains 2 at row 0, expected one of '0', '1', '2'",
     ),
-    "another network": (None, {"seed": 6}, "the network is Network([5, "),
-    "another optimizer": (None, {"optimizer": "sgd"}, "the optimizer is ('adamw', "),
+    "another network": (
+        None,
+        {"seed": 6},
+        "the seed is 5 on rank 0 and 6 on rank 1, expected the same on each",
+    ),
+    "another optimizer": (None, {"optimizer": "sgd"}, "the optimizer is adamw on rank 0 and sgd on rank 1,"),
+    "another norm": (
+        None,
+        {"optimizer": dataclasses.replace(ADAM, global_clipnorm=2.0)},
+        "global_clipnorm of the optimizer is 0.5 on rank 0 and 2.0 on rank 1, expected the same on each rank",
+    ),
+    "many layers": (
+        None,
+        {"layers": 50},
+        "the network of rank 1 is not that of rank 0, expected the same on",
+    ),
     "other layers": (None, {"dtype": "float32"}, "the network is Network("),
 }
 

@@ -123,6 +123,8 @@ def test_however_it_stopped_and_was_kept(data, tmp_path, how, kept):
         ("batch_size", 0, "batch_size is 0, expected"),
         ("rows", "61", "rows is '61', expected"),
         ("shuffle", 1, "shuffle is 1, expected True or False"),
+        ("shards", 0, "shards is 0, expected an integer from 1 to 61"),
+        ("shards", "4", "shards is '4', expected"),
         ("sums", ["1.5"], "holds 1 sums of an epoch, expected 2 or 4"),
         ("sums", ["1.5", "many"], "could not convert string to float"),
     ],
