@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from .peers import jobs, peers, report, runner
+from .peers import apart, jobs, peers, report, runner
 
 TRAINING = jobs.Job("5-7-3", (5, 7, 3), "tanh", "softmax", 8, "train", rows=44, optimizer="adam", rate=1e-2)
 PREDICTION = replace(TRAINING, kind="predict", rows=0)
@@ -51,8 +51,18 @@ def test_wrong_predictions_are_found(found: peers.Field) -> None:
 def test_page(found: peers.Field) -> None:
     lines = [runner.measure(job, found, rounds=2) for job in (PREDICTION, TRAINING)]
     environment = runner.environment(found, [0])
-    text = report.page({"environment": environment, "rounds": 2, "clock": "wall", "lines": lines}, [])
-    assert "5-7-3, tanh, 8 rows" in text and "Training" in text
+    figures = {"environment": environment, "rounds": 2, "clock": "wall", "lines": lines}
+    text = report.page({**figures, "apart": {"threads": 2, "lines": lines}}, [])
+    assert "5-7-3, tanh, 8 rows" in text and "### Training" in text and "### 2 threads each: training" in text
     for block in text.split("\n\n"):
         if block.startswith("|"):
             assert len({line.count("|") for line in block.splitlines()}) == 1, block
+
+
+def test_packages_in_processes_of_their_own() -> None:
+    figures = apart.compare(2, 2, False, "^2-3-2-2, sigmoid, (1|32) row", "numpy", False)
+    assert [line["batch"] for line in figures["lines"]] == [1, 32]
+    for line in figures["lines"]:
+        assert set(line["times"]) == {"fastmlp", "fastmlp, out=", "NumPy"} and not line["skipped"]
+        assert all(0 < times["median"] < 1 for times in line["times"].values())
+    assert {"fastmlp", "numpy"} <= set(figures["versions"])

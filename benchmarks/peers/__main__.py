@@ -1,7 +1,7 @@
 """The engine beside other packages, in one run: ``python -m benchmarks.peers`` from the project's folder.
 
 Competitors take turns, so that a change of the machine's speed meets all of them; results are compared before
-any time is shown; medians.  One core unless --cores says otherwise.
+any time is shown; medians.  One core, and one thread, but in the tables that say otherwise.
 """
 
 from __future__ import annotations
@@ -14,14 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from . import setting
+
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
-# What an expert may set where libraries do not see that a processor has AVX-512, or do not trust it.
-TUNED = {
-    "OPENBLAS_CORETYPE": "SkylakeX",
-    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false --xla_cpu_prefer_vector_width=512",
-}
-SINGLE = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "FASTMLP_NUM_THREADS")
 
 
 def options(argv: list[str] | None = None) -> argparse.Namespace:
@@ -30,34 +26,18 @@ def options(argv: list[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument
     add("--quick", action="store_true", help="few lines, few rounds, no docs; for CI")
     add("--only", default="", metavar="NAMES", help="of numpy,torch,onnxruntime,sklearn,jax,keras")
-    add("--match", default="", metavar="TEXT", help="only lines whose title contains this")
+    add("--match", default="", metavar="TEXT", help="only lines whose title this regular expression finds")
     add("--rounds", type=int, help="turns of each competitor (default 9, quick 3)")
     add("--tuned", action="store_true", help="wide vectors for those who do not take them by themselves here")
     add("--clock", choices=("wall", "cpu"), default="wall", help="cpu: processor time, on a shared machine")
+    add("--threads", type=int, metavar="N", help="only the table with so many, a process for each package")
     add("--core", type=int, metavar="N", help="the core to stay on (default: the last allowed one)")
     add("--json", type=Path, metavar="FILE", help="of the figures (default benchmarks/results/latest.json)")
     add("--docs", type=Path, default=ROOT / "docs", metavar="FOLDER", help="of the page and the pictures")
     add("--report", type=Path, metavar="FILE", help="measure nothing, write the page from these figures")
-    add("--part", choices=("all", "threads"), default="all", help=argparse.SUPPRESS)
+    add("--part", choices=("all", "threads", "serve"), default="all", help=argparse.SUPPRESS)
     add("--answer", type=int, help=argparse.SUPPRESS)
     return parser.parse_args(argv)
-
-
-def settle(core: int | None, tuned: bool) -> list[int]:
-    """One core and one thread for everybody; before the imports, since libraries make their pools in them."""
-    for name in SINGLE:
-        os.environ[name] = "1"
-    if tuned:
-        os.environ.update(TUNED)
-    os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
-    os.environ.setdefault("JAX_PLATFORMS", "cpu")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    if not hasattr(os, "sched_setaffinity"):
-        print("this system cannot hold a process to one core, so threads are limited only by settings")
-        return [0]
-    chosen = max(os.sched_getaffinity(0)) if core is None else core
-    os.sched_setaffinity(0, {chosen})
-    return [chosen]
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -68,10 +48,12 @@ def main(argv: list[str] | None = None) -> int:
 
         report.write(json.loads(chosen.report.read_text()), chosen.docs)
         return 0
-    if chosen.part == "threads":
+    if chosen.part != "all":
         return _answer(chosen, rounds)
+    if chosen.threads:
+        return _threads(chosen, rounds)
     everything = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
-    cores = settle(chosen.core, chosen.tuned)
+    cores = setting.settle(1, chosen.core, chosen.tuned)
     whole = not (chosen.quick or chosen.match or chosen.only)
     target = chosen.json or (RESULTS / ("tuned.json" if chosen.tuned else "latest.json") if whole else None)
     figures: dict[str, Any] = {}
@@ -88,10 +70,35 @@ def main(argv: list[str] | None = None) -> int:
 
 def _answer(chosen: argparse.Namespace, rounds: int) -> int:
     """The part of a process that may use every core; figures go back through a pipe."""
-    from . import runner
-
     with os.fdopen(chosen.answer, "w") as pipe:
-        json.dump(runner.threads(rounds, chosen.quick), pipe)
+        if chosen.part == "serve":
+            setting.settle(chosen.threads, None, chosen.tuned)
+            from . import apart
+
+            apart.serve(chosen.only, sys.stdin, pipe)
+        else:
+            from . import runner
+
+            json.dump(runner.threads(rounds, chosen.quick), pipe)
+    return 0
+
+
+def _threads(chosen: argparse.Namespace, rounds: int) -> int:
+    """Only the table with several threads; whole, it takes its place among the last run's figures."""
+    setting.settle(chosen.threads, None, chosen.tuned)
+    from . import apart, report
+
+    whole = not (chosen.quick or chosen.match or chosen.only or chosen.tuned)
+    measured = apart.compare(chosen.threads, rounds, chosen.quick, chosen.match, chosen.only, chosen.tuned)
+    target = chosen.json or (RESULTS / "latest.json" if whole else None)
+    if target is None:
+        return 0
+    figures = json.loads(target.read_text()) if target.exists() else {}
+    figures["apart"] = measured
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(json.dumps(figures, indent=1) + "\n")
+    if whole and "lines" in figures:
+        report.write(figures, chosen.docs)
     return 0
 
 
@@ -99,14 +106,14 @@ def _measure(
     chosen: argparse.Namespace, rounds: int, cores: list[int], everything: set[int], figures: dict[str, Any]
 ) -> Iterator[None]:
     """Fill in the figures; yields after every part."""
-    from . import clock, limit, peers, runner
+    from . import apart, clock, limit, peers, runner
 
     clock.choose(chosen.clock)
     found = peers.load(tuple(filter(None, chosen.only.split(","))), chosen.quick)
     for name, reason in found.missing.items():
         print(f"without {name}: {reason}")
     figures["environment"] = runner.environment(found, cores)
-    figures |= {"rounds": rounds, "clock": chosen.clock, "tuned": TUNED if chosen.tuned else {}}
+    figures |= {"rounds": rounds, "clock": chosen.clock, "tuned": setting.TUNED if chosen.tuned else {}}
     try:
         figures["limits"] = limit.rates()
         print("multiply-add limit, GFLOP/s:", figures["limits"])
@@ -124,6 +131,8 @@ def _measure(
         return
     os.sched_setaffinity(0, everything)  # for the child, which inherits it
     figures["threads"] = runner.in_subprocess("threads", rounds, chosen.quick)
+    yield
+    figures["apart"] = apart.compare(2, rounds, chosen.quick, chosen.match, chosen.only, chosen.tuned)
     yield
 
 

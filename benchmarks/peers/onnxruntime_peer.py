@@ -1,4 +1,4 @@
-"""ONNX Runtime on one thread: a plain run, array in and array out; and buffers bound beforehand."""
+"""ONNX Runtime: a plain run, array in and array out; and buffers bound beforehand."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import onnx
 import onnxruntime
 from onnx import helper, numpy_helper
 
+from . import setting
 from .jobs import Array, Job
 
 NAME, PACKAGES = "ONNX Runtime", {"onnxruntime": onnxruntime.__version__, "onnx": onnx.__version__}
@@ -40,7 +41,7 @@ def graph(job: Job) -> onnx.ModelProto:
 
 def session(job: Job) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.intra_op_num_threads, options.inter_op_num_threads = setting.threads(), 1
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
     model = graph(job).SerializeToString()
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

@@ -37,15 +37,13 @@ def write(figures: Record, docs: Path) -> None:
 def page(figures: Record, drawn: Sequence[tuple[str, str]]) -> str:
     """All sections whose figures are there."""
     lines = figures["lines"]
-    sections = [_setting(figures)]
-    for title, chosen, unit in (
-        ("One row, microseconds a call", _kind(lines, "predict", 1), 1e6),
-        ("Batches, microseconds a call", [x for x in _kind(lines, "predict") if x["batch"] > 1], 1e6),
-        ("Training, milliseconds an epoch", _kind(lines, "train"), 1e3),
-        ("float64, microseconds a call or an epoch", [x for x in lines if x["dtype"] == "float64"], 1e6),
-    ):
-        if chosen:
-            sections.append(f"### {title}\n\n{_against_others(chosen, unit)}")
+    doubles = [line for line in lines if line["dtype"] == "float64"]
+    sections = [_setting(figures), *_comparisons(lines)]
+    if doubles:
+        title = "float64, microseconds a call or an epoch"
+        sections.append(f"### {title}\n\n{_against_others(doubles, 1e6)}")
+    if "apart" in figures:
+        sections += _comparisons(figures["apart"]["lines"], f"{figures['apart']['threads']} threads each: ")
     for title, part, table in PARTS:
         if figures.get(part):
             sections.append(f"### {title}\n\n{table(figures[part])}")
@@ -53,13 +51,22 @@ def page(figures: Record, drawn: Sequence[tuple[str, str]]) -> str:
     return "\n\n".join(sections)
 
 
-def _kind(lines: Iterable[Record], kind: str, batch: int | None = None) -> list[Record]:
+def _comparisons(lines: Sequence[Record], words: str = "") -> list[str]:
+    """A section for each kind of float32 lines that are there."""
+    predictions = _kind(lines, "predict")
+    kinds = (
+        ("one row, microseconds a call", [line for line in predictions if line["batch"] == 1], 1e6),
+        ("batches, microseconds a call", [line for line in predictions if line["batch"] > 1], 1e6),
+        ("training, milliseconds an epoch", _kind(lines, "train"), 1e3),
+    )
+    titles = [words + title if words else title[0].upper() + title[1:] for title, _, _ in kinds]
+    tables = [_against_others(chosen, unit) if chosen else "" for _, chosen, unit in kinds]
+    return [f"### {title}\n\n{table}" for title, table in zip(titles, tables, strict=True) if table]
+
+
+def _kind(lines: Iterable[Record], kind: str) -> list[Record]:
     """float32 lines of one kind."""
-    return [
-        line
-        for line in lines
-        if line["kind"] == kind and line["dtype"] == "float32" and batch in (None, line["batch"])
-    ]
+    return [line for line in lines if line["kind"] == kind and line["dtype"] == "float32"]
 
 
 def markdown(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

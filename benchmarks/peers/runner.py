@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
@@ -132,10 +133,15 @@ def describe(record: Record) -> str:
     return f"{record['title']:<58} {own * 1e6:12.2f} us  {ratio(record):6.2f} x {other[0]}{target}{both}"
 
 
+def found_in(match: str, job: Job) -> bool:
+    """Whether a line is among those that `--match` chooses."""
+    return re.search(match, job.title) is not None
+
+
 def compare(found: peers.Field, rounds: int, quick: bool, match: str) -> list[Record]:
     records = []
     for job in jobs.all_jobs(quick):
-        if match in job.title:
+        if found_in(match, job):
             records.append(measure(job, found, rounds))
             print(describe(records[-1]), flush=True)
     return records

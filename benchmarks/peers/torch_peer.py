@@ -1,4 +1,4 @@
-"""PyTorch on one thread: eager, TorchScript (traced, frozen, optimised) and torch.compile."""
+"""PyTorch: eager, TorchScript (traced, frozen, optimised) and torch.compile."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from torch import nn
 
+from . import setting
 from .jobs import Array, Job
 
 NAME, PACKAGES = "PyTorch", {"torch": torch.__version__}
 ACTIVATIONS = {"sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "relu": nn.ReLU, "identity": nn.Identity}
 
-torch.set_num_threads(1)
+torch.set_num_threads(setting.threads())
 warnings.filterwarnings("ignore", message=".*torch.jit.*")
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ..peers.__main__ import settle
+from ..peers.setting import settle
 
 PARTS = ("step", "ensemble", "mnist", "fashion_mnist")
 
@@ -31,7 +31,7 @@ def options(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> int:
     chosen = options(argv)
     folder = chosen.folder or Path(os.environ.get("FASTMLP_DATA", ""))
-    settle(chosen.core, tuned=False)
+    settle(1, chosen.core, tuned=False)
     from ..peers import clock
 
     clock.choose(chosen.clock)
