@@ -100,6 +100,26 @@ static uint64_t hash_on_threads(int isa, int type, int threads)
     return hash;
 }
 
+/* More weights than half a second-level cache, predicting so often that each way over the threads is taken. */
+static uint64_t hash_predictions(const fm_kernels *kernels, int type, int threads)
+{
+    static const layer_spec heavy[] = {{600, FM_tanh, 0, 0}, {600, FM_relu, 0, 0}, {5, FM_softmax, 0, 0}};
+    static const ptrdiff_t rows[] = {1, 33};
+    fm_plan plan;
+    fm_layer layers[3];
+    describe(&plan, layers, kernels, type, N_IN, heavy, 3);
+    check(fm_plan_init(&plan));
+    draw_weights(&plan);
+    const fm_input input = draw_data(type);
+    begin_hash();
+    for (int i = 0; i < 24; i++) {
+        check(fm_plan_predict(&plan, &input, rows[i & 1], out, threads));
+        hash_reals(type, out, rows[i & 1] * plan.n_out);
+    }
+    fm_plan_clear(&plan);
+    return hash;
+}
+
 /* Layers whose products are of bfloat16, beside others that are too narrow, trained and predicting; hashed. */
 static uint64_t hash_products(int isa, int planes, int threads)
 {
@@ -210,6 +230,8 @@ int main(int count, char **arguments)
         }
         if (hash_on_threads(isa, type, 3) != hash_on_threads(isa, type, 1))
             return printf("three threads have other bits than one\n"), 1;
+        if (hash_predictions(fm_isa_table(isa, type), type, 3) != hash_predictions(fm_isa_table(isa, type), type, 1))
+            return printf("three threads predict other bits than one\n"), 1;
     }
     for (int planes = 1; planes <= 2; planes++) {
         const uint64_t alone = hash_products(isa, planes, 1);

@@ -22,17 +22,6 @@ int fm_interrupted(void)
     return ask();
 }
 
-int fm_copy(void *to, const void *from, size_t bytes)
-{
-    while (bytes > PART) {
-        memcpy(to, from, PART);
-        to = (char *)to + PART, from = (const char *)from + PART, bytes -= PART;
-        if (fm_interrupted()) return 1;
-    }
-    memcpy(to, from, bytes);
-    return 0;
-}
-
 int fm_zero(void *memory, size_t bytes)
 {
     for (; bytes > PART; memory = (char *)memory + PART, bytes -= PART) {

@@ -10,8 +10,7 @@ void fm_set_interrupt(int (*asked)(void));
 /* 1 if the work is to end.  Asks at most every 50 ms, so that it may be called as often as every few microseconds. */
 int fm_interrupted(void);
 
-/* memcpy, and zeros, in parts; 1 if it was interrupted between them. */
-int fm_copy(void *to, const void *from, size_t bytes);
+/* Zeros, in parts; 1 if it was interrupted between them. */
 int fm_zero(void *memory, size_t bytes);
 
 #endif

@@ -71,12 +71,37 @@ const fm_layer_info fm_layers[] = {
 static size_t real_size(const fm_plan *plan) { return plan->type == FM_FLOAT32 ? sizeof(float) : sizeof(double); }
 static size_t vector_bytes(const fm_plan *plan) { return (size_t)plan->size * real_size(plan); }
 
-int fm_plan_keep(fm_plan *plan)
+static ptrdiff_t parts_of_vector(const fm_plan *plan) { return (ptrdiff_t)((vector_bytes(plan) + STATE_PART - 1) / STATE_PART); }
+
+void *fm_state_vector(const fm_state *state, int vector) { return vector ? state->slots[vector - 1] : state->parameters; }
+
+fm_state_part fm_part_of_state(const fm_plan *plan, ptrdiff_t part)
 {
-    const size_t bytes = vector_bytes(plan);
-    int interrupted = fm_copy(plan->kept.parameters, plan->state.parameters, bytes);
-    for (int i = 0; i < FM_STATE_SLOTS && !interrupted; i++)
-        if (plan->state.slots[i]) interrupted = fm_copy(plan->kept.slots[i], plan->state.slots[i], bytes);
+    const ptrdiff_t parts = parts_of_vector(plan);
+    const size_t first = (size_t)(part % parts) * STATE_PART, left = vector_bytes(plan) - first;
+    return (fm_state_part){(int)(part / parts), first, left < STATE_PART ? left : STATE_PART};
+}
+
+int fm_for_state(const fm_plan *plan, fm_task *task, void *context, int workers)
+{
+    const ptrdiff_t parts = (1 + FM_STATE_SLOTS) * parts_of_vector(plan);
+    if (vector_bytes(plan) > STATE_PART) return fm_parallel(task, context, workers, parts);
+    for (ptrdiff_t part = 0; part < parts; part++) task(context, 0, part);
+    return 0;
+}
+
+static void keep_part(void *context, int worker, ptrdiff_t number)
+{
+    const fm_plan *plan = context;
+    const fm_state_part part = fm_part_of_state(plan, number);
+    const char *from = fm_state_vector(&plan->state, part.vector);
+    (void)worker;
+    if (from) memcpy((char *)fm_state_vector(&plan->kept, part.vector) + part.first, from + part.first, part.bytes);
+}
+
+int fm_plan_keep(fm_plan *plan, int workers)
+{
+    const int interrupted = fm_for_state(plan, keep_part, plan, workers);
     fm_plan_keep_numbers(plan);
     return interrupted;
 }

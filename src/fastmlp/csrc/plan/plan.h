@@ -10,6 +10,7 @@
 #define SHARE_WORK 1e9             /* multiply-adds after which it is time to look for an interruption, */
 #define UPDATE_ROWS 64             /* as many rows' of which an update of the weights takes */
 #define PART_REALS ((ptrdiff_t)1 << 22) /* of a long copy, after which likewise */
+#define STATE_PART ((size_t)1 << 20) /* bytes of a vector of the state that a thread takes at once */
 #define STACK_BYTES (16 * 1024)    /* of scratch on the C stack; more is allocated */
 
 #define ALONE_WORK 3e7             /* multiply-adds beyond which one worker alone is not tried where more may work */
@@ -66,8 +67,19 @@ typedef struct {
 
 extern const fm_typed_plan fm_typed_plan_f32, fm_typed_plan_f64;
 
+/* The vectors of a state, number 0 the parameters, go over the threads in parts: task(context, worker, part) for all of them;
+   whether it was interrupted. */
+typedef struct {
+    int vector;
+    size_t first, bytes;
+} fm_state_part;
+
+void *fm_state_vector(const fm_state *, int vector); /* or NULL */
+fm_state_part fm_part_of_state(const fm_plan *, ptrdiff_t part);
+int fm_for_state(const fm_plan *, fm_task *, void *context, int workers);
+
 /* A copy of the state, and back to it: what was the state then is the copy.  fm_plan_keep returns whether it was interrupted. */
-int fm_plan_keep(fm_plan *);
+int fm_plan_keep(fm_plan *, int workers);
 void fm_plan_keep_numbers(fm_plan *); /* of the state, without its vectors */
 void fm_plan_restore(fm_plan *);
 

@@ -28,13 +28,25 @@ static int loss_is_finite(const step_work *w)
     return isfinite(loss);
 }
 
-/* Whether all of the plan's state is finite. */
-static int state_is_finite(const fm_plan *plan)
+typedef struct { const fm_plan *plan; int finite; } state_look;
+
+static void look_at_part(void *context, int worker, ptrdiff_t number)
 {
-    int finite = plan->kernels->all_finite(plan->state.parameters, plan->size);
-    for (int i = 0; i < FM_STATE_SLOTS; i++)
-        if (plan->state.slots[i]) finite &= plan->kernels->all_finite(plan->state.slots[i], plan->size);
-    return finite;
+    state_look *look = context;
+    const fm_state_part part = fm_part_of_state(look->plan, number);
+    const char *vector = fm_state_vector(&look->plan->state, part.vector);
+    (void)worker;
+    if (vector && !look->plan->kernels->all_finite((const real *)(vector + part.first), (ptrdiff_t)(part.bytes / sizeof(real))))
+        __atomic_store_n(&look->finite, 0, __ATOMIC_RELAXED);
+}
+
+/* Whether all of the plan's state is finite, in *finite; returns whether it was interrupted before that is known. */
+static int look_at_state(const fm_plan *plan, int workers, int *finite)
+{
+    state_look look = {plan, 1};
+    const int interrupted = fm_for_state(plan, look_at_part, &look, workers);
+    *finite = look.finite;
+    return interrupted;
 }
 
 /* Rows of the next batch, if they lie anywhere and a small part of the second-level cache takes them. */
@@ -149,15 +161,17 @@ static void go_back(fm_plan *plan, fm_run *run, const run_cursor *begin)
 static int remake(fm_plan *plan, step_work *w, fm_run *run, const run_cursor *begin)
 {
     ptrdiff_t good = 0;
-    int status;
+    int status, finite = 1;
     w->bad_rows = 0;
     go_back(plan, run, begin);
-    if (fm_plan_keep(plan)) return FM_INTERRUPTED;
-    do status = next_batch(plan, w, run);
-    while (status == FM_OK && state_is_finite(plan) && ++good && run->epoch < run->epochs);
+    if (fm_plan_keep(plan, w->stage->workers)) return FM_INTERRUPTED;
+    do {
+        status = next_batch(plan, w, run);
+        if (status == FM_OK && look_at_state(plan, w->stage->workers, &finite)) status = FM_INTERRUPTED;
+    } while (status == FM_OK && finite && ++good && run->epoch < run->epochs);
     if (status == FM_INTERRUPTED) return status;
     go_back(plan, run, begin);
-    if (fm_plan_keep(plan)) return FM_INTERRUPTED;
+    if (fm_plan_keep(plan, w->stage->workers)) return FM_INTERRUPTED;
     for (status = FM_OK; good && status == FM_OK; good--) status = next_batch(plan, w, run);
     return status == FM_OK ? FM_NOT_FINITE : status;
 }
@@ -180,7 +194,7 @@ static int advance(fm_plan *plan, fm_run *run, ptrdiff_t batches, double seconds
     plan->forward_rows = 0;
     int status = stage_for(&s, plan, fused, rows * plan->members, fm_workers_to_try(plan, rows, 3, run->threads));
     if (status != FM_OK) return status;
-    if (fm_plan_keep(plan)) return FM_INTERRUPTED;
+    if (fm_plan_keep(plan, s->workers)) return FM_INTERRUPTED;
     /* a copy of a large network must not cost more than a small part of the time */
     const double least = 20 * (fm_seconds() - start);
     s->drops = s->batch_statistics = 1, s->skip_link = fused;
@@ -188,7 +202,9 @@ static int advance(fm_plan *plan, fm_run *run, ptrdiff_t batches, double seconds
                    .with_loss = 1, .backward = 1, .in_lines = s->x_lines != NULL, .check_rows = run->check_rows};
     const unsigned word = fm_fp_begin();
     status = run_batches(plan, &w, run, batches, start + (seconds > least ? seconds : least));
-    *by_step = status != FM_INTERRUPTED && !state_is_finite(plan);
+    int finite = 1;
+    if (status != FM_INTERRUPTED && look_at_state(plan, s->workers, &finite)) status = FM_INTERRUPTED;
+    *by_step = status != FM_INTERRUPTED && !finite;
     if (*by_step) status = remake(plan, &w, run, &begin);
     if (status == FM_INTERRUPTED) go_back(plan, run, &begin);
     fm_fp_end(word);
