@@ -182,7 +182,7 @@ static ptrdiff_t scratch_row(const fm_plan *plan, const fm_input *input)
 
 /* Rows from outside that a worker takes at once: some for each worker, as one may be slower than another, but enough to amortise
    reading the weights. */
-enum { SHARE_ROWS = 64, WORKER_SHARES = 4 };
+enum { SHARE_ROWS = 128, WORKER_SHARES = 4 };
 
 static ptrdiff_t worker_share(ptrdiff_t rows, int workers)
 {

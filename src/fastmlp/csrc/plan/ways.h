@@ -36,13 +36,13 @@ static int choose_way(const way_paces *p, const int *ways, int count, int *trial
 }
 
 /* A piece is done.  The first of a trial may have to wake a thread or find new memory: the best of the others counts.  Afterwards
-   the average follows what the machine does meanwhile. */
+   the average follows what the machine does meanwhile, but no piece that was stopped for a while moves it far. */
 static void note_pace(way_paces *p, int way, int trial, double seconds)
 {
     const double before = pace_of(p, way);
     double pace = before;
     if (trial < 0 && before > 0)
-        pace += (seconds - before) / 16;
+        pace += ((seconds < 2 * before ? seconds : 2 * before) - before) / 16;
     else if (trial < 2 || seconds < before)
         pace = seconds;
     __atomic_store(&p->seconds[way], &pace, __ATOMIC_RELAXED);
