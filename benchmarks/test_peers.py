@@ -59,6 +59,17 @@ def test_page(found: peers.Field) -> None:
             assert len({line.count("|") for line in block.splitlines()}) == 1, block
 
 
+def test_threads_are_judged() -> None:
+    times = {count: {"median": ms * 1e-3} for count, ms in (("1", 10), ("2", 6), ("4", 10.8), ("8", 11.2))}
+    record = {"title": "a job", "times": times, "target": 1.8}
+    part = dict((name, table) for _, name, table in report.PARTS)["threads"]
+    assert part([record]).splitlines()[-1] == (
+        "| a job | 10,000 | 6,000 | 1.67 | 1.8 no | 0.93 | 0.89 | 0.91 no |"
+    )
+    del times["4"], times["8"]
+    assert part([record]).splitlines()[-1] == "| a job | 10,000 | 6,000 | 1.67 | 1.8 no |"
+
+
 def test_packages_in_processes_of_their_own() -> None:
     figures = apart.compare(2, 2, False, "^2-3-2-2, sigmoid, (1|32) row", "numpy", False)
     assert [line["batch"] for line in figures["lines"]] == [1, 32]
