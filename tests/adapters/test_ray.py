@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from fastmlp import Network
+from fastmlp.callbacks import LambdaCallback
 from fastmlp.ray import Predictor
 from helpers import assert_same_bits
 
@@ -93,6 +94,34 @@ def test_searches_of_joblib(ray, rng):
     register_ray()
     with joblib.parallel_config("ray"):
         assert tuned() == expected
+
+
+def fitted(width, report):
+    """The last held-out loss of a network of a width; `report` hears of every epoch."""
+    net = Network([4, width, 1], seed=0)
+    net.compile("adam")
+    X = np.random.default_rng(0).normal(size=(200, 4))
+    callback = LambdaCallback(on_epoch_end=lambda epoch, logs: report(dict(logs)))
+    history = net.fit(X, X[:, 0], epochs=4, validation_split=0.2, verbose=0, callbacks=[callback])
+    return history.history["val_loss"][-1]
+
+
+def test_trials_of_ray_tune(ray, tmp_path, monkeypatch):
+    tune = pytest.importorskip("ray.tune")
+    monkeypatch.setattr(fitted, "__module__", "__main__")  # workers do not find the tests: it goes by value
+    widths = [2, 8, 32]
+
+    def trial(config):
+        fitted(config["width"], tune.report)
+
+    settings = tune.TuneConfig(metric="val_loss", mode="min")
+    run = tune.RunConfig(storage_path=str(tmp_path), verbose=0)
+    space = {"width": tune.grid_search(widths)}
+    found = tune.Tuner(trial, param_space=space, tune_config=settings, run_config=run).fit()
+    assert [each.metrics["training_iteration"] for each in found] == [4, 4, 4]
+    assert {each.config["width"]: each.metrics["val_loss"] for each in found} == {
+        width: fitted(width, lambda logs: None) for width in widths
+    }
 
 
 # ---- without Ray ----
