@@ -167,9 +167,16 @@ def test_every_way_of_a_prediction_has_the_same_bits(fma_isa, dtype, threads):
             assert_same_bits(plan.predict(X.astype(np.float64), threads=threads), expected)
 
 
+def wide_input(dtype, isa):
+    """The same with more inputs than units: sums of the first layer tell whether these are finite."""
+    layers = layers_of([400, 33], ["relu"], "identity")
+    return make_plan(1500, layers, random_weights(np.random.default_rng(9), 1500, layers, dtype), dtype, isa)
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_every_way_of_a_prediction_looks_at_its_input(bad, dtype):
-    plan = heavy(dtype, None)
+@pytest.mark.parametrize("make", [heavy, wide_input])
+def test_every_way_of_a_prediction_looks_at_its_input(make, bad, dtype):
+    plan = make(dtype, None)
     X = data(plan, 3)
     for row in range(3):
         wrong = X.copy()
