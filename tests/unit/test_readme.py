@@ -49,8 +49,20 @@ def test_commands_are_understood():
         assert build_parser().parse_args(words).command == words[0]
 
 
-def test_extras_are_declared():
+GUIDES = sorted(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md"))
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", *GUIDES])
+def test_extras_and_groups_are_declared(page):
     tomllib = pytest.importorskip("tomllib", reason="tomllib came with Python 3.11")
-    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    for extra in re.findall(r"\.\[(\w+)\]", README):
-        assert extra in declared
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for extras in re.findall(r"\.\[([\w,]+)\]\"", text):
+        assert set(extras.split(",")) <= set(declared["project"]["optional-dependencies"])
+    assert set(re.findall(r"--group (\w+)", text)) <= set(declared["dependency-groups"])
+
+
+def test_extras_are_for_users():
+    tomllib = pytest.importorskip("tomllib", reason="tomllib came with Python 3.11")
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert not set(declared["project"]["optional-dependencies"]) & set(declared["dependency-groups"])

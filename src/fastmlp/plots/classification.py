@@ -60,7 +60,7 @@ def plot_confusion_matrix(
     >>> net = Network([2, 3], output="softmax", seed=0)
     >>> ax = plot_confusion_matrix(net, np.eye(2), [0, 2])
     """
-    display = require("sklearn.metrics", "train").ConfusionMatrixDisplay
+    display = require("sklearn.metrics", "plots").ConfusionMatrixDisplay
     shares, classes, given = _answers(model, X, y)
     side = min(3.2 + 0.35 * len(classes), 12.0)
     ax = style.axes(ax, side + 0.8, side)
@@ -128,7 +128,7 @@ def plot_roc(
     >>> ax.get_ylabel()
     'true positive rate'
     """
-    display = require("sklearn.metrics", "train").RocCurveDisplay
+    display = require("sklearn.metrics", "plots").RocCurveDisplay
     ax = style.axes(ax, 4.8, 4.6)
     for score, is_class, name, color in _each_against_the_others(model, X, y):
         curve = display.from_predictions(is_class, score, curve_kwargs=_line(color), ax=ax)
@@ -181,7 +181,7 @@ def plot_precision_recall(
     >>> ax.get_xlabel()
     'recall'
     """
-    display = require("sklearn.metrics", "train").PrecisionRecallDisplay
+    display = require("sklearn.metrics", "plots").PrecisionRecallDisplay
     ax = style.axes(ax, 4.8, 4.6)
     for score, is_class, name, color in _each_against_the_others(model, X, y):
         curve = display.from_predictions(is_class, score, curve_kwargs=_line(color), ax=ax)
@@ -234,7 +234,7 @@ def plot_calibration(
     >>> net = Network([2, 1], output="sigmoid", seed=0)
     >>> ax = plot_calibration(net, np.eye(2), [0, 1])
     """
-    display = require("sklearn.calibration", "train").CalibrationDisplay
+    display = require("sklearn.calibration", "plots").CalibrationDisplay
     ax = style.axes(ax, 4.8, 4.6)
     for score, is_class, name, color in _each_against_the_others(model, X, y):
         display.from_predictions(

@@ -58,7 +58,7 @@ def plot_residuals(
     >>> ax.get_xlabel()
     'prediction'
     """
-    display = require("sklearn.metrics", "train").PredictionErrorDisplay
+    display = require("sklearn.metrics", "plots").PredictionErrorDisplay
     predicted, true = predictions.values(model, X), np.asarray(y, dtype=np.float64)
     if true.size != predicted.size or len(true) != len(predicted):
         raise ValueError(

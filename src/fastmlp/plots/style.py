@@ -56,7 +56,7 @@ def panels(ax: Any, count: int, columns: int, width: float, height: float) -> Pa
 
 def new_figure(width: float, height: float) -> Figure:
     """A figure of pyplot."""
-    pyplot = require("matplotlib.pyplot", "train")
+    pyplot = require("matplotlib.pyplot", "plots")
     figure: Figure = pyplot.figure(figsize=(width, height), dpi=_DPI, layout="constrained")
     return figure
 
