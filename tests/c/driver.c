@@ -101,13 +101,13 @@ static uint64_t hash_on_threads(int isa, int type, int threads)
 }
 
 /* More weights than half a second-level cache, predicting so often that each way over the threads is taken. */
-static uint64_t hash_predictions(const fm_kernels *kernels, int type, int threads)
+static uint64_t hash_predictions(int isa, int type, int threads)
 {
     static const layer_spec heavy[] = {{600, FM_tanh, 0, 0}, {600, FM_relu, 0, 0}, {5, FM_softmax, 0, 0}};
     static const ptrdiff_t rows[] = {1, 33};
     fm_plan plan;
     fm_layer layers[3];
-    describe(&plan, layers, kernels, type, N_IN, heavy, 3);
+    describe(&plan, layers, isa, type, N_IN, heavy, 3);
     check(fm_plan_init(&plan));
     draw_weights(&plan);
     const fm_input input = draw_data(type);
@@ -230,7 +230,7 @@ int main(int count, char **arguments)
         }
         if (hash_on_threads(isa, type, 3) != hash_on_threads(isa, type, 1))
             return printf("three threads have other bits than one\n"), 1;
-        if (hash_predictions(fm_isa_table(isa, type), type, 3) != hash_predictions(fm_isa_table(isa, type), type, 1))
+        if (hash_predictions(isa, type, 3) != hash_predictions(isa, type, 1))
             return printf("three threads predict other bits than one\n"), 1;
     }
     for (int planes = 1; planes <= 2; planes++) {
