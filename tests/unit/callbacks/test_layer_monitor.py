@@ -6,6 +6,7 @@ import pytest
 from fastmlp import BatchNormalization, Dense, Network, plots
 from fastmlp.callbacks import Callback, LayerMonitor
 from fastmlp.optimizers import SGD
+from fastmlp.reference.functions import ACTIVATIONS
 
 
 def monitored(layers, X, y, optimizer="sgd", epochs=2, weights=None, **more):
@@ -84,10 +85,38 @@ def test_dead_units(data):
 
     _, monitor = monitored([3, Dense(6, "relu"), Dense(6, "tanh"), 1], *data, weights=kill)
     [sentence] = [s for s in monitor.report() if s.startswith("dead")]
-    assert sentence.startswith("dead units: 100% of layer 1: dense, relu are 0 in all rows;")
+    assert sentence.startswith("dead units: 100% of layer 1: dense, relu have derivative 0 in all rows;")
 
 
-@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "softsign"])
+def is_flat(name, z):
+    activation, z = ACTIVATIONS[name], np.array([z])
+    return not activation.derivative(z if activation.saved == "z" else activation.forward(z))[0]
+
+
+FLAT_BELOW = [
+    name
+    for name, activation in ACTIVATIONS.items()
+    if activation.saved != "row" and is_flat(name, -4.0) and not is_flat(name, 0.5)
+]
+
+
+@pytest.mark.parametrize("activation", FLAT_BELOW)
+@pytest.mark.parametrize("bias", [-100.0, 100.0])
+def test_units_beyond_the_ends_of_any_flat_activation_are_counted(activation, bias, data):
+    """Three of six units are, on either side where the activation is flat there."""
+
+    def half(weights):
+        weights[1][:3] = bias
+        weights[0][:, 3:] = 0
+        weights[1][3:] = 0.5
+        return weights
+
+    _, monitor = monitored([3, Dense(6, activation), 1], *data, SGD(0.0), weights=half)
+    counted = [monitor.history[name][-1][0] for name in ("dead", "saturated")]
+    assert np.nansum(counted) == (0.5 if is_flat(activation, bias) else 0.0) and np.isnan(counted).sum() == 1
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "softsign", "hard_sigmoid", "hard_tanh"])
 def test_saturation(activation, data):
     def strong(weights):
         weights[0] *= 1000

@@ -19,11 +19,17 @@ FLAT = 0.05  # share of its largest below which the derivative of a saturated un
 MANY = 0.5  # share of units, or of their values, that is worth a sentence
 SMALL, LARGE = 1e-3, 1e3  # ratios of gradients that vanish and explode
 
-_OFF = ("relu",)  # activations that are 0, with derivative 0, on one side
+_OFF: dict[str, Callable[[Array], Array]] = {  # by the output, whether the derivative is 0
+    "relu": lambda a: a == 0,
+    "relu6": lambda a: (a == 0) | (a == 6),
+    "hard_swish": lambda a: a == 0,
+}
 _SLOPES: dict[str, Callable[[Array], Array]] = {  # derivatives by the output, over their largest
     "sigmoid": lambda a: 4 * a * (1 - a),
     "tanh": lambda a: 1 - a * a,
     "softsign": lambda a: (1 - np.abs(a)) ** 2,
+    "hard_sigmoid": lambda a: (0 < a) & (a < 1),
+    "hard_tanh": lambda a: np.abs(a) < 1,
 }
 
 
@@ -48,9 +54,9 @@ class LayerMonitor(Callback):
         - "activations": the root of the mean square of its outputs;
         - "gradients": the norm of the loss's gradient with respect to its arrays;
         - "updates": the norm of what the epoch has changed in these, over their norm before;
-        - "dead": of relu, the share of units that are 0 in all rows;
-        - "saturated": of sigmoid, tanh and softsign, the share of outputs where the derivative is below 5 %
-          of its largest.
+        - "dead": of relu, relu6 and hard_swish, the share of units whose derivative is 0 in all rows;
+        - "saturated": of sigmoid, tanh, softsign, hard_sigmoid and hard_tanh, the share of outputs where the
+          derivative is below 5 % of its largest.
 
     Examples
     --------
@@ -129,7 +135,7 @@ class LayerMonitor(Callback):
         return [
             *_of_gradients(self.layers, last["gradients"], self.history["gradients"][0]),
             *_shares(
-                self.layers, last["dead"], "dead units", "of {} are 0 in all rows",
+                self.layers, last["dead"], "dead units", "of {} have derivative 0 in all rows",
                 "a lower learning rate or leaky_relu may help",
             ),
             *_shares(
@@ -165,7 +171,7 @@ def _ratio(norm: float, before: float) -> float:
 
 
 def _dead(activation: str, outputs: Array) -> float:
-    return float((outputs == 0).all(axis=0).mean()) if activation in _OFF else float("nan")
+    return float(_OFF[activation](outputs).all(axis=0).mean()) if activation in _OFF else float("nan")
 
 
 def _saturated(activation: str, outputs: Array) -> float:
