@@ -225,6 +225,38 @@ def test_decay_and_dropout_of_each_step_are_the_twins(data):
         assert np.abs(other.get_weights()[0] - net.get_weights()[0]).max() > 1e-4
 
 
+TAKES = {
+    "rate": lambda value: {"optimizer": optimizers.AdamW(value, weight_decay=0.5)},
+    "decay": lambda value: {"optimizer": optimizers.AdamW(0.1, weight_decay=value)},
+    "dropout": lambda value: {"optimizer": optimizers.AdamW(0.1), "dropout_schedule": value},
+}
+
+
+@pytest.mark.parametrize("what", TAKES)
+@pytest.mark.parametrize("schedule", ALL.values(), ids=lambda schedule: type(schedule).__name__)
+def test_rate_decay_and_dropout_take_every_schedule_and_any_function_of_the_step(data, schedule, what):
+    X, y = data
+    values = schedule.values(0, 40)
+    given = {"rate": np.full(40, 0.1), "decay": np.full(40, 0.5), "dropout": np.ones(40), what: values}
+    net = network(**TAKES[what](schedule))
+    if what == "dropout":
+        given["decay"] = np.full(40, net.optimizer.weight_decay)
+    plan = twin_of(net)
+    run = run_of(plan, X, y, batch_size=6, seed=net.seed, shuffle=True)
+    shaped = {name: each.reshape(10, 4) for name, each in given.items()}
+    run.begin(shaped["rate"], weight_decay=shaped["decay"], dropout=shaped["dropout"])
+    run.advance()
+    net.fit(X, y, epochs=10, batch_size=6)
+    assert_close(net.get_weights(), plan.get_weights(), 1e-10)
+    called = network(**TAKES[what](lambda step: float(values[step])))
+    called.fit(X, y, epochs=10, batch_size=6)
+    assert_same_bits(called.get_weights(), net.get_weights())
+    begun = network(**TAKES[what](float(values[0])))
+    begun.fit(X, y, epochs=10, batch_size=6)
+    moved = np.abs(begun.get_weights()[0] - net.get_weights()[0]).max()
+    assert moved > 1e-6 if np.ptp(values) else moved == 0
+
+
 def test_schedules_have_the_same_bits_in_pieces_with_callbacks_and_losses_in_python(data, dtype):
     X, y = data[0].astype(dtype), data[1].astype(dtype)
     whole, pieces, watched = (network(**SCHEDULED, dtype=dtype.name) for _ in range(3))
