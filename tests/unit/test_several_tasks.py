@@ -264,6 +264,18 @@ def test_histories_have_each_heads_loss_and_metrics_of_held_out_rows():
     assert scores == pytest.approx(by_name.evaluate(batches))
 
 
+def test_each_heads_loss_of_the_training_rows_is_that_of_validation_data_of_them():
+    X, y = data()
+    net = compiled(losses.Heads(weights={"kind": 0.5}))
+    history = net.fit(X, y, epochs=2, validation_data=(X, y)).history
+    scores = net.evaluate(X, y)
+    assert {f"val_{name}": value for name, value in scores.items()} == {
+        name: values[-1] for name, values in history.items() if name.startswith("val_")
+    }
+    own = [history[f"val_{head}_loss"][-1] for head in HEADS]
+    assert np.dot([1, 0.5, 1], own) == pytest.approx(history["val_loss"][-1], rel=1e-12)
+
+
 def test_weights_enter_metrics_of_heads():
     X, y = data()
     net = compiled(metrics={"kind": ["accuracy"]})

@@ -28,6 +28,10 @@ class Heads(Loss):
     y is a mapping of heads' names to targets, or a list or tuple of arrays in the heads' order, or one array
     of all their columns side by side, a class index being one of them.
 
+    `Network.evaluate` gives each head's loss beside the sum, "price_loss", and `Network.fit` of held-out
+    rows, "val_price_loss"; its "loss" of the training rows is the sum, which is what a pass over them adds
+    up.
+
     Parameters
     ----------
     losses : mapping of str to Loss, str or (str, options), optional
