@@ -1,20 +1,25 @@
 """Targets as people have them: words, booleans, any whole numbers, as indices of classes and back.
 
-Classes are one sorted array of labels: word, bool, int64 or float64; the place of a label is its index.
+Classes are one sorted array of labels: word, bool, int64 or float64; the place of a label is its index.  Of
+heads they are a mapping of the names of those whose targets have labels.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from . import validation
-from .errors import listed, shown
+from .errors import listed, shown, unknown
 
 Array = np.ndarray[Any, Any]
+Classes = Array | dict[str, Array]
+Learn = Callable[[Array], Array]  # of labels those that all rows have
 
 SHOWN = 8  # classes that a message lists
+PROBABILITIES = ("softmax", "log_softmax", "sigmoid")  # activations whose outputs are, or their logarithms
 
 
 def class_count(n_out: int) -> int:
@@ -35,6 +40,38 @@ def as_classes(value: object, n_out: int, argument: str = "classes") -> Array:
     labels = np.array(labels.tolist())
     labels.flags.writeable = False
     return labels
+
+
+def as_classes_of_heads(value: object, widths: Mapping[str, int]) -> dict[str, Array]:
+    """Labels of the classes of some heads, whose widths are given by name."""
+    if not isinstance(value, Mapping):
+        raise TypeError(f"classes is {shown(value)}, expected a mapping of the heads {listed(widths)}")
+    for name in value:
+        if name not in widths:
+            raise unknown("head in classes", name, widths)
+    return {
+        name: as_classes(value[name], widths[name], f"classes of head {name!r}")
+        for name in widths
+        if name in value
+    }
+
+
+def as_indices(
+    y: object, n_out: int, argument: str, known: Array | None, learn: Learn | None
+) -> tuple[Array, Array | None]:
+    """Targets as indices and the classes whose labels they had, or as they are and None.
+
+    `known` are the classes, where they are; `learn` makes them known of labels, where they are not.
+    """
+    array = validation.words_or_numbers(y, argument)
+    own = one_a_row(array)
+    if known is None and own is not None and learn is not None:
+        known = found_in(learn(own), n_out, argument)
+    if known is not None and own is not None:
+        return indices(own, known, argument), known
+    if array.dtype.kind == "U":
+        raise TypeError(f"{argument} holds strings, expected numbers, or labels that net.classes has")
+    return array, None
 
 
 def one_a_row(array: Array) -> Array | None:
@@ -79,6 +116,34 @@ def indices(labels: Array, classes: Array, argument: str) -> Array:
         label = labels[row].item()
         raise ValueError(f"{argument} contains {label!r} at row {row}, expected one of {_some(classes)}")
     return np.asarray(order[place], np.int64)
+
+
+def strongest(predictions: Array, loss: Any, classes: Array | None) -> Array:
+    """Of each row the class with the largest of several outputs, or whether the one says yes; as its label.
+
+    >>> strongest(np.array([[0.2], [0.7]]), None, np.array(["no", "yes"]))
+    array(['no', 'yes'], dtype='<U3')
+    """
+    if predictions.shape[-1] > 1:
+        found = predictions.argmax(axis=-1)
+    else:
+        if loss is not None and loss.classes:
+            _, predictions = loss.shares(predictions, predictions)
+        found = np.asarray(predictions[..., 0] > 0.5).astype(np.int64)
+    return np.asarray(found if classes is None else classes[found])
+
+
+def probabilities(predictions: Array, activation: str) -> Array:
+    """Of every class, or of every independent output; of a single one both of no and of yes.
+
+    >>> probabilities(np.array([[0.25]]), "sigmoid")
+    array([[0.75, 0.25]])
+    """
+    if activation == "log_softmax":
+        return np.asarray(np.exp(predictions))
+    if predictions.shape[-1] == 1:
+        return np.concatenate([1 - predictions, predictions], axis=-1)
+    return predictions
 
 
 def _some(classes: Array) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
@@ -137,7 +137,7 @@ class Model(Predictor):
     position: Position | None
     moving: Moving | None
     _compiled: Compiled | None
-    _classes: Array | None
+    _classes: labels.Classes | None
 
     def _build(
         self, n_in: int, layers: tuple[Layer, ...], dtype: np.dtype[Any], seed: int, isa: str | None
@@ -341,11 +341,12 @@ class Model(Predictor):
         return (loss or losses.Heads()).of_output(heads, y)
 
     @property
-    def classes(self) -> Array | None:
+    def classes(self) -> Any:
         """The labels of the classes, in the order of their indices; None where targets are indices.
 
         The first `fit` learns them from targets that are words, booleans, or whole numbers which cannot be
-        indices; they may be set before, where its rows lack a class.  One output has two classes.
+        indices; they may be set before, where its rows lack a class.  One output has two classes.  With
+        `Heads` they are a mapping of the names of those whose targets have labels.
 
         >>> from fastmlp import Network
         >>> net = Network([2, 3], output="softmax", seed=0)
@@ -357,40 +358,40 @@ class Model(Predictor):
 
     @classes.setter
     def classes(self, classes: Any) -> None:
-        self._classes = None if classes is None else labels.as_classes(classes, self.plan.n_out)
+        if classes is None:
+            self._classes = None
+        elif self.heads:
+            widths = {name: part.stop - part.start for name, part in self.heads.items()}
+            self._classes = labels.as_classes_of_heads(classes, widths) or None
+        else:
+            self._classes = labels.as_classes(classes, self.plan.n_out)
 
     def as_indices(
         self,
         y: Any,
         argument: str = "y",
         *,
-        classes: Array | None = None,
+        classes: labels.Classes | None = None,
         learn: bool = False,
-        among: Callable[[Array], Array] | None = None,
-    ) -> tuple[Any, Array | None]:
+        among: labels.Learn | None = None,
+    ) -> tuple[Any, labels.Classes | None]:
         """Targets as a loss takes them, and the classes whose labels they had, if they had any.
 
         `classes` takes the place of the network's own.  With `learn`, where there are none, and before the
         first step, they are those that y has, or where other rows are elsewhere, that `among` makes of them.
         """
-        if not self._has_classes():
-            return y, None
-        array = validation.words_or_numbers(y, argument)
-        classes, own = self._classes if classes is None else classes, labels.one_a_row(array)
-        if classes is None and own is not None and learn and self.plan.step == 0:
-            known = own if among is None else among(np.unique(own))
-            classes = labels.found_in(known, self.plan.n_out, argument)
-        if classes is not None and own is not None:
-            return labels.indices(own, classes, argument), classes
-        if array.dtype.kind == "U":
-            raise TypeError(f"{argument} holds strings, expected numbers, or labels that net.classes has")
-        return array, None
-
-    def _has_classes(self) -> bool:
-        """Whether the targets of compile's loss are classes."""
         if self._compiled is None:
             raise NotCompiledError(NOT_COMPILED)
-        return self._loss_of_plan(self._compiled.loss).classes
+
+        def learned(own: Array) -> Array:
+            return own if among is None else among(np.unique(own))
+
+        learns = learned if learn and self.plan.step == 0 else None
+        known = self._classes if classes is None else classes
+        loss = self._loss_of_plan(self._compiled.loss)
+        if self.heads and not loss.apart():  # it takes the whole output
+            return y, None
+        return loss.as_indices(y, self.plan.n_out, argument, known, learns)
 
     def changing(self, *, nested: bool = True) -> AbstractContextManager[None]:
         """Holds the network for those who change it; `nested`: who holds it may take it again."""

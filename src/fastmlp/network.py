@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from . import config, loops, notebook, starts, validation
+from . import config, labels, loops, notebook, starts, validation
 from .errors import listed, tells_options
 from .export.native import NativeNetwork
 from .files import format as files
 from .initializers import Initializer
 from .layers import ActivationName, Layer, Scale, chain
 from .layers.lowering import nodes_of
+from .losses import Loss
 from .model import Array, Model, restored
 from .training import data, fit, scoring, sparse, start, step
 from .training.callbacks.base import Callback
@@ -572,7 +573,7 @@ class Network(Model):
         out[...] = predictions
         return out
 
-    def predict_classes(self, X: Any, *, threads: int | None = None) -> Array:
+    def predict_classes(self, X: Any, *, threads: int | None = None) -> Any:
         """The class of every row: the strongest output, or whether a single one says yes.
 
         A single sigmoid output says yes above 0.5, one that was compiled with a hinge loss above 0.  Labels,
@@ -588,7 +589,13 @@ class Network(Model):
         Returns
         -------
         ndarray of shape (rows,), or () for one row of shape (n_in,)
-            int64, or the dtype of `classes`.
+            int64, or the dtype of `classes`.  With `Heads` a dict of them, of the heads that are softmax or
+            sigmoid or have a loss of classes.
+
+        Raises
+        ------
+        ValueError
+            If the output, or every head, is neither.
 
         Examples
         --------
@@ -600,21 +607,40 @@ class Network(Model):
         >>> net.classes = ["no", "yes"]
         >>> net.predict_classes([[3, 1], [1, 3]])
         array(['no', 'yes'], dtype='<U3')
+
+        >>> from fastmlp import Heads
+        >>> net = Network([2, 4, Heads({"price": 1, "kind": (3, "softmax")})], initializer="zeros")
+        >>> net.classes = {"kind": ["ant", "bee", "cat"]}
+        >>> net.predict_classes([[1.0, 2.0]])
+        {'kind': array(['ant'], dtype='<U3')}
         """
-        self._refuse_heads("predict_classes")
-        predictions = self.predict(X, None, threads)
-        if self.plan.n_out > 1:
-            return self._labelled(predictions.argmax(axis=-1))
-        loss = None if self._compiled is None else self._compiled.loss
-        if loss is not None and loss.classes:
-            _, predictions = loss.shares(predictions, predictions)
-        elif self.plan.layers[-1]["activation"] != "sigmoid":
-            given = self.plan.layers[-1]["activation"]
+        loss = None if self._compiled is None else self._loss_of_plan(self._compiled.loss)
+        if self.heads:
+            known, found = self.classes or {}, self._of_heads("predict_classes", X, threads, loss)
+            return {
+                name: labels.strongest(own, loss and loss.of_head(name), known.get(name))
+                for name, own in found.items()
+            }
+        activation = self.plan.layers[-1]["activation"]
+        if self.plan.n_out == 1 and activation != "sigmoid" and not (loss and loss.classes):
             raise ValueError(
-                f"the one output has activation {given!r}, predict_classes expects 'sigmoid' there, "
+                f"the one output has activation {activation!r}, predict_classes expects 'sigmoid' there, "
                 "or a loss of classes"
             )
-        return self._labelled(np.asarray(predictions[..., 0] > 0.5).astype(np.int64))
+        return labels.strongest(self.predict(X, None, threads), loss, self.classes)
+
+    def _of_heads(self, name: str, X: Any, threads: int | None, loss: Loss | None = None) -> dict[str, Array]:
+        """Predictions of the heads that have classes by their activation or their loss."""
+        chosen = [
+            head
+            for head, _, activation, _ in self.layers[-1].output_heads()
+            if activation in labels.PROBABILITIES or (loss is not None and loss.of_head(head).classes)
+        ]
+        if not chosen:
+            expected = f"{name} expects one of softmax or sigmoid"
+            raise ValueError(f"the heads {listed(self.heads)} have no classes, {expected}")
+        predictions = self.predict_heads(X, threads=threads)
+        return {head: predictions[head] for head in chosen}
 
     def predict_heads(self, X: Any, *, threads: int | None = None) -> dict[str, Array]:
         """What `predict` gives, by the names of the output's heads.
@@ -646,15 +672,7 @@ class Network(Model):
         predictions = self.predict(X, None, threads)
         return {name: predictions[..., columns] for name, columns in self.heads.items()}
 
-    def _refuse_heads(self, name: str) -> None:
-        if self.heads:
-            came = f"{name} is of one output, and the network has the heads {listed(self.heads)}"
-            raise ValueError(f"{came}: predict_heads takes them apart")
-
-    def _labelled(self, indices: Array) -> Array:
-        return np.asarray(indices if self.classes is None else self.classes[indices])
-
-    def predict_proba(self, X: Any, *, threads: int | None = None) -> Array:
+    def predict_proba(self, X: Any, *, threads: int | None = None) -> Any:
         """The probability of every class, in the order of `classes`, or of every independent output.
 
         Parameters
@@ -666,12 +684,12 @@ class Network(Model):
         -------
         ndarray of shape (rows, classes), or (classes,) for one row of shape (n_in,)
             What `predict` gives of softmax, or of several sigmoid outputs; of a single sigmoid output p both
-            1 - p and p.
+            1 - p and p.  With `Heads` a dict of them, of the heads that are softmax or sigmoid.
 
         Raises
         ------
         ValueError
-            If the output is neither softmax, log_softmax nor sigmoid.
+            If the output, or every head, is neither softmax, log_softmax nor sigmoid.
 
         Examples
         --------
@@ -680,17 +698,15 @@ class Network(Model):
         >>> net.predict_proba([[1.0, 2.0]])
         array([[0.5, 0.5]], dtype=float32)
         """
-        self._refuse_heads("predict_proba")
+        if self.heads:
+            activations = {name: activation for name, _, activation, _ in self.layers[-1].output_heads()}
+            found = self._of_heads("predict_proba", X, threads)
+            return {name: labels.probabilities(own, activations[name]) for name, own in found.items()}
         activation = self.plan.layers[-1]["activation"]
-        if activation not in ("softmax", "log_softmax", "sigmoid"):
+        if activation not in labels.PROBABILITIES:
             expected = "predict_proba expects 'softmax' or 'sigmoid' there"
             raise ValueError(f"the output has activation {activation!r}, {expected}")
-        predictions = self.predict(X, None, threads)
-        if activation == "log_softmax":
-            return np.asarray(np.exp(predictions))
-        if self.plan.n_out == 1:
-            return np.concatenate([1 - predictions, predictions], axis=-1)
-        return predictions
+        return labels.probabilities(self.predict(X, None, threads), activation)
 
     def forward(self, X: Any) -> list[Array]:
         """Every layer's activations, to look inside; without dropout.

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import validation
-from ..errors import unknown
+from ..errors import listed, unknown
 from ..files import format
 from ..network import Network
 
@@ -81,6 +81,9 @@ class Scorer:
         known = METHODS[self._carried.kind]
         if not (isinstance(method, str) and method in known and hasattr(net, method)):
             raise unknown("method", method, [name for name in known if hasattr(net, name)])
+        if method != "predict" and getattr(net, "heads", None):
+            came = f"method is {method!r} and the network has the heads {listed(net.heads)}"
+            raise ValueError(f"{came}, expected 'predict', whose columns net.heads tells apart")
         self.method, self._threads = method, validation.as_threads(threads)
         self.name = f"fastmlp-{method}-{self._threads}-{self._carried.digest[:32]}"
 

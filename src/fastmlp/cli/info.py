@@ -20,7 +20,9 @@ def run(options: argparse.Namespace) -> int:
     if models.is_network(model):
         say(f"{options.model}: {model.dtype}, seed {model.seed}, runs on {model.isa} here")
         if model.classes is not None:
-            print(f"classes: {listed(map(str, model.classes.tolist()))}")
+            of_heads = model.classes.items() if model.heads else [("", model.classes)]
+            for head, classes in of_heads:
+                print(f"classes{head and ' of ' + head}: {listed(map(str, classes.tolist()))}")
         print()
         model.summary()
     else:

@@ -173,7 +173,9 @@ def _contents(net: Model, include_optimizer: bool) -> tuple[dict[str, Any], dict
         "training": None,
     }
     if net.classes is not None:
-        header["classes"] = net.classes.tolist()
+        header["classes"] = (
+            {name: own.tolist() for name, own in net.classes.items()} if net.heads else net.classes.tolist()
+        )
     try:
         header["compile"] = _compile_config(net)
     except ValueError:
@@ -299,13 +301,18 @@ def rebuilt(
 
 
 def _restore_classes(net: Model, classes: object) -> None:
-    kinds = {type(label) for label in classes} if isinstance(classes, list) else set()
-    if classes is not None and (len(kinds) != 1 or not kinds <= {str, bool, int, float}):
+    lists = [] if classes is None else classes.values() if isinstance(classes, dict) else [classes]
+    if not all(map(_are_labels, lists)):
         raise ModelFileError("has a damaged list of classes, expected words, numbers or booleans")
     try:
         net.classes = classes
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise ModelFileError(f"has a damaged list of classes: {error}") from None
+
+
+def _are_labels(classes: object) -> bool:
+    kinds = {type(label) for label in classes} if isinstance(classes, list) else set()
+    return len(kinds) == 1 and kinds <= {str, bool, int, float}
 
 
 def parsed_header(text: bytes, form: str, newest: int) -> dict[str, Any]:

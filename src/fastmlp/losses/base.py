@@ -12,6 +12,7 @@ import numpy as np
 from .. import registry, validation
 from ..descriptions import description, option_names
 from ..errors import unknown
+from ..labels import Classes, Learn, as_indices
 
 Array = np.ndarray[Any, Any]
 PythonLoss = Callable[[Array, Array], tuple[float, Array]]
@@ -126,6 +127,16 @@ class Loss:
     def apart(self) -> dict[str, Loss]:
         """The losses that it is the sum of, by name."""
         return {}
+
+    def of_head(self, name: str) -> Loss:
+        """That of one head of the output."""
+        return self
+
+    def as_indices(
+        self, y: Any, n_out: int, argument: str, known: Any, learn: Learn | None
+    ) -> tuple[Any, Classes | None]:
+        """Targets with indices in the place of labels, and the classes: see `fastmlp.labels.as_indices`."""
+        return as_indices(y, n_out, argument, known, learn) if self.classes else (y, None)
 
     def of_metric(self, metric: Any, y: Array, predictions: Array) -> tuple[Loss, Any, Array, Array]:
         """The loss, metric, targets and predictions that a metric is of."""

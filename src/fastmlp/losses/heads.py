@@ -11,6 +11,7 @@ import numpy as np
 from .. import registry, validation
 from ..descriptions import description
 from ..errors import listed, unknown
+from ..labels import Classes, Learn
 from ..metrics import of_head
 from .base import Array, Loss
 from .names import fitting, named
@@ -26,7 +27,8 @@ class Heads(Loss):
     of the output and of the targets; each is what it would be on a network of that head alone.
 
     y is a mapping of heads' names to targets, or a list or tuple of arrays in the heads' order, or one array
-    of all their columns side by side, a class index being one of them.
+    of all their columns side by side, a class index being one of them.  Classes of a head may be words,
+    booleans or any whole numbers, which `Network.classes` then has under its name.
 
     `Network.evaluate` gives each head's loss beside the sum, "price_loss", and `Network.fit` of held-out
     rows, "val_price_loss"; its "loss" of the training rows is the sum, which is what a pass over them adds
@@ -152,6 +154,28 @@ class SumOfHeads(Loss):
             )
             for alone in self.parts
         }
+
+    def of_head(self, name: str) -> Loss:
+        """Of the head, without its weight."""
+        return next(part.loss for part in self.parts if part.name == name)
+
+    def as_indices(
+        self, y: Any, n_out: int, argument: str, known: Any, learn: Learn | None
+    ) -> tuple[Any, Classes | None]:
+        """Of each head whose targets are classes, in a mapping; y as it is where none of them has labels."""
+        known = known or {}
+        if not known and not isinstance(y, Mapping) and not are_arrays(y):
+            return y, None
+        found: dict[str, Any] = {}
+        classes: dict[str, Any] = {}
+        for part, own in zip(self.parts, self._by_head(y, argument), strict=True):
+            name, loss = part.name, part.loss
+            found[name], of_part = loss.as_indices(
+                own, part.outputs, f"{argument} of head {name!r}", known.get(name), learn
+            )
+            if of_part is not None:
+                classes[name] = of_part
+        return (found, {**known, **classes}) if classes else (y, None)
 
     def of_metric(self, metric: Any, y: Array, predictions: Array) -> tuple[Loss, Any, Array, Array]:
         """That of the head which begins the metric's name, on its columns."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from .. import validation
 from ..errors import shown
+from ..labels import Classes
 from ..layers import OutputRescaling
 from ..model import Array, Model, Objective
 from ..validation import is_sparse
@@ -58,7 +59,7 @@ class Ready:
     objective: Objective
     data: Epochs
     held_out: HeldOut | None
-    classes: Array | None
+    classes: Classes | None
     rescaling: OutputRescaling | None
 
 
@@ -190,7 +191,7 @@ def _held_out(
     objective: Objective,
     given: Given,
     rows: Rows | None,
-    classes: Array | None,
+    classes: Classes | None,
     rescaling: OutputRescaling | None,
 ) -> HeldOut | None:
     if rows is None and given.held_out is not None:
@@ -235,7 +236,7 @@ def _refuse_weights(sample_weight: object) -> None:
 def _ready(
     net: Model,
     objective: Objective,
-    classes: Array | None,
+    classes: Classes | None,
     rescaling: OutputRescaling | None,
     class_weight: Mapping[Any, float] | str | None,
     prefix: str,

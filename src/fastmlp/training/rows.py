@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import validation
 from ..errors import listed, shown
-from ..labels import class_count
+from ..labels import Classes, class_count
 from ..layers.lowering import input_vectors
 from ..model import Array, Model, Objective
 from ..validation import is_sparse
@@ -135,7 +135,7 @@ def with_class_weight(
     objective: Objective,
     rows: Rows,
     class_weight: Mapping[Any, float] | str | None,
-    classes: Array | None,
+    classes: Classes | None,
     among: Callable[[Array], Array] = lambda own: own,
 ) -> Rows:
     """Class weights, by the labels of `classes` if there are any, multiplied into the rows' own.
@@ -152,6 +152,7 @@ def with_class_weight(
         refuse_weights(class_weight)
     own = objective.loss.classes_of(rows.y)
     count = class_count(net.plan.n_out)
+    assert not isinstance(classes, dict)  # rows of heads have no one class
     if isinstance(class_weight, Mapping):
         factors = _factors(class_weight, count, classes)
     else:
@@ -201,7 +202,7 @@ def split(rows: Rows, share: float) -> tuple[Rows, Rows | None]:
     return rows.part(slice(None, kept)), rows.part(slice(kept, None))
 
 
-def validation_rows(net: Model, objective: Objective, data: tuple[Any, ...], classes: Array | None) -> Rows:
+def validation_rows(net: Model, objective: Objective, data: tuple[Any, ...], classes: Classes | None) -> Rows:
     """`validation_data`, checked."""
     expected = "expected (X, y) or (X, y, sample_weight)"
     if not isinstance(data, (tuple, list)):
