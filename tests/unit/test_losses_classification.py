@@ -1,6 +1,7 @@
 """Losses of classes: what their options do, targets as people have them, extremes."""
 
 import dataclasses
+import inspect
 
 import numpy as np
 import pytest
@@ -53,6 +54,14 @@ def test_options_by_name():
     assert expected.parameters == (1.5, 0.3, 0.7, 0.0)
     assert losses.resolve(("categorical_crossentropy", 0.1)).label_smoothing == 0.1
     assert losses.resolve(("binary_focal_crossentropy", 1)) == BINARY(gamma=1)
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.name)
+def test_labels_are_smoothed_where_keras_smooths_them(cls):
+    """Not in hinges, whose targets are signs, nor in a divergence; class indices are like one-hot rows."""
+    keras = pytest.importorskip("keras")
+    theirs = getattr(keras.losses, cls.__name__.removeprefix("Sparse"))
+    assert (cls in SMOOTHED) == ("label_smoothing" in inspect.signature(theirs).parameters)
 
 
 @pytest.mark.parametrize("cls", SMOOTHED, ids=lambda cls: cls.name)

@@ -329,7 +329,8 @@ class KLDivergence(_Shares):
 
     ``sum(y * log(y / softmax(z)))``, the cross-entropy less the entropy of y, with the same gradient; y has
     shape (rows, n_out), each row 0 or more and summing to 1; the output is softmax or log_softmax. As Keras
-    has it, but that no logarithm is cut off; PyTorch's KLDivLoss(reduction="batchmean").
+    has it, but that no logarithm is cut off; PyTorch's KLDivLoss(reduction="batchmean"). There is no
+    label_smoothing: rows of any probabilities may come smoothed.
 
     Examples
     --------
@@ -377,7 +378,8 @@ class Hinge(_Signs):
     """Asks for a margin: outputs beyond 1 on the right side cost nothing (Cortes and Vapnik 1995).
 
     ``mean(maximum(1 - y * p, 0))``; y has shape (rows, n_out), or (rows,) for one output, -1 or 1; 0 and 1
-    are taken for them, as in Keras. A positive output is the answer 1.
+    are taken for them, as in Keras. A positive output is the answer 1. There is no label_smoothing: a
+    target is a side, not a share.
 
     Examples
     --------
@@ -400,7 +402,8 @@ class SquaredHinge(_Signs):
     """The square of the hinge loss, so that the gradient goes to 0 at the margin (Chang, Hsieh and Lin 2008).
 
     ``mean(maximum(1 - y * p, 0)**2)``; y has shape (rows, n_out), or (rows,) for one output, -1 or 1; 0 and 1
-    are taken for them, as in Keras. A positive output is the answer 1.
+    are taken for them, as in Keras. A positive output is the answer 1. There is no label_smoothing: a
+    target is a side, not a share.
 
     Examples
     --------
