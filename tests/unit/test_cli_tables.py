@@ -357,6 +357,13 @@ def test_rows_without_a_target_are_predicted_and_not_counted(train, predict):
     assert len(rows) == 10 and "of 6 rows" in err
 
 
+def test_one_row_is_compared_too(train, predict):
+    train(lines(X1, X2, SUM, names="a,b,t"), "--target", "t", *LONGER)
+    rows, err = predict("a,b,t\n0.5,0.25,7\n")
+    error = re.fullmatch(r"root mean square error ([\d.]+), R2 - on 1 rows\n", err).group(1)
+    assert float(error) == pytest.approx(7 - float(rows[1][0]), rel=1e-4)
+
+
 def test_numbers_are_read_later_as_they_were_told(train, predict):
     x = [f"{i}.000" for i in range(100, 160)]
     told = ("--decimal", ",", "--thousands", ".", "--delimiter", ";")

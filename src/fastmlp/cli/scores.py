@@ -24,8 +24,13 @@ def by_value(label: object) -> object:
         return text.lower() if text.lower() in ("true", "false") else text
 
 
-def regression_scores(y: Array, predictions: Array) -> tuple[float, float]:
-    """The root mean square error, and the share of the variance that the predictions explain."""
+def of_numbers(y: Array, predictions: Array) -> str:
+    """The root mean square error, and R2: the share of the variance of y that the predictions explain.
+
+    >>> of_numbers(np.array([0.0, 2.0]), np.array([0.0, 1.0])), of_numbers(np.ones(1), np.zeros(1))
+    ('root mean square error 0.707107, R2 0.5000 on 2 rows', 'root mean square error 1, R2 - on 1 rows')
+    """
     residual = float(np.mean((y - predictions) ** 2))
     variance = float(np.mean((y - y.mean(axis=0)) ** 2))
-    return residual**0.5, 1 - residual / variance if variance > 0 else float("nan")
+    explained = f"{1 - residual / variance:.4f}" if variance > 0 else "-"
+    return f"root mean square error {residual**0.5:.6g}, R2 {explained} on {len(y)} rows"

@@ -12,7 +12,7 @@ import numpy as np
 from ...labels import class_count
 from ...network import Network
 from ..output import write_csv, write_npy
-from ..scores import by_value, regression_scores
+from ..scores import by_value, of_numbers
 from .data import load_inputs
 
 Array = np.ndarray[Any, Any]
@@ -75,8 +75,7 @@ def _agreement(network: Network, outputs: Array, y: Array) -> str:
     if len(y) != len(outputs):
         raise ValueError(f"y has {len(y)} rows, expected {len(outputs)} as X has")
     if _output_activation(network) not in ("softmax", "log_softmax", "sigmoid"):
-        error, explained = regression_scores(y.reshape(outputs.shape), outputs)
-        return f"root mean square error {error:.6g}, R2 {explained:.4f} on {len(y)} rows"
+        return of_numbers(y.reshape(outputs.shape), outputs)
     if y.shape == outputs.shape and outputs.shape[1] > 1:
         right = np.mean((outputs > 0.5) == (y > 0.5))
     else:

@@ -17,7 +17,7 @@ from ...network import Network
 from ...spread import mean_and_deviation
 from ..output import complain, say, table
 from ..pictures import drawn
-from ..scores import regression_scores
+from ..scores import of_numbers
 from .data import Data, load_training
 
 Array = np.ndarray[Any, Any]
@@ -121,8 +121,7 @@ def _report(options: argparse.Namespace, data: Data, network: Network, history: 
         loss, accuracy = scores["loss"], scores["accuracy"]
         print(f"held out   loss {loss:.4f}, accuracy {accuracy:.2%} of {len(data.X_test)} rows")
         return
-    error, explained = regression_scores(data.y_test, network.predict(data.X_test))
-    print(f"held out   root mean square error {error:.6g}, R2 {explained:.4f} on {len(data.X_test)} rows")
+    print(f"held out   {of_numbers(data.y_test, network.predict(data.X_test))}")
 
 
 def _plot(history: Any, picture: Path | None) -> str:

@@ -16,7 +16,7 @@ from ..options import reading_of
 from ..output import say_aside, write_csv, write_npy
 from ..reading import files
 from ..reading.options import Source
-from ..scores import by_value, regression_scores
+from ..scores import by_value, of_numbers
 from . import task
 from .cells import located
 
@@ -126,10 +126,9 @@ def _agreement(model: Any, source: Source, targets: list[str], predictions: Arra
         pairs = zip(found, source.frame[targets[0]].tolist(), strict=True)
         right = [by_value(label) == by_value(cell) for label, cell in pairs if _is_there(cell)]
         return f"accuracy {np.mean(right):.2%} of {len(right)} rows"
-    target = task.find(source, targets, "regression")
+    target = task.read(source, targets, "regression")
     y = target.y.reshape(len(target.y), -1)
-    error, explained = regression_scores(y, predictions.reshape(len(predictions), -1)[target.kept])
-    return f"root mean square error {error:.6g}, R2 {explained:.4f} on {len(y)} rows"
+    return of_numbers(y, predictions.reshape(len(predictions), -1)[target.kept])
 
 
 def _is_there(cell: object) -> bool:

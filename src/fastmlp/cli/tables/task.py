@@ -76,6 +76,25 @@ def _column(wanted: str, names: Sequence[str]) -> str:
 
 
 def find(source: Source, names: list[str], task: str) -> Target:
+    """The target in a file to learn from, as `read` has it.
+
+    Raises
+    ------
+    ValueError
+        As `read` does, and if the target is the same in all rows.
+    """
+    target = read(source, names, task)
+    for name, column in zip(names, target.y.reshape(len(target.y), -1).T, strict=True):
+        if (column == column[0]).all():
+            raise ValueError(
+                f"target {name!r} is {column[0].item()!r} in all rows, expected two or more values"
+            )
+    if target.classes:
+        _check_classes(target.y, names[0], task, target.notes)
+    return target
+
+
+def read(source: Source, names: list[str], task: str) -> Target:
     """The target in a file.
 
     Parameters
@@ -88,12 +107,12 @@ def find(source: Source, names: list[str], task: str) -> Target:
     Raises
     ------
     ValueError
-        If no row has a target, a cell is not what the others are, or there is one class only.
+        If no row has a target, or a cell is not what the others are.
     """
     if len(names) > 1 and task == "classification":
         raise ValueError(f"--target names {len(names)} columns, expected one for --task classification")
     wanted = "regression" if len(names) > 1 else task
-    parts = [_read(source, name, wanted) for name in names]
+    parts = [_part(source, name, wanted) for name in names]
     missing = np.any([part.missing for part in parts], axis=0)
     if missing.all():
         raise ValueError(f"{source.name!r} has no row with a target, {_gaps(parts)} in all of them")
@@ -105,13 +124,7 @@ def find(source: Source, names: list[str], task: str) -> Target:
         where = f"{source.place} {first}" if count == 1 else f"the first in {source.place} {first}"
         notes.insert(0, f"{count} {rows} without a target left out: {_gaps(parts)}, {where}")
     values = [part.values[~missing] for part in parts]
-    for name, column in zip(names, values, strict=True):
-        if (column == column[0]).all():
-            raise ValueError(
-                f"target {name!r} is {column[0].item()!r} in all rows, expected two or more values"
-            )
     if len(parts) == 1 and parts[0].classes:
-        _check_classes(values[0], names[0], task, notes)
         return Target(names, values[0], ~missing, True, notes)
     y = np.column_stack(values).astype(np.float64)
     return Target(names, y[:, 0] if len(names) == 1 else y, ~missing, False, notes)
@@ -137,7 +150,7 @@ def _gaps(parts: Sequence[_Part]) -> str:
     return " or ".join(map(repr, sorted({gap for part in parts for gap in part.gaps}))) or "nothing"
 
 
-def _read(source: Source, name: str, task: str) -> _Part:
+def _part(source: Source, name: str, task: str) -> _Part:
     cells = frames.read(source.frame[[name]]).columns[name]
     if cells.dtype.kind == "M":
         raise ValueError(
