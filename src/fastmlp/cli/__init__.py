@@ -1,4 +1,4 @@
-"""The command line: ``python -m fastmlp train``, ``predict`` and ``info``.
+"""The command line: ``python -m fastmlp train``, ``predict``, ``evaluate`` and others, a module each.
 
 Results go to standard output, mistakes to standard error in one line. Exit status: 0 done, 1 training failed,
 2 wrong arguments or files, 130 interrupted.
@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from . import info, predict, train
+from . import evaluate, info, predict, train
 from .options import build_parser
 from .output import complain
 
@@ -48,4 +48,10 @@ def _bench(options: argparse.Namespace) -> int:
     return bench.main(options)
 
 
-COMMANDS = {"train": train.run, "predict": predict.run, "info": info.run, "bench": _bench}
+COMMANDS = {
+    "train": train.run,
+    "predict": predict.run,
+    "evaluate": evaluate.run,
+    "info": info.run,
+    "bench": _bench,
+}

@@ -27,6 +27,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add_train(commands)
     _add_predict(commands)
+    _add_evaluate(commands)
     _add_info(commands)
     commands.add_parser("bench", help="time this machine, beside the packages that are installed")
     return parser
@@ -175,23 +176,34 @@ def _add_predict(commands: Any) -> None:
         description="Predict rows with a saved model: CSV on standard output, or into a file. "
         "A class name that a spreadsheet would run as a formula (=1+1) gets a ' before it.",
     )
-    parser.add_argument("model", type=Path, metavar="MODEL", help="a file that train saved")
-    parser.add_argument(
-        "data",
-        type=Path,
-        metavar="DATA",
-        help="a table, an .npz with X, an IDX file of images or a folder of them",
-    )
-    parser.add_argument(
-        "--target", metavar="COLUMN", help="of a table: leave this column out, and compare with it"
-    )
+    _add_rows(parser, "a table, an .npz with X, an IDX file of images or a folder of them")
     parser.add_argument("--id", metavar="A,B", help="columns to write beside the predictions")
-    _add_max_bytes(parser)
-    _add_reading(parser)
-    parser.add_argument("--threads", type=_count, help="at most this many")
     parser.add_argument(
         "--output", type=Path, metavar="FILE", help=".csv, or .npy for the outputs as they are"
     )
+
+
+def _add_evaluate(commands: Any) -> None:
+    parser = commands.add_parser(
+        "evaluate",
+        help="show how good a saved model is on other rows",
+        description="Predict rows that have their targets, and show the figures that train shows of "
+        "held-out rows. The baseline is what is right of these rows without a model.",
+    )
+    _add_rows(parser, "a table, an .npz with X and y, or a folder of IDX files")
+    parser.add_argument("--quiet", action="store_true", help="one line of figures")
+
+
+def _add_rows(parser: Any, data: str) -> None:
+    """What names a model and rows for it."""
+    parser.add_argument("model", type=Path, metavar="MODEL", help="a file that train saved")
+    parser.add_argument("data", type=Path, metavar="DATA", help=data)
+    parser.add_argument(
+        "--target", metavar="COLUMN", help="of a table: leave this column out, and compare with it"
+    )
+    _add_max_bytes(parser)
+    _add_reading(parser)
+    parser.add_argument("--threads", type=_count, help="at most this many")
 
 
 def _add_info(commands: Any) -> None:

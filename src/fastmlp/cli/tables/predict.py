@@ -8,31 +8,29 @@ from typing import Any
 
 import numpy as np
 
-from ...datasets import load_npz
-from ...errors import listed
-from ...tabular import frames, words
+from ...tabular import frames
 from ...tabular.columns import LeftOut
-from ..options import reading_of
 from ..output import say_aside, write_csv, write_npy
 from ..reading import files
 from ..reading.options import Source
 from ..scores import by_value, of_numbers
 from . import task
 from .cells import located
+from .rows import is_classifier, is_there, read, targets_of
 
 Array = np.ndarray[Any, Any]
 
 
 def run(options: argparse.Namespace, model: Any) -> int:
     """Read rows, predict, write, compare."""
-    source = _read(options, model)
+    source = read(options, model)
     for note in source.notes:
         say_aside(f"note: {note}")
-    targets = _targets(options, model, source)
+    targets = targets_of(options, model, source)
     frame = source.frame.drop(columns=targets)
     ids = _ids(options, model, frame)
     with located(source, frame):
-        predictions = model.predict_proba(frame) if _is_classifier(model) else model.predict(frame)
+        predictions = model.predict_proba(frame) if is_classifier(model) else model.predict(frame)
     if options.output is not None and options.output.suffix == ".npy":
         write_npy(options.output, predictions)
     else:
@@ -40,53 +38,6 @@ def run(options: argparse.Namespace, model: Any) -> int:
     if targets:
         say_aside(_agreement(model, source, targets, predictions))
     return 0
-
-
-def _is_classifier(model: Any) -> bool:
-    return hasattr(model, "classes_")
-
-
-def _read(options: argparse.Namespace, model: Any) -> Source:
-    """The rows, with the names that training had where the file has none."""
-    if options.data.suffix == ".npz":
-        X = load_npz(options.data, max_bytes=options.max_bytes)["X"]
-        source = _of_array(options.data.name, X.reshape(len(X), -1))
-    else:
-        known = tuple(model.metadata_.get("columns", ()) if model.metadata_.get("named", True) else ())
-        given = reading_of(options).with_numbers(model.metadata_.get("reading", {}))
-        source = files.read(options.data, given, known, "DATA")
-    return source if source.named else _renamed(source, model)
-
-
-def _of_array(name: str, X: Array) -> Source:
-    from ...optional import require
-
-    frame = require("pandas", "tabular").DataFrame(X, columns=[str(i) for i in range(X.shape[1])])
-    return Source(name, frame, "row", named=False)
-
-
-def _renamed(source: Source, model: Any) -> Source:
-    """Columns without names are those of training, in their order, with or without the target."""
-    features = [column.name for column in model.ensemble_.encoder.columns]
-    columns = list(model.metadata_.get("columns", features))
-    width = source.frame.shape[1]
-    if width not in (len(columns), len(features)):
-        targets = listed(model.metadata_.get("targets", ()))
-        beside = f", or {len(columns)} with {targets}" if len(columns) > len(features) else ""
-        raise ValueError(
-            f"{source.name!r} has {width} columns, expected {len(features)} as in training{beside}"
-        )
-    source.frame.columns = columns if width == len(columns) else features
-    return source
-
-
-def _targets(options: argparse.Namespace, model: Any, source: Source) -> list[str]:
-    """Columns to compare with: those that are told, or the target's if the file has it."""
-    names = files.names(source.frame)
-    if options.target is not None:
-        return task.columns(options.target, names, source.name)
-    own = [str(name) for name in model.metadata_.get("targets", ())]
-    return own if set(own) <= set(names) else []
 
 
 def _ids(options: argparse.Namespace, model: Any, frame: Any) -> list[str]:
@@ -103,7 +54,7 @@ def _rows(model: Any, frame: Any, ids: Sequence[str], predictions: Array) -> Ite
     """The head and the rows of the file that `predict` writes."""
     names = [["" if frames.is_gap(cell) else frames.word(cell) for cell in frame[name]] for name in ids]
     targets = [str(name) for name in model.metadata_.get("targets", ())]
-    if _is_classifier(model):
+    if is_classifier(model):
         classes = [str(label) for label in model.classes_.tolist()]
         yield [*ids, *(targets or ["class"]), *(f"probability of {name}" for name in classes)]
         likeliest = [classes[code] for code in predictions.argmax(axis=1).tolist()]
@@ -119,17 +70,13 @@ def _rows(model: Any, frame: Any, ids: Sequence[str], predictions: Array) -> Ite
 
 def _agreement(model: Any, source: Source, targets: list[str], predictions: Array) -> str:
     """How the predictions compare with targets that came with the rows; rows without one do not count."""
-    if not all(any(map(_is_there, source.frame[name])) for name in targets):
+    if not all(any(map(is_there, source.frame[name])) for name in targets):
         return "no row has a target"
-    if _is_classifier(model):
+    if is_classifier(model):
         found = model.classes_[predictions.argmax(axis=1)].tolist()
         pairs = zip(found, source.frame[targets[0]].tolist(), strict=True)
-        right = [by_value(label) == by_value(cell) for label, cell in pairs if _is_there(cell)]
+        right = [by_value(label) == by_value(cell) for label, cell in pairs if is_there(cell)]
         return f"accuracy {np.mean(right):.2%} of {len(right)} rows"
     target = task.read(source, targets, "regression")
     y = target.y.reshape(len(target.y), -1)
     return of_numbers(y, predictions.reshape(len(predictions), -1)[target.kept])
-
-
-def _is_there(cell: object) -> bool:
-    return not (frames.is_gap(cell) or words.is_gap(str(cell)))

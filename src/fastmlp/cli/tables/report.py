@@ -15,6 +15,7 @@ Array = np.ndarray[Any, Any]
 
 MOST_CLASSES = 12  # of a matrix that is printed
 CONFUSIONS = 8  # that are listed in place of a larger one
+LEARNED = "the training rows"
 _TINY = 1e-12
 _SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
@@ -48,19 +49,24 @@ class Report:
         return [*table(heads, self.figures), f"baseline: {self.baseline}", "", *self.details]
 
 
-def of_classes(classes: Array, probabilities: Array, y: Array, y_train: Array) -> Report:
+def of_classes(
+    classes: Array, probabilities: Array, truth: Array, known: Array, whose: str = LEARNED
+) -> Report:
     """A classifier's figures.
 
     Parameters
     ----------
     classes : ndarray, shape (classes,)
-        Sorted labels.
+        Labels.
     probabilities : ndarray, shape (rows, classes)
-    y, y_train : ndarray
-        Labels of the rows, and of those that were learned from: the baseline knows these alone.
+    truth : ndarray, shape (rows,)
+        Indices of the rows' classes.
+    known : ndarray
+        Those of the rows that the baseline knows.
+    whose : str
+        Which rows these are.
     """
-    truth = np.searchsorted(classes, y)
-    shares = np.bincount(np.searchsorted(classes, y_train), minlength=len(classes)) / len(y_train)
+    shares = np.bincount(known, minlength=len(classes)) / len(known)
     constant = np.broadcast_to(shares, probabilities.shape)
     found = [
         (name, f"{shown(metric(truth, probabilities)):.4f}", f"{shown(metric(truth, constant)):.4f}")
@@ -70,10 +76,10 @@ def of_classes(classes: Array, probabilities: Array, y: Array, y_train: Array) -
     gain = _losses(constant, truth) - _losses(probabilities, truth)
     commonest = int(shares.argmax())
     return Report(
-        f"accuracy {accuracy:.2%} of {len(y)} rows, always {str(classes[commonest])!r}: "
+        f"accuracy {accuracy:.2%} of {len(truth)} rows, always {str(classes[commonest])!r}: "
         f"{float(np.mean(truth == commonest)):.2%}",
         found,
-        f"the classes' shares of the training rows, {str(classes[commonest])!r} the commonest",
+        f"the classes' shares of {whose}, {str(classes[commonest])!r} the commonest",
         _matrix(classes, truth, probabilities.argmax(axis=1)),
         _is_above_zero(gain),
     )
@@ -117,10 +123,12 @@ def _matrix(classes: Array, truth: Array, predicted: Array) -> list[str]:
     return ["the commonest mistakes", *table(("rows", "class", "taken for"), rows)] if rows else []
 
 
-def of_numbers(names: Sequence[str], predictions: Array, y: Array, y_train: Array) -> Report:
-    """A regressor's figures, of arrays of shape (rows,) or (rows, targets)."""
-    predictions, y, y_train = (each.reshape(len(each), -1) for each in (predictions, y, y_train))
-    mean = y_train.mean(axis=0)
+def of_numbers(
+    names: Sequence[str], predictions: Array, y: Array, known: Array, whose: str = LEARNED
+) -> Report:
+    """A regressor's figures, of arrays of shape (rows,) or (rows, targets); `known` as of classes."""
+    predictions, y, known = (each.reshape(len(each), -1) for each in (predictions, y, known))
+    mean = known.mean(axis=0)
     figures, gains = [], []
     for i, name in enumerate(names):
         before = f"{name}: " if len(names) > 1 else ""
@@ -134,7 +142,7 @@ def of_numbers(names: Sequence[str], predictions: Array, y: Array, y_train: Arra
     return Report(
         f"root mean square error {error}, R2 {figures[2][1]} on {len(y)} rows, always the mean: {baseline}",
         figures,
-        f"the mean of the training rows, {', '.join(f'{value:.6g}' for value in mean)}",
+        f"the mean of {whose}, {', '.join(f'{value:.6g}' for value in mean)}",
         _residuals(names, y - predictions),
         _is_above_zero(np.mean(gains, axis=0)),
     )

@@ -116,10 +116,10 @@ def _describe(options: argparse.Namespace, source: Source, target: Target, test:
 
 
 def _measured(model: Any, frame: Any, target: Target, shown: Array, learned: Array) -> Report:
-    y, y_train = target.y[shown], target.y[learned]
     if target.classes:
-        return of_classes(model.classes_, model.predict_proba(frame), y, y_train)
-    return of_numbers(target.names, model.predict(frame), y, y_train)
+        codes = np.searchsorted(model.classes_, target.y)
+        return of_classes(model.classes_, model.predict_proba(frame), codes[shown], codes[learned])
+    return of_numbers(target.names, model.predict(frame), target.y[shown], target.y[learned])
 
 
 def _show(options: argparse.Namespace, model: Any, report: Report, held_out: bool) -> None:

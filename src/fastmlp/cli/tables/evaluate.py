@@ -1,0 +1,58 @@
+"""``evaluate`` with a tabular model: the figures of a report on rows of a file that has the target."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import numpy as np
+
+from ...errors import listed
+from ..output import say_aside
+from ..reading import files
+from ..reading.options import Source
+from ..scores import by_value
+from . import task
+from .cells import located
+from .report import Report, of_classes, of_numbers
+from .rows import is_classifier, is_there, read, targets_of
+
+Array = np.ndarray[Any, Any]
+
+
+def report(options: argparse.Namespace, model: Any, whose: str) -> Report:
+    """Of the rows that have a target; `whose` is what they are called as those that the baseline knows."""
+    source = read(options, model)
+    targets = targets_of(options, model, source)
+    targets = targets or task.columns(None, files.names(source.frame), source.name)
+    kept, y = _classes(source, targets[0], model) if is_classifier(model) else _numbers(source, targets)
+    missing = int((~kept).sum())
+    notes = [f"{missing} row{'s' * (missing != 1)} without a target left out"] if missing else []
+    for note in (*source.notes, *notes):
+        say_aside(f"note: {note}")
+    frame = source.frame.drop(columns=targets)[kept]
+    with located(source, frame):
+        if is_classifier(model):
+            return of_classes(model.classes_, model.predict_proba(frame), y, y, whose)
+        return of_numbers(targets, model.predict(frame), y, y, whose)
+
+
+def _classes(source: Source, name: str, model: Any) -> tuple[Array, Array]:
+    """Which rows have a target, and the index of the class of each of these."""
+    labels = model.classes_.tolist()
+    places = {by_value(label): place for place, label in enumerate(labels)}
+    cells = source.frame[name].tolist()
+    kept = np.array([is_there(cell) for cell in cells])
+    if not kept.any():
+        raise ValueError(f"{source.name!r} has no row with a target in {name!r}")
+    codes = [places.get(by_value(cell), -1) for cell in cells]
+    for row in np.flatnonzero(kept).tolist():
+        if codes[row] < 0:
+            where = source.cell(row, name, cells[row])
+            raise ValueError(f"{where} is no class of MODEL, expected one of {listed(map(str, labels))}")
+    return kept, np.array(codes)[kept]
+
+
+def _numbers(source: Source, names: list[str]) -> tuple[Array, Array]:
+    target = task.read(source, names, "regression")
+    return target.kept, target.y

@@ -1,0 +1,69 @@
+"""Rows for a tabular model: a file, its columns under the names of training, and those of the target."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import numpy as np
+
+from ...datasets import load_npz
+from ...errors import listed
+from ...tabular import frames, words
+from ..options import reading_of
+from ..reading import files
+from ..reading.options import Source
+from . import task
+
+Array = np.ndarray[Any, Any]
+
+
+def is_classifier(model: Any) -> bool:
+    return hasattr(model, "classes_")
+
+
+def read(options: argparse.Namespace, model: Any) -> Source:
+    """The rows, with the names that training had where the file has none."""
+    if options.data.suffix == ".npz":
+        X = load_npz(options.data, max_bytes=options.max_bytes)["X"]
+        source = _of_array(options.data.name, X.reshape(len(X), -1))
+    else:
+        known = tuple(model.metadata_.get("columns", ()) if model.metadata_.get("named", True) else ())
+        given = reading_of(options).with_numbers(model.metadata_.get("reading", {}))
+        source = files.read(options.data, given, known, "DATA")
+    return source if source.named else _renamed(source, model)
+
+
+def _of_array(name: str, X: Array) -> Source:
+    from ...optional import require
+
+    frame = require("pandas", "tabular").DataFrame(X, columns=[str(i) for i in range(X.shape[1])])
+    return Source(name, frame, "row", named=False)
+
+
+def _renamed(source: Source, model: Any) -> Source:
+    """Columns without names are those of training, in their order, with or without the target."""
+    features = [column.name for column in model.ensemble_.encoder.columns]
+    columns = list(model.metadata_.get("columns", features))
+    width = source.frame.shape[1]
+    if width not in (len(columns), len(features)):
+        targets = listed(model.metadata_.get("targets", ()))
+        beside = f", or {len(columns)} with {targets}" if len(columns) > len(features) else ""
+        raise ValueError(
+            f"{source.name!r} has {width} columns, expected {len(features)} as in training{beside}"
+        )
+    source.frame.columns = columns if width == len(columns) else features
+    return source
+
+
+def targets_of(options: argparse.Namespace, model: Any, source: Source) -> list[str]:
+    """Columns to compare with: those that are told, or the target's if the file has it."""
+    names = files.names(source.frame)
+    if options.target is not None:
+        return task.columns(options.target, names, source.name)
+    own = [str(name) for name in model.metadata_.get("targets", ())]
+    return own if set(own) <= set(names) else []
+
+
+def is_there(cell: object) -> bool:
+    return not (frames.is_gap(cell) or words.is_gap(str(cell)))
