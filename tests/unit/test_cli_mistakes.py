@@ -64,6 +64,7 @@ MISTAKES = {
     ),
     "too many columns": (["predict", "m.npz", "a.csv"], "has 3 columns, expected 2 as MODEL; --target"),
     "output suffix": (["predict", "m.npz", "d.npz", "--output", "x.txt"], "ends in .csv or .npy"),
+    "no folder for rows": (["predict", "m.npz", "d.npz", "--output", "no/x.csv"], "'no' is not a folder"),
     "info of a table": (["info", "a.csv"], "a.csv"),
 }  # fmt: skip
 

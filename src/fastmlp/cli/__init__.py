@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from . import evaluate, info, predict, train
+from . import convert, evaluate, info, predict, train
 from .options import build_parser
 from .output import complain
 
@@ -52,6 +52,7 @@ COMMANDS = {
     "train": train.run,
     "predict": predict.run,
     "evaluate": evaluate.run,
+    "convert": convert.run,
     "info": info.run,
     "bench": _bench,
 }

@@ -20,6 +20,11 @@ def read(path: Path) -> Any:
     return load(path)
 
 
+def is_own(path: Path) -> bool:
+    """Whether a file is one that this package wrote."""
+    return _format(path) is not None
+
+
 def is_network(model: Any) -> bool:
     """Whether a model takes arrays; else it takes tables."""
     return isinstance(model, Network)

@@ -28,6 +28,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_train(commands)
     _add_predict(commands)
     _add_evaluate(commands)
+    _add_convert(commands)
     _add_info(commands)
     commands.add_parser("bench", help="time this machine, beside the packages that are installed")
     return parser
@@ -192,6 +193,22 @@ def _add_evaluate(commands: Any) -> None:
     )
     _add_rows(parser, "a table, an .npz with X and y, or a folder of IDX files")
     parser.add_argument("--quiet", action="store_true", help="one line of figures")
+
+
+def _add_convert(commands: Any) -> None:
+    parser = commands.add_parser(
+        "convert",
+        help="write a model for another program, or read one",
+        description="Write a model as a file of the kind that the name's end says: .onnx, .c, .js or .mjs, "
+        ".safetensors, .keras, .pt or .pth (PyTorch's state dict) or .npz; of a tabular model .onnx, .c or "
+        ".npz. Models of ONNX, Keras and, as state dicts in .safetensors, of PyTorch are read.",
+    )
+    parser.add_argument("model", type=Path, metavar="MODEL", help=".npz, .safetensors, .onnx or .keras")
+    parser.add_argument("output", type=Path, metavar="OUTPUT", help="the file to write")
+    group = parser.add_argument_group("PyTorch's state dicts, which do not know their activations")
+    group.add_argument("--activation", metavar="NAME", help="of the hidden layers")
+    group.add_argument("--output-activation", metavar="NAME", help="of the last layer (default identity)")
+    parser.add_argument("--quiet", action="store_true", help="print nothing")
 
 
 def _add_rows(parser: Any, data: str) -> None:

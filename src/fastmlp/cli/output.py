@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Iterable, Sequence
@@ -69,6 +70,14 @@ def _csv_cell(cell: str) -> str:
     if _QUOTED.search(cell):
         cell = '"' + cell.replace('"', '""') + '"'
     return cell
+
+
+def check_writable(path: Path, argument: str) -> None:
+    """ValueError, before any work, if no file can be written there."""
+    if not path.parent.is_dir():
+        raise ValueError(f"{argument} is {str(path)!r}, but {str(path.parent)!r} is not a folder")
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        raise ValueError(f"{argument} is {str(path)!r}, which cannot be written")
 
 
 def write_npy(path: Path, array: Array) -> None:

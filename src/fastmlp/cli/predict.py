@@ -7,13 +7,18 @@ import argparse
 from . import models
 from . import options as given
 from .networks import predict as networks
+from .output import check_writable
 
 
 def run(options: argparse.Namespace) -> int:
     """Load a model of either kind and rows, predict, write."""
     model = models.read(options.model)
-    if options.output is not None and options.output.suffix not in (".csv", ".npy"):
-        raise ValueError(f"--output is {str(options.output)!r}, expected a name that ends in .csv or .npy")
+    if options.output is not None:
+        if options.output.suffix not in (".csv", ".npy"):
+            raise ValueError(
+                f"--output is {str(options.output)!r}, expected a name that ends in .csv or .npy"
+            )
+        check_writable(options.output, "--output")
     if models.is_network(model):
         given.refuse(options, ("id",), "of tabular models, and MODEL is a network")
         return networks.run(options, model)

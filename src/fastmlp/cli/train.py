@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
 from . import options as given
 from .networks import train as networks
+from .output import check_writable
 
 
 def run(options: argparse.Namespace) -> int:
@@ -37,10 +37,7 @@ def _output_paths(options: argparse.Namespace) -> tuple[Path, Path | None]:
         raise ValueError(f"--output is {str(model)!r}, expected a name that ends in .npz")
     picture = None if options.no_plot else options.plot or model.with_suffix(".png")
     for path in filter(None, (model, picture)):
-        if not path.parent.is_dir():
-            raise ValueError(f"--output or --plot is {str(path)!r}, but {str(path.parent)!r} is not a folder")
-        if path.is_dir() or not os.access(path.parent, os.W_OK):
-            raise ValueError(f"--output or --plot is {str(path)!r}, which cannot be written")
+        check_writable(path, "--output or --plot")
     if options.data is not None and options.data.exists() and model.exists() and model.samefile(options.data):
         raise ValueError(f"--output is {str(model)!r}, the file that --data names")
     return model, picture
