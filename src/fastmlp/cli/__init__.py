@@ -14,13 +14,15 @@ from collections.abc import Sequence
 from . import convert, evaluate, info, predict, train
 from .options import build_parser
 from .output import complain
+from .streams import standard_input
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     options = build_parser().parse_args(argv)
     try:
-        return COMMANDS[options.command](options)
+        with standard_input(options):
+            return COMMANDS[options.command](options)
     except BrokenPipeError:
         # The reader, `head` say, has seen enough; nothing more may be written, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

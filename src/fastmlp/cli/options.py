@@ -82,7 +82,7 @@ def _add_train(commands: Any) -> None:
     data.add_argument(
         "path", nargs="?", type=Path, metavar="PATH",
         help="a table (CSV, TSV, Parquet, Feather, Excel), a folder of IDX files (as MNIST's), or an .npz "
-        "with X, y and optionally X_test, y_test",
+        "with X, y and optionally X_test, y_test; - is a table on standard input",
     )  # fmt: skip
     data.add_argument("--data", type=Path, metavar="PATH", help="the same")
     data.add_argument(
@@ -177,10 +177,15 @@ def _add_predict(commands: Any) -> None:
         description="Predict rows with a saved model: CSV on standard output, or into a file. "
         "A class name that a spreadsheet would run as a formula (=1+1) gets a ' before it.",
     )
-    _add_rows(parser, "a table, an .npz with X, an IDX file of images or a folder of them")
+    _add_rows(
+        parser, "a table, an .npz with X, an IDX file of images or a folder of them; - is standard input"
+    )
     parser.add_argument("--id", metavar="A,B", help="columns to write beside the predictions")
     parser.add_argument(
-        "--output", type=Path, metavar="FILE", help=".csv, or .npy for the outputs as they are"
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help=".csv, or .npy for the outputs as they are; - is standard output",
     )
 
 
@@ -191,7 +196,7 @@ def _add_evaluate(commands: Any) -> None:
         description="Predict rows that have their targets, and show the figures that train shows of "
         "held-out rows. The baseline is what is right of these rows without a model.",
     )
-    _add_rows(parser, "a table, an .npz with X and y, or a folder of IDX files")
+    _add_rows(parser, "a table, an .npz with X and y, or a folder of IDX files; - is standard input")
     parser.add_argument("--quiet", action="store_true", help="one line of figures")
 
 

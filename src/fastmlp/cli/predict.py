@@ -8,11 +8,14 @@ from . import models
 from . import options as given
 from .networks import predict as networks
 from .output import check_writable
+from .streams import STREAM
 
 
 def run(options: argparse.Namespace) -> int:
     """Load a model of either kind and rows, predict, write."""
     model = models.read(options.model)
+    if options.output == STREAM:
+        options.output = None
     if options.output is not None:
         if options.output.suffix not in (".csv", ".npy"):
             raise ValueError(

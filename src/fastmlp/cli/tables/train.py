@@ -107,7 +107,7 @@ def _describe(options: argparse.Namespace, source: Source, target: Target, test:
         kind = f"{len(np.unique(target.y))} classes" if target.classes else "regression"
         held_out = int(test.sum())
         say(
-            f"data       {options.data}, {', '.join(target.names)}, {kind}: "
+            f"data       {source.name}, {', '.join(target.names)}, {kind}: "
             f"{len(test) - held_out} rows to train, {held_out} held out"
         )
     places = [] if source.named else ["the file has no names, columns go by place: 0, 1, ... (--header)"]
