@@ -267,7 +267,7 @@ class Date(Column):
             return values
         if values.dtype.kind != "O":
             raise CellError(0, self.name, float(values[0]), "a number, expected a date as in training")
-        read = np.full(len(values), np.datetime64("NaT"), "datetime64[us]")
+        read = np.full(len(values), np.datetime64("NaT", "us"), "datetime64[us]")
         for i, text in enumerate(values):
             if text is None or words.is_gap(text):
                 continue

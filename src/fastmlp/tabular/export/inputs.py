@@ -36,7 +36,7 @@ def _values(column: Column, told: Array) -> Array:
         missing = np.isnan(told)
         since = np.where(missing, 0, told * 1e6).astype("timedelta64[us]")
         moments = np.datetime64("1970-01-01", "us") + since
-        moments[missing] = np.datetime64("NaT")
+        moments[missing] = np.datetime64("NaT", "us")
         return np.asarray(moments)
     return told
 
