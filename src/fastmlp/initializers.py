@@ -20,7 +20,8 @@ zeros               0
 ==================  ============================================  ==========================================
 
 A gain multiplies those whose width follows from the layer: ``("he_normal", 0.5)``, ``("orthogonal", 1.41)``.
-Keras' "random_uniform" and "random_normal" are "uniform" and "normal".  The deviation of a truncated normal
+Keras' "random_uniform" and "random_normal" are "uniform" and "normal", its names of classes, "HeNormal", and
+PyTorch's, "xavier_uniform_" and "kaiming_normal_", what they are there.  The deviation of a truncated normal
 is that before it is truncated, as in Keras; the other normal distributions are not truncated.
 
 >>> from fastmlp import Network
@@ -54,7 +55,25 @@ _SCALED: dict[str, tuple[str, Callable[[int, int], float]]] = {
 }
 _GIVEN = ("uniform", "normal", "truncated_normal")
 NAMES = (*_SCALED, *_GIVEN)
-_ALIASES = {"random_uniform": "uniform", "random_normal": "normal"}
+_OF_KERAS = {
+    **{name: name for name in (*_SCALED, "truncated_normal")},
+    "random_uniform": "uniform",
+    "random_normal": "normal",
+}
+_OF_TORCH = {
+    "xavier_uniform": "glorot_uniform",
+    "xavier_normal": "glorot_normal",
+    "kaiming_uniform": "he_uniform",
+    "kaiming_normal": "he_normal",
+    "orthogonal": "orthogonal",
+    "zeros": "zeros",
+}
+_ALIASES = {
+    **_OF_KERAS,
+    **{name.title().replace("_", ""): ours for name, ours in _OF_KERAS.items()},
+    **_OF_TORCH,
+    **{f"{name}_": ours for name, ours in _OF_TORCH.items()},
+}
 
 Initializer = str | tuple[str, float]
 
@@ -78,7 +97,7 @@ def resolve(value: object, argument: str = "initializer") -> Initializer:
 
 
 def _named(name: str, argument: str) -> str:
-    """The name here of an initializer, by that or by Keras'."""
+    """The name here of an initializer, by that, Keras' or PyTorch's."""
     name = _ALIASES.get(name, name)
     if name not in NAMES:
         raise unknown(argument, name, NAMES, _ALIASES)

@@ -51,6 +51,41 @@ def test_activations_by_the_names_of_keras(name):
     np.testing.assert_allclose(net.predict(Z[:, None])[:, 0], expected, rtol=2e-6, atol=2e-6)
 
 
+def spread(W):
+    """Its standard deviation, and its largest number over that, which tells distributions apart."""
+    W = np.asarray(W, float)
+    return W.std(), np.abs(W).max() / W.std()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("GlorotUniform", "GlorotNormal", "HeUniform", "HeNormal", "LecunUniform", "LecunNormal"),
+        *("Orthogonal", "Zeros", "RandomUniform", "RandomNormal", "TruncatedNormal"),
+        *("glorot_uniform", "he_normal", "random_uniform", "random_normal", "truncated_normal", "orthogonal"),
+    ],
+)
+def test_initializers_by_the_names_of_keras(name):
+    keras = pytest.importorskip("keras")
+    W = Network([300, 500], initializer=name, seed=0).weights[0]
+    theirs = np.asarray(keras.initializers.get(name)((300, 500)), float)
+    if "Zeros" in name:
+        assert not W.any() and not theirs.any()
+    else:
+        assert W.std() == pytest.approx(theirs.std(), rel=0.01)
+        assert ("niform" in name) == (spread(W)[1] < 1.8) == (spread(theirs)[1] < 1.8)
+
+
+@pytest.mark.parametrize("name", ["xavier_uniform_", "xavier_normal_", "kaiming_uniform_", "kaiming_normal_"])
+def test_initializers_by_the_names_of_torch(name):
+    torch = pytest.importorskip("torch")
+    theirs = getattr(torch.nn.init, name)(torch.empty(500, 300)).numpy()
+    for own in (name, name[:-1]):
+        W = Network([300, 500], initializer=own, seed=0).weights[0]
+        assert W.std() == pytest.approx(theirs.std(), rel=0.01)
+        assert ("uniform" in name) == (spread(W)[1] < 1.8) == (spread(theirs)[1] < 1.8)
+
+
 def test_descriptions_say_our_name():
     assert set(ALIASES.values()) <= set(ACTIVATIONS) and not set(ALIASES) & set(ACTIVATIONS)
     net = Network([2, 3, 1], activation="swish", output="linear", seed=0)
