@@ -88,7 +88,8 @@ def tells_options(function: F) -> F:
     def told(*arguments: Any, **options: Any) -> Any:
         for option in options:
             if option not in known:
-                raise TypeError(str(unknown(f"option of {name}:", option, known)))
+                none = f"{name} got the option {option!r}, expected none"
+                raise TypeError(str(unknown(f"option of {name}:", option, known)) if known else none)
         return function(*arguments, **options)
 
     return cast(F, told)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .. import validation
-from ..errors import NotCompiledError
+from ..errors import NotCompiledError, tells_options
 from ..model import NOT_COMPILED, Model
 from .rows import Rows, prepare
 from .step import train_on_batch
@@ -48,6 +48,7 @@ class RangeTest:
     suggestion: float
 
 
+@tells_options
 def learning_rate_range(
     network: Model,
     X: Any,

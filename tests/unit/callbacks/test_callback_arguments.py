@@ -1,8 +1,10 @@
 """What does not fit is refused before anything is trained."""
 
+import inspect
+
 import pytest
 
-from fastmlp import optimizers, schedules
+from fastmlp import callbacks, learning_rate_range, optimizers, schedules
 from fastmlp.callbacks import (
     EarlyStopping,
     LambdaCallback,
@@ -11,6 +13,19 @@ from fastmlp.callbacks import (
 )
 from helpers import assert_same_bits
 from scripts import network
+
+OWN = [getattr(callbacks, name) for name in callbacks.__all__ if name not in ("Callback", "LambdaCallback")]
+
+
+@pytest.mark.parametrize("function", [*OWN, learning_rate_range], ids=lambda function: function.__name__)
+def test_unknown_options_are_told_those_that_there_are(function):
+    """`LambdaCallback` takes hooks."""
+    known = list(inspect.signature(function).parameters)
+    expected = f"unknown option of {function.__name__}: 'minitor', expected one of {', '.join(known)}"
+    none = f"{function.__name__} got the option 'minitor', expected none"
+    with pytest.raises(TypeError) as error:
+        function(minitor="loss")
+    assert str(error.value).split("; did you mean")[0] == (expected if known else none)
 
 
 @pytest.mark.parametrize(

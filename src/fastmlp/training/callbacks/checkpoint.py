@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Mapping
 
-from ...errors import listed, shown
+from ...errors import listed, shown, tells_options
 from ...files.format import SUFFIXES, save
 from ...model import Model
 from ...validation import boolean, integer
@@ -52,6 +52,7 @@ class ModelCheckpoint(Monitor):
 
     _writes = True
 
+    @tells_options
     def __init__(
         self,
         filepath: str | os.PathLike[str],

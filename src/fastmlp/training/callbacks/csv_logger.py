@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import IO, Any
 
-from ...errors import listed
+from ...errors import listed, tells_options
 from ...validation import boolean
 from .base import Callback, Logs
 
@@ -49,6 +49,7 @@ class CSVLogger(Callback):
 
     _writes = True
 
+    @tells_options
     def __init__(self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False) -> None:
         if not isinstance(filename, (str, os.PathLike)):
             raise TypeError(f"filename is a {type(filename).__name__}, expected a str or a path")

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ...errors import tells_options
 from ...validation import boolean, integer, real
 from .base import Logs
 from .monitor import Monitor
@@ -49,6 +50,7 @@ class EarlyStopping(Monitor):
     >>> stop = EarlyStopping("val_loss", patience=5, restore_best_weights=True)
     """
 
+    @tells_options
     def __init__(
         self,
         monitor: str = "val_loss",

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ... import notebook
-from ...errors import listed
+from ...errors import listed, tells_options
 from ...optional import require
 from .base import Callback, Logs
 
@@ -46,6 +46,7 @@ class History(Callback):
     ([0, 1, 2], 3)
     """
 
+    @tells_options
     def __init__(self) -> None:
         self.history: dict[str, list[float]] = {}
         self.epoch: list[int] = []

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ...errors import tells_options
 from ...layers.lowering import nodes_of
 from ...model import Array, Model
 from ...validation import as_function
@@ -73,6 +74,7 @@ class LayerMonitor(Callback):
     vanishing gradients: that of layer 1: dense, sigmoid is
     """
 
+    @tells_options
     def __init__(self, X: Any, y: Any, *, print_fn: Callable[[str], Any] | None = print) -> None:
         self._X, self._y = X, y
         self._print = None if print_fn is None else as_function(print_fn, "print_fn")

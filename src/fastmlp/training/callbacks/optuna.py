@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...errors import tells_options
 from ...optional import require
 from .base import Logs
 from .monitor import Monitor
@@ -58,6 +59,7 @@ class OptunaPruning(Monitor):
     4
     """
 
+    @tells_options
     def __init__(self, trial: Any, monitor: str = "val_loss") -> None:
         self._pruned = require("optuna", "optuna").TrialPruned
         super().__init__(monitor, "min")  # of which nothing is asked: the study knows what is better

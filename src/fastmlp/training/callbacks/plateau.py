@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...errors import tells_options
 from ...validation import integer, real
 from .base import Logs
 from .monitor import Monitor
@@ -34,6 +35,7 @@ class ReduceLROnPlateau(Monitor):
     >>> reduce = ReduceLROnPlateau("val_loss", factor=0.5, patience=3)
     """
 
+    @tells_options
     def __init__(
         self,
         monitor: str = "val_loss",

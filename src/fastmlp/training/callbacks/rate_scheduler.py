@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ...errors import shown
+from ...errors import shown, tells_options
 from ...validation import as_function, real
 from .base import Callback, Logs
 from .rate import constant_rate
@@ -42,6 +42,7 @@ class LearningRateScheduler(Callback):
     [0.5, 0.25, 0.125]
     """
 
+    @tells_options
     def __init__(self, schedule: Callable[..., Any], verbose: bool | int = False) -> None:
         self.schedule = as_function(schedule, "schedule")
         if not isinstance(verbose, int) or verbose not in (0, 1):

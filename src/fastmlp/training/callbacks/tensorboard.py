@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ...errors import tells_options
 from ...optional import install
 from ...validation import integer
 from .base import Callback, Logs
@@ -49,6 +50,7 @@ class TensorBoard(Callback):
 
     _writes = True
 
+    @tells_options
     def __init__(
         self,
         log_dir: str | os.PathLike[str] = "logs",

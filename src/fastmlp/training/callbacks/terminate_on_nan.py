@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 
+from ...errors import tells_options
 from .base import Callback, Logs
 
 
@@ -33,6 +34,7 @@ class TerminateOnNaN(Callback):
     (True, 'training diverged in epoch')
     """
 
+    @tells_options
     def __init__(self) -> None:
         self.stopped_epoch = -1
 
