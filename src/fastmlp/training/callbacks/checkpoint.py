@@ -14,6 +14,7 @@ from ...model import Model
 from ...validation import boolean, integer
 from .base import Logs
 from .monitor import Monitor
+from .verbose import as_verbose, say
 
 
 class ModelCheckpoint(Monitor):
@@ -37,6 +38,8 @@ class ModelCheckpoint(Monitor):
         After each epoch; whenever as many batches as a multiple of this number have been trained since
         compile; or each time that so much time has passed, to some 50 ms.  With a number or a time the name
         has the fields `epoch` and `batch` alone, that are done by then, the epoch in progress included.
+    verbose : bool or int
+        Whether each file is told.
 
     Examples
     --------
@@ -62,6 +65,7 @@ class ModelCheckpoint(Monitor):
         save_best_only: bool = False,
         include_optimizer: bool = False,
         save_freq: str | int | datetime.timedelta = "epoch",
+        verbose: bool | int = False,
     ) -> None:
         super().__init__(monitor, mode)
         if not isinstance(filepath, (str, os.PathLike)):
@@ -75,6 +79,7 @@ class ModelCheckpoint(Monitor):
         self.include_optimizer = boolean(include_optimizer, "include_optimizer")
         self.save_freq = _checked_freq(save_freq)
         self._looks = save_freq != "epoch"
+        self.verbose = as_verbose(verbose)
         if self.save_best_only and self._looks:
             raise ValueError(f"save_freq is {save_freq!r} and save_best_only True, expected 'epoch' with it")
         self._saved = 0.0  # by time.monotonic
@@ -103,7 +108,7 @@ class ModelCheckpoint(Monitor):
         else:
             due = self._until_look() == self.save_freq
         if due:
-            self._save(self.network, self._path(epoch, {"batch": batch}))
+            self._save(self.network, epoch, {"batch": batch})
             self._saved = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
@@ -115,14 +120,16 @@ class ModelCheckpoint(Monitor):
                 return
             self.best = value
         net = self.network if self._begin is None else self._begin
-        self._save(net, self._path(epoch, logs))
+        self._save(net, epoch, logs)
 
     def on_train_end(self, logs: Logs) -> None:
         self._begin = None
 
-    def _save(self, net: Model, path: str) -> None:
+    def _save(self, net: Model, epoch: int, logs: Mapping[str, float]) -> None:
+        path = self._path(epoch, logs)
         os.makedirs(os.path.dirname(path) or os.curdir, exist_ok=True)
         save(net, path, include_optimizer=self.include_optimizer)
+        say(self.verbose, epoch, f"saved to {path}")
 
     def _path(self, epoch: int, logs: Mapping[str, float]) -> str:
         try:

@@ -10,6 +10,7 @@ from ...errors import tells_options
 from ...validation import boolean, integer, real
 from .base import Logs
 from .monitor import Monitor
+from .verbose import as_verbose, say
 
 
 class EarlyStopping(Monitor):
@@ -37,6 +38,8 @@ class EarlyStopping(Monitor):
         error such as a diverging loss; the optimizer's state stays the last one.
     start_from_epoch : int
         Epochs before this one are not watched.
+    verbose : bool or int
+        Whether it is printed when the training ends here, and which epoch's weights come back.
 
     Attributes
     ----------
@@ -61,12 +64,14 @@ class EarlyStopping(Monitor):
         baseline: float | None = None,
         restore_best_weights: bool = False,
         start_from_epoch: int = 0,
+        verbose: bool | int = False,
     ) -> None:
         super().__init__(monitor, mode, min_delta)
         self.patience = integer(patience, "patience", 0)
         self.baseline = None if baseline is None else real(baseline, "baseline")
         self.restore_best_weights = boolean(restore_best_weights, "restore_best_weights")
         self.start_from_epoch = integer(start_from_epoch, "start_from_epoch", 0)
+        self.verbose = as_verbose(verbose)
         self.best_epoch = self.stopped_epoch = -1
         self._wait = 0
         self._weights: list[Any] | None = None  # the best
@@ -95,9 +100,11 @@ class EarlyStopping(Monitor):
                 self._wait = 0
         if self._wait >= max(self.patience, 1):
             self.stopped_epoch = epoch
+            say(self.verbose, epoch, f"training ends, {self.monitor} is no better than {self.best:.6g}")
             self.network.stop_training = True
 
     def on_train_end(self, logs: Logs) -> None:
         if self._weights is not None:
             self.network.set_weights(self._weights)
+            say(self.verbose, self.best_epoch, "its weights, the best, are restored")
         self._weights = self._begin = None

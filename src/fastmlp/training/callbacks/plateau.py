@@ -9,6 +9,7 @@ from ...validation import integer, real
 from .base import Logs
 from .monitor import Monitor
 from .rate import constant_rate
+from .verbose import as_verbose, say
 
 
 class ReduceLROnPlateau(Monitor):
@@ -28,6 +29,8 @@ class ReduceLROnPlateau(Monitor):
         Epochs after a fall that do not count.
     min_lr : float
         The rate never falls below it.
+    verbose : bool or int
+        Whether each lower rate is printed.
 
     Examples
     --------
@@ -46,12 +49,14 @@ class ReduceLROnPlateau(Monitor):
         mode: str = "auto",
         cooldown: int = 0,
         min_lr: float = 0.0,
+        verbose: bool | int = False,
     ) -> None:
         super().__init__(monitor, mode, min_delta)
         self.factor = real(factor, "factor", above=0.0, below=1.0)
         self.patience = integer(patience, "patience", 1)
         self.cooldown = integer(cooldown, "cooldown", 0)
         self.min_lr = real(min_lr, "min_lr", minimum=0.0)
+        self.verbose = as_verbose(verbose)
         self._wait = self._cooling = 0
 
     def on_train_begin(self, logs: Logs) -> None:
@@ -71,13 +76,14 @@ class ReduceLROnPlateau(Monitor):
         elif self._cooling == 0:
             self._wait += 1
             if self._wait >= self.patience:
-                self._lower()
+                self._lower(epoch)
 
     def _rate(self) -> float:
         return constant_rate(self.network, type(self).__name__)
 
-    def _lower(self) -> None:
+    def _lower(self, epoch: int) -> None:
         rate = self._rate()
         if rate > self.min_lr:
             self.network.learning_rate = max(rate * self.factor, self.min_lr)
             self._wait, self._cooling = 0, self.cooldown
+            say(self.verbose, epoch, f"learning rate {self.network.learning_rate:g}")

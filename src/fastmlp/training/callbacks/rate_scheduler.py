@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ...errors import shown, tells_options
+from ...errors import tells_options
 from ...validation import as_function, real
 from .base import Callback, Logs
 from .rate import constant_rate
+from .verbose import as_verbose, say
 
 
 class LearningRateScheduler(Callback):
@@ -45,9 +46,7 @@ class LearningRateScheduler(Callback):
     @tells_options
     def __init__(self, schedule: Callable[..., Any], verbose: bool | int = False) -> None:
         self.schedule = as_function(schedule, "schedule")
-        if not isinstance(verbose, int) or verbose not in (0, 1):
-            raise ValueError(f"verbose is {shown(verbose)}, expected 0 or 1")
-        self.verbose = bool(verbose)
+        self.verbose = as_verbose(verbose)
         self._takes_rate = _takes_two(self.schedule)
 
     def on_train_begin(self, logs: Logs) -> None:
@@ -59,8 +58,7 @@ class LearningRateScheduler(Callback):
         arguments = (epoch, self.network.learning_rate) if self._takes_rate else (epoch,)
         rate = real(self.schedule(*arguments), f"the schedule's learning rate of epoch {epoch}", minimum=0.0)
         self.network.learning_rate = rate
-        if self.verbose:
-            print(f"epoch {epoch + 1}: learning rate {rate:g}", flush=True)
+        say(self.verbose, epoch, f"learning rate {rate:g}")
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         logs["learning_rate"] = constant_rate(self.network, type(self).__name__)
