@@ -23,6 +23,7 @@ from fastmlp import (
     registry,
     validation,
 )
+from fastmlp.adapters.torch import modules
 from fastmlp.torch import from_torch, to_torch
 from helpers import assert_same_bits, assert_within
 
@@ -190,6 +191,44 @@ def test_softmin(dtype):
     with torch.no_grad():
         layers[-1].weight.neg_(), layers[-1].bias.neg_()
     assert_predicts(net, nn.Sequential(layers, nn.Softmax(dim=1)), rows(dtype, 13), dtype)
+
+
+RESCALED = [
+    nn.LogSigmoid,
+    lambda: nn.Softplus(beta=2),
+    lambda: nn.Softplus(0.5, 30),
+    lambda: nn.Hardtanh(-0.25, 0.25),
+    lambda: nn.Hardtanh(-3, 3),
+    lambda: nn.Hardtanh(0, 0.5),
+]
+
+
+@pytest.mark.parametrize("make", RESCALED, ids=lambda make: str(make()))
+@pytest.mark.parametrize("where", ["within", "at the end", "after a normalisation", "after pieces"])
+def test_activations_between_factors(make, where, dtype):
+    """They are not trained, so that the function stays."""
+    before = [nn.BatchNorm1d(37)] if where == "after a normalisation" else []
+    if where == "after pieces":
+        before = [modules.MaxPieces(2)]
+    wide = nn.Linear(13, 74 if where == "after pieces" else 37)
+    after = [] if where == "at the end" else [nn.Linear(37, 5)]
+    module = made(dtype, wide, *before, make(), *after)
+    for fold in (None, False):
+        net = from_torch(module, fold=fold)
+        X = 3 * rows(dtype, 13)
+        with torch.no_grad():
+            expected = module.double()(torch.tensor(X, dtype=torch.float64)).numpy()
+            module.to(getattr(torch, dtype.name))
+        # PyTorch is linear above the threshold, by 2.1e-9 / beta
+        bound = 200 * np.finfo(dtype).eps * np.abs(expected).max() + 5e-9
+        assert np.abs(net.predict(X) - expected).max() < bound < 0.1 * np.ptp(expected)
+    net.compile("sgd", "mse")
+    start = net.get_weights()
+    factors = [i for i, array in enumerate(start) if array.ndim == 1 and len(np.unique(array)) == 1]
+    net.fit(X, np.zeros_like(expected), epochs=1)
+    end = net.get_weights()
+    assert len(factors) == 2 and all((end[i] == start[i]).all() for i in factors)
+    assert (end[0] != start[0]).any()
 
 
 def test_a_wrong_prediction_is_found(dtype):
@@ -483,7 +522,7 @@ REFUSED = [
     (
         sequence(lambda: nn.Hardtanh(-1, 2)),
         ValueError,
-        r"module\.1\.0 is Hardtanh\(-1, 2\), expected -1 and 1, or 0 and 6",
+        r"module\.1\.0 is Hardtanh\(-1, 2\), expected -c and c, or 0 and c",
     ),
     (sequence(nn.Tanh, lambda: nn.LSTM(3, 3)), TypeError, r"module\.1\.1 is LSTM"),
     (sequence(nn.FeatureAlphaDropout), TypeError, r"module\.1\.0 is FeatureAlphaDropout"),
@@ -510,7 +549,7 @@ REFUSED = [
     (sequence(lambda: nn.Softmax(dim=0)), ValueError, r"module\.1\.0 is Softmax\(dim=0\), expected dim=-1"),
     (sequence(lambda: nn.Softmin(dim=0)), ValueError, r"module\.1\.0 is Softmin\(dim=0\), expected dim=-1"),
     (sequence(lambda: nn.Softmax(1), lambda: nn.Linear(3, 3)), ValueError, r"1\.0: it is softmax before"),
-    (sequence(lambda: nn.Softplus(beta=2)), ValueError, r"module\.1\.0 is Softplus\(beta=2, threshold=20"),
+    (sequence(lambda: nn.Softplus(beta=-2)), ValueError, r"module\.1\.0 is Softplus\(beta=-2, threshold=20"),
     (sequence(lambda: nn.Softplus(threshold=5)), ValueError, r"Softplus\(beta=1.0, threshold=5\)"),
     (sequence(lambda: nn.Flatten(0)), ValueError, r"module\.1\.0 is Flatten\(0, -1\), expected Flatten"),
     (lambda: nn.Linear(3, 3).half(), TypeError, "module.weight is float16, expected float32 or float64"),

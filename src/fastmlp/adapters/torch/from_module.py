@@ -20,6 +20,7 @@ from ...layers import (
     OutputRescaling,
     PReLU,
     Rescaling,
+    Scale,
     Standardize,
 )
 from ...optional import require
@@ -42,8 +43,7 @@ _PLAIN = {
     "Hardsigmoid": "hard_sigmoid",
     "Hardswish": "hard_swish",
 }
-_WITH_SETTINGS = ("LeakyReLU", "ELU", "CELU", "GELU", "Softplus", "Hardtanh", "Softmax", "LogSoftmax")
-_CLIPPED = {(-1.0, 1.0): "hard_tanh", (0.0, 6.0): "relu6"}  # by the bounds of Hardtanh, which ReLU6 is too
+_WITH_SETTINGS = ("LeakyReLU", "ELU", "CELU", "GELU", "Softmax", "LogSoftmax")
 _KNOWN = "Sequential, Linear, BatchNorm1d, LayerNorm, Dropout, Flatten, Identity or an activation"
 _UNORDERED = ("ModuleList", "ModuleDict", "ParameterList", "ParameterDict")
 
@@ -63,8 +63,9 @@ def from_torch(
     module : torch.nn.Module
         `Sequential`, at any depth, of `Linear`, `BatchNorm1d`, `LayerNorm` over the last axis, `Dropout`,
         `Flatten`, `Identity` and activations: `ReLU`, `LeakyReLU`, `ELU`, `CELU`, `SELU`, `GELU`, `SiLU`,
-        `Mish`, `Softplus`, `Softsign`, `Tanh`, `Sigmoid`, `ReLU6`, `Hardtanh` from -1 to 1, `Hardsigmoid`,
-        `Hardswish`, `PReLU`, and at the end `Softmax`, `LogSoftmax` or `Softmin`; and what `to_torch` makes.
+        `Mish`, `Softplus`, `Softsign`, `Tanh`, `Sigmoid`, `LogSigmoid`, `ReLU6`, `Hardtanh` from -c to c or
+        0 to c, `Hardsigmoid`, `Hardswish`, `PReLU`, and at the end `Softmax`, `LogSoftmax` or `Softmin`; and
+        what `to_torch` makes.
         A class of one's own that computes in its ``forward`` is not read: make a ``Sequential`` of its parts.
     n_in : int, optional
         The width of the input, to check; it follows from the first layer with weights.
@@ -140,6 +141,9 @@ class _Reader:
             (nn.Dropout, self.dropout),
             (nn.AlphaDropout, self.alpha_dropout),
             (nn.Softmin, self.softmin),
+            (nn.LogSigmoid, self.log_sigmoid),
+            (nn.Softplus, self.softplus),
+            (nn.Hardtanh, self.clipped),
             (nn.Flatten, self.flatten),
             (nn.Identity, self.identity),
             (modules.Rescaling, self.rescaling),
@@ -229,6 +233,7 @@ class _Reader:
         yield part(path, GaussianNoise, module.stddev)
 
     def max_pieces(self, module: Any, path: str) -> Iterator[Part]:
+        self.width //= module.pieces
         yield part(path, MaxPieces, module.pieces)
 
     def flatten(self, module: Any, path: str) -> Iterator[Part]:
@@ -265,21 +270,36 @@ class _Reader:
             return self.activation(("elu", module.alpha), path)
         if isinstance(module, nn.CELU):
             return self.activation(("celu", module.alpha), path)
-        if isinstance(module, nn.Hardtanh):
-            bounds = module.min_val, module.max_val
-            if bounds not in _CLIPPED:
-                came = f"Hardtanh({bounds[0]}, {bounds[1]})"
-                raise ValueError(f"{path} is {came}, expected -1 and 1, or 0 and 6")
-            return self.activation(_CLIPPED[bounds], path)
         if isinstance(module, nn.GELU):
             return self.activation("gelu" if module.approximate == "none" else "gelu_tanh", path)
-        if isinstance(module, nn.Softplus):
-            if module.beta != 1 or module.threshold < 20:
-                came = f"Softplus(beta={module.beta}, threshold={module.threshold})"
-                raise ValueError(f"{path} is {came}, expected beta=1 and a threshold of at least 20")
-            return self.activation("softplus", path)
         _check_dim(module, path)
         return self.activation("softmax" if isinstance(module, nn.Softmax) else "log_softmax", path)
+
+    def rescaled(self, before: float, ours: str, after: float, path: str) -> Iterator[Part]:
+        """after * f(before * x): factors that are not trained stand around the activation, where not 1."""
+        for factor, activation in ((before, self.activation(ours, path)), (after, iter(()))):
+            if factor != 1:
+                yield Part(path, Scale(trainable=False), (np.full(self.width, factor),))
+            yield from activation
+
+    def log_sigmoid(self, module: Any, path: str) -> Iterator[Part]:
+        """log(sigmoid(x)) = -softplus(-x)"""
+        return self.rescaled(-1.0, "softplus", -1.0, path)
+
+    def softplus(self, module: Any, path: str) -> Iterator[Part]:
+        if module.beta <= 0 or module.threshold < 20:
+            came = f"Softplus(beta={module.beta}, threshold={module.threshold})"
+            raise ValueError(f"{path} is {came}, expected a beta above 0 and a threshold of at least 20")
+        return self.rescaled(module.beta, "softplus", 1 / module.beta, path)
+
+    def clipped(self, module: Any, path: str) -> Iterator[Part]:
+        """Hardtanh, which ReLU6 is too."""
+        low, high = module.min_val, module.max_val
+        if low == -high:
+            return self.rescaled(1 / high, "hard_tanh", high, path)
+        if low == 0:
+            return self.rescaled(6 / high, "relu6", high / 6, path)
+        raise ValueError(f"{path} is Hardtanh({low}, {high}), expected -c and c, or 0 and c")
 
     def softmin(self, module: Any, path: str) -> Iterator[Part]:
         """softmax(-x): a dense layer changes the signs."""
