@@ -97,7 +97,7 @@ def found_in(labels: Array, n_out: int, argument: str) -> Array | None:
     if len(found) == count:
         return as_classes(found, n_out, argument)
     if labels.dtype.kind == "U":
-        few = "; net.classes = [...] names those that no row has" if len(found) < count else ""
+        few = "; net.classes may name those that no row has" if len(found) < count else ""
         raise ValueError(f"{argument} has {len(found)} classes, {_some(found)}, expected {count}{few}")
     return None
 

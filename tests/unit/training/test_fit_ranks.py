@@ -9,7 +9,7 @@ import pytest
 import scipy.sparse
 
 import fastmlp
-from fastmlp import Dense, Dropout, Network, optimizers
+from fastmlp import Dense, Dropout, Heads, Network, optimizers
 from fastmlp.callbacks import Callback, CSVLogger, EarlyStopping, LambdaCallback, ModelCheckpoint, TensorBoard
 from fastmlp.mpi import local_rows
 from fastmlp.schedules import CosineDecay, OneCycle
@@ -124,6 +124,30 @@ def test_what_fit_does_goes_on(data, tmp_path):
     assert all(
         net.seen == expected.history and net.classes.tolist() == ["ant", "bee", "zebra"] for net in nets
     )
+
+
+def test_labels_of_heads_are_those_of_all_ranks(data):
+    X, y = data
+    labels = {"price": X[:, 0], "kind": np.array(["ant", "bee", "zebra"])[np.sort(y)], "sold": np.sort(y) > 1}
+
+    def make():
+        net = Network([5, 7, 5, Heads({"price": 1, "kind": (3, "softmax"), "sold": (1, "sigmoid")})], seed=5)
+        net.compile(ADAM)
+        return net
+
+    def work(comm):
+        net = make()
+        own = {name: local_rows(array, comm, SHARDS) for name, array in labels.items()}
+        net.fit(local_rows(X, comm, SHARDS), own, comm=comm, **OPTIONS)
+        return net
+
+    alone = make()
+    alone.fit(X, labels, **OPTIONS)
+    nets = together(3, work)
+    assert_alike(nets, alone)
+    for net in nets:
+        assert net.classes["kind"].tolist() == ["ant", "bee", "zebra"]
+        assert net.classes["sold"].tolist() == [False, True] and list(net.classes) == ["kind", "sold"]
 
 
 def test_standardized_targets_and_sparse_rows(data):
