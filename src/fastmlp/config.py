@@ -175,10 +175,18 @@ def show_config(print_fn: Callable[[str], Any] = print) -> None:
     >>> fastmlp.show_config()  # doctest: +ELLIPSIS
     fastmlp ...
     """
+    lines = configuration()
+    width, print_fn = max(map(len, lines)), as_function(print_fn, "print_fn")
+    for name, value in lines.items():
+        print_fn(f"{name:<{width}}  {value}")
+
+
+def configuration() -> dict[str, str]:
+    """What `show_config` prints, by name."""
     import platform
 
     isas = _kernels.isas()
-    lines = {
+    return {
         "fastmlp": __version__,
         "python": platform.python_version(),
         "numpy": np.__version__,
@@ -190,6 +198,3 @@ def show_config(print_fn: Callable[[str], Any] = print) -> None:
         "threads": str(get_num_threads()),
         "threads spin": "yes" if get_spinning() else "no",
     }
-    width, print_fn = max(map(len, lines)), as_function(print_fn, "print_fn")
-    for name, value in lines.items():
-        print_fn(f"{name:<{width}}  {value}")

@@ -7,13 +7,15 @@ Results go to standard output, mistakes to standard error in one line. Exit stat
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 
 from . import convert, evaluate, info, predict, train
 from .options import build_parser
-from .output import complain
+from .output import complain, plain
 from .streams import standard_input
 
 
@@ -21,8 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     options = build_parser().parse_args(argv)
     try:
-        with standard_input(options):
-            return COMMANDS[options.command](options)
+        return _run(options)
     except BrokenPipeError:
         # The reader, `head` say, has seen enough; nothing more may be written, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -35,6 +36,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         return complain(options, _os_message(error), 2)
     except (ValueError, TypeError, ImportError, MemoryError) as error:
         return complain(options, str(error) or type(error).__name__, 2)
+
+
+def _run(options: argparse.Namespace) -> int:
+    """The command; with --json what it finds is one object on standard output, its words go to the other."""
+    options.found = {}
+    if not getattr(options, "json", False):
+        with standard_input(options):
+            return COMMANDS[options.command](options)
+    with standard_input(options), redirect_stdout(sys.stderr):
+        status = COMMANDS[options.command](options)
+    print(json.dumps(plain(options.found), allow_nan=False))
+    return status
 
 
 def _os_message(error: OSError) -> str:

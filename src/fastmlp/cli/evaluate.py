@@ -21,6 +21,7 @@ def run(options: argparse.Namespace) -> int:
         from .tables import evaluate as tables
 
         report = tables.report(options, model, WHOSE)
+    options.found.update(report.values())
     say(f"evaluated  {report.summary}")
     if not options.quiet:
         print("", *report.lines(), sep="\n")

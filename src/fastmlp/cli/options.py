@@ -114,7 +114,7 @@ def _add_train(commands: Any) -> None:
         help="a picture: the loss, or of a table confusion matrix or residuals (default: as --output, .png)",
     )  # fmt: skip
     output.add_argument("--no-plot", action="store_true", help="draw no picture")
-    output.add_argument("--quiet", action="store_true", help="no summary, no progress, no example rows")
+    _add_said(output, "no summary, no progress, no example rows")
 
 
 def _add_tables(group: Any) -> None:
@@ -187,6 +187,7 @@ def _add_predict(commands: Any) -> None:
         metavar="FILE",
         help=".csv, or .npy for the outputs as they are; - is standard output",
     )
+    _add_said(parser, "no comparison with targets")
 
 
 def _add_evaluate(commands: Any) -> None:
@@ -197,7 +198,7 @@ def _add_evaluate(commands: Any) -> None:
         "held-out rows. The baseline is what is right of these rows without a model.",
     )
     _add_rows(parser, "a table, an .npz with X and y, or a folder of IDX files; - is standard input")
-    parser.add_argument("--quiet", action="store_true", help="one line of figures")
+    _add_said(parser, "one line of figures")
 
 
 def _add_convert(commands: Any) -> None:
@@ -235,6 +236,16 @@ def _add_info(commands: Any) -> None:
         description="Show versions, instruction sets and threads; with MODEL, the model in that file.",
     )
     parser.add_argument("model", type=Path, metavar="MODEL", nargs="?", help="a file that train saved")
+    _add_said(parser, "of a model one line")
+
+
+def _add_said(parser: Any, quiet: str) -> None:
+    """How much is said, and in which form."""
+    parser.add_argument("--quiet", action="store_true", help=quiet)
+    parser.add_argument(
+        "--json", action="store_true",
+        help="one JSON object on standard output; what is said goes to standard error",
+    )  # fmt: skip
 
 
 def _argument(

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..errors import printable
 from ..files import atomic
+from .scores import Agreement
 
 Array = np.ndarray[Any, Any]
 
@@ -32,6 +33,30 @@ def say(line: str) -> None:
 def say_aside(line: str) -> None:
     """The same on standard error, where predictions go to standard output."""
     print(printable(line), file=sys.stderr)
+
+
+def tell(options: argparse.Namespace, agreement: Agreement) -> None:
+    """How predictions compare with targets, on standard error and among what --json gives."""
+    options.found.update(agreement.figures)
+    if not options.quiet:
+        say_aside(agreement.line)
+
+
+def plain(value: Any) -> Any:
+    """What JSON can hold: None for a number that is not finite, lists for arrays, text for paths.
+
+    >>> plain({"a": np.array([1.5, np.nan]), "b": Path("m.npz")})
+    {'a': [1.5, None], 'b': 'm.npz'}
+    """
+    if isinstance(value, dict):
+        return {str(key): plain(each) for key, each in value.items()}
+    if isinstance(value, (np.ndarray, np.generic)):
+        return plain(value.tolist())
+    if isinstance(value, (list, tuple)):
+        return [plain(each) for each in value]
+    if isinstance(value, float):
+        return value if np.isfinite(value) else None
+    return value if value is None or isinstance(value, (bool, int, str)) else str(value)
 
 
 def complain(options: argparse.Namespace, message: str, status: int) -> int:

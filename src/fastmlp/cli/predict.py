@@ -16,6 +16,8 @@ def run(options: argparse.Namespace) -> int:
     model = models.read(options.model)
     if options.output == STREAM:
         options.output = None
+    if options.output is None and options.json:
+        raise ValueError("--json is on standard output, expected a file for the predictions in --output")
     if options.output is not None:
         if options.output.suffix not in (".csv", ".npy"):
             raise ValueError(

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from ...network import Network
-from ..output import write_csv, write_npy
-from ..scores import by_value, of_numbers
+from ..output import tell, write_csv, write_npy
+from ..scores import Agreement, by_value, of_classes, of_numbers
 from . import outputs as found
 from .data import load_inputs
 
@@ -26,8 +25,9 @@ def run(options: argparse.Namespace, network: Network) -> int:
         write_npy(options.output, outputs)
     else:
         write_csv(options.output, _rows(network, outputs))
+    options.found.update(rows=len(outputs), output=options.output)
     if y is not None:
-        print(_agreement(network, outputs, y), file=sys.stderr)
+        tell(options, _agreement(network, outputs, y))
     return 0
 
 
@@ -45,7 +45,7 @@ def _rows(network: Network, outputs: Array) -> Iterator[Sequence[str]]:
     yield from zip(map(str, found.classes(network, outputs)), map("{:.6f}".format, shares), strict=True)
 
 
-def _agreement(network: Network, outputs: Array, y: Array) -> str:
+def _agreement(network: Network, outputs: Array, y: Array) -> Agreement:
     """How the predictions compare with targets that came with the rows."""
     if len(y) != len(outputs):
         raise ValueError(f"y has {len(y)} rows, expected {len(outputs)} as X has")
@@ -56,4 +56,4 @@ def _agreement(network: Network, outputs: Array, y: Array) -> str:
     else:
         pairs = zip(found.classes(network, outputs), y.ravel().tolist(), strict=True)
         right = np.mean([by_value(predicted) == by_value(expected) for predicted, expected in pairs])
-    return f"accuracy {right:.2%} of {len(y)} rows"
+    return of_classes(right, len(y))

@@ -38,6 +38,7 @@ def run(options: argparse.Namespace, model: Path, picture: Path | None) -> int:
     if data.classes is not None:
         network.classes = _labels(data.classes)
     network.save(model)
+    options.found.update(output=model)
     say(f"saved      {model}{_plot(history, picture)}")
     if not options.quiet and not interrupted:
         _show_rows(data, network)
@@ -117,11 +118,21 @@ def _report(options: argparse.Namespace, data: Data, network: Network, history: 
     noun = "epoch" if epochs == 1 else "epochs"
     print(f"trained    {epochs} {noun} in {seconds:.2f} s, {rate:,.0f} rows/s on {network.isa}")
     if data.classes is not None:
-        scores = network.evaluate(data.X_test, data.y_test, threads=options.threads)
-        loss, accuracy = scores["loss"], scores["accuracy"]
-        print(f"held out   loss {loss:.4f}, accuracy {accuracy:.2%} of {len(data.X_test)} rows")
-        return
-    print(f"held out   {of_numbers(data.y_test, network.predict(data.X_test))}")
+        figures = network.evaluate(data.X_test, data.y_test, threads=options.threads)
+        line = f"loss {figures['loss']:.4f}, accuracy {figures['accuracy']:.2%} of {len(data.X_test)} rows"
+    else:
+        agreement = of_numbers(data.y_test, network.predict(data.X_test))
+        line, figures = agreement.line, agreement.figures
+    print(f"held out   {line}")
+    options.found.update(
+        kind="regression" if data.classes is None else "classification",
+        rows_trained=len(data.X),
+        rows_held_out=len(data.X_test),
+        seconds=seconds,
+        rows_per_second=rate,
+        history=history.history,
+        held_out=figures,
+    )
 
 
 def _plot(history: Any, picture: Path | None) -> str:

@@ -10,10 +10,10 @@ import numpy as np
 
 from ...tabular import frames
 from ...tabular.columns import LeftOut
-from ..output import say_aside, write_csv, write_npy
+from ..output import say_aside, tell, write_csv, write_npy
 from ..reading import files
 from ..reading.options import Source
-from ..scores import by_value, of_numbers
+from ..scores import Agreement, by_value, of_classes, of_numbers
 from . import task
 from .cells import located
 from .rows import is_classifier, is_there, read, targets_of
@@ -35,8 +35,9 @@ def run(options: argparse.Namespace, model: Any) -> int:
         write_npy(options.output, predictions)
     else:
         write_csv(options.output, _rows(model, frame, ids, predictions))
+    options.found.update(rows=len(predictions), output=options.output, notes=source.notes)
     if targets:
-        say_aside(_agreement(model, source, targets, predictions))
+        tell(options, _agreement(model, source, targets, predictions))
     return 0
 
 
@@ -68,15 +69,15 @@ def _rows(model: Any, frame: Any, ids: Sequence[str], predictions: Array) -> Ite
         yield [*own, *(f"{value:.9g}" for value in row)]
 
 
-def _agreement(model: Any, source: Source, targets: list[str], predictions: Array) -> str:
+def _agreement(model: Any, source: Source, targets: list[str], predictions: Array) -> Agreement:
     """How the predictions compare with targets that came with the rows; rows without one do not count."""
     if not all(any(map(is_there, source.frame[name])) for name in targets):
-        return "no row has a target"
+        return Agreement("no row has a target", {"compared": 0})
     if is_classifier(model):
         found = model.classes_[predictions.argmax(axis=1)].tolist()
         pairs = zip(found, source.frame[targets[0]].tolist(), strict=True)
         right = [by_value(label) == by_value(cell) for label, cell in pairs if is_there(cell)]
-        return f"accuracy {np.mean(right):.2%} of {len(right)} rows"
+        return of_classes(right, len(right))
     target = task.read(source, targets, "regression")
     y = target.y.reshape(len(target.y), -1)
     return of_numbers(y, predictions.reshape(len(predictions), -1)[target.kept])

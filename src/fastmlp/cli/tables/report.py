@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,30 @@ _SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 @dataclass(frozen=True)
+class Figure:
+    """A number that says how good a model is, of one of several targets `of`; NaN where there is none."""
+
+    name: str
+    model: float
+    baseline: float
+    form: str = ".4f"
+    of: str = ""
+
+    def shown(self, value: float) -> str:
+        """As text.
+
+        >>> Figure("R2", 0.5, 0.0).shown(0.5), Figure("R2", 0.5, 0.0).shown(float("nan"))
+        ('0.5000', '-')
+        """
+        return "-" if np.isnan(value) else f"{value:{self.form}}"
+
+    def line(self) -> tuple[str, str, str]:
+        """Cells of a table."""
+        name = f"{self.of}: {self.name}" if self.of else self.name
+        return name, self.shown(self.model), self.shown(self.baseline)
+
+
+@dataclass(frozen=True)
 class Report:
     """The figures of a model.
 
@@ -28,25 +52,46 @@ class Report:
     ----------
     summary : str
         In one line.
-    figures : list of (name, of the model, of the baseline)
+    rows : int
+        That they are of.
+    figures : list of Figure
     baseline : str
         What it says.
     details : list of str
         Lines of a confusion matrix or of residuals.
     better : bool
         Whether the rows show that the model is better than the baseline.
+    confusion : dict
+        Of classes their names and the counts of rows, of the true class by that of the prediction.
     """
 
     summary: str
-    figures: list[tuple[str, str, str]]
+    rows: int
+    figures: list[Figure]
     baseline: str
     details: list[str]
     better: bool
+    confusion: dict[str, Any] = field(default_factory=dict)
 
     def lines(self) -> list[str]:
         """All of it as text."""
         heads = ("", "model", "baseline")
-        return [*table(heads, self.figures), f"baseline: {self.baseline}", "", *self.details]
+        return [
+            *table(heads, [figure.line() for figure in self.figures]),
+            f"baseline: {self.baseline}",
+            "",
+            *self.details,
+        ]
+
+    def values(self) -> dict[str, Any]:
+        """All of it for --json; figures of several targets by target."""
+        found: dict[str, dict[str, Any]] = {"model": {}, "baseline": {}}
+        for figure in self.figures:
+            key = figure.name.lower().replace(" ", "_")
+            for which, of in found.items():
+                place = of.setdefault(figure.of, {}) if figure.of else of
+                place[key] = getattr(figure, which)
+        return {"rows": self.rows, **found, "better_than_baseline": self.better, **self.confusion}
 
 
 def of_classes(
@@ -69,19 +114,23 @@ def of_classes(
     shares = np.bincount(known, minlength=len(classes)) / len(known)
     constant = np.broadcast_to(shares, probabilities.shape)
     found = [
-        (name, f"{shown(metric(truth, probabilities)):.4f}", f"{shown(metric(truth, constant)):.4f}")
+        Figure(name, shown(metric(truth, probabilities)), shown(metric(truth, constant)))
         for name, metric, shown in _figures(len(np.unique(truth)) > 1)
     ]
     accuracy = float(np.mean(probabilities.argmax(axis=1) == truth))
     gain = _losses(constant, truth) - _losses(probabilities, truth)
     commonest = int(shares.argmax())
+    counts = np.zeros((len(classes), len(classes)), np.int64)
+    np.add.at(counts, (truth, probabilities.argmax(axis=1)), 1)
     return Report(
         f"accuracy {accuracy:.2%} of {len(truth)} rows, always {str(classes[commonest])!r}: "
         f"{float(np.mean(truth == commonest)):.2%}",
+        len(truth),
         found,
         f"the classes' shares of {whose}, {str(classes[commonest])!r} the commonest",
-        _matrix(classes, truth, probabilities.argmax(axis=1)),
+        _matrix(classes, counts),
         _is_above_zero(gain),
+        {"classes": classes, "confusion_matrix": counts},
     )
 
 
@@ -108,15 +157,13 @@ def _is_above_zero(gains: Array) -> bool:
     return bool(gains.mean() > 2 * gains.std(ddof=1) / np.sqrt(len(gains)))
 
 
-def _matrix(classes: Array, truth: Array, predicted: Array) -> list[str]:
+def _matrix(classes: Array, counts: Array) -> list[str]:
     """Rows of the true class, columns of the predicted; of many classes the commonest mistakes."""
-    counts = np.zeros((len(classes), len(classes)), np.int64)
-    np.add.at(counts, (truth, predicted), 1)
     names = [str(label) for label in classes.tolist()]
     if len(classes) <= MOST_CLASSES:
         rows = [(name, *map(str, row)) for name, row in zip(names, counts.tolist(), strict=True)]
         return ["rows of a class (left) by what they are taken for (top)", *table(("", *names), rows)]
-    np.fill_diagonal(counts, 0)
+    counts = counts - np.diag(np.diag(counts))
     order = np.argsort(-counts, axis=None, kind="stable")[:CONFUSIONS]
     pairs = [divmod(int(place), len(classes)) for place in order]
     rows = [(str(counts[i, j]), names[i], names[j]) for i, j in pairs if counts[i, j]]
@@ -131,16 +178,18 @@ def of_numbers(
     mean = known.mean(axis=0)
     figures, gains = [], []
     for i, name in enumerate(names):
-        before = f"{name}: " if len(names) > 1 else ""
+        of = name if len(names) > 1 else ""
         model, constant = predictions[:, i] - y[:, i], mean[i] - y[:, i]
-        for metric, of in _ERRORS.items():
-            figures.append((before + metric, f"{of(model):.6g}", f"{of(constant):.6g}"))
-        figures.append((before + "R2", _explained(model, y[:, i]), _explained(constant, y[:, i])))
+        for metric, of_errors in _ERRORS.items():
+            figures.append(Figure(metric, of_errors(model), of_errors(constant), ".6g", of))
+        figures.append(Figure("R2", _explained(model, y[:, i]), _explained(constant, y[:, i]), ".4f", of))
         scale = np.mean(constant**2) or 1.0
         gains.append((constant**2 - model**2) / scale)
-    _, error, baseline = figures[0]
+    _, error, baseline = figures[0].line()
+    _, explained, _ = figures[2].line()
     return Report(
-        f"root mean square error {error}, R2 {figures[2][1]} on {len(y)} rows, always the mean: {baseline}",
+        f"root mean square error {error}, R2 {explained} on {len(y)} rows, always the mean: {baseline}",
+        len(y),
         figures,
         f"the mean of {whose}, {', '.join(f'{value:.6g}' for value in mean)}",
         _residuals(names, y - predictions),
@@ -154,10 +203,10 @@ _ERRORS: dict[str, Callable[[Array], float]] = {
 }
 
 
-def _explained(errors: Array, y: Array) -> str:
+def _explained(errors: Array, y: Array) -> float:
     """R2; of rows with one target it says nothing."""
     variance = np.mean((y - y.mean()) ** 2)
-    return f"{1 - np.mean(errors**2) / variance:.4f}" if variance > 0 else "-"
+    return float(1 - np.mean(errors**2) / variance) if variance > 0 else float("nan")
 
 
 def _residuals(names: Sequence[str], residuals: Array) -> list[str]:

@@ -51,6 +51,18 @@ def run(options: argparse.Namespace, path: Path, picture: Path | None) -> int:
         report = _measured(model, frame[shown], target, shown, ~test)
     _show(options, model, report, bool(test.any()))
     model.save(path)
+    options.found.update(
+        kind="classification" if target.classes else "regression",
+        target=target.names,
+        rows_trained=int((~test).sum()),
+        rows_held_out=int(test.sum()),
+        networks=len(model.ensemble_.members),
+        seconds=model.fit_seconds_,
+        columns=model.ensemble_.encoder.report(),
+        notes=[*source.notes, *target.notes],
+        report=report.values(),
+        output=path,
+    )
     X, y = frame[shown], target.y[shown]
     say(f"saved      {path}{drawn(picture, lambda ax, to: _draw(model, X, y, ax, to))}")
     if not options.quiet:
