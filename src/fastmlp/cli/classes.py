@@ -1,7 +1,8 @@
-"""Whether whole numbers are classes or amounts: a guess, which --task overrides."""
+"""Whether a target is classes: of whole numbers a guess, which --task overrides."""
 
 from __future__ import annotations
 
+import argparse
 from typing import Any
 
 import numpy as np
@@ -26,3 +27,9 @@ def are_classes(numbers: Array) -> bool:
         return True
     in_a_row = len(values) <= MANY and values[0] in (0, 1) and values[-1] - values[0] + 1 == len(values)
     return 2 < len(values) <= len(numbers) / ROWS_PER_CLASS and (len(values) <= FEW or bool(in_a_row))
+
+
+def check_class_weight(options: argparse.Namespace, classes: bool) -> None:
+    """ValueError if numbers are to be weighted as classes."""
+    if options.class_weight is not None and not classes:
+        raise ValueError(f"--class-weight is {options.class_weight!r}, but the target is numbers")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from .. import optimizers
+from .. import optimizers, registry
 from ..config import __version__
 from ..datasets.bounded import MAX_BYTES
 from .reading.options import Reading
@@ -45,7 +45,12 @@ NETWORK_ONLY: dict[str, Any] = {
     "optimizer": "adam",
     "learning_rate": None,
     "batch_size": 32,
+    "loss": None,
+    "early_stopping": None,
 }
+# Losses of a softmax over classes, and of outputs that are scaled targets.
+LOSSES_OF_CLASSES = sorted(registry.LABEL_LOSSES)
+LOSSES_OF_NUMBERS = ["mse", "mae", "huber", "log_cosh"]
 READING = ("encoding", "delimiter", "decimal", "thousands", "comment", "header", "skip_rows", "sheet")
 TABLE_ONLY = ("recipe", "nets", "metric", "features", "drop", "time_limit", *READING)
 _EPOCHS = 30
@@ -103,6 +108,11 @@ def _add_train(commands: Any) -> None:
     _add_networks(parser.add_argument_group("networks (arrays and images)"))
     training = parser.add_argument_group("training")
     training.add_argument("--epochs", type=_count, help=f"(default: the recipe's, or {_EPOCHS} of a network)")
+    training.add_argument(
+        "--class-weight",
+        choices=("balanced",),
+        help="all classes count the same, however many rows they have",
+    )
     training.add_argument("--seed", type=_seed, default=0, help="the same seed, the same bits (default 0)")
     training.add_argument("--threads", type=_count, help="at most this many")
     output = parser.add_argument_group("output")
@@ -141,12 +151,21 @@ def _add_networks(group: Any) -> None:
         "--layers", type=_widths, metavar="WIDTHS",
         help="of the hidden layers: 100, or 512,512, or none (default 100)",
     )  # fmt: skip
-    group.add_argument("--activation", help="of the hidden layers (default relu)")
+    names = ", ".join(registry.ACTIVATIONS)
+    group.add_argument("--activation", metavar="NAME", help=f"of the hidden layers (default relu): {names}")
+    classes, numbers = map(", ".join, (LOSSES_OF_CLASSES, LOSSES_OF_NUMBERS))
+    group.add_argument(
+        "--loss", metavar="NAME", help=f"of classes {classes}; of numbers {numbers} (default: the first)"
+    )
     group.add_argument("--dropout", type=_rate, metavar="RATE", help="after each hidden layer")
     group.add_argument("--dtype", choices=("float32", "float64"), help="(default float32)")
     group.add_argument("--optimizer", choices=sorted(optimizers.OPTIMIZERS), help="(default adam)")
     group.add_argument("--learning-rate", type=_positive, metavar="RATE", help="(default: the optimizer's)")
     group.add_argument("--batch-size", type=_count, metavar="ROWS", help="(default 32)")
+    group.add_argument(
+        "--early-stopping", type=_count, metavar="EPOCHS",
+        help="end after so many without a lower loss of held-out rows, with the weights of the best one",
+    )  # fmt: skip
 
 
 def _add_reading(parser: Any) -> None:

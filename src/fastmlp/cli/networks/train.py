@@ -12,9 +12,13 @@ from typing import Any
 import numpy as np
 
 from ... import datasets, optimizers
+from ...callbacks import EarlyStopping
+from ...errors import listed
 from ...layers import Dense, Dropout
 from ...network import Network
 from ...spread import mean_and_deviation
+from ..classes import check_class_weight
+from ..options import LOSSES_OF_CLASSES, LOSSES_OF_NUMBERS
 from ..output import complain, say, table
 from ..pictures import drawn
 from ..scores import of_numbers
@@ -27,7 +31,11 @@ SHOWN_ROWS = 8
 
 def run(options: argparse.Namespace, model: Path, picture: Path | None) -> int:
     """Load, build, fit, report, save, show a few rows."""
+    if options.early_stopping is not None and not options.validation_split:
+        raise ValueError("--early-stopping watches held-out rows, expected a --validation-split above 0")
     data = load_training(options)
+    check_class_weight(options, data.classes is not None)
+    _check_loss(options, data)
     network = _build(options, data)
     _describe(options, data, network)
     spread = None if data.classes is not None else mean_and_deviation(data.y)
@@ -43,6 +51,13 @@ def run(options: argparse.Namespace, model: Path, picture: Path | None) -> int:
     if not options.quiet and not interrupted:
         _show_rows(data, network)
     return complain(options, "interrupted, the network was saved as it is", 130) if interrupted else 0
+
+
+def _check_loss(options: argparse.Namespace, data: Data) -> None:
+    known = LOSSES_OF_NUMBERS if data.classes is None else LOSSES_OF_CLASSES
+    if options.loss is not None and options.loss not in known:
+        what = "numbers" if data.classes is None else "classes"
+        raise ValueError(f"--loss is {options.loss!r}, expected for {what} one of {listed(known)}")
 
 
 def _labels(names: Sequence[str]) -> Sequence[Any]:
@@ -65,7 +80,8 @@ def _build(options: argparse.Namespace, data: Data) -> Network:
         layers.append(Dense(data.y.shape[1], "identity"))
     network = Network(layers, dtype=options.dtype, seed=options.seed)
     kind = optimizers.OPTIMIZERS[options.optimizer]
-    network.compile(kind() if options.learning_rate is None else kind(options.learning_rate))
+    optimizer = kind() if options.learning_rate is None else kind(options.learning_rate)
+    network.compile(optimizer, loss=options.loss)
     return network
 
 
@@ -99,10 +115,18 @@ def _fit(
         epochs=options.epochs,
         batch_size=options.batch_size,
         validation_data=held_out,
+        callbacks=_callbacks(options),
+        class_weight=options.class_weight,
         threads=options.threads,
         verbose=not options.quiet,
     )
     return history, time.perf_counter() - start, history.interrupted
+
+
+def _callbacks(options: argparse.Namespace) -> list[EarlyStopping]:
+    if options.early_stopping is None:
+        return []
+    return [EarlyStopping("val_loss", patience=options.early_stopping, restore_best_weights=True)]
 
 
 def _fold_spread(network: Network, mean: Array, std: Array) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ...datasets import train_test_split
 from ...tabular import TabularClassifier, TabularRegressor, metrics, recipes
+from ..classes import check_class_weight
 from ..options import TEST_SHARE, reading_of
 from ..output import complain, say, table
 from ..pictures import drawn
@@ -32,6 +33,7 @@ def run(options: argparse.Namespace, path: Path, picture: Path | None) -> int:
     source = files.read(options.data, given, task.sought(options.target))
     names = files.names(source.frame)
     target = task.find(source, task.columns(options.target, names, source.name), options.task)
+    check_class_weight(options, target.classes)
     frame = source.frame.drop(columns=target.names)[target.kept]
     if not frame.shape[1]:
         raise ValueError(f"{source.name!r} has no column beside the target {', '.join(target.names)}")
@@ -96,8 +98,10 @@ def _model(options: argparse.Namespace, target: Target) -> Any:
     if options.epochs is not None:
         recipe = resolved.replace(epochs=options.epochs)
     metrics.resolve(options.metric, kind._task)
+    weights = {"class_weight": options.class_weight} if target.classes else {}
     return kind(
         recipe,
+        **weights,
         nets=options.nets,
         metric=options.metric,
         features=_listed(options.features),
