@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import os
 import re
 import subprocess
@@ -204,6 +205,42 @@ def test_many_classes_have_their_mistakes_listed(train):
     target = [f"c{int(13 * x):02}" for x in POINTS[:, 0] * 0.5 + 0.5]
     out = train(lines(X1, target, names="a,t"), "--target", "t")[1]
     assert "the commonest mistakes" in out and "taken for (top)" not in out
+
+
+@pytest.mark.parametrize("target", [QUADRANT, SUM], ids=["classes", "numbers"])
+def test_folds_against_scikit_learn(run, train, target):
+    from sklearn.base import clone
+    from sklearn.model_selection import KFold, StratifiedKFold
+
+    table = lines(X1, X2, target, names="a,b,t")
+    status, out, _ = train(table, "--target", "t", *LONGER, "--cv", 3, "--seed", 5, "--json")
+    found = json.loads(out)["folds"]
+    X, y = np.column_stack([X1, X2]), np.array(target)
+    classes = target is QUADRANT
+    folds = (StratifiedKFold if classes else KFold)(3, shuffle=True, random_state=5).split(X, y)
+    for i, (learned, held_out) in enumerate(folds):
+        fitted = clone(model()).set_params(random_state=5).fit(X[learned], y[learned])
+        said = fitted.predict(X[held_out])
+        if classes:
+            assert found["accuracy"][i] == pytest.approx(np.mean(said == y[held_out]))
+            losses = -np.log(fitted.predict_proba(X[held_out])[np.arange(len(held_out)), y[held_out]])
+            assert found["log_loss"][i] == pytest.approx(losses.mean(), rel=1e-5)
+        else:
+            assert found["mean_absolute_error"][i] == pytest.approx(np.abs(said - y[held_out]).mean())
+    out = train(table, "--target", "t", *LONGER, "--cv", 3, "--seed", 5, "--quiet")[1]
+    name = "accuracy" if classes else "mean absolute error"
+    shown = re.search(rf"^ *{name} +(.+)$", out, re.MULTILINE).group(1).split()
+    values = found[name.replace(" ", "_")]
+    expected = [np.mean(values), np.std(values, ddof=1), *values]
+    assert [float(each) for each in shown] == pytest.approx(expected, abs=6e-5)
+
+
+def test_folds_of_too_few_rows_are_refused(train, run, tmp_path):
+    status, out, err = train(lines(range(30), "ab" * 14 + "cc", names="x,t"), "--target", "t", "--cv", 3)
+    assert status == 2 and "--cv is 3, expected no more than the class 'c' has rows: 2 rows" in err
+    status, out, err = train(lines(range(5), SUM[:5], names="x,t"), "--target", "t", "--cv", 3)
+    assert status == 2 and "--cv is 3, expected at most 2 of 5 rows" in err
+    assert "'1' is not a whole number of at least 2" in run("train", "t.csv", "--cv", 1)[2]
 
 
 def test_the_report_of_numbers_against_scikit_learn(train, run, tmp_path):

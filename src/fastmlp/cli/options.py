@@ -52,7 +52,7 @@ NETWORK_ONLY: dict[str, Any] = {
 LOSSES_OF_CLASSES = sorted(registry.LABEL_LOSSES)
 LOSSES_OF_NUMBERS = ["mse", "mae", "huber", "log_cosh"]
 READING = ("encoding", "delimiter", "decimal", "thousands", "comment", "header", "skip_rows", "sheet")
-TABLE_ONLY = ("recipe", "nets", "metric", "features", "drop", "time_limit", *READING)
+TABLE_ONLY = ("recipe", "nets", "metric", "cv", "features", "drop", "time_limit", *READING)
 _EPOCHS = 30
 
 
@@ -133,6 +133,12 @@ def _add_tables(group: Any) -> None:
     )
     group.add_argument("--nets", type=_count, help="networks that are averaged (default: the recipe's)")
     group.add_argument("--metric", metavar="NAME", help="what chooses the epoch: auc, log_loss, f1, mae ...")
+    group.add_argument(
+        "--cv",
+        type=_folds,
+        metavar="FOLDS",
+        help="before that, train and measure so many times on other rows",
+    )
     group.add_argument("--features", metavar="A,B", help="columns to use, even where they look like ids")
     group.add_argument("--drop", metavar="A,B", help="columns to leave out")
     group.add_argument("--time-limit", type=_positive, metavar="SECONDS", help="fewer epochs where needed")
@@ -293,6 +299,7 @@ def _split_widths(text: str) -> tuple[int, ...]:
 
 
 _count = _argument("a whole number of at least 1", int, lambda value: value >= 1)
+_folds = _argument("a whole number of at least 2", int, lambda value: value >= 2)
 _natural = _argument("a whole number of at least 0", int, lambda value: value >= 0)
 _mark = _argument("one character", str, lambda value: len(value) == 1)
 _delimiter = _argument(

@@ -18,6 +18,7 @@ from ..reading import files
 from ..reading.options import Source
 from . import task
 from .cells import located
+from .folds import crossed
 from .report import Report, of_classes, of_numbers
 from .task import Target
 
@@ -40,6 +41,8 @@ def run(options: argparse.Namespace, path: Path, picture: Path | None) -> int:
     test = _held_out(target, options)
     model = _model(options, target)
     _describe(options, source, target, test)
+    with located(source, frame):
+        _cross_validate(options, frame, target)
     with located(source, frame[~test]):
         model.fit(frame[~test], target.y[~test])
     model.metadata_ = {
@@ -111,6 +114,14 @@ def _model(options: argparse.Namespace, target: Target) -> Any:
         random_state=options.seed,
         verbose=not options.quiet,
     )
+
+
+def _cross_validate(options: argparse.Namespace, frame: Any, target: Target) -> None:
+    if options.cv is None:
+        return
+    folds = crossed(_model(options, target), frame, target, options.cv, options.seed)
+    options.found.update(folds=folds.values())
+    print(f"cross-validation, {options.cv} folds", *folds.lines(), sep="\n")
 
 
 def _listed(names: str | None) -> list[str] | None:
