@@ -15,6 +15,7 @@ COMMAND = re.compile(r"^python -m fastmlp (.+)$", re.MULTILINE)
 def test_the_guide_s_commands(run, tmp_path):
     pytest.importorskip("pandas")
     pytest.importorskip("sklearn")
+    pytest.importorskip("matplotlib")
     if not GUIDE.exists():
         pytest.skip("the guides are not beside the tests")
     text = GUIDE.read_text(encoding="utf-8")

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 
-from . import convert, evaluate, info, predict, train
+from . import convert, evaluate, info, plot, predict, train
 from .options import build_parser
 from .output import complain, plain
 from .streams import standard_input
@@ -67,6 +67,7 @@ COMMANDS = {
     "train": train.run,
     "predict": predict.run,
     "evaluate": evaluate.run,
+    "plot": plot.run,
     "convert": convert.run,
     "info": info.run,
     "bench": _bench,

@@ -28,6 +28,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_train(commands)
     _add_predict(commands)
     _add_evaluate(commands)
+    _add_plot(commands)
     _add_convert(commands)
     _add_info(commands)
     commands.add_parser("bench", help="time this machine, beside the packages that are installed")
@@ -51,6 +52,17 @@ NETWORK_ONLY: dict[str, Any] = {
 # Losses of a softmax over classes, and of outputs that are scaled targets.
 LOSSES_OF_CLASSES = sorted(registry.LABEL_LOSSES)
 LOSSES_OF_NUMBERS = ["mse", "mae", "huber", "log_cosh"]
+# Pictures that `plot` makes, with their functions in `fastmlp.plots`; the first is the default.
+PICTURES = {
+    "classes": {
+        "confusion": "plot_confusion_matrix",
+        "roc": "plot_roc",
+        "precision-recall": "plot_precision_recall",
+        "calibration": "plot_calibration",
+    },
+    "numbers": {"residuals": "plot_residuals"},
+}
+SUFFIXES = (".png", ".svg", ".pdf")
 READING = ("encoding", "delimiter", "decimal", "thousands", "comment", "header", "skip_rows", "sheet")
 TABLE_ONLY = ("recipe", "nets", "metric", "cv", "features", "drop", "time_limit", *READING)
 _EPOCHS = 30
@@ -224,6 +236,23 @@ def _add_evaluate(commands: Any) -> None:
     )
     _add_rows(parser, "a table, an .npz with X and y, or a folder of IDX files; - is standard input")
     _add_said(parser, "one line of figures")
+
+
+def _add_plot(commands: Any) -> None:
+    parser = commands.add_parser(
+        "plot",
+        help="draw how good a saved model is on other rows",
+        description="Predict rows that have their targets, and draw how they compare.",
+    )
+    _add_rows(parser, "a table, an .npz with X and y, or a folder of IDX files; - is standard input")
+    parser.add_argument(
+        "--kind", choices=[kind for kinds in PICTURES.values() for kind in kinds],
+        help="(default: confusion of classes, residuals of numbers)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--output", type=Path, metavar="FILE", help=".png, .svg or .pdf (default: as MODEL, .png)"
+    )
+    parser.add_argument("--quiet", action="store_true", help="print nothing")
 
 
 def _add_convert(commands: Any) -> None:

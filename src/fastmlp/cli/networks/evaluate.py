@@ -18,22 +18,37 @@ Array = np.ndarray[Any, Any]
 
 
 def report(options: argparse.Namespace, network: Network, whose: str) -> Report:
-    """Of the rows that --data names; `whose` is what they are called as those that the baseline knows."""
+    """Of the rows that DATA names; `whose` is what they are called as those that the baseline knows."""
+    X, y = _compared(options, network)
+    outputs = network.predict(X, threads=options.threads)
+    if found.has_classes(network):
+        names = np.array(found.labels(network))
+        return of_classes(names, found.probabilities(network, outputs), y, y, whose)
+    return of_numbers([f"output {j}" for j in range(outputs.shape[1])], outputs, y, y, whose)
+
+
+def labelled(options: argparse.Namespace, network: Network) -> tuple[Array, Array]:
+    """Rows, and their labels or numbers, as pictures take them."""
+    X, y = _compared(options, network)
+    return X, np.array(found.labels(network))[y] if found.has_classes(network) else y
+
+
+def _compared(options: argparse.Namespace, network: Network) -> tuple[Array, Array]:
+    """Rows, and the indices of their classes or numbers of the outputs' shape."""
     X, y = load_inputs(options)
     if y is None:
         raise ValueError("DATA has no targets, expected y beside X, or --target, the column that has them")
     if len(y) != len(X):
         raise ValueError(f"y has {len(y)} rows, expected {len(X)} as X has")
-    outputs = found.of_rows(options, network, X)
+    found.check_columns(network, X)
     if found.has_classes(network):
-        names = found.labels(network)
-        codes = _codes(names, y)
-        return of_classes(np.array(names), found.probabilities(network, outputs), codes, codes, whose)
+        return X, _codes(found.labels(network), y)
     if found.activation(network) == "sigmoid" or network.heads:
         raise ValueError("MODEL predicts several things at once, expected one class a row, or numbers")
-    if y.dtype.kind not in "biuf" or y.size != outputs.size:
-        raise ValueError(f"y has shape {y.shape} and dtype {y.dtype}, expected numbers {outputs.shape}")
-    return of_numbers([f"output {j}" for j in range(outputs.shape[1])], outputs, y, y, whose)
+    shape = (len(X), network.layer_sizes[-1])
+    if y.dtype.kind not in "biuf" or y.size != shape[0] * shape[1]:
+        raise ValueError(f"y has shape {y.shape} and dtype {y.dtype}, expected numbers {shape}")
+    return X, y.reshape(shape)
 
 
 def _codes(names: list[Any], y: Array) -> Array:

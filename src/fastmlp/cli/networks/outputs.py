@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from typing import Any
 
 import numpy as np
@@ -13,12 +12,11 @@ from ...network import Network
 Array = np.ndarray[Any, Any]
 
 
-def of_rows(options: argparse.Namespace, network: Network, X: Array) -> Array:
-    """The network's outputs; ValueError if the rows have other columns than it takes."""
+def check_columns(network: Network, X: Array) -> None:
+    """ValueError if the rows have other columns than the network takes."""
     if X.shape[1] != network.layer_sizes[0]:
         hint = "; --target leaves a column out" if X.shape[1] == network.layer_sizes[0] + 1 else ""
         raise ValueError(f"DATA has {X.shape[1]} columns, expected {network.layer_sizes[0]} as MODEL{hint}")
-    return network.predict(X, threads=options.threads)
 
 
 def activation(network: Network) -> str:

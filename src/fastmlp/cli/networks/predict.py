@@ -20,7 +20,8 @@ Array = np.ndarray[Any, Any]
 def run(options: argparse.Namespace, network: Network) -> int:
     """Load rows, predict, write."""
     X, y = load_inputs(options)
-    outputs = found.of_rows(options, network, X)
+    found.check_columns(network, X)
+    outputs = network.predict(X, threads=options.threads)
     if options.output is not None and options.output.suffix == ".npy":
         write_npy(options.output, outputs)
     else:

@@ -22,6 +22,21 @@ Array = np.ndarray[Any, Any]
 
 def report(options: argparse.Namespace, model: Any, whose: str) -> Report:
     """Of the rows that have a target; `whose` is what they are called as those that the baseline knows."""
+    source, targets, frame, y = _compared(options, model)
+    with located(source, frame):
+        if is_classifier(model):
+            return of_classes(model.classes_, model.predict_proba(frame), y, y, whose)
+        return of_numbers(targets, model.predict(frame), y, y, whose)
+
+
+def labelled(options: argparse.Namespace, model: Any) -> tuple[Any, Array]:
+    """Rows, and their labels or numbers, as pictures take them."""
+    _, _, frame, y = _compared(options, model)
+    return frame, model.classes_[y] if is_classifier(model) else y
+
+
+def _compared(options: argparse.Namespace, model: Any) -> tuple[Source, list[str], Any, Array]:
+    """The file, its targets, the rows that have these, and the indices of their classes or numbers."""
     source = read(options, model)
     targets = targets_of(options, model, source)
     targets = targets or task.columns(None, files.names(source.frame), source.name)
@@ -30,11 +45,7 @@ def report(options: argparse.Namespace, model: Any, whose: str) -> Report:
     notes = [f"{missing} row{'s' * (missing != 1)} without a target left out"] if missing else []
     for note in (*source.notes, *notes):
         say_aside(f"note: {note}")
-    frame = source.frame.drop(columns=targets)[kept]
-    with located(source, frame):
-        if is_classifier(model):
-            return of_classes(model.classes_, model.predict_proba(frame), y, y, whose)
-        return of_numbers(targets, model.predict(frame), y, y, whose)
+    return source, targets, source.frame.drop(columns=targets)[kept], y
 
 
 def _classes(source: Source, name: str, model: Any) -> tuple[Array, Array]:
