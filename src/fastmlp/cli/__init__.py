@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 
-from . import convert, evaluate, info, plot, predict, train
+from . import completion, convert, evaluate, info, plot, predict, train
 from .options import build_parser
 from .output import complain, plain
 from .streams import standard_input
@@ -70,5 +70,6 @@ COMMANDS = {
     "plot": plot.run,
     "convert": convert.run,
     "info": info.run,
+    "completion": completion.run,
     "bench": _bench,
 }

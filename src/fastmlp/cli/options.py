@@ -31,6 +31,12 @@ def build_parser() -> argparse.ArgumentParser:
     _add_plot(commands)
     _add_convert(commands)
     _add_info(commands)
+    commands.add_parser(
+        "completion",
+        help="print a script by which bash completes commands and options",
+        description='For the shell that runs: eval "$(fastmlp completion)", for all of them the same line '
+        "in ~/.bashrc.",
+    )
     commands.add_parser("bench", help="time this machine, beside the packages that are installed")
     return parser
 
