@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 
-from . import completion, convert, evaluate, info, plot, predict, train
+from . import completion, convert, evaluate, info, plot, predict, train, tune
 from .options import build_parser
 from .output import complain, plain
 from .streams import standard_input
@@ -65,6 +65,7 @@ def _bench(options: argparse.Namespace) -> int:
 
 COMMANDS = {
     "train": train.run,
+    "tune": tune.run,
     "predict": predict.run,
     "evaluate": evaluate.run,
     "plot": plot.run,

@@ -26,6 +26,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"fastmlp {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add_train(commands)
+    _add_tune(commands)
     _add_predict(commands)
     _add_evaluate(commands)
     _add_plot(commands)
@@ -101,6 +102,31 @@ def _add_train(commands: Any) -> None:
         "estimator on tables, a network on arrays and images. Shows figures of held-out rows, saves the "
         "model and a picture.",
     )
+    parser.set_defaults(trials=None)
+    _add_data(parser)
+    _add_networks(parser.add_argument_group("networks (arrays and images)"))
+    _add_training(parser)
+
+
+def _add_tune(commands: Any) -> None:
+    parser = commands.add_parser(
+        "tune",
+        help="train on a table with the parameters that do best of several",
+        description="Draw widths, learning rate, dropout and weight decay, train on folds of the training "
+        "rows, and show which do best; train with the best ones, and show and save what train does.",
+    )
+    parser.set_defaults(**dict.fromkeys(NETWORK_ONLY))
+    group = parser.add_argument_group("trials")
+    group.add_argument("--trials", type=_count, default=20, help="sets of parameters, at most (default 20)")
+    group.add_argument(
+        "--method", choices=("random", "halving"), default="random",
+        help="halving: all begin with few epochs, the best third goes on with three times as many",
+    )  # fmt: skip
+    _add_data(parser)
+    _add_training(parser)
+
+
+def _add_data(parser: Any) -> None:
     data = parser.add_argument_group("data")
     data.add_argument(
         "path", nargs="?", type=Path, metavar="PATH",
@@ -123,7 +149,9 @@ def _add_train(commands: Any) -> None:
     _add_max_bytes(data)
     _add_reading(parser)
     _add_tables(parser.add_argument_group("tables"))
-    _add_networks(parser.add_argument_group("networks (arrays and images)"))
+
+
+def _add_training(parser: Any) -> None:
     training = parser.add_argument_group("training")
     training.add_argument("--epochs", type=_count, help=f"(default: the recipe's, or {_EPOCHS} of a network)")
     training.add_argument(

@@ -21,6 +21,7 @@ from .cells import located
 from .folds import crossed
 from .report import Report, of_classes, of_numbers
 from .task import Target
+from .trials import best_of
 
 Array = np.ndarray[Any, Any]
 
@@ -41,10 +42,14 @@ def run(options: argparse.Namespace, path: Path, picture: Path | None) -> int:
     test = _held_out(target, options)
     model = _model(options, target)
     _describe(options, source, target, test)
-    with located(source, frame):
-        _cross_validate(options, frame, target)
+    if options.trials is None:
+        with located(source, frame):
+            _cross_validate(options, frame, target)
     with located(source, frame[~test]):
-        model.fit(frame[~test], target.y[~test])
+        if options.trials is None:
+            model.fit(frame[~test], target.y[~test])
+        else:
+            model = best_of(options, model, frame[~test], target, target.y[~test])
     model.metadata_ = {
         "targets": target.names,
         "columns": names,
