@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 
 from fastmlp import Dense, Network, Residual, Scale, _kernels, reference
-from helpers import FMA_ISAS, HYPER, assert_close, assert_same_bits, assert_trained, train
+from helpers import (
+    FMA_ISAS,
+    HYPER,
+    assert_close,
+    assert_same_bits,
+    assert_trained,
+    dense,
+    make_plan,
+    random_weights,
+    train,
+)
 
 KINDS = list(reference.KINDS)
 EPS = {"float32": np.finfo(np.float32).eps, "float64": np.finfo(np.float64).eps}
@@ -156,6 +166,23 @@ def test_factors_multiply_the_learning_rate(isa, rng):
         moved.append([now - then for now, then in zip(plan.get_weights(), before, strict=True)])
     for number, (plain, scaled) in enumerate(zip(*moved, strict=True)):
         assert_close(scaled, plain * (4.0 if number == 4 else 1.0), 1e-9)
+
+
+@pytest.mark.parametrize("penalty", ["l1", "l2", "weight_decay"])
+def test_a_factor_of_decay_is_one_of_penalties(isa, rng, penalty):
+    """Ten steps of the plan and of its twin, whose first layer has thrice the penalty and whose last none."""
+    layers = [dense(7, "tanh"), dense(3)]
+    weights = random_weights(rng, 5, layers, np.float64)
+    layers[0]["weight_decay"], layers[1]["weight_decay"] = {"W": 3.0}, {"W": 0.0}
+    X, y = rng.normal(size=(40, 5)), rng.normal(size=(40, 3))
+    after = []
+    for kind in (isa, "numpy"):
+        plan = make_plan(5, layers, weights, np.float64, kind)
+        plan.compile("mse", 0.0, "adam", {**HYPER["adam"], penalty: 0.02})
+        train(plan, X, y, 0.01, epochs=2, batch_size=8)
+        after.append(plan.get_weights())
+    assert_trained(after[0], weights)
+    assert_close(*after, 1e-11)
 
 
 def test_a_skip_from_a_layer_of_another_width_is_refused():

@@ -28,7 +28,7 @@ class BatchNormalization(Trained):
         Whether training changes its arrays; if not, the moving statistics are used in training too.
     learning_rate, weight_decay : float or mapping
         Factors of the optimizer's, 0 or more, of all its arrays or by name: ``{"beta": 0.1}``.  The second
-        is one of l2 as well; weights have penalties, and any other array that it names.
+        is one of l1 and l2 as well; weights have penalties, and any other array that it names.
 
     References
     ----------

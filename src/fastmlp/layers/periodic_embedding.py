@@ -36,7 +36,7 @@ class PeriodicEmbedding(Trained):
         f (width - 1) + k takes wave f to value k, and "b" (width - 1, p).
     learning_rate, weight_decay : float or mapping
         Factors of the optimizer's, 0 or more, of all its arrays or by name: ``{"phase": 0.1}``.  The second
-        is one of l2 as well; weights have penalties, and any other array that it names.
+        is one of l1 and l2 as well; weights have penalties, and any other array that it names.
 
     References
     ----------

@@ -625,7 +625,7 @@ class Plan:
             if not moved[i]:
                 continue
             rate, decay = (node[key].get(name, 1.0) for key in ("learning_rate", "weight_decay"))
-            own = {**h, "l2": h.get("l2", 0.0) * decay, "weight_decay": h.get("weight_decay", 0.0) * decay}
+            own = {**h, **{key: h.get(key, 0.0) * decay for key in ("l1", "l2", "weight_decay")}}
             slots = [slot[i] for slot in self._slots]
             apply(
                 self._optimizer, array, scale * gradient, slots, own, learning_rate * rate, now,

@@ -9,7 +9,7 @@ from helpers import assert_close
 
 RATE = 0.1
 PENALTIES = {
-    "l1": (0.2, lambda w, factor: 0.2 * np.sign(w)),
+    "l1": (0.2, lambda w, factor: 0.2 * factor * np.sign(w)),
     "l2": (0.3, lambda w, factor: 0.3 * factor * w),
     "weight_decay": (0.4, lambda w, factor: 0.4 * factor * w),
 }

@@ -18,6 +18,7 @@ static step_constants scaled_step(const step_constants *step, const fm_layer *la
     step_constants scaled = *step;
     scaled.learning_rate = step->learning_rate * (real)array->learning_rate;
     scaled.decay = 1 - (1 - step->decay) * (real)(array->learning_rate * array->weight_decay);
+    scaled.l1 = step->l1 * (real)array->weight_decay;
     scaled.l2 = step->l2 * (real)array->weight_decay;
     return scaled;
 }
