@@ -20,9 +20,12 @@ from helpers import assert_same_bits
 CASES = Path(mpi_cases.__file__)
 BESIDE = Path(sys.executable).parent / "mpiexec"  # where the wheels of MPI put it
 MPIEXEC = str(BESIDE) if BESIDE.exists() else shutil.which("mpiexec")
-pytestmark = pytest.mark.skipif(
-    MPIEXEC is None or importlib.util.find_spec("mpi4py") is None, reason="needs mpi4py and mpiexec"
-)
+pytestmark = [
+    pytest.mark.slow,  # a third of a minute
+    pytest.mark.skipif(
+        MPIEXEC is None or importlib.util.find_spec("mpi4py") is None, reason="needs mpi4py and mpiexec"
+    ),
+]
 
 
 def mpiexec(size, case, folder, *options):

@@ -19,7 +19,7 @@ from sklearn.model_selection import GridSearchCV  # noqa: E402
 from fastmlp.sklearn import MLPClassifier  # noqa: E402
 from fastmlp.tabular import TabularClassifier, TabularRegressor, cross_validate, tune  # noqa: E402
 
-pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
+pytestmark = [pytest.mark.filterwarnings("ignore:Stochastic Optimizer"), pytest.mark.slow]  # half a minute
 BACKENDS = ["loky 1", "loky 2", "dask"]
 
 
