@@ -37,6 +37,11 @@ def network(loss="sparse_categorical_crossentropy", optimizer="sgd", dtype="floa
     return net
 
 
+def trained_arrays(net):
+    """What training changes: weights, and the optimizer's state."""
+    return [*net.get_weights(), *(array for slot in net.plan.get_state()["slots"] for array in slot)]
+
+
 def twin_of(net):
     """The reference's Plan with the network's weights, compiled alike."""
     plan = reference.Plan(net.plan.n_in, net.plan.layers, dtype=net.dtype.name)

@@ -14,6 +14,7 @@ from fastmlp.callbacks import Callback, CSVLogger, EarlyStopping, LambdaCallback
 from fastmlp.mpi import local_rows
 from fastmlp.schedules import CosineDecay, OneCycle
 from fastmlp.training.ranks import Ranks
+from fits import trained_arrays
 from helpers import assert_same_bits
 from ranks_in_threads import Rank, World, together
 
@@ -34,15 +35,11 @@ def data(rng):
     return rng.normal(size=(ROWS, 5)), rng.integers(0, 3, ROWS)
 
 
-def everything(net):
-    return [*net.get_weights(), *(array for slot in net.plan.get_state()["slots"] for array in slot)]
-
-
 def assert_alike(nets, expected):
     for net in nets:
         if isinstance(net, BaseException):
             raise net
-        assert_same_bits(everything(net), everything(expected), zeros=True)
+        assert_same_bits(trained_arrays(net), trained_arrays(expected), zeros=True)
 
 
 def fitted(size, X, y, make=network, weights=None, each=lambda comm: {}, **options):
@@ -405,7 +402,7 @@ def test_arguments_that_do_not_fit_are_told_on_all_ranks(data, case):
     assert all(isinstance(error, (ValueError, TypeError)) for error in errors), errors
     assert len({str(error) for error in errors}) == 1 and str(errors[0]).startswith(said), errors
     for net in nets:
-        assert_same_bits(everything(net), everything(network()), zeros=True)
+        assert_same_bits(trained_arrays(net), trained_arrays(network()), zeros=True)
         assert net.epochs_done == 0 and net.classes is None
 
 

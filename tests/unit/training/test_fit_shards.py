@@ -22,7 +22,7 @@ from fastmlp import (
 from fastmlp.callbacks import Callback, EarlyStopping, LambdaCallback, ModelCheckpoint
 from fastmlp.schedules import CosineDecay, OneCycle
 from fastmlp.training.shards import PART_KEY, Parts
-from fits import mse, twin_of
+from fits import mse, trained_arrays, twin_of
 from helpers import assert_close, assert_same_bits, run_of
 
 ROWS, SIZE = 61, 8
@@ -42,10 +42,6 @@ def network(optimizer="adamw", dtype="float64", **options):
 @pytest.fixture
 def data(rng):
     return rng.normal(size=(ROWS, 5)), rng.integers(0, 3, ROWS)
-
-
-def everything(net):
-    return [*net.get_weights(), *(array for slot in net.plan.get_state()["slots"] for array in slot)]
 
 
 @pytest.mark.parametrize("rows", [1, 2, 7, 61, 64])
@@ -71,7 +67,7 @@ def test_one_part_has_the_bits_of_a_fit_without(data, dtype, optimizer):
     plain, parts = network(optimizer, dtype.name), network(optimizer, dtype.name)
     expected = plain.fit(*data, epochs=3, batch_size=SIZE)
     history = parts.fit(*data, epochs=3, batch_size=SIZE, shards=1)
-    assert_same_bits(everything(parts), everything(plain), zeros=True)
+    assert_same_bits(trained_arrays(parts), trained_arrays(plain), zeros=True)
     assert history.history["accuracy"] == expected.history["accuracy"]
     assert history.history["loss"] == pytest.approx(expected.history["loss"], rel=1e-14)
 
@@ -125,7 +121,7 @@ def test_bits_follow_from_the_number_of_parts_not_of_threads(data, shuffle, batc
         nets = [network(dtype="float32") for _ in range(2)]
         for threads, net in enumerate(nets, 1):
             net.fit(*data, epochs=2, batch_size=batch_size, shards=shards, threads=threads, shuffle=shuffle)
-        assert_same_bits(everything(nets[0]), everything(nets[1]), zeros=True)
+        assert_same_bits(trained_arrays(nets[0]), trained_arrays(nets[1]), zeros=True)
         found[shards] = nets[0].get_weights()[0].tobytes()
     assert len(set(found.values())) == 3
 
@@ -167,7 +163,7 @@ def test_a_fit_that_stops_within_an_epoch_goes_on_from_a_file(data, tmp_path, op
     with pytest.raises(ValueError, match="resume is True and shards is None, expected 4"):
         again.fit(*data, epochs=3, batch_size=SIZE, resume=True)
     history = again.fit(*data, epochs=3, batch_size=SIZE, shards=4, resume=True)
-    assert_same_bits(everything(again), everything(whole), zeros=True)
+    assert_same_bits(trained_arrays(again), trained_arrays(whole), zeros=True)
     assert history.history["loss"] == expected.history["loss"][1:]
     assert again.epochs_done == whole.epochs_done == 3
 
@@ -252,7 +248,7 @@ def test_sparse_rows_have_the_bits_of_dense_ones(data):
     dense, sparse = network(), network()
     dense.fit(X, y, epochs=2, batch_size=SIZE, shards=4)
     sparse.fit(scipy.sparse.csr_array(X), y, epochs=2, batch_size=SIZE, shards=4)
-    assert_same_bits(everything(sparse), everything(dense), zeros=True)
+    assert_same_bits(trained_arrays(sparse), trained_arrays(dense), zeros=True)
 
 
 def test_divergence_leaves_the_last_finite_weights(data):
@@ -277,12 +273,12 @@ def test_divergence_leaves_the_last_finite_weights(data):
 def test_what_cannot_be_divided_is_told(data, change, said):
     X, y = data
     net = network()
-    before = everything(net)
+    before = trained_arrays(net)
     if "y" in change:
         X, y = [(X, y)], None
     with pytest.raises((TypeError, ValueError), match=said):
         net.fit(X, y, **{"shards": 2, **({} if "y" in change else change)})
-    assert_same_bits(everything(net), before, zeros=True)
+    assert_same_bits(trained_arrays(net), before, zeros=True)
 
 
 def test_what_takes_a_whole_batch_is_told(data):
@@ -313,4 +309,4 @@ def test_ctrl_c_ends_a_fit_as_ever(data):
     assert history.epoch == [0] and net.position.done.batch == 3
     net.fit(*data, epochs=3, batch_size=SIZE, shards=4, resume=True)
     whole.fit(*data, epochs=3, batch_size=SIZE, shards=4)
-    assert_same_bits(everything(net), everything(whole), zeros=True)
+    assert_same_bits(trained_arrays(net), trained_arrays(whole), zeros=True)
