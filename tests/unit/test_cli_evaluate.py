@@ -144,3 +144,20 @@ def test_rows_that_cannot_be_compared_are_refused(trained, run, tmp_path):
     ):
         status, out, err = run("evaluate", *arguments)
         assert (status, out) == (2, "") and err.count("\n") == 1 and message in err, arguments
+
+
+@pytest.mark.parametrize("target", [WORDS, SUM], ids=["classes", "numbers"])
+@pytest.mark.parametrize("verb", ["predict", "evaluate"])
+def test_threads_reach_a_tabular_model(trained, run, monkeypatch, verb, target):
+    from fastmlp.tabular.ensemble import Ensemble
+
+    trained(target)
+    seen, predict = [], Ensemble.predict
+
+    def watched(self, frame, threads=None):
+        seen.append(threads)
+        return predict(self, frame, threads)
+
+    monkeypatch.setattr(Ensemble, "predict", watched)
+    assert run(verb, "model.npz", "t.csv", "--threads", 3)[0] == 0
+    assert seen and set(seen) == {3}

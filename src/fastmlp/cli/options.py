@@ -160,7 +160,7 @@ def _add_training(parser: Any) -> None:
         help="all classes count the same, however many rows they have",
     )
     training.add_argument("--seed", type=_seed, default=0, help="the same seed, the same bits (default 0)")
-    training.add_argument("--threads", type=_count, help="at most this many")
+    _add_threads(training)
     output = parser.add_argument_group("output")
     output.add_argument(
         "--output", type=Path, metavar="FILE", help="the model (default digits.npz; with --data, model.npz)"
@@ -258,6 +258,7 @@ def _add_predict(commands: Any) -> None:
         metavar="FILE",
         help=".csv, or .npy for the outputs as they are; - is standard output",
     )
+    _add_threads(parser)
     _add_said(parser, "no comparison with targets")
 
 
@@ -269,6 +270,7 @@ def _add_evaluate(commands: Any) -> None:
         "held-out rows. The baseline is what is right of these rows without a model.",
     )
     _add_rows(parser, "a table, an .npz with X and y, or a folder of IDX files; - is standard input")
+    _add_threads(parser)
     _add_said(parser, "one line of figures")
 
 
@@ -314,6 +316,9 @@ def _add_rows(parser: Any, data: str) -> None:
     )
     _add_max_bytes(parser)
     _add_reading(parser)
+
+
+def _add_threads(parser: Any) -> None:
     parser.add_argument("--threads", type=_count, help="at most this many")
 
 

@@ -22,7 +22,7 @@ def run(options: argparse.Namespace) -> int:
         )
     check_writable(picture, "--output")
     model = models.read(options.model)
-    require("matplotlib", "train")
+    require("matplotlib", "plots")
     from .. import plots
     from ..plots.predictions import is_classifier
 

@@ -15,7 +15,7 @@ from ..scores import by_value
 from . import task
 from .cells import located
 from .report import Report, of_classes, of_numbers
-from .rows import is_classifier, is_there, read, targets_of
+from .rows import answers, is_classifier, is_there, read, targets_of
 
 Array = np.ndarray[Any, Any]
 
@@ -25,8 +25,8 @@ def report(options: argparse.Namespace, model: Any, whose: str) -> Report:
     source, targets, frame, y = _compared(options, model)
     with located(source, frame):
         if is_classifier(model):
-            return of_classes(model.classes_, model.predict_proba(frame), y, y, whose)
-        return of_numbers(targets, model.predict(frame), y, y, whose)
+            return of_classes(model.classes_, answers(options, model, frame), y, y, whose)
+        return of_numbers(targets, answers(options, model, frame), y, y, whose)
 
 
 def labelled(options: argparse.Namespace, model: Any) -> tuple[Any, Array]:

@@ -16,7 +16,7 @@ from ..reading.options import Source
 from ..scores import Agreement, by_value, of_classes, of_numbers
 from . import task
 from .cells import located
-from .rows import is_classifier, is_there, read, targets_of
+from .rows import answers, is_classifier, is_there, read, targets_of
 
 Array = np.ndarray[Any, Any]
 
@@ -30,7 +30,7 @@ def run(options: argparse.Namespace, model: Any) -> int:
     frame = source.frame.drop(columns=targets)
     ids = _ids(options, model, frame)
     with located(source, frame):
-        predictions = model.predict_proba(frame) if is_classifier(model) else model.predict(frame)
+        predictions = answers(options, model, frame)
     if options.output is not None and options.output.suffix == ".npy":
         write_npy(options.output, predictions)
     else:

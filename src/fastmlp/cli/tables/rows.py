@@ -56,6 +56,12 @@ def _renamed(source: Source, model: Any) -> Source:
     return source
 
 
+def answers(options: argparse.Namespace, model: Any, frame: Any) -> Array:
+    """The probabilities of classes, or the numbers."""
+    method = model.predict_proba if is_classifier(model) else model.predict
+    return np.asarray(method(frame, threads=options.threads))
+
+
 def targets_of(options: argparse.Namespace, model: Any, source: Source) -> list[str]:
     """Columns to compare with: those that are told, or the target's if the file has it."""
     names = files.names(source.frame)
