@@ -82,7 +82,9 @@ def test_networks(found, run, tmp_path):
     write_npz(tmp_path / "a.npz", QUADRANT)
     common = ("--epochs", 3, "--no-plot", "--quiet")
     result, err = found("train", "a.npz", *common)
-    assert result["held_out"]["accuracy"] == pytest.approx(accuracy_in(err), abs=5e-5)
+    report = result["report"]
+    assert report["model"]["accuracy"] == pytest.approx(accuracy_in(err), abs=5e-5)
+    assert report["classes"] == ["0", "1"] and np.sum(report["confusion_matrix"]) == 100
     assert len(result["history"]["val_loss"]) == 3 and result["rows_per_second"] > 0
     assert (result["kind"], result["rows_trained"], result["rows_held_out"]) == ("classification", 300, 100)
     predicted, err = found("predict", "model.npz", "a.npz", "--output", "p.npy")
@@ -95,7 +97,7 @@ def test_networks(found, run, tmp_path):
     assert run("info", "model.npz", "--quiet")[1].count("\n") == 1
     np.savez(tmp_path / "b.npz", X=POINTS, y=np.array(SUM))
     result, err = found("train", "b.npz", *common)
-    assert f"error {result['held_out']['root_mean_square_error']:.6g}, R2" in err
+    assert f"error {result['report']['model']['root_mean_square_error']:.6g}, R2" in err
 
 
 def test_the_configuration(found):

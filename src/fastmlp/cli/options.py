@@ -55,7 +55,11 @@ NETWORK_ONLY: dict[str, Any] = {
     "batch_size": 32,
     "loss": None,
     "early_stopping": None,
+    "checkpoint": None,
+    "resume": None,
 }
+# Of these, what a network that --resume names has of its own.
+OF_NETWORK = ("scaling", "layers", "activation", "dropout", "dtype", "optimizer", "learning_rate", "loss")
 # Losses of a softmax over classes, and of outputs that are scaled targets.
 LOSSES_OF_CLASSES = sorted(registry.LABEL_LOSSES)
 LOSSES_OF_NUMBERS = ["mse", "mae", "huber", "log_cosh"]
@@ -217,6 +221,15 @@ def _add_networks(group: Any) -> None:
     group.add_argument(
         "--early-stopping", type=_count, metavar="EPOCHS",
         help="end after so many without a lower loss of held-out rows, with the weights of the best one",
+    )  # fmt: skip
+    group.add_argument(
+        "--checkpoint", type=Path, metavar="FILE",
+        help="save the network there with its optimizer after each epoch",
+    )  # fmt: skip
+    group.add_argument(
+        "--resume", type=Path, metavar="FILE",
+        help="go on with the network of a --checkpoint until it has done --epochs in all; data, seed and "
+        "batches as before",
     )  # fmt: skip
 
 

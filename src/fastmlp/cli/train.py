@@ -22,6 +22,8 @@ def run(options: argparse.Namespace) -> int:
 
         return tables.run(options, model, picture)
     given.refuse(options, given.TABLE_ONLY, "of tables, and --data is none")
+    if options.resume is not None:
+        given.refuse(options, given.OF_NETWORK, "of new networks, and --resume names one")
     return networks.run(given.for_network(options), model, picture)
 
 
@@ -38,6 +40,8 @@ def _output_paths(options: argparse.Namespace) -> tuple[Path, Path | None]:
     picture = None if options.no_plot else options.plot or model.with_suffix(".png")
     for path in filter(None, (model, picture)):
         check_writable(path, "--output or --plot")
+    if options.checkpoint is not None:
+        check_writable(options.checkpoint, "--checkpoint")
     if options.data is not None and options.data.exists() and model.exists() and model.samefile(options.data):
         raise ValueError(f"--output is {str(model)!r}, the file that --data names")
     return model, picture

@@ -9,8 +9,8 @@ import numpy as np
 
 from ...errors import listed, shown
 from ...network import Network
+from ..report import Report, of_classes, of_numbers
 from ..scores import by_value
-from ..tables.report import Report, of_classes, of_numbers
 from . import outputs as found
 from .data import load_inputs
 

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import re
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ... import datasets, optimizers
-from ...callbacks import EarlyStopping
-from ...errors import listed
-from ...layers import Dense, Dropout
+from ... import datasets
+from ...callbacks import Callback, EarlyStopping, ModelCheckpoint
 from ...network import Network
-from ...spread import mean_and_deviation
 from ..classes import check_class_weight
-from ..options import LOSSES_OF_CLASSES, LOSSES_OF_NUMBERS
 from ..output import complain, say, table
 from ..pictures import drawn
-from ..scores import of_numbers
+from ..report import WARNING, Report, of_classes, of_numbers
+from .build import built, resumed
 from .data import Data, load_training
 
 Array = np.ndarray[Any, Any]
@@ -30,59 +25,26 @@ SHOWN_ROWS = 8
 
 
 def run(options: argparse.Namespace, model: Path, picture: Path | None) -> int:
-    """Load, build, fit, report, save, show a few rows."""
+    """Load, build or resume, fit, report, save, show a few rows."""
     if options.early_stopping is not None and not options.validation_split:
         raise ValueError("--early-stopping watches held-out rows, expected a --validation-split above 0")
     data = load_training(options)
     check_class_weight(options, data.classes is not None)
-    _check_loss(options, data)
-    network = _build(options, data)
+    network = (built if options.resume is None else resumed)(options, data)
     _describe(options, data, network)
-    spread = None if data.classes is not None else mean_and_deviation(data.y)
-    history, seconds, interrupted = _fit(options, data, network, spread)
-    if spread is not None:
-        _fold_spread(network, *spread)
-    _report(options, data, network, history, seconds)
-    if data.classes is not None:
-        network.classes = _labels(data.classes)
+    history, seconds = _fit(options, data, network)
+    report = _measured(options, data, network)
+    _report(options, data, network, history, seconds, report)
     network.save(model)
     options.found.update(output=model)
     say(f"saved      {model}{_plot(history, picture)}")
-    if not options.quiet and not interrupted:
+    if not options.quiet and not history.interrupted:
         _show_rows(data, network)
-    return complain(options, "interrupted, the network was saved as it is", 130) if interrupted else 0
-
-
-def _check_loss(options: argparse.Namespace, data: Data) -> None:
-    known = LOSSES_OF_NUMBERS if data.classes is None else LOSSES_OF_CLASSES
-    if options.loss is not None and options.loss not in known:
-        what = "numbers" if data.classes is None else "classes"
-        raise ValueError(f"--loss is {options.loss!r}, expected for {what} one of {listed(known)}")
-
-
-def _labels(names: Sequence[str]) -> Sequence[Any]:
-    """Names of classes, as numbers where all of them are whole ones."""
-    numbers = [int(name) if re.fullmatch("-?[0-9]{1,18}", name) else None for name in names]
-    return numbers if [str(number) for number in numbers] == list(names) else names
-
-
-def _build(options: argparse.Namespace, data: Data) -> Network:
-    layers: list[Any] = [data.X.shape[1]]
-    if data.scaling is not None:
-        layers.append(data.scaling)
-    for width in options.layers:
-        layers.append(Dense(width, options.activation))
-        if options.dropout > 0:
-            layers.append(Dropout(options.dropout))
-    if data.classes is not None:
-        layers.append(Dense(len(data.classes), "softmax"))
-    else:
-        layers.append(Dense(data.y.shape[1], "identity"))
-    network = Network(layers, dtype=options.dtype, seed=options.seed)
-    kind = optimizers.OPTIMIZERS[options.optimizer]
-    optimizer = kind() if options.learning_rate is None else kind(options.learning_rate)
-    network.compile(optimizer, loss=options.loss)
-    return network
+    if history.interrupted:
+        return complain(options, "interrupted, the network was saved as it is", 130)
+    if not report.better:
+        complain(options, WARNING, 0)
+    return 0
 
 
 def _describe(options: argparse.Namespace, data: Data, network: Network) -> None:
@@ -96,18 +58,18 @@ def _describe(options: argparse.Namespace, data: Data, network: Network) -> None
     print()
 
 
-def _fit(
-    options: argparse.Namespace, data: Data, network: Network, spread: tuple[Array, Array] | None
-) -> tuple[Any, float, bool]:
-    """Train; returns the history, the seconds it took and whether Ctrl-C ended it."""
-    X, y = data.X, data.y if spread is None else (data.y - spread[0]) / spread[1]
-    held_out = None
+def _fit(options: argparse.Namespace, data: Data, network: Network) -> tuple[Any, float]:
+    """Train; returns the history and the seconds it took."""
+    X, y, held_out = data.X, data.y, None
     if options.validation_split:  # shuffled and by classes, as the rows may be sorted by them
         stratify = data.classes is not None
         X, X_held_out, y, y_held_out = datasets.train_test_split(
             X, y, options.validation_split, options.seed, stratify
         )
         held_out = X_held_out, y_held_out
+    if network.classes is not None:  # fit takes labels, of which the codes are the places
+        y = network.classes[y]
+        held_out = held_out and (held_out[0], network.classes[held_out[1]])
     start = time.perf_counter()
     history = network.fit(
         X,
@@ -119,35 +81,39 @@ def _fit(
         class_weight=options.class_weight,
         threads=options.threads,
         verbose=not options.quiet,
+        resume=options.resume is not None,
     )
-    return history, time.perf_counter() - start, history.interrupted
+    return history, time.perf_counter() - start
 
 
-def _callbacks(options: argparse.Namespace) -> list[EarlyStopping]:
-    if options.early_stopping is None:
-        return []
-    return [EarlyStopping("val_loss", patience=options.early_stopping, restore_best_weights=True)]
+def _callbacks(options: argparse.Namespace) -> list[Callback]:
+    found: list[Callback] = []
+    if options.checkpoint is not None:
+        found.append(ModelCheckpoint(options.checkpoint, include_optimizer=True))
+    if options.early_stopping is not None:
+        found.append(EarlyStopping("val_loss", patience=options.early_stopping, restore_best_weights=True))
+    return found
 
 
-def _fold_spread(network: Network, mean: Array, std: Array) -> None:
-    """Let the last layer give the target's own units: it learned (y - mean) / std."""
-    *others, W, b = network.get_weights()
-    network.set_weights([*others, W * std, b * std + mean])
+def _measured(options: argparse.Namespace, data: Data, network: Network) -> Report:
+    outputs = network.predict(data.X_test, threads=options.threads)
+    if data.classes is not None:
+        return of_classes(np.array(data.classes), outputs, data.y_test, data.y)
+    names = [f"output {j}" for j in range(outputs.shape[1])]
+    return of_numbers(names, outputs, data.y_test, data.y)
 
 
-def _report(options: argparse.Namespace, data: Data, network: Network, history: Any, seconds: float) -> None:
+def _report(
+    options: argparse.Namespace, data: Data, network: Network, history: Any, seconds: float, report: Report
+) -> None:
     epochs = len(history.epoch)
     rows = int(len(data.X) * (1 - options.validation_split))
     rate = epochs * rows / max(seconds, 1e-9)
     noun = "epoch" if epochs == 1 else "epochs"
     print(f"trained    {epochs} {noun} in {seconds:.2f} s, {rate:,.0f} rows/s on {network.isa}")
-    if data.classes is not None:
-        figures = network.evaluate(data.X_test, data.y_test, threads=options.threads)
-        line = f"loss {figures['loss']:.4f}, accuracy {figures['accuracy']:.2%} of {len(data.X_test)} rows"
-    else:
-        agreement = of_numbers(data.y_test, network.predict(data.X_test))
-        line, figures = agreement.line, agreement.figures
-    print(f"held out   {line}")
+    say(f"held out   {report.summary}")
+    if not options.quiet:
+        print("", *report.lines(), "", sep="\n")
     options.found.update(
         kind="regression" if data.classes is None else "classification",
         rows_trained=len(data.X),
@@ -155,7 +121,7 @@ def _report(options: argparse.Namespace, data: Data, network: Network, history: 
         seconds=seconds,
         rows_per_second=rate,
         history=history.history,
-        held_out=figures,
+        report=report.values(),
     )
 
 

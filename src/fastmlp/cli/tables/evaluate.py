@@ -11,10 +11,10 @@ from ...errors import listed
 from ..output import say_aside
 from ..reading import files
 from ..reading.options import Source
+from ..report import Report, of_classes, of_numbers
 from ..scores import by_value
 from . import task
 from .cells import located
-from .report import Report, of_classes, of_numbers
 from .rows import answers, is_classifier, is_there, read, targets_of
 
 Array = np.ndarray[Any, Any]

@@ -16,10 +16,10 @@ from ..output import complain, say, table
 from ..pictures import drawn
 from ..reading import files
 from ..reading.options import Source
+from ..report import WARNING, Report, of_classes, of_numbers
 from . import task
 from .cells import located
 from .folds import crossed
-from .report import Report, of_classes, of_numbers
 from .task import Target
 from .trials import best_of
 
@@ -78,9 +78,7 @@ def run(options: argparse.Namespace, path: Path, picture: Path | None) -> int:
     if not options.quiet:
         _show_rows(model, X[:SHOWN_ROWS], y[:SHOWN_ROWS])
     if not report.better and test.any():
-        complain(
-            options, "warning: the held-out rows do not show that the model is better than the baseline", 0
-        )
+        complain(options, WARNING, 0)
     return 0
 
 

@@ -8,15 +8,23 @@ from typing import Any
 
 import numpy as np
 
-from ...tabular import metrics
-from ..output import table
+from ..metrics import value_of
+from .output import table
 
 Array = np.ndarray[Any, Any]
 
 MOST_CLASSES = 12  # of a matrix that is printed
 CONFUSIONS = 8  # that are listed in place of a larger one
 LEARNED = "the training rows"
+WARNING = "warning: the held-out rows do not show that the model is better than the baseline"
 _TINY = 1e-12
+_OF_CLASSES = {
+    "accuracy": "accuracy",
+    "balanced accuracy": "balanced_accuracy",
+    "F1": "f1",
+    "AUC": "auc",
+    "log loss": "log_loss",
+}
 _SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
@@ -114,8 +122,9 @@ def of_classes(
     shares = np.bincount(known, minlength=len(classes)) / len(known)
     constant = np.broadcast_to(shares, probabilities.shape)
     found = [
-        Figure(name, shown(metric(truth, probabilities)), shown(metric(truth, constant)))
-        for name, metric, shown in _figures(len(np.unique(truth)) > 1)
+        Figure(name, value_of(metric, truth, probabilities), value_of(metric, truth, constant))
+        for name, metric in _OF_CLASSES.items()
+        if name != "AUC" or len(np.unique(truth)) > 1
     ]
     accuracy = float(np.mean(probabilities.argmax(axis=1) == truth))
     gain = _losses(constant, truth) - _losses(probabilities, truth)
@@ -132,18 +141,6 @@ def of_classes(
         _is_above_zero(gain),
         {"classes": classes, "confusion_matrix": counts},
     )
-
-
-def _figures(ranked: bool) -> list[tuple[str, Any, Any]]:
-    """Names, errors, and how an error is shown."""
-    found = [
-        ("accuracy", metrics.error, lambda error: 1 - error),
-        ("balanced accuracy", metrics.balanced_accuracy, lambda error: 1 - error),
-        ("F1", metrics.f1, lambda error: 1 - error),
-        ("AUC", metrics.auc, lambda error: 1 - error),
-        ("log loss", metrics.log_loss, lambda error: error),
-    ]
-    return [each for each in found if ranked or each[0] != "AUC"]
 
 
 def _losses(probabilities: Array, truth: Array) -> Array:
