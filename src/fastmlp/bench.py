@@ -344,7 +344,7 @@ def _sklearn(shape: Shape, weights: list[Array], X: Array) -> Call:
     from sklearn.neural_network import MLPClassifier, MLPRegressor
 
     classifies = shape.output == "softmax"
-    kind = MLPClassifier if classifies else MLPRegressor
+    kind: Any = MLPClassifier if classifies else MLPRegressor
     activation = "logistic" if shape.hidden == "sigmoid" else shape.hidden
     model = kind(hidden_layer_sizes=shape.widths[1:-1], activation=activation)
     n_out = shape.widths[-1]

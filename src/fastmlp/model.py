@@ -453,7 +453,7 @@ class Model(Predictor):
         """
         chosen = copy.copy(optimizers.resolve(optimizer))
         dropout = None if dropout_schedule is None else as_schedule(dropout_schedule, "dropout_schedule")
-        factors = Constant(dropout) if isinstance(dropout, float) else dropout
+        factors = dropout if dropout is None or isinstance(dropout, Schedule) else Constant(dropout)
         output = self.plan.layers[-1]["activation"]
         for node in self.plan.layers:
             registry.check_trainable(node["activation"], node["parameter"])

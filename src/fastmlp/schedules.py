@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -646,7 +646,7 @@ def as_schedule(value: object, argument: str) -> Schedule | float:
         return value
     if isinstance(value, type) and issubclass(value, Schedule):
         raise TypeError(f"{argument} is the class {value.__name__}, expected an object of it")
-    return FunctionOfStep(value) if callable(value) else real(value, argument, minimum=0.0)
+    return FunctionOfStep(cast(Function, value)) if callable(value) else real(value, argument, minimum=0.0)
 
 
 def to_config(rate: Schedule | float, argument: str = "learning_rate") -> Any:

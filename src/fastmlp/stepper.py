@@ -47,8 +47,9 @@ class Stepper:
     def __init__(self, optimizer: Any, array: Any) -> None:
         if not isinstance(array, np.ndarray):
             raise TypeError(f"array is a {type(array).__name__}, expected a NumPy array to change in place")
-        if array.dtype not in (np.float32, np.float64) or not array.dtype.isnative:
-            raise TypeError(f"array has dtype {array.dtype}, expected float32 or float64")
+        dtype: np.dtype[Any] = array.dtype
+        if not dtype.isnative or dtype not in (np.float32, np.float64):
+            raise TypeError(f"array has dtype {dtype}, expected float32 or float64")
         if not (array.flags.c_contiguous and array.flags.writeable and array.flags.aligned):
             raise ValueError("array is read-only or not in C order, expected one to change in place")
         optimizer.check_alone("a plain array")

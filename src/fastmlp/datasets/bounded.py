@@ -19,6 +19,7 @@ class Stream(Protocol):
 
     def read(self, size: int, /) -> bytes:
         """At most `size` bytes; none at the end."""
+        ...
 
 
 def read_exactly(stream: Stream, size: int) -> bytearray:

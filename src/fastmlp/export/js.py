@@ -92,7 +92,7 @@ def _text(net: Model, file: str) -> str:
         reals="Float32Array" if single else "Float64Array",
         rounded="Math.fround" if single else "(value) => value",
         table="\n".join(f"//   {line}".rstrip() for line in chain.table(n_in, net.layers)),
-        kernels=files(__package__).joinpath("kernels.js").read_text("utf-8"),
+        kernels=files("fastmlp.export").joinpath("kernels.js").read_text("utf-8"),
         numbers=calls.numbers(),
         steps="\n".join(f"  {line}," for line in lines),
         predict=(PREDICT_OF_MEMBERS if members else PREDICT).format(n_in=n_in, n_out=n_out, members=members),

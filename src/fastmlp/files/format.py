@@ -44,9 +44,11 @@ class Reader(Protocol):
 
     def header(self, limit: int) -> bytes:
         """The header's text; ModelFileError if there is none or it has more bytes than `limit`."""
+        ...
 
     def arrays(self, shapes: Mapping[str, tuple[int, ...]], dtype: np.dtype[Any]) -> dict[str, Array]:
         """The arrays; ModelFileError, before any is read, if one is missing or of another shape or dtype."""
+        ...
 
 
 class Container(Protocol):
@@ -56,9 +58,11 @@ class Container(Protocol):
 
     def write(self, file: IO[bytes], header: str, arrays: Mapping[str, Array]) -> None:
         """The whole file; the same bytes for the same content."""
+        ...
 
     def opened(self, file: IO[bytes], size: int) -> AbstractContextManager[Reader]:
         """A reader of this one open file of `size` bytes; ModelFileError if it is not of this kind."""
+        ...
 
 
 def _container(path: str) -> Container:

@@ -110,7 +110,7 @@ class SafetensorsReader:
     def arrays(self, shapes: Mapping[str, tuple[int, ...]], dtype: np.dtype[Any]) -> dict[str, Array]:
         """The arrays, read once the table has been checked, and given out once the checksum has."""
         names = self._checked_order(shapes, dtype)
-        arrays = dict.fromkeys(shapes, np.empty(0))
+        arrays: dict[str, Array] = dict.fromkeys(shapes, np.empty(0))
         for name in names:
             little = np.empty(shapes[name], dtype.newbyteorder("<"))
             read_into(little, self._file, _DAMAGED)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, cast
 
 from .. import registry
 from ..errors import unknown
 from . import classification, regression
-from .base import Function, Loss, link_of
+from .base import Function, Loss, PythonLoss, link_of
 
 _CLASSES: dict[str, type[Loss]] = {
     getattr(module, name).name: getattr(module, name)
@@ -38,7 +38,7 @@ def named(loss: object) -> Loss:
     if isinstance(loss, type) and issubclass(loss, Loss):
         raise TypeError(f"loss is the class {loss.__name__}, expected an object of it, {loss.__name__}()")
     if callable(loss):
-        return Function(loss)
+        return Function(cast(PythonLoss, loss))
     name, parameter = name_and_parameter(loss)
     if name not in NAMES:
         raise unknown("loss", name, LOSSES, NAMES)

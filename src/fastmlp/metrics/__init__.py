@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from ..errors import unknown
 from ..validation import as_list
@@ -71,9 +71,8 @@ def check_metrics(
     ['kind_accuracy']
     """
     heads = list(heads)
-    if heads and isinstance(metrics, Mapping):
-        metrics = _of_heads(metrics, heads)
-    checked = as_list(metrics, "metrics", "a list of names and functions")
+    given = _of_heads(metrics, heads) if heads and isinstance(metrics, Mapping) else metrics
+    checked = as_list(given, "metrics", "a list of names and functions")
     names = ["loss", *(f"{head}_loss" for head in heads)]
     for metric in checked:
         head, bare = of_head(metric, heads)
@@ -85,7 +84,7 @@ def check_metrics(
         if measure is not None and heads and head is None:
             expected = f"expected a head's, such as '{heads[0]}_{metric}'"
             raise ValueError(f"metrics has {metric!r}, {expected}, as the output has heads")
-        name = name_of(metric) if measure is None or head else measure.name
+        name = name_of(cast(Metric, metric)) if measure is None or head else measure.name
         if name in names:
             raise ValueError(f"metrics has {name!r} twice, expected different names beside 'loss'")
         names.append(name)
@@ -104,7 +103,7 @@ def of_head(metric: Metric, heads: Iterable[str]) -> tuple[str | None, Metric]:
     return head, metric if head is None else metric.removeprefix(f"{head}_")
 
 
-def _of_heads(metrics: Mapping[str, Iterable[Metric]], heads: list[str]) -> list[Metric]:
+def _of_heads(metrics: Mapping[Any, Iterable[Metric]], heads: list[str]) -> list[Metric]:
     found: list[Metric] = []
     for head, own in metrics.items():
         if head not in heads:

@@ -432,6 +432,7 @@ class Plan:
     ) -> tuple[list[Array], Array]:
         """([dW1, db1, dW2, ...], dX) from dz of the last layer."""
         gradients: list[Array] = []
+        dx = dz
         beside: dict[int, Array] = {}  # what comes to a layer's output by an add
         for number in reversed(range(len(self.layers))):
             node, trace = self.layers[number], traces[number]

@@ -342,7 +342,8 @@ def from_config(config: dict[str, Any]) -> Column:
     cls: Any = KINDS[options.pop("kind")]
     if cls is Number:
         options["format"] = NumberFormat(**options["format"])
-    return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in options.items()})
+    fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
+    return cls(**fields)
 
 
 def texts_of(values: Array) -> list[str | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -109,4 +109,4 @@ def resolve(metric: object, task: str) -> Metric:
         return METRICS[task][metric]
     if not callable(metric):
         raise TypeError(f"metric is {shown(metric)}, expected a name or a function")
-    return metric
+    return cast(Metric, metric)

@@ -84,15 +84,18 @@ class Epochs(Protocol):
 
     def running(self) -> list[str]:
         """Names of the numbers that are means over an epoch's batches, each measured before its step."""
+        ...
 
     def check_position(self) -> None:
         """ValueError where these data cannot go on from the network's position within an epoch."""
+        ...
 
     def one(self, epoch: int, watch: Watch) -> dict[str, float]:
         """The next epoch from where the network is in it: its loss and metrics; `epoch` is the fit's count.
 
         There are none where there are no batches, or `watch` ends the epoch before the last.
         """
+        ...
 
 
 class RowEpochs:

@@ -65,7 +65,8 @@ class Rows:
             return bool(array.flags.owndata) and id(array) not in callers
 
         arrays: dict[str, Any] = vars(self)
-        return Rows(**{k: a if a is None or is_own(a) else a.copy() for k, a in arrays.items()})
+        copies: dict[str, Any] = {k: a if a is None or is_own(a) else a.copy() for k, a in arrays.items()}
+        return Rows(**copies)
 
 
 def joined(parts: Sequence[Rows]) -> Rows:

@@ -168,15 +168,20 @@ class Tally:
         """Of all rows so far."""
         logs = {"loss": self.total / self._count}
         logs |= {name: total / self._count for name, total in self._terms.items()}
-        if self._kept:
-            rows = joined([rows for rows, _ in self._kept])
-            predictions = np.concatenate([part for _, part in self._kept])
         for metric in self._objective.metrics:
             if self.correct is not None and self._objective.is_counted(metric):
                 logs[name_of(metric)] = ratio(self.correct, self._weight)
             else:
+                rows, predictions = self._predicted()
                 logs[name_of(metric)] = measured(self._net, self._objective, metric, rows, predictions)
         return logs
+
+    def _predicted(self) -> tuple[Rows, Array]:
+        """What was kept of all batches, as one."""
+        if len(self._kept) > 1:
+            rows, predictions = zip(*self._kept, strict=True)
+            self._kept = [(joined(rows), np.concatenate(predictions))]
+        return self._kept[0]
 
 
 def score_batches(

@@ -322,7 +322,7 @@ class ShardEpochs(RowEpochs):
         self._parts, self._team = parts, team
         self._gathered: Rows | None = None
         self._weight: float | None = None
-        self.steps = -(-parts.rows // self._size)
+        self.steps: int | None = -(-parts.rows // self._size)
 
     @cached_property
     def passes(self) -> ShardPasses:

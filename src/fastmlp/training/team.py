@@ -27,9 +27,11 @@ class Team(Protocol):
 
     def together(self) -> Any:
         """A context that all leave alike: an error of one is raised in each."""
+        ...
 
     def gather(self, where: str, own: Any) -> list[Any]:
         """What each process has, in the order of ranks; RuntimeError in all if some are elsewhere."""
+        ...
 
     def add(self, gradients: list[Array], counts: list[int], size: int, dtype: np.dtype[Any]) -> Array:
         """The sum of all processes' gradients, (size,), in their order, the same in each.
@@ -37,6 +39,7 @@ class Team(Protocol):
         `gradients` are this process's, `counts` says how many each has: the first one at most one, as it adds
         up its own.
         """
+        ...
 
     def uninterrupted(self, step: Callable[[], None]) -> None:
         """Makes a step that all processes make: Ctrl-C may come after it."""

@@ -58,7 +58,8 @@ def of_function(keras: Any, function: Any) -> ActivationName:
     name = getattr(function, "__name__", repr(function))
     if function is keras.saving.get_registered_object(GELU_TANH):
         return "gelu_tanh"
-    if function not in (getattr(keras.activations, name, None), getattr(keras.ops, name, None)):
+    known = (getattr(keras.activations, name, None), getattr(keras.ops, name, None))
+    if not callable(function) or function not in known:
         raise ValueError(_refused(name))
     defaults = {key: item.default for key, item in inspect.signature(function).parameters.items()}
     return _equal(name, {**defaults, **given})

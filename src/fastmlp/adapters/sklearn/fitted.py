@@ -176,7 +176,7 @@ class Fitted(TakesTurns):
             return dict(whole.__getstate__())
         if self._net is not None:
             self._current()
-        state = dict(super().__getstate__())  # type: ignore[misc]
+        state: dict[str, Any] = dict(super().__getstate__())  # type: ignore[misc]
         state.pop("_fast", None)
         state.pop("_turn", None)
         if self._net is not None:

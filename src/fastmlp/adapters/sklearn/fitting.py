@@ -256,13 +256,15 @@ class Descending:
     def _count_improvement(self, logs: dict[str, float]) -> None:
         """Epochs without progress of `tol`, of the loss or, with early stopping, of the held-out score."""
         model = self.model
+        progress = False
         if self.held_out is not None:
             score, before = logs["val_score"], model.best_validation_score_
+            progress = score >= before + model.tol  # NaN is none
             if score > before:
                 model.best_validation_score_ = score
                 model._best_weights = self.trainer.net.get_weights() if model.early_stopping else None
         if model.early_stopping:
-            stuck = not score >= before + model.tol  # NaN is no progress
+            stuck = not progress
         else:
             stuck = model.loss_ > model.best_loss_ - model.tol
             if model.loss_ < model.best_loss_:

@@ -262,7 +262,7 @@ def _with_activations(parts: Sequence[Part], activation: Any, output: Any) -> It
             f"activation is None, expected that of the {len(dense) - 1} hidden layers, which a state dict "
             'does not hold: activation="relu", say, or a list with one for each'
         )
-    names = activation if isinstance(activation, list) else [activation] * (len(dense) - 1)
+    names: list[Any] = activation if isinstance(activation, list) else [activation] * (len(dense) - 1)
     if dense and len(names) != len(dense) - 1:
         raise ValueError(
             f"activation has {len(names)} names, expected one for each of {len(dense) - 1} hidden layers"

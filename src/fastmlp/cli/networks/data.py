@@ -90,7 +90,7 @@ def _digits() -> dict[str, Array]:
             "the digits come with scikit-learn, which is not installed: "
             f"{install('train')} brings it, or give files of your own with --data"
         ) from error
-    digits = load_digits()
+    digits: Any = load_digits()
     return {"X": digits.data.astype(np.float32), "y": digits.target}
 
 

@@ -53,8 +53,8 @@ def _agreement(network: Network, outputs: Array, y: Array) -> Agreement:
     if not found.has_classes(network) and found.activation(network) != "sigmoid":
         return of_numbers(y.reshape(outputs.shape), outputs)
     if y.shape == outputs.shape and outputs.shape[1] > 1:
-        right = np.mean((outputs > 0.5) == (y > 0.5))
+        right = (outputs > 0.5) == (y > 0.5)
     else:
         pairs = zip(found.classes(network, outputs), y.ravel().tolist(), strict=True)
-        right = np.mean([by_value(predicted) == by_value(expected) for predicted, expected in pairs])
+        right = [by_value(predicted) == by_value(expected) for predicted, expected in pairs]
     return of_classes(right, len(y))

@@ -51,7 +51,7 @@ def texts(dtype: str, int8: bool) -> Mapping[str, Any]:
 
 @cache
 def _variants() -> dict[str, Any]:
-    path = files(__package__).joinpath(FILE)
+    path = files("fastmlp.export.c").joinpath(FILE)
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing, expected the file that is made when fastmlp is built")
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

@@ -137,7 +137,7 @@ class _File:
         for i, column in enumerate(encoder.used):
             numbers += _indicator_lines(column, i, at)
             at += len(column.indicator_names())
-        codes = [(i, column) for i, column in enumerate(encoder.used) if column in encoder.embedded]
+        codes = [(encoder.used.index(column), column) for column in encoder.embedded]
         others = [
             f"row[{to}] = {self._name}_valid(x[{i}], {column.size}); /* {_comment(column.name)} */"
             for to, (i, column) in enumerate(codes, at)
