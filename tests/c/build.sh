@@ -25,15 +25,20 @@ esac
 # as in setup.py: the stack of Windows
 case $target-$compiler in *mingw32*gcc*) flags="$flags -Wa,-muse-unaligned-vector-move" ;; esac
 [ "$EMULATE" != avx512 ] || avx2="$avx2 -D__AVX512F__ -I tests/c/avx512 -Wno-psabi -O1"
-jobs=""
+jobs="" free=$(nproc)
+oldest() { # waits for the job that was begun first
+    wait "${jobs%% *}"
+    jobs=${jobs#* } free=$((free + 1))
+}
 for file in $(find $core -name '*.c'); do
     case $file in */isa_avx2_*) isa=$avx2 ;; */isa_avx512_*) isa=$avx512 ;; */isa_amx_*) isa=$amx ;; *) isa=$base ;; esac
     own="$*"
     for set in $IDLE; do case $file in */isa_"$set"_*) own="-O0 -w" ;; esac; done
+    [ "$free" -gt 0 ] || oldest
     $compiler $flags $isa $own -c "$file" -o "$objects/$(basename "$file" .c).o" &
-    jobs="$jobs $!"
+    jobs="$jobs$! " free=$((free - 1))
 done
-for job in $jobs; do wait "$job"; done
+while [ -n "$jobs" ]; do oldest; done
 for driver in $drivers; do
     $compiler $flags $base "$@" "tests/c/$driver.c" "$objects"/*.o -lpthread -lm -o "$folder/$driver"
 done
