@@ -1,0 +1,1 @@
+"""Instructions of hot calls, as callgrind counts them."""
