@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
@@ -115,7 +116,7 @@ class Loss:
                 raise unknown(f"option of loss {cls.name!r}", name, options)
         return cls(**parameter)
 
-    @property
+    @functools.cached_property  # asked for in every call that takes targets
     def for_plan(self) -> tuple[Any, tuple[float, ...]]:
         """Name and parameters, for the plan; a loss in Python has no name."""
         return self.name or None, self.parameters

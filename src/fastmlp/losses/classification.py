@@ -52,7 +52,7 @@ class _Labels(Loss):
         if len(wrong):
             row = int(wrong[0])
             raise ValueError(f"{argument} contains {array[row]} at row {row}, expected {expected}")
-        return np.require(array, np.int64, ("C", "A"))
+        return validation.in_order(array, np.dtype(np.int64))
 
     def classes_of(self, targets: Array) -> Array:
         """The class indices as they are."""

@@ -24,6 +24,7 @@ coverage            the share of targets between the least and the largest of th
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
@@ -49,8 +50,11 @@ def measure_of(name: object) -> Measure | None:
     >>> measure_of("roc_auc").name
     'auc'
     """
-    if not isinstance(name, str):
-        return None
+    return _named(name) if isinstance(name, str) else None
+
+
+@functools.lru_cache  # asked for in every call that measures
+def _named(name: str) -> Measure | None:
     if name in ("top_k_categorical_accuracy", "TopKCategoricalAccuracy"):
         name = "top_5_accuracy"
     found = _TOP_K.fullmatch(name)

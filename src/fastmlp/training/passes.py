@@ -68,7 +68,7 @@ class Passes:
 
     def _begin_settings(self) -> None:
         self._shuffled: Array | None = None
-        self._done, self._first_batch = Done(), 0
+        self._done, self._first_batch = NOTHING, 0
         self._said: tuple[Any, ...] | None = None  # what the optimizer was when _settings were made
         self._settings: dict[str, Any] = {}
 
@@ -86,8 +86,9 @@ class Passes:
             self.run.begin(**self._settings, epoch=self.net.epochs_done, batch=done.batch, sums=done.sums)
         try:
             self._slices(watch, mark)
-        finally:
+        except BaseException:
             self._note(mark)
+            raise
         return self._done
 
     def _slices(self, watch: Watch, mark: Mark | None) -> None:
