@@ -246,7 +246,7 @@ MODULES = [
 ]
 
 
-TABLES = {"tabular", "tables", "reading", "numbers"}  # parts of names of modules that need scikit-learn
+TABLES = {"tabular", "tables", "reading", "numbers", "estimators"}  # names of modules that need scikit-learn
 
 
 @pytest.mark.parametrize("name", ["fastmlp", *MODULES])

@@ -101,11 +101,11 @@ class BlockBatches:
         self._size, self._argument = size, argument
         others = {"y": y} if sample_weight is None else {"y": y, "sample_weight": sample_weight}
         self._names = ["X", *others]
-        self._lazy = {"X": _with_columns_together(X)}
+        self._lazy = {"X": columns_together(X)}
         self._whole: dict[str, Array] = {}
         for name, each in others.items():
             if is_lazy(each):
-                self._lazy[name] = _parted_as(X, _with_columns_together(each), name, argument)
+                self._lazy[name] = _parted_as(X, columns_together(each), name, argument)
             else:
                 self._whole[name] = np.asarray(each)
                 self._check_length(name, getattr(X, "shape", (None,))[0])
@@ -136,7 +136,7 @@ class BlockBatches:
             raise ValueError(f"{name} has {given} rows, expected {rows} as in {self._argument}")
 
 
-def _with_columns_together(X: Any) -> Any:
+def columns_together(X: Any) -> Any:
     """An array's partitions as rows in whole."""
     columns: Any = getattr(X, "numblocks", ())[1:]
     return X.rechunk({1: -1}) if len(columns) == 1 and columns[0] > 1 else X
