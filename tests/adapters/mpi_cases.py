@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -82,6 +83,16 @@ def killed(comm, folder):
 def silent(comm, folder):
     pulse.SILENT = 8  # looks, half a second each
     ends(comm, folder, lambda: os.kill(os.getpid(), signal.SIGSTOP))
+
+
+def unplugged(comm, folder):
+    """The cable between two hosts is pulled on the second."""
+    (folder / f"process-{comm.rank}").write_text(str(os.getpid()))
+    pulse.SILENT = 8
+    X, y = rows()
+    cable = ["ip", "link", "set", os.environ["FASTMLP_TEST_CABLE"], "down"]
+    pull = AtBatch(comm.rank == 1, lambda: subprocess.run(cable, check=True))
+    network().fit(*(local_rows(a, comm, SHARDS) for a in (X, y)), comm=comm, callbacks=[pull], **OPTIONS)
 
 
 def fails(comm, folder):

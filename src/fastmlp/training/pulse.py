@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import faulthandler
+import os
 import sys
 import threading
 from typing import Any
@@ -12,6 +14,7 @@ NEEDED = ("Dup", "Isend", "Iprobe", "Recv", "Abort", "Free")
 LOOK = 0.5  # seconds between two looks at what has come
 BEAT = 4  # looks between two beats of this rank
 SILENT = 80  # looks without one of another rank, after which it counts as lost
+GRACE = 5  # seconds that MPI has to end this process
 TAG = 1
 
 
@@ -87,7 +90,11 @@ class Pulse:
         """Ends the processes of all ranks, as the main threads may wait for what never comes."""
         rest = "all ranks end; fit(resume=True) goes on from the last checkpoint"
         print(f"fastmlp on rank {self._comm.rank}: {said}, {rest}", file=sys.stderr, flush=True)
-        self._comm.Abort(1)
+        # Abort waits for a launcher that cannot be reached, and holds the interpreter's lock meanwhile
+        with open(os.devnull, "w") as nowhere:
+            faulthandler.dump_traceback_later(GRACE, exit=True, file=nowhere)
+            self._comm.Abort(1)
+            faulthandler.cancel_dump_traceback_later()
 
 
 def pulse_of(comm: Any) -> Pulse | None:
