@@ -11,7 +11,7 @@ import dataclasses
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from .errors import unknown
+from .errors import unknown_option
 
 __all__ = ["description", "option_names"]
 
@@ -69,10 +69,8 @@ def _refusal(kind: str, known: _Options, values: tuple[Any, ...], options: dict[
         at_most = f"expected at most {len(places)}: {', '.join(places)}" if places else "expected none"
         return TypeError(f"{kind} got {len(values)} options without a name, {at_most}")
     for option in options:
-        if not known.defaults:
-            return TypeError(f"{kind} got the option {option!r}, expected none")
         if option not in known.defaults:
-            return TypeError(str(unknown(f"option of {kind}:", option, known.defaults)))
+            return unknown_option(kind, option, known.defaults)
     twice = next(option for option in options if option in places[: len(values)])
     return TypeError(f"{kind} got {twice} twice, expected it once")
 

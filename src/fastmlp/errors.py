@@ -8,6 +8,34 @@ from typing import Any, TypeVar, cast
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+# Options of other packages, each with the name that it has here, or with why there is none.
+_ELSEWHERE = {
+    "lr": "learning_rate",
+    "betas": "beta_1",
+    "eps": "epsilon",
+    "out_features": "units",
+    "workers": "threads",
+    "num_threads": "threads",
+    "n_jobs": "threads",
+    "max_epochs": "epochs",
+    "n_epochs": "epochs",
+    "nb_epoch": "epochs",
+    "max_iter": "epochs",
+    "criterion": "loss",
+    "x": "X",
+}
+_NOT_HERE = {
+    "validation_freq": "held-out rows are measured after each epoch",
+    "validation_batch_size": "predictions have the same bits in batches of any size",
+    "run_eagerly": "training is compiled",
+    "jit_compile": "training is compiled",
+    "steps_per_execution": "training is compiled, and signals are looked at every 50 ms",
+    "auto_scale_loss": "float32 needs no scaling of the loss",
+    "max_queue_size": "two batches are made ahead",
+    "use_multiprocessing": "a thread makes batches ahead",
+    "return_dict": "what comes back is a dict",
+}
+
 MANY = 4  # names of which one is worth pointing to; fewer are seen at a glance
 MOST_CHARACTERS = 60  # of a name that may be a slip of another
 
@@ -69,6 +97,23 @@ def unknown(argument: str, value: object, known: Iterable[str], accepted: Iterab
     return ValueError(f"unknown {argument} {shown(value)}, expected one of {listed(names)}{hint}")
 
 
+def unknown_option(of: str, option: str, known: Iterable[str]) -> TypeError:
+    """The error for an option that a function has not; it tells what another package's is here.
+
+    >>> print(unknown_option("Adam", "lr", ["learning_rate", "epsilon"]))
+    unknown option of Adam: 'lr', expected one of learning_rate, epsilon; did you mean 'learning_rate'?
+    """
+    known = list(known)
+    if not known:
+        return TypeError(f"{of} got the option {shown(option)}, expected none")
+    said = str(unknown(f"option of {of}:", option, known))
+    if option in _NOT_HERE:
+        said += f", as {_NOT_HERE[option]}"
+    elif _ELSEWHERE.get(option) in known and not said.endswith("?"):
+        said += f"; did you mean {_ELSEWHERE[option]!r}?"
+    return TypeError(said)
+
+
 def tells_options(function: F) -> F:
     """A function that refuses an option which it has not by a sentence that names those it has.
 
@@ -88,8 +133,7 @@ def tells_options(function: F) -> F:
     def told(*arguments: Any, **options: Any) -> Any:
         for option in options:
             if option not in known:
-                none = f"{name} got the option {option!r}, expected none"
-                raise TypeError(str(unknown(f"option of {name}:", option, known)) if known else none)
+                raise unknown_option(name, option, known)
         return function(*arguments, **options)
 
     return cast(F, told)

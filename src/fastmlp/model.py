@@ -326,19 +326,22 @@ class Model(Predictor):
         compiled = self._compiled
         if compiled is None:
             raise NotCompiledError(NOT_COMPILED)
-        loss = compiled.loss
-        if loss is None and not self.heads:
-            shape = validation.numeric(y, "y").shape
-            labels = len(shape) == 1 or shape[1:] == (1,)
-            loss = losses.fitting(self.plan.layers[-1]["activation"], labels=labels)
-        return Objective(self._loss_of_plan(loss, y), compiled.metrics)
+        return Objective(self._loss_of_plan(compiled.loss, y), compiled.metrics)
 
     def _loss_of_plan(self, loss: Loss | None, y: object = None) -> Loss:
-        """A loss on this output; for None one that fits it, until targets are seen."""
-        heads = self.layers[-1].output_heads()
-        if loss is None and not heads:
-            return losses.fitting(self.plan.layers[-1]["activation"], labels=True)
-        return (loss or losses.Heads()).of_output(heads, y)
+        """A loss on this output; for None one that fits it and y, or until targets are seen, it alone."""
+        loss = self._or_fitting(loss)
+        if isinstance(loss, losses.Fitting):
+            shape = () if y is None else validation.numeric(y, "y").shape
+            labels = len(shape) < 2 or shape[1:] == (1,)
+            return loss.chosen(self.plan.layers[-1]["activation"], labels=labels)
+        return loss.of_output(self.layers[-1].output_heads(), y)
+
+    def _or_fitting(self, loss: Loss | None) -> Loss:
+        """A loss, or what stands for the one that fits where it was left open."""
+        if loss is not None:
+            return loss
+        return losses.Heads() if self.layers[-1].output_heads() else losses.Fitting()
 
     @property
     def classes(self) -> Any:
@@ -406,6 +409,8 @@ class Model(Predictor):
         *,
         dropout_schedule: Any = None,
         standardize_targets: bool = False,
+        loss_weights: Mapping[str, float] | Sequence[float] | None = None,
+        weighted_metrics: Iterable[Metric] | Mapping[str, Iterable[Metric]] | None = None,
     ) -> None:
         """Choose how to train; the optimizer's state and the count of epochs begin anew, the weights stay.
 
@@ -432,6 +437,10 @@ class Model(Predictor):
             `OutputRescaling`, so that predictions are in the units of y; where there is one, it stays.
             "loss" and "val_loss" in training are of standardized targets; metrics, and all that `evaluate`
             gives, are in the units of y.
+        loss_weights : mapping or list of float, optional
+            Of heads, the weights that `fastmlp.losses.Heads` has: by their names, or all in their order.
+        weighted_metrics : optional
+            Metrics beside `metrics`, without a default: all are weighted here where rows have weights.
 
         Notes
         -----
@@ -460,10 +469,17 @@ class Model(Predictor):
         for _, _, activation, parameter in self.layers[-1].output_heads():
             registry.check_trainable(activation, parameter)
         given = None if loss is None else losses.resolve(loss)
+        if loss_weights is not None:
+            given = self._or_fitting(given).weighted(loss_weights, list(self.heads))
         loss = self._loss_of_plan(given)
         loss.check_fits(output)
         if metrics is None:
-            metrics = ["accuracy"] if loss.classes else []
+            metrics = ["accuracy"] if loss.classes and weighted_metrics is None else []
+        if weighted_metrics is not None:
+            metrics = [
+                *check_metrics(metrics, self.heads),
+                *check_metrics(weighted_metrics, self.heads, "weighted_metrics"),
+            ]
         standardizes = validation.boolean(standardize_targets, "standardize_targets")
         if standardizes:
             self._check_standardized(loss, output)

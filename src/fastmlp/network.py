@@ -197,6 +197,7 @@ class Network(Model):
         steps_per_epoch: int | None = None,
         validation_steps: int | None = None,
         resume: bool = False,
+        initial_epoch: int = 0,
         comm: Any = None,
         shards: int | None = None,
     ) -> History:
@@ -257,6 +258,9 @@ class Network(Model):
             rest is the one within which the last fit stopped, by Ctrl-C, an error or `stop_training`, or in
             which a file was saved with its optimizer.  With the same data and arguments the network ends with
             the bits of a fit that was never stopped (see Notes).  Without it such an epoch begins anew.
+        initial_epoch : int
+            The number of the first epoch, 0 to `epochs`, of which so many fewer are trained: a name for
+            callbacks and the history, as in Keras.
         comm : mpi4py.MPI.Comm, optional
             The communicator of processes that train this network together, each on rows of its own: X, y and
             `sample_weight` are those of this rank, all else is the same on each, and so are the weights in
@@ -346,6 +350,7 @@ class Network(Model):
             steps_per_epoch=steps_per_epoch,
             validation_steps=validation_steps,
             resume=resume,
+            initial_epoch=initial_epoch,
             comm=comm,
             shards=shards,
         )

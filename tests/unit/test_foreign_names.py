@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from fastmlp import Activation, Dense, Network
+from fastmlp import Activation, Dense, Heads, Network, losses, optimizers
+from fastmlp.callbacks import LambdaCallback
 from fastmlp.registry import ACTIVATIONS, ALIASES
+from refusals import assert_refused
 
 # Of torch.nn and keras.activations, from their own packages below.
 TORCH = [
@@ -112,3 +114,119 @@ def test_batch_size_and_verbose_change_nothing(rng):
         with pytest.raises(TypeError):
             call(X, batch_size="all")
     net.fit(X, y, verbose=0)
+
+
+def test_initial_epoch_is_the_number_of_the_first(rng):
+    X, y = rng.normal(size=(40, 2)), rng.normal(size=40)
+    nets = [Network([2, 3, 1], seed=0) for _ in range(2)]
+    for net in nets:
+        net.compile("adam")
+    heard = []
+    hears = LambdaCallback(on_epoch_begin=lambda epoch, logs: heard.append(epoch))
+    plain = nets[0].fit(X, y, epochs=3)
+    history = nets[1].fit(X, y, epochs=7, initial_epoch=4, callbacks=[hears])
+    assert history.epoch == heard == [4, 5, 6] and history.history == plain.history
+    assert all(map(np.array_equal, nets[0].get_weights(), nets[1].get_weights()))
+    assert nets[1].fit(X, y, epochs=9, initial_epoch=8).epoch == [8]  # where nothing but the history hears
+    assert nets[1].epochs_done == 4
+    assert nets[1].fit(X, y, epochs=2, initial_epoch=2).epoch == []
+
+
+def test_initial_epoch_of_a_solver(rng):
+    X, y = rng.normal(size=(40, 2)), rng.normal(size=40)
+    nets = [Network([2, 3, 1], seed=0) for _ in range(2)]
+    for net in nets:
+        net.compile("lbfgs")
+    plain = nets[0].fit(X, y, epochs=3, batch_size=None)
+    history = nets[1].fit(X, y, epochs=5, batch_size=None, initial_epoch=2)
+    assert history.epoch == [2, 3, 4] and history.history == plain.history
+    assert nets[1].fit(X, y, epochs=5, batch_size=None, initial_epoch=5).epoch == []
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"initial_epoch": 3}, ValueError, "^initial_epoch is 3, expected an integer from 0 to 2"),
+        ({"initial_epoch": 1, "resume": True}, ValueError, "^initial_epoch is 1 and resume is True"),
+        ({"validation_freq": 2}, TypeError, "^unknown option of fit: 'validation_freq', .*, as held-out"),
+        ({"max_iter": 2}, TypeError, "^unknown option of fit: 'max_iter', .*; did you mean 'epochs'"),
+    ],
+)
+def test_bad_options_of_fit(options, error, message, rng):
+    X, y = rng.normal(size=(9, 2)), rng.normal(size=9)
+    net = Network([2, 3, 1], seed=0)
+    net.compile()
+    assert_refused(lambda: net.fit(X, y, epochs=2, **options), error, message, net)
+    assert net.epochs_done == 0
+
+
+def heads(**options):
+    net = Network([2, 4, Heads({"price": 1, "kind": (3, "softmax")})], seed=0)
+    net.compile(**options)
+    return net
+
+
+@pytest.mark.parametrize("weights", [{"kind": 0.5}, [1, 0.5], (1.0, 0.5)])
+def test_loss_weights_are_those_of_heads(weights):
+    X, y = np.ones((2, 2)), {"price": [1.0, 2.0], "kind": [0, 2]}
+    for loss in (None, {"price": "huber"}):
+        net = heads(loss=loss, loss_weights=weights)
+        same = heads(loss=losses.Heads(loss or {}, {"kind": 0.5}))
+        scores = net.evaluate(X, y)
+        assert scores == same.evaluate(X, y) != heads(loss=loss).evaluate(X, y)
+        assert scores["loss"] == pytest.approx(scores["price_loss"] + 0.5 * scores["kind_loss"], rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"loss_weights": [1]}, "^loss_weights has 1 numbers, expected one for each of the heads price"),
+        ({"loss_weights": {"kid": 1}}, "^unknown head in weights 'kid', expected one of price, kind"),
+        ({"loss_weights": {"kind": -1}}, "^weight of head 'kind' is -1, expected"),
+        (
+            {"loss_weights": [1, 1], "loss": losses.Heads(weights={"kind": 2})},
+            "^loss_weights came with a loss that has weights, expected one of them$",
+        ),
+        ({"loss_weights": [1, 1], "loss": "mse"}, "^loss_weights is .* and the loss is one of the whole"),
+    ],
+)
+def test_bad_loss_weights(options, message):
+    net = heads()
+    assert_refused(lambda: net.compile(**options), ValueError, message, net)
+
+
+def test_loss_weights_need_heads():
+    net = Network([2, 1], seed=0)
+    net.compile()
+    message = "^loss_weights is 2 and the loss is one of the whole output, expected None"
+    assert_refused(lambda: net.compile(loss_weights=2), ValueError, message, net)
+
+
+def test_weighted_metrics_are_metrics():
+    net = Network([2, 3], output="softmax", seed=0)
+    net.compile(weighted_metrics=["accuracy"])
+    assert net.metrics == ["accuracy"]
+    net.compile(metrics=["auc"], weighted_metrics=["log_loss"])
+    assert net.metrics == ["auc", "log_loss"]
+    net.compile(weighted_metrics=[])
+    assert net.metrics == []
+    for options, message in (
+        ({"metrics": ["auc"], "weighted_metrics": ["AUC"]}, "^metrics has 'auc' twice, expected different"),
+        ({"weighted_metrics": "auc"}, "^weighted_metrics is "),
+    ):
+        with pytest.raises((TypeError, ValueError), match=message):
+            net.compile(**options)
+    both = heads(metrics={"kind": ["accuracy"]}, weighted_metrics={"price": "mae"})
+    assert both.metrics == ["kind_accuracy", "price_mae"]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: optimizers.Adam(lr=1e-3), "^unknown option of Adam: 'lr', .* mean 'learning_rate'?"),
+        (lambda: Network([2, 1]).compile(jit_compile=True), "^unknown .* of compile: .* is compiled$"),
+        (lambda: Dense(out_features=3), "^unknown option of Dense: 'out_features', .* did you mean 'units'?"),
+    ],
+)
+def test_options_of_other_packages_name_ours(call, message):
+    assert_refused(call, TypeError, message)

@@ -60,7 +60,7 @@ def test_every_registered_loss_has_its_class():
 
 
 def test_a_name_means_one_loss():
-    given = [name for cls in CLASSES for name in {cls.name, cls.__name__, *cls.aliases}]
+    given = [name for cls in CLASSES for name in {cls.name, cls.__name__, *cls.aliases, *cls.default_aliases}]
     assert len(given) == len(set(given)) == len(losses.NAMES)
     for name, cls in losses.NAMES.items():
         assert losses.resolve(name) == cls()
@@ -129,7 +129,7 @@ def test_a_name_that_is_like_none_is_answered_with_the_list(typed):
 @pytest.mark.parametrize("activation", ["softmax", "log_softmax", "sigmoid", "exp", "identity", "tanh"])
 @pytest.mark.parametrize("labels", [True, False])
 def test_the_fitting_loss_fits(activation, labels):
-    loss = losses.fitting(activation, labels=labels)
+    loss = losses.Fitting().chosen(activation, labels=labels)
     loss.check_fits(activation)
     if "softmax" in activation:
         assert loss.labels == labels

@@ -358,8 +358,8 @@ def _saved_loss(saved: Mapping[str, Any]) -> losses.Loss | None:
     """The loss of a header, which has the parameter 0 for those that take none."""
     if saved["loss"] is None:
         return None
-    kind = type(losses.resolve(saved["loss"]))
-    return kind.of(saved["loss_parameter"] if kind.takes_parameter() else None)
+    takes = losses.resolve(saved["loss"]).takes_parameter()
+    return losses.resolve((saved["loss"], saved["loss_parameter"]) if takes else saved["loss"])
 
 
 def _restore_training(net: Model, saved: Mapping[str, Any], slots: list[dict[str, Array]]) -> None:

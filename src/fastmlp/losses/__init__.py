@@ -12,7 +12,8 @@ values z before it (logits), so that no logarithm of 0 arises; the others take t
 `Heads` is the sum of several losses, each of a slice of the output.
 
 Wherever a loss is expected, its name is welcome too, ``"mse"``, ``("huber", 0.5)``, and so are the names of
-Keras and PyTorch for the same formula, ``"mean_squared_error"``, ``"HuberLoss"``.
+Keras and PyTorch for the same formula, ``"mean_squared_error"``, ``"HuberLoss"``.  "focal" and
+"cross_entropy" are that one of several losses which fits the output and the targets.
 """
 
 from __future__ import annotations
@@ -23,9 +24,10 @@ from . import classification, regression
 from .base import Function, Loss
 from .classification import *  # noqa: F403
 from .heads import Heads
+from .names import FAMILIES as FAMILIES
 from .names import LOSSES as LOSSES
 from .names import NAMES as NAMES
-from .names import fitting as fitting
+from .names import Fitting as Fitting
 from .names import name_and_parameter, named
 from .regression import *  # noqa: F403
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import registry, validation
 from ..descriptions import description, option_names
-from ..errors import unknown
+from ..errors import shown, unknown
 from ..labels import Classes, Learn, as_indices
 
 Array = np.ndarray[Any, Any]
@@ -29,6 +29,10 @@ class Loss:
         The engine's name.
     aliases : tuple of str
         Other packages' names of the same formula; the class's own name is one anyway.
+    default_aliases : tuple of str
+        Other packages' names of the formula with the default options, which come without a parameter.
+    families : tuple of str
+        Names that this loss shares with others, of which output and targets choose: see `Fitting`.
     formula : (str, str)
         Of a row's value and of its gradient.
     link : str
@@ -54,6 +58,8 @@ class Loss:
 
     name: ClassVar[str] = ""
     aliases: ClassVar[tuple[str, ...]] = ()
+    default_aliases: ClassVar[tuple[str, ...]] = ()
+    families: ClassVar[tuple[str, ...]] = ()
     formula: ClassVar[tuple[str, str]]
     link: ClassVar[str] = "any"
     outputs: ClassVar[int] = 1
@@ -123,6 +129,15 @@ class Loss:
 
     def of_output(self, heads: Sequence[Any], y: object = None) -> Loss:
         """The loss on a network with these heads, and with targets like y, if they are known."""
+        return self
+
+    def weighted(self, weights: Any, heads: Sequence[str]) -> Loss:
+        """The sum of the losses of these heads with weights of its terms; ValueError where it is no sum."""
+        rest = "expected None; sample_weight and class_weight of fit are weights of rows"
+        raise ValueError(f"loss_weights is {shown(weights)} and the loss is one of the whole output, {rest}")
+
+    def chosen(self, activation: str, *, labels: bool) -> Loss:
+        """The loss on an output, or a head of one; `labels`: the targets are class indices, not rows."""
         return self
 
     def apart(self) -> dict[str, Loss]:

@@ -24,6 +24,7 @@ __all__ = [
 ]
 
 SUM_TOLERANCE = 1e-3  # of one-hot and soft rows
+_CROSS_ENTROPY = ("cross_entropy", "CrossEntropyLoss")
 
 
 class _Labels(Loss):
@@ -135,6 +136,8 @@ class SparseCategoricalCrossentropy(_Labels, _Smoothed):
     """
 
     name: ClassVar[str] = "sparse_categorical_crossentropy"
+    aliases: ClassVar[tuple[str, ...]] = ("NLLLoss", "nll_loss")
+    families: ClassVar[tuple[str, ...]] = _CROSS_ENTROPY
     formula: ClassVar[tuple[str, str]] = ("-log(softmax(z)[y])", "softmax(z) - onehot(y)")
     _twin: ClassVar[str] = "categorical_crossentropy"
 
@@ -162,6 +165,7 @@ class CategoricalCrossentropy(_Shares, _Smoothed):
     """
 
     name: ClassVar[str] = "categorical_crossentropy"
+    families: ClassVar[tuple[str, ...]] = _CROSS_ENTROPY
     formula: ClassVar[tuple[str, str]] = ("-sum(y * log(softmax(z)))", "softmax(z) * sum(y) - y")
     _twin: ClassVar[str] = "sparse_categorical_crossentropy"
 
@@ -189,7 +193,10 @@ class BinaryCrossentropy(_Bits, _Smoothed):
     """
 
     name: ClassVar[str] = "binary_crossentropy"
-    aliases: ClassVar[tuple[str, ...]] = ("bce", "BCELoss", "BCEWithLogitsLoss")
+    aliases: ClassVar[tuple[str, ...]] = (
+        *("bce", "BCE", "BCELoss", "BCEWithLogitsLoss", "MultiLabelSoftMarginLoss"),
+        *("binary_cross_entropy", "binary_cross_entropy_with_logits", "multilabel_soft_margin_loss"),
+    )
     formula: ClassVar[tuple[str, str]] = (
         "mean(-y * log(sigmoid(z)) - (1 - y) * log(1 - sigmoid(z)))",
         "(sigmoid(z) - y) / n_out",
@@ -200,6 +207,7 @@ class BinaryCrossentropy(_Bits, _Smoothed):
 class _Focal(Loss):
     """Cross-entropies times (1 - p)^gamma, p the probability that the row's class has."""
 
+    families: ClassVar[tuple[str, ...]] = ("focal",)
     gamma: float = 2.0
     alpha: float = 0.25
     label_smoothing: float = 0.0
@@ -342,7 +350,7 @@ class KLDivergence(_Shares):
     """
 
     name: ClassVar[str] = "kl_divergence"
-    aliases: ClassVar[tuple[str, ...]] = ("kullback_leibler_divergence", "kld")
+    aliases: ClassVar[tuple[str, ...]] = ("kullback_leibler_divergence", "kld", "KLD")
     formula: ClassVar[tuple[str, str]] = ("sum(y * log(y / softmax(z)))", "softmax(z) * sum(y) - y")
 
 

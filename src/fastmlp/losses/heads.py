@@ -14,7 +14,7 @@ from ..errors import listed, unknown
 from ..labels import Classes, Learn
 from ..metrics import of_head
 from .base import Array, Loss
-from .names import fitting, named
+from .names import Fitting, named
 
 Slice = tuple[str, int, str, float]  # of the output: name, columns, activation and its parameter
 
@@ -69,7 +69,7 @@ class Heads(Loss):
                 raise TypeError(f"{name} is a {type(given).__name__}, expected a mapping of heads' names")
         found = {head: None if loss is None else named(loss) for head, loss in self.losses.items()}
         for head, loss in found.items():
-            if loss is not None and loss.name not in registry.LOSSES:
+            if loss is not None and loss.name not in registry.LOSSES and not isinstance(loss, Fitting):
                 kind = loss.name or "a function in Python"
                 raise ValueError(f"the loss of head {head!r} is {kind}, expected one of the engine's")
         object.__setattr__(self, "losses", found)
@@ -93,6 +93,22 @@ class Heads(Loss):
         }
         return {"losses": named, "weights": dict(self.weights)}
 
+    def weighted(self, weights: Any, heads: Sequence[str]) -> Heads:
+        """With weights as a mapping, or a list in the order of the heads.
+
+        >>> Heads().weighted([1, 0.5], ["price", "kind"]).weights
+        {'price': 1.0, 'kind': 0.5}
+        """
+        if self.weights:
+            raise ValueError("loss_weights came with a loss that has weights, expected one of them")
+        if not isinstance(weights, Mapping):
+            given = validation.as_list(weights, "loss_weights", "a mapping or a list of numbers")
+            if len(given) != len(heads):
+                came = f"loss_weights has {len(given)} numbers"
+                raise ValueError(f"{came}, expected one for each of the heads {listed(heads)}")
+            weights = dict(zip(heads, given, strict=True))
+        return Heads(self.losses, weights)
+
     def of_output(self, heads: Sequence[Slice], y: object = None) -> SumOfHeads:
         """The losses of these heads, those that fit where none is given."""
         names = [head[0] for head in heads]
@@ -107,8 +123,8 @@ class Heads(Loss):
 
     def _part(self, head: Slice, labels: bool) -> Part:
         name, outputs, activation, _ = head
-        loss = self.losses.get(name) or fitting(activation, labels=labels)
         try:
+            loss = (self.losses.get(name) or Fitting()).chosen(activation, labels=labels)
             loss.check_fits(activation)
             if loss.link == "any" and activation != "identity":
                 raise ValueError(f"loss {loss.name!r} needs the activation 'identity', got {activation!r}")

@@ -6,6 +6,7 @@ import functools
 from typing import Any, cast
 
 from .. import registry
+from ..descriptions import description
 from ..errors import unknown
 from . import classification, regression
 from .base import Function, Loss, PythonLoss, link_of
@@ -19,7 +20,15 @@ _CLASSES: dict[str, type[Loss]] = {
 LOSSES: dict[str, type[Loss]] = {name: _CLASSES[name] for name in registry.LOSSES}
 # Every name of one of them that is accepted.
 NAMES: dict[str, type[Loss]] = {
-    name: cls for cls in LOSSES.values() for name in (cls.name, cls.__name__, *cls.aliases)
+    name: cls
+    for cls in LOSSES.values()
+    for name in (cls.name, cls.__name__, *cls.aliases, *cls.default_aliases)
+}
+# Names of several of them, in the engine's order; "" of all.
+FAMILIES: dict[str, list[type[Loss]]] = {"": list(LOSSES.values())} | {
+    family: [cls for cls in LOSSES.values() if family in cls.families]
+    for cls in LOSSES.values()
+    for family in cls.families
 }
 
 
@@ -40,19 +49,63 @@ def named(loss: object) -> Loss:
     if callable(loss):
         return Function(cast(PythonLoss, loss))
     name, parameter = name_and_parameter(loss)
+    if name and name in FAMILIES:
+        return Fitting(name, parameter)
     if name not in NAMES:
-        raise unknown("loss", name, LOSSES, NAMES)
+        raise unknown("loss", name, LOSSES, [*NAMES, *FAMILIES])
+    if name in NAMES[name].default_aliases and parameter is not None:
+        own = NAMES[name].name
+        raise ValueError(f"loss {name!r} takes no parameter, got {parameter}; {own!r} has one of its own")
     return NAMES[name].of(parameter)
 
 
-@functools.cache  # asked for in every call that takes targets
-def fitting(activation: str, *, labels: bool) -> Loss:
-    """The loss that fits an output activation; `labels`: the targets are class indices, not rows.
+@description
+class Fitting(Loss):
+    """That one of several losses which fits the output and the targets.
 
-    >>> fitting("sigmoid", labels=False)
-    BinaryCrossentropy(label_smoothing=0.0)
+    Parameters
+    ----------
+    name : str
+        Of a family: "focal" is the focal cross-entropy of softmax or of sigmoid outputs; "" is any loss.
+    options : optional
+        As beside a loss's name: its first option, or a mapping of options that all of the family have.
+
+    Examples
+    --------
+    >>> from fastmlp.losses.names import Fitting
+    >>> Fitting("focal").chosen("sigmoid", labels=False).name
+    'binary_focal_crossentropy'
     """
-    fused = [cls for cls in LOSSES.values() if cls.link == link_of(activation)]
+
+    name: str = ""  # type: ignore[misc]
+    options: Any = None
+
+    def __post_init__(self) -> None:
+        for cls in FAMILIES[self.name] if self.name else ():
+            cls.of(self.options)
+
+    @property
+    def parameters(self) -> tuple[float, ...]:
+        """None: those of the loss that is chosen are its own."""
+        return ()
+
+    @property
+    def parameter(self) -> Any:
+        """What stands beside the family's name."""
+        return self.options
+
+    def chosen(self, activation: str, *, labels: bool) -> Loss:
+        """The first of the family that has the activation as its link, and such targets if one has."""
+        loss = _fitting(self.name, activation, labels)
+        return loss if self.options is None else loss.of(self.options)
+
+
+@functools.cache  # asked for in every call that takes targets
+def _fitting(family: str, activation: str, labels: bool) -> Loss:
+    fused = [cls for cls in FAMILIES[family] if cls.link == link_of(activation)]
+    if family and not fused:
+        links = " or ".join(sorted({repr(cls.link) for cls in FAMILIES[family]}))
+        raise ValueError(f"loss {family!r} needs the output activation {links}, got {activation!r}")
     return next((cls for cls in fused if cls.labels == labels), *fused[:1] or [regression.MSE])()
 
 

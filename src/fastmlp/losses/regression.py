@@ -45,7 +45,7 @@ class MSE(Loss):
     name: ClassVar[str] = "mse"
     standardizes: ClassVar[bool] = True
     least_squares: ClassVar[bool] = True
-    aliases: ClassVar[tuple[str, ...]] = ("mean_squared_error", "MeanSquaredError", "MSELoss")
+    aliases: ClassVar[tuple[str, ...]] = ("mean_squared_error", "MeanSquaredError", "MSELoss", "mse_loss")
     formula: ClassVar[tuple[str, str]] = ("mean((p - y)**2)", "2 * (p - y) / n_out")
 
 
@@ -66,7 +66,7 @@ class MAE(Loss):
 
     name: ClassVar[str] = "mae"
     standardizes: ClassVar[bool] = True
-    aliases: ClassVar[tuple[str, ...]] = ("mean_absolute_error", "MeanAbsoluteError", "L1Loss")
+    aliases: ClassVar[tuple[str, ...]] = ("mean_absolute_error", "MeanAbsoluteError", "L1Loss", "l1_loss")
     formula: ClassVar[tuple[str, str]] = ("mean(abs(p - y))", "sign(p - y) / n_out")
 
 
@@ -93,7 +93,8 @@ class Huber(Loss):
 
     name: ClassVar[str] = "huber"
     standardizes: ClassVar[bool] = True
-    aliases: ClassVar[tuple[str, ...]] = ("HuberLoss",)
+    aliases: ClassVar[tuple[str, ...]] = ("HuberLoss", "huber_loss")
+    default_aliases: ClassVar[tuple[str, ...]] = ("SmoothL1Loss", "smooth_l1_loss")
     formula: ClassVar[tuple[str, str]] = (
         "mean(e**2 / 2 where e = abs(p - y) <= delta, else delta * (e - delta / 2))",
         "clip(p - y, -delta, delta) / n_out",
@@ -121,7 +122,7 @@ class Poisson(Loss):
     """
 
     name: ClassVar[str] = "poisson"
-    aliases: ClassVar[tuple[str, ...]] = ("PoissonNLLLoss",)
+    aliases: ClassVar[tuple[str, ...]] = ("PoissonNLLLoss", "poisson_nll_loss")
     bounds: ClassVar[tuple[float, float]] = (0.0, math.inf)
     formula: ClassVar[tuple[str, str]] = ("mean(exp(z) - y * z)", "(exp(z) - y) / n_out")
 
@@ -153,6 +154,7 @@ class GaussianNLL(Loss):
     """
 
     name: ClassVar[str] = "gaussian_nll"
+    aliases: ClassVar[tuple[str, ...]] = ("GaussianNLLLoss", "gaussian_nll_loss")
     standardizes: ClassVar[bool] = True
     formula: ClassVar[tuple[str, str]] = (
         "mean((s + (m - y)**2 / exp(s)) / 2), m the first half of p and s the second",
@@ -345,6 +347,7 @@ class CosineSimilarity(Loss):
     """
 
     name: ClassVar[str] = "cosine_similarity"
+    aliases: ClassVar[tuple[str, ...]] = ("cosine",)
     formula: ClassVar[tuple[str, str]] = (
         "-sum(y * p) / (norm(y) * norm(p))",
         "(c * p / norm(p) - y / norm(y)) / norm(p), c = sum(y * p) / (norm(y) * norm(p))",

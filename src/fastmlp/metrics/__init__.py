@@ -64,7 +64,9 @@ def _named(name: str) -> Measure | None:
 
 
 def check_metrics(
-    metrics: Iterable[Metric] | Mapping[str, Iterable[Metric]], heads: Iterable[str] = ()
+    metrics: Iterable[Metric] | Mapping[str, Iterable[Metric]],
+    heads: Iterable[str] = (),
+    argument: str = "metrics",
 ) -> list[Metric]:
     """The metrics as a list; ValueError for a name that is not known or comes twice.
 
@@ -75,8 +77,8 @@ def check_metrics(
     ['kind_accuracy']
     """
     heads = list(heads)
-    given = _of_heads(metrics, heads) if heads and isinstance(metrics, Mapping) else metrics
-    checked = as_list(given, "metrics", "a list of names and functions")
+    given = _of_heads(metrics, heads, argument) if heads and isinstance(metrics, Mapping) else metrics
+    checked = as_list(given, argument, "a list of names and functions")
     names = ["loss", *(f"{head}_loss" for head in heads)]
     for metric in checked:
         head, bare = of_head(metric, heads)
@@ -84,13 +86,13 @@ def check_metrics(
         if measure is None and not callable(metric):
             raise unknown("metric", metric, _KNOWN, _NAMES)
         if isinstance(metric, type):
-            raise TypeError(f"metrics has the class {metric.__name__}, expected a name or a function")
+            raise TypeError(f"{argument} has the class {metric.__name__}, expected a name or a function")
         if measure is not None and heads and head is None:
             expected = f"expected a head's, such as '{heads[0]}_{metric}'"
-            raise ValueError(f"metrics has {metric!r}, {expected}, as the output has heads")
+            raise ValueError(f"{argument} has {metric!r}, {expected}, as the output has heads")
         name = name_of(cast(Metric, metric)) if measure is None or head else measure.name
         if name in names:
-            raise ValueError(f"metrics has {name!r} twice, expected different names beside 'loss'")
+            raise ValueError(f"{argument} has {name!r} twice, expected different names beside 'loss'")
         names.append(name)
     return checked
 
@@ -107,14 +109,15 @@ def of_head(metric: Metric, heads: Iterable[str]) -> tuple[str | None, Metric]:
     return head, metric if head is None else metric.removeprefix(f"{head}_")
 
 
-def _of_heads(metrics: Mapping[Any, Iterable[Metric]], heads: list[str]) -> list[Metric]:
+def _of_heads(metrics: Mapping[Any, Iterable[Metric]], heads: list[str], argument: str) -> list[Metric]:
     found: list[Metric] = []
     for head, own in metrics.items():
         if head not in heads:
-            raise unknown("head in metrics", head, heads)
-        for metric in [own] if isinstance(own, str) else as_list(own, f"metrics of head {head!r}", "a list"):
+            raise unknown(f"head in {argument}", head, heads)
+        what = f"{argument} of head {head!r}"
+        for metric in [own] if isinstance(own, str) else as_list(own, what, "a list"):
             if not isinstance(metric, str):
-                raise TypeError(f"metrics of head {head!r} has {metric!r}, expected names")
+                raise TypeError(f"{what} has {metric!r}, expected names")
             found.append(f"{head}_{metric}")
     return found
 

@@ -39,6 +39,7 @@ class Given:
     sample_weight: Any
     class_weight: Mapping[Any, float] | str | None
     epochs: int
+    initial_epoch: int
     batch_size: int | None
     shuffle: bool
     steps: int | None

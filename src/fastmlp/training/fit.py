@@ -41,9 +41,9 @@ def _check_verbose(verbose: object) -> bool | int | str:
     raise ValueError(f"verbose is {shown(verbose)}, expected 'auto', 0, 1 or 2")
 
 
-def _check_left(net: Model, epochs: int, resume: bool) -> None:
-    """ValueError where the epochs' numbers would go beyond the last there is."""
-    left = validation.MOST_EPOCHS - (0 if resume else net.epochs_done)
+def _check_left(net: Model, epochs: int, initial: int | None) -> None:
+    """ValueError where the epochs' numbers would go beyond the last there is; None where fit resumes."""
+    left = validation.MOST_EPOCHS - (0 if initial is None else net.epochs_done - initial)
     if epochs > left:
         done = f"{net.epochs_done} have been done"
         raise ValueError(f"epochs is {shown(epochs)}, expected at most {left}, as {done}")
@@ -73,6 +73,7 @@ class _Fit:
     data: Epochs
     held_out: HeldOut | None
     epochs: int
+    first: int
     resume: bool
     threads: int | None
     callbacks: Hooks
@@ -117,15 +118,15 @@ class _Fit:
             self.callbacks.end(logs, failed=failed)
 
     def _begin(self) -> int:
-        """Puts the network where the fit begins; how many of its epochs are done."""
+        """Puts the network where the fit begins; the number of its first epoch."""
         net = self.net
         if self.resume:
             if net.moving is not None and net.moving.batches == net.plan.batches:
                 net.set_weights(net.moving.weights)
             net.moving = None
-            return net.epochs_done
-        net.begin_epochs(net.epochs_done)
-        return 0
+        else:
+            net.begin_epochs(net.epochs_done)
+        return self.first
 
     def _take_average(self) -> None:
         """Ends with averaged weights where there are any; a fit that resumes needs the others."""
@@ -163,7 +164,7 @@ class _Fit:
     def _solved(self) -> dict[str, float]:
         """Iterations of a solver, an epoch each; what is logged of the last."""
         assert isinstance(self.data, RowEpochs)
-        rows, done = self.data.rows, 0
+        rows, done = self.data.rows, self.first
         logs: dict[str, float] = {}
 
         def iteration() -> bool:
@@ -176,9 +177,11 @@ class _Fit:
                 self._begin_epoch(done)
             return wanted
 
-        self._begin_epoch(0)
+        if done == self.epochs:
+            return logs
+        self._begin_epoch(done)
         try:
-            solve(self.net, self.objective, rows, self.epochs, iteration)
+            solve(self.net, self.objective, rows, self.epochs - done, iteration)
         except FloatingPointError as error:
             raise diverged(done, error) from None
         return logs
@@ -285,6 +288,7 @@ def fit(
     steps_per_epoch: int | None,
     validation_steps: int | None,
     resume: bool,
+    initial_epoch: int,
     comm: Any,
     shards: int | None,
 ) -> History:
@@ -294,14 +298,19 @@ def fit(
         if share > 0 and validation_data is not None:
             came = f"validation_split is {share} and validation_data came too"
             raise ValueError(f"{came}, expected one of them")
+        epochs = validation.integer(epochs, "epochs", 1)
+        initial = validation.integer(initial_epoch, "initial_epoch", 0, epochs)
+        if validation.boolean(resume, "resume") and initial:
+            raise ValueError(f"initial_epoch is {initial} and resume is True, expected one of them")
         verbose, checked = _check_verbose(verbose), Hooks(callbacks, writes=team.rank == 0)
         given = Given(
             X=X,
             y=y,
             sample_weight=sample_weight,
             class_weight=class_weight,
-            epochs=validation.integer(epochs, "epochs", 1),
-            resume=validation.boolean(resume, "resume"),
+            epochs=epochs,
+            initial_epoch=initial,
+            resume=resume,
             batch_size=None if batch_size is None else validation.integer(batch_size, "batch_size", 1),
             shuffle=validation.boolean(shuffle, "shuffle"),
             steps=as_steps(steps_per_epoch, "steps_per_epoch"),
@@ -326,6 +335,7 @@ def _recipe_of(given: Given, callbacks: Hooks) -> dict[str, Any]:
     """Arguments of fit that are the same in each process, by name."""
     return {
         "epochs": given.epochs,
+        "initial_epoch": given.initial_epoch,
         "batch_size": given.batch_size,
         "shards": given.shards,
         "shuffle": given.shuffle,
@@ -337,10 +347,10 @@ def _recipe_of(given: Given, callbacks: Hooks) -> dict[str, Any]:
 
 def _begun(net: Model, given: Given, callbacks: Hooks, verbose: bool | int | str) -> _Fit:
     """The call, once all that it was given is checked; the network knows its classes and rescaling."""
-    _check_left(net, given.epochs, given.resume)
+    _check_left(net, given.epochs, None if given.resume else given.initial_epoch)
     if given.shards is not None:
         agree_on_recipe(given.team, net, **_recipe_of(given, callbacks))
-    first = net.epochs_done if given.resume else 0
+    first = net.epochs_done if given.resume else given.initial_epoch
     ready = prepared(net, dataclasses.replace(given, epochs=given.epochs - first))
     if given.resume:
         _check_resumed(net, ready.data)
@@ -350,6 +360,7 @@ def _begun(net: Model, given: Given, callbacks: Hooks, verbose: bool | int | str
         data=ready.data,
         held_out=ready.held_out,
         epochs=given.epochs,
+        first=first,
         resume=given.resume,
         threads=given.threads,
         callbacks=callbacks,
