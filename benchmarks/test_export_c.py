@@ -36,6 +36,8 @@ def test_one_row_of_an_exported_file(
     compiler = shutil.which(os.environ.get("CC", "cc"))
     if compiler is None:
         pytest.skip("needs a C compiler")
+    if int8 and dtype == np.float64:
+        pytest.skip("weights of 8 bits are those of float32 networks")
     net, _ = make(name, dtype)
     net.export_c(tmp_path / "net.c", int8=int8)
     real = "float" if net.dtype == np.float32 else "double"

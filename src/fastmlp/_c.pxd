@@ -37,7 +37,7 @@ cdef extern from "fastmlp.h" nogil:
     enum:
         FM_UNIFORM, FM_NORMAL, FM_SIGNS
     enum:
-        FM_TWO_INPUTS, FM_READS_CODES, FM_KEEPS_INPUT, FM_BY_MEMBER, FM_MOST_ARRAYS, FM_MOST_SETTINGS
+        FM_TWO_INPUTS, FM_READS_CODES, FM_KEEPS_INPUT, FM_BY_MEMBER, FM_MOST_ARRAYS, FM_MOST_SETTINGS, FM_AS_REALS
 
     ctypedef struct fm_activation_info:
         const char *name
@@ -98,7 +98,7 @@ cdef extern from "fastmlp.h" nogil:
     ctypedef struct fm_array:
         const char *name
         ptrdiff_t offset, rows, columns
-        int is_matrix, decays, moves
+        int is_matrix, decays, moves, storage
         double learning_rate, weight_decay
     ctypedef struct fm_layer:
         int kind
@@ -125,6 +125,7 @@ cdef extern from "fastmlp.h" nogil:
         int isa, type, layer_count
         fm_layer *layers
         ptrdiff_t n_in, n_out, members, size
+        int stored
         void *shift
         void *divisor
         void *output_scale

@@ -66,6 +66,8 @@ cdef class Plan:
         for given, name in ((input_shift, "input_shift"), (input_divisor, "input_divisor")):
             if given is not None:
                 self._set_input(ready(np.asarray(given, kind), numpy_type(plan.type), (n_in,), name), name)
+        if plan.type != c.FM_FLOAT32 and any([node.get("storage") for node in nodes]):
+            raise ValueError("weights are stored in few bits with dtype float64, expected float32")
         check_codes(plan, self.layers)
         self.take_heads(tuple(heads))
         with nogil:
@@ -167,7 +169,7 @@ cdef class Plan:
     @property
     def matrix_unit(self):
         """Whether the processor's unit for products of bfloat16 takes part."""
-        return bool(self.c_plan.planes and c.fm_matrix_unit(self.c_plan.products))
+        return bool((self.c_plan.planes or self.c_plan.stored) and c.fm_matrix_unit(self.c_plan.products))
 
     def changing(self, bint nested=True):
         """Holds the plan for the calling thread inside a `with`; BusyError if another thread has it.
@@ -203,6 +205,8 @@ cdef class Plan:
             raise IndexError(f"layer is {layer}, expected 0 to {self.c_plan.layer_count - 1}")
         if not 0 <= array < self.c_plan.layers[layer].array_count:
             raise IndexError(f"array is {array}, expected one of the {self.c_plan.layers[layer].array_count} of layer {layer}")
+        if self.c_plan.layers[layer].arrays[array].storage != c.FM_AS_REALS:
+            raise ValueError(f"array {array} of layer {layer} is stored in few bits, expected one of reals")
         cdef int status
         with self.changing():
             with nogil:
@@ -370,6 +374,8 @@ cdef class Plan:
         return [{**NODE, "activation": activation, "parameter": parameter} for _, activation, parameter in self.heads]
 
     cdef int check_derivatives(self) except -1:
+        if self.c_plan.stored:
+            raise ValueError("weights are stored in few bits, for predictions alone, expected those of float32")
         for node in (*self.layers, *self.head_nodes()):
             check_derivative(node["activation"], node["parameter"])
             check_derivative(node["function"], node["function_parameter"])
@@ -553,6 +559,7 @@ cdef class Plan:
 
     def blend(self, Plan other not None, double share):
         """parameters += share * (other's - parameters), of a plan with the same arrays; a share of 1 copies them."""
+        self.check_derivatives()
         if not laid_out_alike(&self.c_plan, &other.c_plan):
             raise ValueError("other has other arrays, expected those of the same layers and dtype")
         with self.changing():

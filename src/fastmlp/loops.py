@@ -83,6 +83,8 @@ def blend(net: Model, other: Any, tau: Any) -> None:
     if not isinstance(other, Model):
         raise TypeError(f"other is a {type(other).__name__}, expected a Network")
     tau = validation.real(tau, "tau", minimum=0.0, maximum=1.0)
+    net.check_trained()
+    other.check_trained()
     try:
         net.plan.blend(other.plan, tau)
     except ValueError:

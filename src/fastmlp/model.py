@@ -127,6 +127,8 @@ class Model(Predictor):
         Where the last fit is, or stopped, within the next epoch; None between two.
     moving : Moving or None
         What training goes on from, where the last fit ended with averaged weights.
+    report : QuantizationReport or None
+        What `quantized` measured, of the network that it made.
     """
 
     layers: tuple[Layer, ...]
@@ -138,6 +140,7 @@ class Model(Predictor):
     moving: Moving | None
     _compiled: Compiled | None
     _classes: labels.Classes | None
+    report: Any = None
 
     def _build(
         self, n_in: int, layers: tuple[Layer, ...], dtype: np.dtype[Any], seed: int, isa: str | None
@@ -396,6 +399,25 @@ class Model(Predictor):
             return y, None
         return loss.as_indices(y, self.plan.n_out, argument, known, learns)
 
+    @property
+    def predicts_alone(self) -> bool:
+        """Whether a layer's weights are stored in few bits, so that nothing can be trained."""
+        return any(layer.predicts_alone for layer in self.layers)
+
+    def check_trained(self) -> None:
+        """ValueError where a layer is for predictions alone."""
+        for layer in self.layers:
+            if layer.predicts_alone:
+                raise ValueError(
+                    f"the network has {layer!r}, which is for predictions alone, expected a Dense"
+                )
+
+    def loss_on_plan(self) -> Loss:
+        """The loss that `compile` chose, as far as it is known before targets are seen."""
+        if self._compiled is None:
+            raise NotCompiledError(NOT_COMPILED)
+        return self._loss_of_plan(self._compiled.loss)
+
     def changing(self, *, nested: bool = True) -> AbstractContextManager[None]:
         """Holds the network for those who change it; `nested`: who holds it may take it again."""
         return self.plan.changing(nested)
@@ -460,6 +482,31 @@ class Model(Predictor):
         >>> net = Network([4, 8, 3], output="softmax", seed=0)
         >>> net.compile("adam", metrics=["accuracy"])
         """
+        self.check_trained()
+        compiled = self._chosen(
+            optimizer, loss, metrics, dropout_schedule, standardize_targets, loss_weights, weighted_metrics
+        )
+        rule, chosen = compiled.optimizer, self._loss_of_plan(compiled.loss)
+        with self.changing(nested=False):
+            self.plan.compile(*chosen.for_plan, rule.rule, rule.hyperparameters())
+            self._compiled = compiled
+            self.begin_epochs(0)
+
+    def recall(self, *given: Any, **options: Any) -> None:
+        """Takes what another network's `compile` was told: all but training goes by it."""
+        self._compiled = self._chosen(*given, **options)
+
+    def _chosen(
+        self,
+        optimizer: str | Optimizer,
+        loss: LossLike | None,
+        metrics: Iterable[Metric] | Mapping[str, Iterable[Metric]] | None,
+        dropout_schedule: Any = None,
+        standardize_targets: bool = False,
+        loss_weights: Any = None,
+        weighted_metrics: Any = None,
+    ) -> Compiled:
+        """What `compile` is told, checked."""
         chosen = copy.copy(optimizers.resolve(optimizer))
         dropout = None if dropout_schedule is None else as_schedule(dropout_schedule, "dropout_schedule")
         factors = dropout if dropout is None or isinstance(dropout, Schedule) else Constant(dropout)
@@ -471,10 +518,10 @@ class Model(Predictor):
         given = None if loss is None else losses.resolve(loss)
         if loss_weights is not None:
             given = self._or_fitting(given).weighted(loss_weights, list(self.heads))
-        loss = self._loss_of_plan(given)
-        loss.check_fits(output)
+        of_plan = self._loss_of_plan(given)
+        of_plan.check_fits(output)
         if metrics is None:
-            metrics = ["accuracy"] if loss.classes and weighted_metrics is None else []
+            metrics = ["accuracy"] if of_plan.classes and weighted_metrics is None else []
         if weighted_metrics is not None:
             metrics = [
                 *check_metrics(metrics, self.heads),
@@ -482,12 +529,8 @@ class Model(Predictor):
             ]
         standardizes = validation.boolean(standardize_targets, "standardize_targets")
         if standardizes:
-            self._check_standardized(loss, output)
-        compiled = Compiled(chosen, given, tuple(check_metrics(metrics, self.heads)), factors, standardizes)
-        with self.changing(nested=False):
-            self.plan.compile(*loss.for_plan, chosen.rule, chosen.hyperparameters())
-            self._compiled = compiled
-            self.begin_epochs(0)
+            self._check_standardized(of_plan, output)
+        return Compiled(chosen, given, tuple(check_metrics(metrics, self.heads)), factors, standardizes)
 
     def _check_standardized(self, loss: Loss, output: str) -> None:
         """ValueError unless targets of the loss can be standardized."""
@@ -587,7 +630,7 @@ class Model(Predictor):
         )  # fmt: skip
         with self.changing():
             state = None
-            if self._compiled is not None:
+            if self._compiled is not None and not self.predicts_alone:
                 state = (self._compiled, self.plan.get_state())
             return restored, (type(self), description, self.plan.get_weights(), state), attributes
 

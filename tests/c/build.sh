@@ -18,7 +18,7 @@ x86_64*)
     base="-march=x86-64 -mno-avx -mno-mmx"
     avx2="-march=x86-64 -mno-avx512f -mavx2 -mfma -mno-mmx"
     avx512="-march=x86-64 -mfma -mavx512f -mavx512dq -mavx512vl -mavx512bw -mprefer-vector-width=512 -mno-mmx"
-    amx="-march=x86-64 -mfma -mavx512f -mavx512dq -mavx512vl -mavx512bw -mprefer-vector-width=512 -mno-mmx -mavx512bf16 -mamx-tile -mamx-bf16"
+    amx="-march=x86-64 -mfma -mavx512f -mavx512dq -mavx512vl -mavx512bw -mprefer-vector-width=512 -mno-mmx -mavx512bf16 -mavx512vnni -mamx-tile -mamx-bf16 -mamx-int8"
     ;;
 *) base="" avx2="" avx512="" amx="" ;;
 esac

@@ -344,7 +344,9 @@ def test_one_file_alone_knows(what, pattern, files):
 
 def test_every_helper_of_the_vector_type_is_used():
     sources = c_sources()
-    helpers = set(re.findall(r"^INLINE \w+ (\w+)\(", sources.pop("vec.h"), re.M))
+    definition = re.compile(r"^INLINE \w+ (\w+)\(", re.M)
+    helpers = set(definition.findall(sources["vec.h"]))
+    sources["vec.h"] = definition.sub("", sources["vec.h"])
     used = set(re.findall(r"\w+", " ".join(sources.values())))
     assert {"vfma", "vload"} <= helpers
     assert helpers - used == set()

@@ -22,6 +22,7 @@ from fastmlp import (
 )
 from fastmlp.export.c.rounding import allowed_difference
 from fastmlp.export.steps import steps_of
+from fastmlp.reference.storage import int8_columns
 from helpers import FMA_ISAS, assert_same_bits
 from table_networks import randomized, table_nets, table_rows
 
@@ -141,8 +142,8 @@ def test_what_tables_have(cc, dtype, rng, tmp_path):
         run_main(cc, tmp_path, name)
 
 
-def test_rounded_weights_are_those_of_dense_layers(dtype, rng, tmp_path):
-    for name, net in table_nets(dtype, rng).items():
+def test_rounded_weights_are_those_of_dense_layers(rng, tmp_path):
+    for name, net in table_nets(np.float32, rng).items():
         net.export_c(tmp_path / f"{name}.c", int8=True)
         run_main(COMPILERS[0], tmp_path, name)
 
@@ -271,7 +272,7 @@ def test_another_architecture_has_the_same_bits(dtype, rng, tmp_path):
         assert "difference from Python: 0, allowed: 0" in run(emulator, tmp_path / "main")
 
 
-@pytest.mark.parametrize("int8", [False, True])
+@pytest.mark.parametrize(("dtype", "int8"), [("float32", False), ("float64", False), ("float32", True)])
 def test_no_undefined_behaviour(int8, dtype, rng, tmp_path):
     layers = [37, Standardize(np.arange(37), np.arange(1, 38)), Dense(40, "gelu"), Dense(20, "mish"),
               Dense(8, "softplus", use_bias=False), Dense(3, "log_softmax")]  # fmt: skip
@@ -294,8 +295,10 @@ def test_more_warnings_have_nothing_to_say(cc, dtype, rng, tmp_path):
         net.export_c(tmp_path / f"{name}.c")
     for name, net in table_nets(dtype, rng).items():
         net.export_c(tmp_path / f"{name}.c")
-    for int8 in (False, True):
-        Network([64, 40, 20, 3], dtype=dtype).export_c(tmp_path / f"wide{int8}.c", int8=int8)
+    wide = Network([64, 40, 20, 3], dtype=dtype)
+    wide.export_c(tmp_path / "wide.c")
+    if dtype == np.float32:
+        wide.export_c(tmp_path / "wide_int8.c", int8=True)
     run(cc, *strictest(cc), "-fsyntax-only", *tmp_path.glob("*.c"))
 
 
@@ -357,17 +360,15 @@ def test_only_what_is_needed_is_in_the_file(tmp_path):
 # int8
 
 
-def test_int8_is_a_network_with_rounded_weights(cc, dtype, rng, tmp_path):
-    """The same bits as `predict` of that network, and the error that the header states."""
-    net = randomized(Network([40, 48, 20, 3], activation="silu", dtype=dtype), rng)
+def test_int8_is_the_quantized_network(cc, rng, tmp_path):
+    """The same bits as its `predict`, and the error that the header states."""
+    net = randomized(Network([40, 48, 20, 3], activation="silu"), rng)
     weights = net.get_weights()
     weights[0][:, 7] = 0  # a column without a largest element
     net.set_weights(weights)
-    X = rng.standard_normal((50, 40)).astype(dtype)
+    X = rng.standard_normal((50, 40)).astype(np.float32)
     library = Library(tmp_path, {"net": net}, cc, *FMA, int8=True, X=X)
-    twin = Network([40, *net.layers], dtype=dtype)
-    rounded = [dequantized(w) if w.ndim == 2 else w for w in weights]
-    twin.set_weights(rounded)
+    twin = net.quantized("int8")
     assert_same_bits(library.predict("net", X), twin.predict(X))
     text = (tmp_path / "net.c").read_text()
     assert re.search(r"static const int8_t net_W0\[40 \* 48\]", text)
@@ -375,14 +376,16 @@ def test_int8_is_a_network_with_rounded_weights(cc, dtype, rng, tmp_path):
     stated = re.search(r"on 50 rows.*?at most ([\d.e+-]+) and by ([\d.e+-]+)", text, re.S)
     assert [float(word) for word in stated.groups()] == pytest.approx([error.max(), error.mean()], rel=5e-3)
     assert 0 < error.max() < 0.1 * np.abs(net.predict(X)).max()
-    for w, q in zip(weights, rounded, strict=True):
-        assert np.all(np.abs(w - q) <= np.abs(w).max(axis=0) / 127 * 0.5001)
+    for w, q in zip(weights, twin.get_weights(), strict=True):
+        assert np.all(np.abs(w - q) <= np.abs(w).max(axis=0) / 127 * 0.502)
+    written = np.array(numbers_of(text, "net_W0")).reshape(40, 48)
+    assert np.array_equal(written, int8_columns(weights[0])[0])
 
 
-def dequantized(W):
-    scale = (np.abs(W.astype(np.float64)).max(axis=0) / 127).astype(W.dtype)
-    scale[scale == 0] = 1
-    return (np.rint(W / scale.astype(np.float64)).astype(W.dtype) * scale).astype(W.dtype)
+def test_int8_of_float64_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="dtype is float64, expected a network of float32"):
+        Network([4, 2], dtype="float64").export_c(tmp_path / "net.c", int8=True)
+    assert not list(tmp_path.iterdir())
 
 
 def test_int8_takes_rows_of_its_own(tmp_path):

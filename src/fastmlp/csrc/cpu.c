@@ -88,11 +88,12 @@ enum { TILES_SAVED = 0x60000, TILE_DATA = 18, ARCH_GET_XCOMP_SUPP = 0x1021, ARCH
 
 static int has_amx(void)
 {
-    const unsigned needed = 1u << 22 | 1u << 24; /* AMX-BF16, AMX-TILE */
+    const unsigned needed = 1u << 22 | 1u << 24 | 1u << 25; /* AMX-BF16, AMX-TILE, AMX-INT8 */
     unsigned eax, ebx, ecx, edx;
     uint64_t given = 0;
     if (!has_avx512() || (saved_registers() & TILES_SAVED) != TILES_SAVED) return 0;
     if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) || (edx & needed) != needed) return 0;
+    if (!(ecx & bit_AVX512VNNI)) return 0;
     if (!__get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) || !(eax & 1u << 5)) return 0; /* AVX512-BF16 */
     return syscall(SYS_arch_prctl, ARCH_GET_XCOMP_SUPP, &given) == 0 && given >> TILE_DATA & 1;
 }

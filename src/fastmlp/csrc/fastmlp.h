@@ -131,6 +131,9 @@ enum {
 #undef HYPERPARAMETER
 };
 
+/* How an array of a float32 plan is stored: see plan/stored.h.  What is not reals is for predictions alone. */
+enum { FM_AS_REALS, FM_AS_INT8, FM_STORAGES };
+
 /* One canonical array of a layer, (rows, columns) or with is_matrix 0 (columns,), and its place in a vector. */
 typedef struct {
     const char *name;
@@ -138,6 +141,7 @@ typedef struct {
     int is_matrix;
     int decays;                /* penalties and weight decay act on it */
     int moves;                 /* by its gradient */
+    int storage;
     double start;              /* what its elements begin as */
     double learning_rate, weight_decay; /* factors of the optimizer's */
 } fm_array;
@@ -192,6 +196,8 @@ typedef struct {
     ptrdiff_t widest, kept_width; /* reals of the longest padded row of any layer; of all that adds have as sources */
     int codes;                 /* the layer that reads codes, or -1 */
     ptrdiff_t members;         /* networks that share weights: a row of X is so many rows of the layers */
+    int stored;                /* whether weights are stored otherwise than as reals, */
+    ptrdiff_t stored_row;      /* and the reals that a row takes up as what meets them, at most */
     int narrow;                /* batches go through all layers with their rows in the lanes */
     ptrdiff_t size, largest;   /* reals in the parameter vector; of a layer's weights, at most */
     void *shift, *divisor;     /* (n_in,) of the input, or NULL */
@@ -202,7 +208,7 @@ typedef struct {
     int optimizer;             /* -1: not compiled */
     fm_hyper hyper;
     int planes;                /* of bfloat16 that products take, 1 or 2; 0: they are float32 */
-    const fm_products *products; /* set with the first planes */
+    const fm_products *products; /* set with the first planes, and where weights are stored */
     void *packed[3];           /* weights in so many planes, or NULL before; what was made stays, as a prediction may read it */
     ptrdiff_t packed_size;     /* of each plane */
     fm_state state, kept;      /* what training changes; what it was, to go back to */

@@ -79,6 +79,9 @@ def export(net: Model, path: str | os.PathLike[str]) -> None:
 def _text(net: Model, file: str) -> str:
     with net.changing():
         steps = steps_of(net)
+    for layer in net.layers:
+        if layer.predicts_alone:
+            raise ValueError(f"net has the layer {layer!r}, which has no equivalent in exported JavaScript")
     calls = _Calls()
     lines = [calls.of(step) for step in steps if not isinstance(step, Mean)]
     n_in, n_out, members = net.plan.n_in, net.plan.n_out, members_of(steps)

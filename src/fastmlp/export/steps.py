@@ -24,11 +24,13 @@ from ..layers import (
     ParametricActivation,
     PeriodicEmbedding,
     PReLU,
+    QuantizedDense,
     Scale,
 )
 from ..layers.base import entry
 from ..layers.lowering import input_vectors, nodes_of, output_vectors
 from ..model import Model
+from ..reference.storage import int8_columns
 
 Array = np.ndarray[Any, Any]
 
@@ -43,18 +45,26 @@ class Rescale:
 
 @dataclass(frozen=True)
 class Product:
-    """x @ W + b, W (k, n), b (n,) or None; with `scale` (n,), W is int8 and stands for W * scale."""
+    """x @ W + b, W (k, n), b (n,) or None."""
 
     W: Array
     b: Array | None
-    scale: Array | None = None
 
     @property
     def segments(self) -> int:
         """How many runs of the inputs are summed apart: the numeric contract's rule."""
         k, n = self.W.shape
-        lanes = 64 // (self.W.dtype if self.scale is None else self.scale.dtype).itemsize
+        lanes = 64 // self.W.dtype.itemsize
         return 1 if k < 32 or n > 2 * lanes else 4 if n <= lanes else 2
+
+
+@dataclass(frozen=True)
+class Int8Product:
+    """x @ (q * scale) + b by whole numbers, q (k, n) of int8, scale (n,) and b (n,) or None of float32."""
+
+    q: Array
+    scale: Array
+    b: Array | None
 
 
 @dataclass(frozen=True)
@@ -153,6 +163,7 @@ class Mean:
 Step = (
     Rescale
     | Product
+    | Int8Product
     | Activate
     | BatchNormalize
     | LayerNormalize
@@ -165,11 +176,6 @@ Step = (
     | MemberProduct
     | Mean
 )
-
-
-def products(steps: Sequence[Step]) -> list[Product]:
-    """Those with a matrix."""
-    return [step for step in steps if isinstance(step, Product)]
 
 
 def steps_of(net: Model) -> list[Step]:
@@ -203,6 +209,10 @@ def members_of(steps: Sequence[Step]) -> int:
 
 def _dense(layer: Any, arrays: list[Array]) -> Step:
     return Product(arrays[0], arrays[1] if layer.use_bias else None)
+
+
+def _quantized_dense(layer: Any, arrays: list[Array]) -> Step:
+    return Int8Product(*int8_columns(arrays[0]), arrays[1] if layer.use_bias else None)
 
 
 def _layer_normalization(layer: Any, arrays: list[Array]) -> Step:
@@ -264,6 +274,7 @@ _STEPS: dict[type[Layer], Callable[[Any, list[Array]], Step | None]] = {
     OutputRescaling: lambda layer, arrays: _affine(*arrays),
     ParametricActivation: _parametric_activation,
     PeriodicEmbedding: _periodic_embedding,
+    QuantizedDense: _quantized_dense,
     PReLU: lambda layer, arrays: Slope(arrays[0]),
     Scale: _scale,
 }
@@ -273,20 +284,3 @@ _MEMBERS = (OfMember, MemberProduct)
 
 def _of_type(array: Array | None, dtype: np.dtype[Any]) -> Array | None:
     return None if array is None else array.astype(dtype)
-
-
-def quantized(steps: Sequence[Step]) -> list[Step]:
-    """The steps with int8 weights: in each column, the one of largest size becomes 127 or -127."""
-    return [_quantized(step) if isinstance(step, Product) else step for step in steps]
-
-
-def _quantized(step: Product) -> Product:
-    W = step.W.astype(np.float64)
-    dtype = step.W.dtype
-    scale = np.maximum(np.abs(W).max(axis=0) / 127, np.finfo(dtype).tiny).astype(dtype)
-    return Product(np.clip(np.rint(W / scale), -127, 127).astype(np.int8), step.b, scale)
-
-
-def used_weights(step: Product) -> Array:
-    """W as the arithmetic sees it, of the network's dtype."""
-    return step.W if step.scale is None else step.W.astype(step.scale.dtype) * step.scale

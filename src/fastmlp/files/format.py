@@ -242,7 +242,7 @@ def _compile_config(net: Model) -> dict[str, Any] | None:
         "optimizer": optimizers.to_config(net.optimizer),
         "loss": net.loss,
         "loss_parameter": net.loss_parameter,
-        "compiled_loss": net.plan.loss,
+        "compiled_loss": net.plan.loss or net.loss_on_plan().name,
         "metrics": list(net.metrics),
         "dropout_schedule": None if factors is None else schedules.to_config(factors, "dropout_schedule"),
         **standardizes,
@@ -344,7 +344,7 @@ def _restore_compile(net: Model, saved: Mapping[str, Any]) -> None:
     optimizer = optimizers.from_config(saved["optimizer"])
     factors = saved.get("dropout_schedule")
     dropout_schedule = None if factors is None else schedules.from_config(factors, "dropout_schedule")
-    net.compile(
+    (net.recall if net.predicts_alone else net.compile)(
         optimizer,
         _saved_loss(saved),
         saved["metrics"],

@@ -8,8 +8,8 @@ A network is the width of its input and then layers; a width alone stands for a 
 (784, 100, 10)
 
 A kind of layer that the engine has, `layers.def` says which, is in the file of its name here; files that
-`_LOWERED` names have those that become parts of others.  What a file has in its ``__all__`` is public here
-and in `fastmlp`.
+`_BESIDE` names have those that become parts of others, or are another form of a kind.  What a file has in
+its ``__all__`` is public here and in `fastmlp`.
 """
 
 from __future__ import annotations
@@ -39,12 +39,13 @@ if TYPE_CHECKING:  # names that type checkers know
     from .parametric_activation import *
     from .periodic_embedding import *
     from .prelu import *
+    from .quantized_dense import *
     from .scale import *
 
-_LOWERED = ("activation", "input", "output")
+_BESIDE = ("activation", "input", "output", "quantized_dense")
 
 PUBLIC: list[str] = []
-for _name in (*registry.LAYER_KINDS, *_LOWERED):
+for _name in (*registry.LAYER_KINDS, *_BESIDE):
     _file = import_module(f".{_name}", __name__)
     PUBLIC += _file.__all__
     globals().update({name: getattr(_file, name) for name in _file.__all__})

@@ -39,6 +39,8 @@ class Layer:
         Whether it stands for other layers: see `expanded`.
     takes_batch : bool
         Whether what training makes of a row depends on the other rows of the batch.
+    predicts_alone : bool
+        Whether a network with it cannot be trained.
     """
 
     kind: ClassVar[str] = ""
@@ -48,6 +50,7 @@ class Layer:
     ends: ClassVar[bool] = False
     composite: ClassVar[bool] = False
     takes_batch: ClassVar[bool] = False
+    predicts_alone: ClassVar[bool] = False
 
     def __init_subclass__(cls, abstract: bool = False) -> None:
         super().__init_subclass__()

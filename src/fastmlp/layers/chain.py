@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -95,11 +94,7 @@ def _filled(
     names.update(zip(hidden, _hidden_activations(activation, len(hidden)), strict=True))
     names.setdefault(dense[-1], named(output, "output"))
     return tuple(
-        dataclasses.replace(
-            layer, activation=layer.activation or names[i], initializer=layer.initializer or initializer
-        )
-        if isinstance(layer, Connected)
-        else layer
+        layer.filled(names[i], initializer) if isinstance(layer, Connected) else layer
         for i, layer in enumerate(layers)
     )
 
@@ -149,9 +144,7 @@ def sizes(n_in: int, layers: Sequence[Layer]) -> tuple[int, ...]:
 
 def parameter_shapes(shapes: Iterable[dict[str, tuple[int, ...]]]) -> dict[str, tuple[int, ...]]:
     """Those of `shapes` by their names in files: "layers.0.W", "layers.0.b", "layers.1.W"..."""
-    return {
-        f"layers.{i}.{name}": shape for i, own in enumerate(shapes) for name, shape in own.items()
-    }
+    return {f"layers.{i}.{name}": shape for i, own in enumerate(shapes) for name, shape in own.items()}
 
 
 def rows(n_in: int, layers: Sequence[Layer]) -> list[tuple[str, int, int]]:

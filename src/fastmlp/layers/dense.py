@@ -11,6 +11,7 @@ from ..initializers import Initializer
 from .base import (
     ActivationName,
     Factors,
+    Layer,
     Trained,
     activation_words,
     named,
@@ -21,15 +22,15 @@ from .base import (
 
 __all__ = ["Dense"]
 C = TypeVar("C", bound="Connected")
+T = TypeVar("T", bound="TrainedConnected")
 
 
-class Connected(Trained, abstract=True):
-    """Fully connected layers, whose activation and initializer a network fills in."""
+class Connected(Layer, abstract=True):
+    """Fully connected layers, whose activation, and initializer if they have one, a network fills in."""
 
     units: int
     activation: ActivationName | None
     use_bias: bool
-    initializer: Initializer | None
     __dataclass_fields__: ClassVar[dict[str, Any]]  # of the classes that this is for
 
     def _check_connected(self) -> None:
@@ -37,13 +38,14 @@ class Connected(Trained, abstract=True):
         if self.activation is not None:
             set_field(self, "activation", named(self.activation, "activation"))
         set_field(self, "use_bias", validation.boolean(self.use_bias, "use_bias"))
-        if self.initializer is not None:
-            set_field(self, "initializer", initializers.resolve(self.initializer))
-        self._check_training()
 
     @property
     def takes_activation(self) -> bool:  # type: ignore[override]
         return self.activation in (None, "identity")
+
+    def filled(self: C, activation: ActivationName, initializer: Initializer) -> C:
+        """With what it leaves to the network."""
+        return replace(self, activation=self.activation or activation)
 
     def output_width(self, n_in: int) -> int:
         return self.units
@@ -53,26 +55,42 @@ class Connected(Trained, abstract=True):
         own = {"units": self.units, "activation": name, "parameter": parameter, "use_bias": self.use_bias}
         return {**own, **super().spec(n_in)}
 
-    def starts(self, n_in: int) -> dict[str, tuple[str, float]]:
-        assert self.initializer is not None
-        return {"W": initializers.distribution(self.initializer, n_in, self.units)}
-
     def own_activation(self) -> tuple[str, float]:
         return registry.resolve_activation(self.activation)
 
     def activated(self: C, activation: ActivationName) -> C:
         return replace(self, activation=activation)
 
-    def shown(self: C) -> C:
-        return replace(self, initializer=None) if self.initializer == initializers.DEFAULT else self
-
     def words(self) -> str:
         assert self.activation is not None
         return f"dense, {activation_words(self.activation)}"
 
 
+class TrainedConnected(Connected, Trained, abstract=True):
+    """Those that training moves, from weights that an initializer draws."""
+
+    initializer: Initializer | None
+
+    def _check_connected(self) -> None:
+        super()._check_connected()
+        if self.initializer is not None:
+            set_field(self, "initializer", initializers.resolve(self.initializer))
+        self._check_training()
+
+    def filled(self: T, activation: ActivationName, initializer: Initializer) -> T:
+        chosen = {"activation": self.activation or activation, "initializer": self.initializer or initializer}
+        return replace(self, **chosen)
+
+    def starts(self, n_in: int) -> dict[str, tuple[str, float]]:
+        assert self.initializer is not None
+        return {"W": initializers.distribution(self.initializer, n_in, self.units)}
+
+    def shown(self: T) -> T:
+        return replace(self, initializer=None) if self.initializer == initializers.DEFAULT else self
+
+
 @description
-class Dense(Connected):
+class Dense(TrainedConnected):
     """A fully connected layer: a = activation(x @ W + b), W of shape (n_in, units), b of shape (units,).
 
     Parameters

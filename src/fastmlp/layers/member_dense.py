@@ -9,14 +9,14 @@ from .. import validation
 from ..descriptions import description
 from ..initializers import Initializer
 from .base import ActivationName, Factors, set_field, short_repr, trained_field
-from .dense import Connected
+from .dense import TrainedConnected
 from .members import MOST_MEMBERS
 
 __all__ = ["MemberDense"]
 
 
 @description
-class MemberDense(Connected):
+class MemberDense(TrainedConnected):
     """A fully connected layer in which each of k `Members` has weights of its own, as TabM's heads.
 
     Parameters

@@ -23,6 +23,7 @@ from .functions import (
 from .normalization import normalization_backward, normalized, statistics
 from .optimizers import flush
 from .random import kept_units, normal_noise
+from .storage import MOST_INT8_INPUTS, STORAGES, dense_int8
 
 Node = Mapping[str, Any]
 Arrays = Sequence[Array]
@@ -129,12 +130,20 @@ def _nothing(node: Node, n_in: int) -> dict[str, ArrayKind]:
 # Dense: z = x @ W + b
 
 
+def _storage(node: Node) -> int:
+    """The number of how the weights are stored."""
+    return int(node.get("storage", 0))
+
+
 def _dense_arrays(node: Node, n_in: int) -> dict[str, ArrayKind]:
     bias = {"b": ArrayKind((node["units"],))} if node["use_bias"] else {}
-    return {"W": ArrayKind((n_in, node["units"]), decays=True), **bias}
+    trains = _storage(node) == 0
+    return {"W": ArrayKind((n_in, node["units"]), decays=trains, moves=trains), **bias}
 
 
 def _dense_width(node: Node, n_in: int) -> int:
+    if STORAGES[_storage(node)] == "int8" and n_in > MOST_INT8_INPUTS:
+        return 0
     return int(node["units"] or n_in)
 
 
@@ -146,6 +155,8 @@ def _planes(x: Array, arrays: Arrays, node: Node) -> int:
 
 def _dense(x: Array, arrays: Arrays, node: Node, other: Any, training: Training | None) -> list[Array]:
     planes, bias = _planes(x, arrays, node), arrays[1] if node["use_bias"] else None
+    if STORAGES[_storage(node)] == "int8":
+        return [dense_int8(x, arrays[0], bias)]
     if planes:
         return [products.dense_forward(x, arrays[0], bias, planes)]
     return [dense_forward(x, arrays[0], bias)]
@@ -491,9 +502,7 @@ def _pieces_width(node: Node, n_in: int) -> int:
     return 0 if n_in % pieces else n_in // pieces
 
 
-def _max_pieces(
-    x: Array, arrays: Arrays, node: Node, other: Any, training: Training | None
-) -> list[Array]:
+def _max_pieces(x: Array, arrays: Arrays, node: Node, other: Any, training: Training | None) -> list[Array]:
     pieces = x.reshape(len(x), int(node["pieces"]), -1)
     return [pieces.max(axis=1), pieces.argmax(axis=1)]
 
@@ -507,7 +516,10 @@ def _max_pieces_backward(
 
 _EPSILON = Setting(1e-3, 1e-30, np.inf)  # of a variance
 KINDS: dict[str, LayerKind] = {
-    "dense": LayerKind(_dense_arrays, _dense, _dense_backward, width=_dense_width),
+    "dense": LayerKind(
+        _dense_arrays, _dense, _dense_backward, width=_dense_width,
+        settings={"storage": Setting(0, 0, len(STORAGES) - 1)},
+    ),
     "batch_normalization": LayerKind(
         _batch_arrays, _batch, _batch_backward, _move_statistics,
         settings={"epsilon": _EPSILON, "momentum": Setting(0.99, 0.0, 1.0)},

@@ -20,6 +20,7 @@ from .losses import LINKS, LOSSES, Head, loss_gradient
 from .optimizers import BEFORE_THE_FIRST, OPTIMIZERS, Moment, apply, flush, following, global_norm_scale
 from .products import PLANES
 from .random import dropout_mask, normal_weights, sign_weights, uniform_weights
+from .storage import stored
 
 Parameters = float | Sequence[float]
 Chosen = tuple[str | tuple[Head, ...], Parameters]  # a loss, or those of heads
@@ -161,6 +162,8 @@ class Plan:
             raise ValueError("layers must hold at least one layer, got none.")
         if self.n_in < 1:
             raise ValueError(f"n_in must be at least 1, got {self.n_in}.")
+        if self.dtype != np.float32 and any(node.get("storage", 0) for node in self.layers):
+            raise ValueError("weights in few bits are those of float32 plans alone.")
         for number, node in enumerate(self.layers):
             self._check_node(number, node, self.layers[number - 1]["units"] if number else self.n_in)
 
@@ -231,12 +234,21 @@ class Plan:
     def set_weights(self, weights: Sequence[Array]) -> None:
         """Takes the values of a list like `get_weights`'; ValueError, and no change, if shapes differ."""
         _copy_all(self._parameters(), weights, "weights")
+        for node, arrays in zip(self.layers, self._arrays, strict=True):
+            if node.get("storage", 0):
+                arrays[0][...] = stored(arrays[0], int(node["storage"]))
         self._last = None
+
+    def _check_reals(self) -> None:
+        """ValueError where weights are stored in few bits, which is for predictions alone."""
+        if any(node.get("storage", 0) for node in self.layers):
+            raise ValueError("weights are stored in few bits, for predictions alone.")
 
     def initialize(self, layer: int, kind: str, scale: float, seed: int, array: int = 0) -> None:
         """Draws one array of a layer: "uniform" in [-scale, scale), "normal" or "signs" times scale."""
         draw = {"uniform": uniform_weights, "normal": normal_weights, "signs": sign_weights}
         _known("kind", kind, draw)
+        self._check_reals()
         w = self._arrays[layer][array]
         w[...] = draw[kind](seed, layer, w.shape, scale, array)
         self._last = None
@@ -431,6 +443,7 @@ class Plan:
         self, traces: Sequence[_Trace], dz: Array, *, training: bool = False
     ) -> tuple[list[Array], Array]:
         """([dW1, db1, dW2, ...], dX) from dz of the last layer."""
+        self._check_reals()
         gradients: list[Array] = []
         dx = dz
         beside: dict[int, Array] = {}  # what comes to a layer's output by an add
@@ -520,8 +533,10 @@ class Plan:
         Raises
         ------
         ValueError
-            If a name is unknown, the loss needs another output activation, or an activation is step.
+            If a name is unknown, the loss needs another output activation, an activation is step, or weights
+            are stored in few bits.
         """
+        self._check_reals()
         functions = [(node[key], node[value]) for node in self.layers for key, value in _FUNCTIONS]
         for name, parameter in (*functions, *((name, parameter) for _, name, parameter in self.heads)):
             least, most = ACTIVATIONS[name].bounds
@@ -650,6 +665,7 @@ class Plan:
         Batch normalisation takes the statistics of the batch before, if a gradient of parameters came of it
         that has not been zeroed since.
         """
+        self._check_reals()
         if self._last is not None and self._went_back and self._gradient is not None:
             self._after_step(self._last)
         self._went_back = False
@@ -771,6 +787,7 @@ class Plan:
 
     def blend(self, other: Plan, share: float) -> None:
         """parameters += share * (other's - parameters); a share of 1 copies them."""
+        self._check_reals()
         if [array.shape for array in other._parameters()] != [array.shape for array in self._parameters()]:
             raise ValueError("other must have arrays of the same shapes.")
         for w, v in zip(self._parameters(), other._parameters(), strict=True):

@@ -294,6 +294,7 @@ def fit(
 ) -> History:
     team = team_of(comm)
     with team.together():
+        net.check_trained()
         share = validation.real(validation_split, "validation_split", minimum=0.0, below=1.0)
         if share > 0 and validation_data is not None:
             came = f"validation_split is {share} and validation_data came too"

@@ -107,6 +107,7 @@ def learning_rate_range(
     >>> bool(1e-4 < found.suggestion < 10)
     True
     """
+    network.check_trained()
     if network.optimizer is None:
         raise NotCompiledError(NOT_COMPILED)
     rates = _rates(low, high, validation.integer(steps, "steps", minimum=10))

@@ -15,6 +15,7 @@ from .targets import rescaling_for, standardized
 
 
 def train_on_batch(net: Model, X: Any, y: Any, sample_weight: Any = None) -> dict[str, float]:
+    net.check_trained()
     with net.changing():
         if isinstance(net.optimizer, Solver):
             net.optimizer.check_alone("a batch")

@@ -104,7 +104,7 @@ typedef struct {
     const real *b;                /* block q of panel p at b + p*b_panel + q*BLOCK/2*L */
     ptrdiff_t b_panel, b_plane;
     ptrdiff_t rows, panels, blocks;
-    int planes;
+    int planes;                   /* 0: of integers, c and start too */
 } product;
 
 /* The planes of A and B whose products make a block, in their order. */
@@ -187,6 +187,7 @@ static void multiply_by_chains(const product *g)
 INLINE void configure_tiles(int by_tiles) { (void)by_tiles; }
 INLINE void release_tiles(int by_tiles) { (void)by_tiles; }
 INLINE void multiply_planes(const product *g, int by_tiles) { (void)by_tiles; multiply_by_chains(g); }
+INLINE void multiply_by_tiles(const product *g) { (void)g; }
 #endif
 
 /* Blocks of inputs that are taken at a time, so that PRODUCT_ROWS rows of A stay in the first-level cache; and panels whose B
@@ -271,12 +272,16 @@ static void product_gradient(const product_gradient_args *of, ptrdiff_t first, p
     release_tiles(BY_TILES);
 }
 
+#include "integers.h"
+
 const fm_products CAT2(fm_products_, UNIT) = {
     .pack_rows = pack_rows,
     .pack_columns = pack_columns,
     .pack_weights = pack_weights,
     .forward = product_forward,
     .gradient = product_gradient,
+    .pack_bytes = pack_bytes,
+    .forward_int8 = forward_int8,
 };
 
 #endif

@@ -148,6 +148,20 @@ typedef struct {
     int planes;
 } product_gradient_args;
 
+/* Integers of 8 bits: 64 inputs are a block, of A a cache line for each row, of B 16 lines for each panel of columns, each of
+   them with four inputs in a lane. */
+enum { INT8_BLOCK = 64 };
+static inline ptrdiff_t int8_blocks(ptrdiff_t k) { return (k + INT8_BLOCK - 1) / INT8_BLOCK; }
+static inline ptrdiff_t int8_lines(ptrdiff_t k) { return int8_blocks(k) * (INT8_BLOCK / 4); }
+
+/* Like dense_args, but x is A, rows as bytes, and w is B; what follows these is there for each row and column. */
+typedef struct {
+    dense_args dense;
+    const real *row_scale;        /* (m,) */
+    const real *scale;            /* (n,) padded */
+    const uint32_t *offset;       /* (n,) padded: 128 times the sum of the column */
+} int8_args;
+
 enum { MOST_OWN = 4 };
 
 /* Rows of a layer; matrices in panels, (m, k) going in and (m, n) coming out. */
@@ -201,7 +215,7 @@ typedef struct {
     double *correct;              /* (rows,): 1 or 0, or the share of the outputs */
 } loss_args;
 
-/* Products of bfloat16, for float32 alone: the same bits from every table. */
+/* Products of bfloat16 and of integers, for float32 alone: the same bits from every table. */
 struct fm_products {
     void (*pack_rows)(real *a, const real *x, ptrdiff_t x_row, ptrdiff_t x_panel, ptrdiff_t m, ptrdiff_t k, int planes); /* x as A */
     /* Rows [first, first + m) of the batch's x as columns of x^T as A, (k, batch); first is a multiple of BLOCK. */
@@ -212,6 +226,9 @@ struct fm_products {
                          int planes);
     void (*forward)(const product_args *);
     void (*gradient)(const product_gradient_args *, ptrdiff_t first, ptrdiff_t last); /* units: pairs of d's panels */
+    /* Rows of x as bytes, and the scale of each. */
+    void (*pack_bytes)(real *a, real *scale, const real *x, ptrdiff_t x_row, ptrdiff_t x_panel, ptrdiff_t m, ptrdiff_t k);
+    void (*forward_int8)(const int8_args *);
 };
 
 struct fm_kernels {

@@ -1,4 +1,4 @@
-/* Products of bfloat16 by the tiles of Intel's AMX: the bits of multiply_by_chains. */
+/* Products of bfloat16 and of integers by the tiles of Intel's AMX: the bits of multiply_by_chains and multiply_by_dots. */
 #ifndef FM_TILES_H
 #define FM_TILES_H
 
@@ -37,13 +37,17 @@ INLINE void load_b(const real *b, ptrdiff_t panel, const int panels)
     if (panels > 1) _tile_loadd(7, b + panel, TILE_BYTES);
 }
 
-INLINE void add_products(const int rows, const int panels)
-{
-    _tile_dpbf16ps(0, 4, 6);
-    if (panels > 1) _tile_dpbf16ps(1, 4, 7);
-    if (rows > 1) _tile_dpbf16ps(2, 5, 6);
-    if (rows > 1 && panels > 1) _tile_dpbf16ps(3, 5, 7);
-}
+#define ADD_PRODUCTS(instruction)                         \
+    do {                                                  \
+        instruction(0, 4, 6);                             \
+        if (panels > 1) instruction(1, 4, 7);             \
+        if (rows > 1) instruction(2, 5, 6);               \
+        if (rows > 1 && panels > 1) instruction(3, 5, 7); \
+    } while (0)
+
+INLINE void add_products(const int rows, const int panels) { ADD_PRODUCTS(_tile_dpbf16ps); }
+INLINE void add_integers(const int rows, const int panels) { ADD_PRODUCTS(_tile_dpbusd); }
+#undef ADD_PRODUCTS
 
 /* `rows` and `panels` in tiles. */
 INLINE void add_blocks(const product *g, const int rows, const int panels, const int planes)
@@ -56,7 +60,11 @@ INLINE void add_blocks(const product *g, const int rows, const int panels, const
         } else {
             load_a(a, rows);
         }
-        load_b(b, g->b_panel, panels), add_products(rows, panels);
+        load_b(b, g->b_panel, panels);
+        if (planes)
+            add_products(rows, panels);
+        else
+            add_integers(rows, panels);
     }
 }
 
@@ -89,8 +97,10 @@ INLINE void tiles_of(const product *g, const int rows, const int panels)
     }
     if (g->planes > 1)
         add_blocks(g, rows, panels, 2);
-    else
+    else if (g->planes)
         add_blocks(g, rows, panels, 1);
+    else
+        add_blocks(g, rows, panels, 0);
     UNROLL for (int p = 0; p < panels; p++)
         UNROLL for (int r = 0; r < rows; r++) {
             real *c = g->c + p * g->c_panel + r * 16 * L, *to = r + 1 < rows || last == 16 ? c : room;

@@ -189,6 +189,48 @@ INLINE vec vhigh(vec a, vec b) { return __builtin_shuffle(a, b, (ivec){VHIGH}); 
 /* VW bfloat16, as the upper halves of what they are as float32. */
 typedef uint16_t halves __attribute__((vector_size(VW * 2), aligned(2), may_alias));
 
+/* VW numbers of 8 bits. */
+typedef uint8_t vbytes __attribute__((vector_size(VW), aligned(1), may_alias));
+
+INLINE ivec vlarger(ivec a, ivec b)
+{
+#if VBYTES == 64
+    return (ivec)_mm512_max_epi32((__m512i)a, (__m512i)b);
+#elif VBYTES == 32
+    return (ivec)_mm256_max_epi32((__m256i)a, (__m256i)b);
+#else
+    const ivec above = a > b;
+    return (a & above) | (b & ~above);
+#endif
+}
+
+/* a0 b0 + a1 b1 in each lane of 32 bits, of pairs of 16. */
+typedef int16_t shorts __attribute__((vector_size(VBYTES)));
+INLINE uivec vpair_sums(shorts a, shorts b)
+{
+#if VBYTES == 64
+    return (uivec)_mm512_madd_epi16((__m512i)a, (__m512i)b);
+#elif VBYTES == 32
+    return (uivec)_mm256_madd_epi16((__m256i)a, (__m256i)b);
+#elif defined(__aarch64__) || defined(_M_ARM64)
+    const int16x8_t x = (int16x8_t)a, y = (int16x8_t)b;
+    return (uivec)vpaddq_s32(vmull_s16(vget_low_s16(x), vget_low_s16(y)), vmull_high_s16(x, y));
+#else
+    return (uivec)_mm_madd_epi16((__m128i)a, (__m128i)b);
+#endif
+}
+
+/* sum + a0 b0 + a1 b1 + a2 b2 + a3 b3 in each lane: bytes of a without a sign, of b with one. */
+INLINE uivec vdot(uivec sum, uivec a, uivec b)
+{
+#ifdef __AVX512VNNI__
+    return (uivec)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)a, (__m512i)b);
+#else
+    const shorts even = (shorts)(a & 0x00FF00FFu), odd = (shorts)(a >> 8 & 0x00FF00FFu);
+    return sum + vpair_sums(even, (shorts)b << 8 >> 8) + vpair_sums(odd, (shorts)b >> 8);
+#endif
+}
+
 INLINE vec vwiden(halves h) { return vreal(__builtin_convertvector(h, uivec) << 16); }
 
 /* The nearest bfloat16, ties to even.  A denormal becomes 0, and NaN stays one. */

@@ -1,16 +1,25 @@
 /* A fully connected layer: z = x.W + b. */
 #if defined LAYER
-LAYER(dense, 0, NULL, )
+LAYER(dense, 0, NULL, SETTING(storage, 0, 0, FM_STORAGES - 1))
 
 #elif defined PLAN
 static int dense_arrays(const fm_layer *layer, fm_array *arrays)
 {
-    arrays[0] = (fm_array){.name = "W", .rows = layer->n_in, .columns = layer->n_out, .is_matrix = 1, .decays = 1, .moves = 1};
+    const int storage = (int)layer->settings[0], trains = storage == FM_AS_REALS;
+    arrays[0] = (fm_array){.name = "W", .rows = layer->n_in, .columns = layer->n_out, .is_matrix = 1, .decays = trains, .moves = trains,
+                           .storage = storage};
     arrays[1] = (fm_array){.name = "b", .rows = 1, .columns = layer->n_out, .moves = 1};
     return layer->use_bias ? 2 : 1;
 }
 
-static ptrdiff_t dense_width(const fm_layer *layer) { return layer->n_out ? layer->n_out : layer->n_in; }
+/* More inputs than these and their sums of products might not fit 32 bits. */
+#define MOST_INT8_INPUTS (1 << 17)
+
+static ptrdiff_t dense_width(const fm_layer *layer)
+{
+    if ((int)layer->settings[0] == FM_AS_INT8 && layer->n_in > MOST_INT8_INPUTS) return 0;
+    return layer->n_out ? layer->n_out : layer->n_in;
+}
 
 static const real *bias_of(const fm_plan *plan, int l)
 {
@@ -38,10 +47,23 @@ static dense_args dense_args_of(const fm_plan *plan, int l, const layer_pass *pa
                           .parameter = (real)layer->parameter, .finite = pass->finite};
 }
 
+/* Weights that are integers of 8 bits, and rows that become such. */
+static void forward_by_integers(const fm_plan *plan, int l, const layer_pass *pass, const dense_args *d)
+{
+    const fm_array *w = &plan->layers[l].arrays[0];
+    real *row_scale = pass->packed + int8_blocks(d->k) * block_lines(d->m) * L;
+    int8_args g = {.dense = *d, .row_scale = row_scale, .scale = int8_scales(w, d->w), .offset = int8_offsets(w, d->w)};
+    plan->products->pack_bytes(pass->packed, row_scale, d->x, d->x_row, d->x_panel, d->m, d->k);
+    g.dense.x = pass->packed;
+    plan->products->forward_int8(&g);
+}
+
 static void dense_rows(const fm_plan *plan, int l, const layer_pass *pass)
 {
     const dense_args d = dense_args_of(plan, l, pass);
-    if (planes_of(&plan->layers[l], pass->planes))
+    if (plan->layers[l].arrays[0].storage == FM_AS_INT8)
+        forward_by_integers(plan, l, pass, &d);
+    else if (planes_of(&plan->layers[l], pass->planes))
         forward_by_planes(plan, l, pass, &d);
     else
         plan->kernels->dense_forward(&d);

@@ -60,9 +60,12 @@ static real *array_of(const fm_plan *plan, int l, int i)
     return (real *)plan->state.parameters + plan->layers[l].arrays[i].offset;
 }
 
+#include "stored.h"
+
 /* Reals that an array takes up in the vector. */
 static ptrdiff_t array_size(const fm_array *array)
 {
+    if (array->storage) return stored_size(array);
     return count_panels(array->columns) * (array->is_matrix ? w_panel(array->rows) : L);
 }
 

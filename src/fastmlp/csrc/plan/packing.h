@@ -8,7 +8,7 @@ static int planes_of(const fm_layer *layer, int planes) { return layer->packed <
 
 static int takes_planes(const fm_plan *plan, const fm_layer *layer)
 {
-    return plan->type == FM_FLOAT32 && kind_of(layer)->takes_planes && layer->n_in >= LEAST_WIDTH && layer->n_out >= LEAST_WIDTH;
+    return plan->type == FM_FLOAT32 && kind_of(layer)->takes_planes && !layer->arrays[0].storage && layer->n_in >= LEAST_WIDTH && layer->n_out >= LEAST_WIDTH;
 }
 
 /* W as B, and after it W^T, in `planes` planes each. */
@@ -83,10 +83,10 @@ static ptrdiff_t pairs_at_once(ptrdiff_t rows, int planes)
     return fitting < 1 ? 1 : fitting > 8 ? 8 : fitting;
 }
 
-/* Reals of room for the inputs or deltas of `rows` rows of any layer, in planes. */
+/* Reals of room for the inputs or deltas of `rows` rows of any layer, in planes, or as what meets stored weights. */
 static ptrdiff_t packed_rows(const fm_plan *plan, ptrdiff_t rows, int planes)
 {
-    ptrdiff_t most = 0;
+    ptrdiff_t most = padded(block_lines(rows) * plan->stored_row);
     for (int l = 0; l < plan->layer_count; l++) {
         const fm_layer *layer = &plan->layers[l];
         const ptrdiff_t size = planes_of(layer, planes) * a_size(rows, layer->n_in > layer->n_out ? layer->n_in : layer->n_out);

@@ -3,6 +3,10 @@
 
 static void pack(const fm_plan *plan, void *vector, const fm_array *array, const void *values)
 {
+    if (array->storage) {
+        pack_stored(array, (real *)vector + array->offset, values);
+        return;
+    }
     const fm_input rows = {.data = values, .row_bytes = array->columns * (ptrdiff_t)sizeof(real),
                            .columns = array->columns, .type = plan->type};
     plan->kernels->gather((real *)vector + array->offset, w_panel(array->rows), &rows, NULL, 0, array->rows);
@@ -12,6 +16,7 @@ static int unpack(const fm_plan *plan, const void *vector, const fm_array *array
 {
     const real *from = (const real *)vector + array->offset;
     const ptrdiff_t most = PART_REALS / array->columns + 1;
+    if (array->storage) return unpack_stored(array, from, values), FM_OK;
     for (ptrdiff_t r = 0; r < array->rows; r += most) {
         const ptrdiff_t rows = array->rows - r < most ? array->rows - r : most;
         if (r && fm_interrupted()) return FM_INTERRUPTED;
@@ -51,7 +56,7 @@ static ptrdiff_t layer_width(const fm_layer *layer)
 /* Whether all layers are so narrow that most lanes of a panel would be empty: then batch rows go in the lanes instead. */
 static int is_narrow(const fm_plan *plan)
 {
-    int narrow = plan->n_in <= L && plan->layers[plan->layer_count - 1].activation != FM_log_softmax;
+    int narrow = !plan->stored && plan->n_in <= L && plan->layers[plan->layer_count - 1].activation != FM_log_softmax;
     for (int l = 0; l < plan->layer_count; l++)
         narrow &= plan->layers[l].n_out <= L / 2 && kind_of(&plan->layers[l])->goes_by_lines;
     return narrow;
@@ -75,7 +80,7 @@ static ptrdiff_t lay_out_arrays(fm_layer *layer, ptrdiff_t offset)
 static ptrdiff_t lay_out(fm_plan *plan)
 {
     ptrdiff_t size = 0;
-    plan->widest = plan->largest = plan->kept_width = 0, plan->codes = -1, plan->members = 1;
+    plan->widest = plan->largest = plan->kept_width = plan->stored = plan->stored_row = 0, plan->codes = -1, plan->members = 1;
     for (int l = 0; l < plan->layer_count; l++) {
         fm_layer *layer = &plan->layers[l];
         const ptrdiff_t n = padded(layer->n_out), end = lay_out_arrays(layer, size);
@@ -83,6 +88,7 @@ static ptrdiff_t lay_out(fm_plan *plan)
         plan->largest = end - size > plan->largest ? end - size : plan->largest;
         size = end;
         layer->kept = -1;
+        for (int i = 0; i < layer->array_count; i++) note_stored(plan, &layer->arrays[i]);
         if (layer->tables) plan->codes = l;
         if (fm_layers[layer->kind].traits & FM_BY_MEMBER) plan->members = (ptrdiff_t)layer->settings[0];
     }

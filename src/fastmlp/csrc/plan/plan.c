@@ -164,6 +164,7 @@ int fm_plan_init(fm_plan *plan)
     plan->kernels = fm_isa_table(plan->isa, plan->type);
     plan->size = typed_plan(plan->type)->lay_out(plan);
     plan->optimizer = -1;
+    if (plan->stored) plan->products = fm_isa_products(plan->isa);
     const size_t line = ((size_t)plan->n_out * real_size(plan) + 63) / 64 * 64;
     plan->output_scale = fm_alloc(line);
     plan->output_offset = fm_alloc(line);

@@ -21,9 +21,10 @@ import numpy as np
 from ... import _kernels, config, validation
 from ...files import atomic, paths
 from ...layers import chain
-from ...layers.lowering import input_vectors, nodes_of, output_vectors
-from ...model import Model
-from ..steps import Array, Step, products, quantized, steps_of, used_weights
+from ...layers.lowering import input_vectors
+from ...model import Model, restored
+from ..quantization import quantized, report_of
+from ..steps import Array, steps_of
 from . import functions, writer
 from .body import Body
 from .rounding import allowed_difference
@@ -38,7 +39,11 @@ def export(net: Model, path: str | os.PathLike[str], *, name: str | None, int8: 
     name = checked_name(name, target)
     int8 = validation.boolean(int8, "int8")
     rows = _rows(net, X)
-    text = _text(net, name, int8, rows, given=X is not None)
+    note = None
+    if int8 and not net.predicts_alone:
+        rounded = quantized(net, "int8")
+        net, note = rounded, _int8_note(net, rounded, rows, X is not None)
+    text = _text(net, name, rows, note)
     atomic.write(target, lambda file: file.write(text.encode("ascii")))
 
 
@@ -74,18 +79,16 @@ def _rows(net: Model, X: Any) -> Array:
     return rows.astype(net.dtype)
 
 
-def _text(net: Model, name: str, int8: bool, rows: Array, given: bool) -> str:
+def _text(net: Model, name: str, rows: Array, note: str | None) -> str:
     with net.changing():
-        float_steps = steps_of(net)
-    steps = quantized(float_steps) if int8 else float_steps
+        steps = steps_of(net)
     X = rows[:TEST_ROWS]
     body = Body(name, net.plan.n_in, net.plan.n_out, net.dtype)
     body.add(steps)
     allowed = allowed_difference(steps, X)
-    texts = functions.texts(net.dtype.name, int8)
-    error = _int8_error(net, float_steps, steps, rows, given) if int8 else None
+    texts = functions.texts(net.dtype.name)
     tables = functions.table_bytes(texts, body.functions)
-    head = writer.header(body, _summary(net), config.__version__, tables, allowed, error)
+    head = writer.header(body, _summary(net), config.__version__, tables, allowed, note)
     kernels = functions.cut(texts, body.functions, name)
     parts = [
         head,
@@ -95,7 +98,7 @@ def _text(net: Model, name: str, int8: bool, rows: Array, given: bool) -> str:
         kernels,
         writer.predict_text(body),
     ]
-    test = writer.test_text(body, X, _plan_of(net, steps).predict(X), allowed, fused=_fused(net.dtype))
+    test = writer.test_text(body, X, _best(net).predict(X), allowed, fused=_fused(net.dtype))
     return "\n".join(parts) + test
 
 
@@ -103,32 +106,19 @@ def _summary(net: Model) -> list[str]:
     return chain.table(net.plan.n_in, net.layers)
 
 
-def _plan_of(net: Model, steps: list[Step]) -> _kernels.Plan:
-    """The network with its matrices as the steps see them, on this machine's best instruction set."""
-    shift, divisor = input_vectors(net.plan.n_in, net.layers, net.dtype)
-    plan = _kernels.Plan(
-        net.plan.n_in, net.plan.layers, dtype=net.dtype.name, input_shift=shift, input_divisor=divisor
-    )
-    if (vectors := output_vectors(net.plan.n_out, net.layers, net.dtype)) is not None:
-        plan.rescale_output(*vectors)
-    weights: list[Array] = []
-    matrices, arrays = iter(products(steps)), iter(net.get_weights())
-    for node in nodes_of(net.plan.n_in, net.layers):
-        given = [next(arrays) for _ in node.shapes]
-        weights += [used_weights(next(matrices)), *given[1:]] if node.layer.kind == "dense" else given
-    plan.set_weights(weights)
-    return plan
+def _best(net: Model) -> Model:
+    """The network on this machine's best instruction set, with products of float32."""
+    parts = (net.plan.n_in, net.layers, net.dtype.name, net.seed, None, "highest")
+    return restored(type(net), parts, net.get_weights())
 
 
-def _int8_error(net: Model, steps: list[Step], rounded: list[Step], rows: Array, given: bool) -> str:
-    """What rounding the weights costs, measured."""
-    exact = _plan_of(net, steps).predict(rows).astype(np.float64)
-    with np.errstate(invalid="ignore", over="ignore"):
-        error = np.abs(_plan_of(net, rounded).predict(rows) - exact)
+def _int8_note(net: Model, rounded: Model, rows: Array, given: bool) -> str:
+    """What rounding the weights and the inputs of layers costs, measured."""
+    report = report_of(_best(net), rounded, rows, None)
     which = "rows that were given" if given else "standard normal rows"
     return (
-        f"on {len(rows)} {which}, where outputs have a size of up to {np.abs(exact).max():.3g},\n"
-        f"they differ by at most {error.max():.3g} and by {error.mean():.3g} on average"
+        f"on {report.rows} {which}, where outputs have a size of up to {report.size:.3g},\n"
+        f"they differ by at most {report.largest:.3g} and by {report.mean:.3g} on average"
     )
 
 

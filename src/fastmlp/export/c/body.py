@@ -13,6 +13,7 @@ from ..steps import (
     Activate,
     Array,
     BatchNormalize,
+    Int8Product,
     Largest,
     LayerNormalize,
     LookUp,
@@ -29,7 +30,7 @@ from ..steps import (
 )
 from .numbers import c_array, c_number
 
-_WIDENING = (Product, Largest, LookUp, Waves, MemberProduct)
+_WIDENING = (Product, Int8Product, Largest, LookUp, Waves, MemberProduct)
 
 
 @dataclass
@@ -47,6 +48,7 @@ class Body:
     functions: set[str] = field(default_factory=set)
     buffers: dict[str, int] = field(default_factory=dict)
     kernel_bytes: int = 0  # the most that a kernel has on the stack
+    inputs: int = 0  # the most of a product of int8
     products: int = 0
     others: int = 0  # steps with arrays that are not products
     at: str = "x"  # where the row is,
@@ -63,7 +65,7 @@ class Body:
     @property
     def ram_bytes(self) -> int:
         """Arrays on the stack."""
-        return sum(self.buffers.values()) * self.dtype.itemsize + self.kernel_bytes
+        return sum(self.buffers.values()) * self.dtype.itemsize + self.inputs + self.kernel_bytes
 
     def constant(self, name: str, array: Array, comment: str = "") -> str:
         """Adds an array of constants; its name in C."""
@@ -119,14 +121,27 @@ class Body:
         self.products += 1
         comment = f"/* ({k}, {n}): a row for each input */\n"
         weights = self.constant(f"W{i}", step.W, comment)
-        if step.scale is not None:
-            weights += ", " + self.constant(f"scale{i}", step.scale)
         b = "NULL" if step.b is None else self.constant(f"b{i}", step.b)
         target = self._of_width(n)
         kernel = {1: "dense", 2: "dense_in_2", 4: "dense_in_4"}[step.segments]
         self.kernel_bytes = max(self.kernel_bytes, {1: 0, 2: 128, 4: 192}[step.segments])
         self.functions.add(kernel)
         self.statements.append(f"{self.name}_{kernel}({target}, {self.at}, {weights}, {b}, {k}, {n});")
+        self.at, self.width = target, n
+
+    def _int8_product(self, step: Int8Product) -> None:
+        k, n = step.q.shape
+        i = self.products
+        self.products += 1
+        weights = self.constant(f"W{i}", step.q, f"/* ({k}, {n}): a row for each input */\n")
+        scale = self.constant(f"scale{i}", step.scale)
+        b = "NULL" if step.b is None else self.constant(f"b{i}", step.b)
+        target = self._of_width(n)
+        self.inputs = max(self.inputs, k)
+        self.kernel_bytes = max(self.kernel_bytes, 64)
+        self.functions.add("dense_int8")
+        call = f"{self.name}_dense_int8({target}, {self.at}, {weights}, {scale}, {b}, q, {k}, {n});"
+        self.statements.append(call)
         self.at, self.width = target, n
 
     def _batch_normalize(self, step: BatchNormalize) -> None:
@@ -249,6 +264,7 @@ class Body:
 _STATEMENTS: dict[type[Step], Callable[[Body, Any], None]] = {
     Rescale: Body._rescale,
     Product: Body._product,
+    Int8Product: Body._int8_product,
     Activate: Body._activate,
     BatchNormalize: Body._batch_normalize,
     LayerNormalize: Body._layer_normalize,

@@ -44,9 +44,9 @@ def _needed(texts: Mapping[str, Any], names: Collection[str]) -> list[Any]:
     return [item for name, item in texts.items() if name in wanted]
 
 
-def texts(dtype: str, int8: bool) -> Mapping[str, Any]:
-    """The texts for networks of a dtype, with weights of that dtype or int8."""
-    return _variants()[dtype + "_int8" * int8]
+def texts(dtype: str) -> Mapping[str, Any]:
+    """The texts for networks of a dtype."""
+    return _variants()[dtype]
 
 
 @cache

@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 
 from ... import _kernels, registry
+from ...reference.storage import LEAST, dense_int8
 from ..steps import (
     Activate,
     Array,
     BatchNormalize,
+    Int8Product,
     Largest,
     LayerNormalize,
     LookUp,
@@ -30,7 +32,6 @@ from ..steps import (
     Slope,
     Step,
     Waves,
-    used_weights,
 )
 
 DEVIATIONS = 6  # by Hoeffding's inequality 2 exp(-18), or 3e-8, of the outputs differ by more
@@ -86,7 +87,7 @@ def _rescale(step: Rescale, x: Array, variance: Array, u: float) -> tuple[Array,
 
 def _product(step: Product, x: Array, variance: Array, u: float) -> tuple[Array, Array]:
     """One rounding of each partial sum with fma; one of each product and of each partial sum without."""
-    W = used_weights(step).astype(np.float64)
+    W = step.W.astype(np.float64)
     b = np.zeros(W.shape[1]) if step.b is None else step.b.astype(np.float64)
     total = np.tile(b, (len(x), 1))
     squares = np.zeros(total.shape)
@@ -95,6 +96,15 @@ def _product(step: Product, x: Array, variance: Array, u: float) -> tuple[Array,
         total += product
         squares += 2 * total**2 + product**2
     return total, variance @ W**2 + u**2 * squares
+
+
+def _int8_product(step: Int8Product, x: Array, variance: Array, u: float) -> tuple[Array, Array]:
+    """Both do the same of the same x; where x differs, each integer may be the one beside it."""
+    W = step.q * step.scale.astype(np.float64)
+    z = dense_int8(x.astype(np.float32), step.q * step.scale, step.b).astype(np.float64)
+    differs = (variance > 0).any(axis=-1, keepdims=True)
+    beside = np.abs(x).max(axis=-1, keepdims=True) / 127 + float(LEAST) + DEVIATIONS * np.sqrt(variance)
+    return z, differs * (beside**2 @ W**2 + 2 * (u * z) ** 2)
 
 
 def _batch_normalize(step: BatchNormalize, x: Array, variance: Array, u: float) -> tuple[Array, Array]:
@@ -184,6 +194,7 @@ def _waves(step: Waves, x: Array, variance: Array, u: float) -> tuple[Array, Arr
 _CARRIED: dict[type[Step], Callable[[Any, Array, Array, float], tuple[Array, Array]]] = {
     Rescale: _rescale,
     Product: _product,
+    Int8Product: _int8_product,
     Activate: _activate,
     BatchNormalize: _batch_normalize,
     LayerNormalize: _layer_normalize,

@@ -26,9 +26,14 @@ ACCURACY = """\
 """
 
 INT8 = """\
-   int8     Weights are integers times one scale an output, all else is {dtype}.  Against unrounded weights,
+   int8     Weights are integers times one scale an output, and so are the inputs of a layer, with one scale
+            for all; sums of their products are whole numbers.  "In Python" below means such a network too,
+            as Network.quantized makes it.
+"""
+
+INT8_ERROR = """\
+   Error    Against the network of float32,
             {error}.
-            "In Python" below means a network with the integers times the scales as its weights.
 """
 
 PREFACE = """\

@@ -13,14 +13,15 @@ from .numbers import c_array
 
 
 def header(
-    body: Body, summary: Sequence[str], version: str, tables: int, allowed: float, int8_error: str | None
+    body: Body, summary: Sequence[str], version: str, tables: int, allowed: float, int8_note: str | None
 ) -> str:
     """The comment that says what the file is and what it costs; `tables` in bytes."""
     weights, notes = f"parameters, {body.dtype.name}", templates.ACCURACY.format(allowed=f"{allowed:.1e}")
-    if int8_error is not None:
+    if int8_note is not None:
+        notes = templates.INT8_ERROR.format(error=int8_note.replace("\n", "\n            ")) + notes
+    if body.inputs:
         weights = "int8 weights, their scales and other parameters"
-        error = int8_error.replace("\n", "\n            ")
-        notes = templates.INT8.format(dtype=body.dtype.name, error=error) + notes
+        notes = templates.INT8 + notes
     return templates.HEADER.format(
         name=body.name,
         macro=body.name.upper(),
@@ -61,6 +62,7 @@ void {body.name}_predict_rows(const {body.real} *restrict x, {body.real} *restri
 def block(body: Body) -> str:
     """The forward pass from x to out, in braces."""
     declared = [f"    {body.real} {name}[{size}];\n" for name, size in sorted(body.buffers.items())]
+    declared += [f"    int8_t q[{body.inputs}];\n"] if body.inputs else []
     statements = [f"    {statement}\n" for statement in body.statements]
     return f"{{\n{''.join(declared)}{''.join(statements)}}}\n"
 

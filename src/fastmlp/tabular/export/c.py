@@ -54,7 +54,7 @@ class _File:
             self._bodies.append(body)
 
     def text(self) -> str:
-        texts = functions.texts("float32", False)
+        texts = functions.texts("float32")
         needed = {each for body in self._bodies for each in body.functions}
         constants = [constant for body in self._bodies for constant in body.constants]
         quantiles = [] if self._offsets is None else [self._quantiles(self._offsets)]

@@ -36,13 +36,9 @@ _SOURCES = (
 
 
 def variants(package: Path) -> dict[str, dict[str, Any]]:
-    """What `TypedSource.functions` gives for each dtype, with weights of that dtype and with int8."""
+    """What `TypedSource.functions` gives for each dtype."""
     texts = [package.joinpath(name).read_text(encoding="utf-8") for name in _SOURCES]
-    return {
-        f"float{bits}{'_int8' * int8}": TypedSource(texts, {"BITS": bits, "INT8": int8}).functions()
-        for bits in (32, 64)
-        for int8 in (False, True)
-    }
+    return {f"float{bits}": TypedSource(texts, {"BITS": bits}).functions() for bits in (32, 64)}
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,5 @@
 /* The engine's kernels on one row of plain arrays, the sums in the engine's order: what an exported file calls. */
 
-#if INT8
-#define WEIGHTS const int8_t *restrict w, const real *restrict scale
-#define FROM(at) w + at, scale
-#define COLUMN(j) w + j, scale + j
-#define WEIGHT(at) (real)w[at] * scale[j]
-#else
-#define WEIGHTS const real *restrict w
-#define FROM(at) w + at
-#define COLUMN(j) w + j
-#define WEIGHT(at) w[at]
-#endif
 #if BITS == 32
 #define LANES 16 /* reals in a cache line: the order of some sums depends on it */
 #else
@@ -18,54 +7,84 @@
 #endif
 
 /* z[j] += four inputs times column j of their rows of W, which are n apart: one fma for each, in order. */
-INLINE void add_four(real *restrict z, const real *restrict x, WEIGHTS, size_t n, size_t columns)
+INLINE void add_four(real *restrict z, const real *restrict x, const real *restrict w, size_t n, size_t columns)
 {
     for (size_t j = 0; j < columns; j++) {
-        const real half = vfma(x[1], WEIGHT(n + j), vfma(x[0], WEIGHT(j), z[j]));
-        z[j] = vfma(x[3], WEIGHT(3 * n + j), vfma(x[2], WEIGHT(2 * n + j), half));
+        const real half = vfma(x[1], w[n + j], vfma(x[0], w[j], z[j]));
+        z[j] = vfma(x[3], w[3 * n + j], vfma(x[2], w[2 * n + j], half));
     }
 }
 
 /* z += x.W, x (k,), W (k, n) row by row: one fma for each input, in order.  Sixteen columns, as a constant, are what
    compilers make vectors of. */
-static void accumulate(real *restrict z, const real *restrict x, WEIGHTS, size_t k, size_t n)
+static void accumulate(real *restrict z, const real *restrict x, const real *restrict w, size_t k, size_t n)
 {
     for (; k >= 4; k -= 4, x += 4, w += 4 * n) {
         size_t j = 0;
-        for (; n - j >= 16; j += 16) add_four(z + j, x, COLUMN(j), n, 16);
-        add_four(z + j, x, COLUMN(j), n, n - j);
+        for (; n - j >= 16; j += 16) add_four(z + j, x, w + j, n, 16);
+        add_four(z + j, x, w + j, n, n - j);
     }
     for (; k; k--, x++, w += n)
-        for (size_t j = 0; j < n; j++) z[j] = vfma(x[0], WEIGHT(j), z[j]);
+        for (size_t j = 0; j < n; j++) z[j] = vfma(x[0], w[j], z[j]);
 }
 
 /* z = x.W + b; b may be NULL */
-static void dense(real *restrict z, const real *restrict x, WEIGHTS, const real *b, size_t k, size_t n)
+static void dense(real *restrict z, const real *restrict x, const real *restrict w, const real *b, size_t k, size_t n)
 {
     for (size_t j = 0; j < n; j++) z[j] = b ? b[j] : 0;
-    accumulate(z, x, FROM(0), k, n);
+    accumulate(z, x, w, k, n);
 }
 
 /* dense with the inputs in two segments of k / 2, the second with the rest, summed apart; n is at most 2 cache lines */
-static void dense_in_2(real *restrict z, const real *restrict x, WEIGHTS, const real *b, size_t k, size_t n)
+static void dense_in_2(real *restrict z, const real *restrict x, const real *restrict w, const real *b, size_t k, size_t n)
 {
     real part[2 * LANES] = {0};
     const size_t q = k / 2;
-    dense(z, x, FROM(0), b, q, n);
-    accumulate(part, x + q, FROM(q * n), k - q, n);
+    dense(z, x, w, b, q, n);
+    accumulate(part, x + q, w + q * n, k - q, n);
     for (size_t j = 0; j < n; j++) z[j] += part[j];
 }
 
 /* dense with the inputs in four segments of k / 4, the last with the rest, summed apart; n is at most a cache line */
-static void dense_in_4(real *restrict z, const real *restrict x, WEIGHTS, const real *b, size_t k, size_t n)
+static void dense_in_4(real *restrict z, const real *restrict x, const real *restrict w, const real *b, size_t k, size_t n)
 {
     real part[3][LANES] = {{0}};
     const size_t q = k / 4;
-    dense(z, x, FROM(0), b, q, n);
-    accumulate(part[0], x + q, FROM(q * n), q, n);
-    accumulate(part[1], x + 2 * q, FROM(2 * q * n), q, n);
-    accumulate(part[2], x + 3 * q, FROM(3 * q * n), k - 3 * q, n);
+    dense(z, x, w, b, q, n);
+    accumulate(part[0], x + q, w + q * n, q, n);
+    accumulate(part[1], x + 2 * q, w + 2 * q * n, q, n);
+    accumulate(part[2], x + 3 * q, w + 3 * q * n, k - 3 * q, n);
     for (size_t j = 0; j < n; j++) z[j] = (z[j] + part[1][j]) + (part[0][j] + part[2][j]);
+}
+
+/* sum += q.W for some columns of W, whose rows are n apart. */
+INLINE void add_int8(int32_t *restrict sum, const int8_t *restrict q, const int8_t *restrict w, size_t k, size_t n, size_t columns)
+{
+    for (size_t i = 0; i < k; i++, w += n)
+        for (size_t j = 0; j < columns; j++) sum[j] += (int32_t)q[i] * w[j];
+}
+
+/* z = (q.W) * (most / 127) * scale + b, q the integers nearest to x * (127 / most), most the largest |x|, at least 2^-100: sums
+   of whole numbers, and then a rounding for each operation.  q is room for k bytes; a row that is not finite gives NaN. */
+static void dense_int8(real *restrict z, const real *restrict x, const int8_t *restrict w, const real *restrict scale,
+                       const real *b, int8_t *restrict q, size_t k, size_t n)
+{
+    real most = FLUSH_BELOW;
+    for (size_t i = 0; i < k; i++)
+        if (!(vabs(x[i]) <= most) && most == most) most = vabs(x[i]);
+    const int finite = most - most == 0;
+    const real inverse = 127 / most, factor = finite ? most / 127 : most - most;
+    for (size_t i = 0; i < k; i++) q[i] = finite ? (int8_t)((x[i] * inverse + ROUND_MAGIC) - ROUND_MAGIC) : 0;
+    for (size_t first = 0; first < n; first += 16) {
+        int32_t sum[16] = {0};
+        const size_t columns = n - first < 16 ? n - first : 16;
+        if (columns == 16)
+            add_int8(sum, q, w + first, k, n, 16);
+        else
+            add_int8(sum, q, w + first, k, n, columns);
+        for (size_t j = 0; j < columns; j++)
+            z[first + j] = (real)sum[j] * factor * scale[first + j] + (b ? b[first + j] : 0);
+    }
 }
 
 /* One partial sum a lane, then a tree over the lanes. */

@@ -1,0 +1,78 @@
+/* Arrays of float32 plans that are stored in 8 bits: integers q from -127 to 127 and a scale for each column.
+
+   A scale has 17 bits, so that q times it is a float32: what is unpacked is what products take, and packed again it is the
+   same.  After the panels of the integers, which lie as products read them, come the scales, and 128 times the sum of each
+   column, which products need as well. */
+
+static ptrdiff_t int8_panel(const fm_array *array) { return w_panel(int8_lines(array->rows)); }
+
+static const real *int8_scales(const fm_array *array, const real *w) { return w + count_panels(array->columns) * int8_panel(array); }
+
+static const uint32_t *int8_offsets(const fm_array *array, const real *w)
+{
+    return (const uint32_t *)(int8_scales(array, w) + padded(array->columns));
+}
+
+static ptrdiff_t stored_size(const fm_array *array)
+{
+    return count_panels(array->columns) * int8_panel(array) + 2 * padded(array->columns);
+}
+
+/* What a row takes up as bytes, with its scale. */
+static void note_stored(fm_plan *plan, const fm_array *array)
+{
+    const ptrdiff_t row = int8_blocks(array->rows) * L + 1;
+    if (array->storage == FM_AS_REALS) return;
+    plan->stored = 1;
+    if (row > plan->stored_row) plan->stored_row = row;
+}
+
+/* most / 127 without the last 7 bits, at least 2^-100; NaN where that is not finite. */
+static real int8_scale(real most)
+{
+    const float quotient = (float)(most / 127);
+    uint32_t pattern;
+    float scale;
+    memcpy(&pattern, &quotient, sizeof pattern);
+    pattern &= 0xFFFFFF80u;
+    memcpy(&scale, &pattern, sizeof scale);
+    return !isfinite(most) ? (real)NAN : scale > FLUSH_BELOW ? scale : (real)FLUSH_BELOW;
+}
+
+/* Input i of a column of a panel. */
+static ptrdiff_t int8_place(ptrdiff_t i) { return i / 4 * (4 * L) + i % 4; }
+
+static void pack_column(int8_t *to, real *scale, uint32_t *offset, const real *values, ptrdiff_t rows, ptrdiff_t columns)
+{
+    real most = 0;
+    int32_t sum = 0;
+    for (ptrdiff_t i = 0; i < rows; i++) {
+        const real size = values[i * columns] < 0 ? -values[i * columns] : values[i * columns];
+        if (!(size <= most) && most == most) most = size; /* a NaN stays */
+    }
+    *scale = int8_scale(most);
+    for (ptrdiff_t i = 0; i < rows && isfinite(*scale); i++) {
+        to[int8_place(i)] = (int8_t)(values[i * columns] / *scale + ROUND_MAGIC - ROUND_MAGIC);
+        sum += to[int8_place(i)];
+    }
+    *offset = (uint32_t)sum * 128u;
+}
+
+static void pack_stored(const fm_array *array, real *w, const real *values)
+{
+    const ptrdiff_t n = array->columns;
+    const unsigned word = fm_fp_begin();
+    memset(w, 0, (size_t)stored_size(array) * sizeof(real));
+    for (ptrdiff_t j = 0; j < n; j++)
+        pack_column((int8_t *)(w + j / L * int8_panel(array) + j % L), (real *)int8_scales(array, w) + j,
+                    (uint32_t *)int8_offsets(array, w) + j, values + j, array->rows, n);
+    fm_fp_end(word);
+}
+
+static void unpack_stored(const fm_array *array, const real *w, real *values)
+{
+    const real *scale = int8_scales(array, w);
+    for (ptrdiff_t i = 0; i < array->rows; i++)
+        for (ptrdiff_t j = 0; j < array->columns; j++)
+            values[i * array->columns + j] = scale[j] * ((const int8_t *)(w + j / L * int8_panel(array) + j % L))[int8_place(i)];
+}

@@ -1,0 +1,249 @@
+"""`Network.quantized`: copies for predictions alone, their files, exports and reports."""
+
+from __future__ import annotations
+
+import copy
+import ctypes
+import os
+import pickle
+import platform
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+import fastmlp
+from fastmlp import (
+    BatchNormalization,
+    Dense,
+    Dropout,
+    Heads,
+    MemberDense,
+    Members,
+    Network,
+    QuantizedDense,
+    Residual,
+    Standardize,
+    learning_rate_range,
+)
+from fastmlp.errors import NotCompiledError
+from fastmlp.reference.storage import int8_columns
+from helpers import assert_close, assert_same_bits
+
+
+def network(skip=True, **options):
+    layers = [
+        20,
+        Standardize(tuple(range(20)), tuple(range(1, 21))),
+        Dense(100, "relu"),
+        BatchNormalization(),
+        *([Residual([Dense(100, "tanh")])] if skip else []),
+        Dropout(0.2),
+        Dense(70, "gelu", use_bias=False),
+        4,
+    ]
+    return Network(layers, output="softmax", seed=3, **options)
+
+
+def rows_of(rows=200):
+    rng = np.random.default_rng(1)
+    return rng.normal(np.arange(20), np.arange(1, 21), (rows, 20)).astype(np.float32)
+
+
+def filled(net):
+    rng = np.random.default_rng(2)
+    net.set_weights([a if a.ndim == 2 else rng.uniform(0.5, 1.5, a.shape) for a in net.get_weights()])
+    return net
+
+
+@pytest.fixture
+def net():
+    return filled(network())
+
+
+@pytest.fixture
+def small(net):
+    return net.quantized("int8")
+
+
+def test_dense_layers_are_stored_and_the_rest_stays(net, small):
+    assert [type(layer) for layer in small.layers] == [
+        QuantizedDense if type(layer) is Dense else type(layer) for layer in net.layers
+    ]
+    assert [layer.units for layer in small.layers if isinstance(layer, QuantizedDense)] == [100, 100, 70, 4]
+    assert small.layer_sizes == net.layer_sizes and small.num_parameters == net.num_parameters
+    for name, array in small.state_dict().items():
+        exact = net.state_dict()[name]
+        if array.ndim == 2:
+            q, scale = int8_columns(exact)
+            assert_same_bits(array, q * scale)
+        else:
+            assert_same_bits(array, exact)
+
+
+def test_the_network_itself_stays(net):
+    X, before, whole = rows_of(), net.get_weights(), net.predict(rows_of())
+    net.quantized("int8", X)
+    assert_same_bits(net.get_weights(), before)
+    assert_same_bits(net.predict(X), whole)
+
+
+def test_predictions_are_near(net, small):
+    X = rows_of()
+    exact, found = net.predict(X), small.predict(X)
+    assert np.ptp(exact, axis=0).min() > 0.1
+    assert 0 < np.abs(found - exact).max() < 0.05
+
+
+def test_it_is_shown(small, capsys):
+    assert "QuantizedDense(70, 'gelu', use_bias=False)" in repr(small)
+    small.summary()
+    assert "int8 dense, gelu" in capsys.readouterr().out
+    layer = QuantizedDense(3, "relu", use_bias=False)
+    assert eval(repr(layer)) == layer
+
+
+@pytest.mark.parametrize("name", ["net.npz", "net.safetensors"])
+def test_files_copies_and_pickles_give_it_back(net, name, tmp_path):
+    X, y = rows_of(), np.arange(200) % 4
+    net.classes = ["a", "b", "c", "d"]
+    net.compile("adam", metrics=["accuracy", "auc"])
+    small = net.quantized("int8", X)
+    small.save(tmp_path / name)
+    loaded = fastmlp.load(tmp_path / name)
+    for other in (loaded, copy.deepcopy(small), pickle.loads(pickle.dumps(small))):
+        assert other.layers == small.layers
+        assert_same_bits(other.predict(X), small.predict(X))
+        assert_same_bits(other.get_weights(), small.get_weights())
+        assert other.evaluate(X, small.classes[y]) == small.evaluate(X, small.classes[y])
+        assert (other.predict_classes(X) == small.predict_classes(X)).all()
+    assert pickle.loads(pickle.dumps(small)).report == small.report and loaded.report is None
+
+
+def test_it_evaluates_by_what_compile_was_told(net):
+    X, y = rows_of(), np.arange(200) % 4
+    net.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    small = net.quantized("int8")
+    found = small.evaluate(X, y)
+    p = small.predict(X).astype(float)
+    assert abs(found["loss"] + np.log(p[np.arange(200), y]).mean()) < 1e-5
+    assert found["accuracy"] == (p.argmax(axis=1) == y).mean()
+
+
+def test_the_report_is_what_was_measured(net):
+    X, y = rows_of(), np.arange(200) % 4
+    net.compile("sgd", metrics=["accuracy"])
+    small = net.quantized("int8", X, y)
+    exact, found = net.predict(X).astype(float), small.predict(X).astype(float)
+    report = small.report
+    assert report.rows == 200 and report.size == exact.max()
+    assert report.largest == np.abs(found - exact).max() and report.mean == np.abs(found - exact).mean()
+    assert report.same_class == (found.argmax(axis=1) == exact.argmax(axis=1)).mean()
+    assert report.before == net.evaluate(X, y) and report.after == small.evaluate(X, y)
+    assert report.before != report.after
+    assert f"accuracy {report.before['accuracy']:.4g} becomes" in str(report)
+    assert net.quantized("int8").report is None
+
+
+def test_layers_inside_are_seen(small):
+    X = rows_of()
+    assert_same_bits(small.forward(X)[-1], small.predict(X))
+    assert_same_bits(small.layer_output(X, -1), small.predict(X))
+
+
+@pytest.mark.parametrize("layers", [
+    [6, 5, Heads({"a": 2, "b": (3, "softmax")})],
+    [6, Members(3), 8, MemberDense(3, 2)],
+    [3, 4, 2],
+])  # fmt: skip
+def test_other_networks(layers):
+    net = Network(layers, seed=0)
+    X = np.random.default_rng(0).standard_normal((50, layers[0])).astype(np.float32)
+    small = net.quantized("int8")
+    found, exact = small.predict(X), net.predict(X)
+    assert 0 < np.abs(found - exact).max() < 0.05 * np.abs(exact).max()
+    assert_same_bits(np.stack([small.predict(row) for row in X]), found)
+
+
+def test_what_trains_is_refused(net):
+    X, y = rows_of(), np.arange(200) % 4
+    net.compile("sgd")
+    small = net.quantized("int8")
+    calls = [
+        lambda: small.compile("adam"),
+        lambda: small.fit(X, y, verbose=0),
+        lambda: small.train_on_batch(X, y),
+        lambda: small(X, training=True),
+        lambda: small.gradients(X, y),
+        lambda: small.blend(net, 0.5),
+        lambda: net.blend(small, 0.5),
+        lambda: learning_rate_range(small, X, y),
+        lambda: net.quantized("int8").fit(X, y),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match="for predictions alone") as caught:
+            call()
+        assert "\n" not in str(caught.value)
+    assert small.evaluate(X, y).keys() == {"loss", "accuracy"}
+
+
+@pytest.mark.parametrize(("call", "error", "match"), [
+    (lambda: network().quantized("int4"), ValueError, "storage is 'int4', expected 'int8'"),
+    (lambda: network().quantized(8), ValueError, "storage is 8"),
+    (lambda: network(dtype="float64").quantized("int8"), ValueError, "dtype is float64, expected a network"),
+    (lambda: network().quantized("int8").quantized("int8"), ValueError, "in few bits already"),
+    (lambda: network().quantized("int8", y=[1]), ValueError, "y came without X"),
+    (lambda: network().quantized("int8", rows_of(), np.zeros(200, int)), NotCompiledError, "not compiled"),
+    (lambda: network().quantized("int8", rows_of()[:, :3]), ValueError, "X"),
+    (lambda: Network([4, Members(2), MemberDense(2, 3)]).quantized("int8"), ValueError, "no Dense layer"),
+    (lambda: Network([200000, 1], initializer="zeros").quantized("int8"), ValueError, "at most 131072"),
+    (lambda: Network([4, QuantizedDense(3)], dtype="float64"), ValueError, "few bits with dtype float64"),
+])  # fmt: skip
+def test_what_cannot_be_stored_is_refused(call, error, match):
+    with pytest.raises(error, match=match):
+        call()
+
+
+def test_a_network_may_begin_with_it():
+    """Its weights are zero, until some are set."""
+    net = Network([4, QuantizedDense(3, "relu"), 2], seed=0)
+    assert not net.predict(np.ones(4)).any()
+    net.set_weights([np.eye(4, 3), np.ones(3), np.ones((3, 2)), np.zeros(2)])
+    assert_close(net.predict(np.ones(4)), np.full(2, 6, np.float32), 2**-15)
+
+
+@pytest.mark.skipif(not shutil.which("gcc") or os.name != "posix", reason="needs gcc")
+@pytest.mark.parametrize(
+    "fma", ["-DFASTMLP_FMA=0", "-mfma" if platform.machine() == "x86_64" else "-DFASTMLP_FMA=1"]
+)
+def test_exported_c_has_the_same_bits(fma, tmp_path):
+    """With fma those of any network; without it those of one whose activations need none."""
+    net = filled(network(skip=False))
+    plain = Network([20, 100, 70, Dense(33, use_bias=False), 4], seed=1)
+    for tested, name in [(net.quantized("int8"), "one"), (plain.quantized("int8"), "two"), (plain, "three")]:
+        tested.export_c(tmp_path / f"{name}.c", int8=name == "three")
+        library = tmp_path / f"{name}{len(fma)}.so"
+        flags = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", "-O2", fma, "-shared", "-fPIC"]
+        subprocess.run(["gcc", *flags, tmp_path / f"{name}.c", "-o", library, "-lm"], check=True)
+        X = np.concatenate([rows_of(30), np.zeros((1, 20)), rows_of(3) * 1e-36]).astype(np.float32)
+        out = np.zeros((len(X), 4), np.float32)
+        pointers = [ctypes.c_void_p(array.ctypes.data) for array in (X, out)]
+        getattr(ctypes.CDLL(str(library)), f"{name}_predict_rows")(*pointers, ctypes.c_size_t(len(X)))
+        expected = (plain.quantized("int8") if name == "three" else tested).predict(X)
+        if name == "one" and fma == "-DFASTMLP_FMA=0":
+            assert 0 < np.abs(out - expected).max() < 0.05
+        else:
+            assert_same_bits(out, expected)
+
+
+def test_other_exports_refuse_it(small, tmp_path):
+    with pytest.raises(ValueError, match="QuantizedDense"):
+        small.folded()
+    with pytest.raises(ValueError, match="QuantizedDense.* no equivalent in exported JavaScript"):
+        network(skip=False).quantized("int8").export_js(tmp_path / "net.js")
+    found = [pytest.importorskip(name) for name in ("torch", "onnx", "keras")]
+    assert all(found)
+    for export in (fastmlp.torch.to_torch, fastmlp.onnx.to_model, fastmlp.keras.to_keras):
+        with pytest.raises(ValueError, match="QuantizedDense"):
+            export(small)
