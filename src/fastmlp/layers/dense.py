@@ -66,7 +66,7 @@ class Connected(Layer, abstract=True):
         return f"dense, {activation_words(self.activation)}"
 
 
-class TrainedConnected(Connected, Trained, abstract=True):
+class TrainedConnected(Connected, Trained, abstract=True):  # pyright: ignore[reportIncompatibleVariableOverride]
     """Those that training moves, from weights that an initializer draws."""
 
     initializer: Initializer | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Any, ClassVar, NamedTuple
@@ -155,7 +156,7 @@ class SumOfHeads(Loss):
 
     name: ClassVar[str] = Heads.name
 
-    @property
+    @functools.cached_property
     def for_plan(self) -> tuple[Any, tuple[float, ...]]:
         """Of each head name and parameters, outputs and weight, in the place of a name."""
         return tuple(

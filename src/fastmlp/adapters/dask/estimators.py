@@ -227,7 +227,8 @@ class _Estimator(_Base):  # type: ignore[misc]
 def _as_held_out(eval_set: Any) -> dict[str, Any]:
     if eval_set is None:
         return {}
-    if isinstance(eval_set, (list, tuple)) and eval_set and isinstance(eval_set[0], (list, tuple)):
+    sets = isinstance(eval_set, (list, tuple)) and all(isinstance(each, (list, tuple)) for each in eval_set)
+    if sets and len(eval_set) > 0:
         if len(eval_set) > 1:
             raise ValueError(f"eval_set has {len(eval_set)} sets of rows, expected one")
         eval_set = eval_set[0]
