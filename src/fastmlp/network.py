@@ -855,10 +855,11 @@ class Network(Model):
 
         Parameters
         ----------
-        storage : {"int8"}
-            Weights become integers of 8 bits, with a scale for each output, and the inputs of a layer
+        storage : {"int8", "bf16"}
+            "int8": weights become integers of 8 bits, with a scale for each output, and the inputs of a layer
             likewise, with a scale for each row: a quarter of the memory.  Columns of X should be of a similar
-            size, as `Standardize` makes them.
+            size, as `Standardize` makes them.  "bf16": weights become bfloat16, numbers with 8 bits of
+            mantissa: half of the memory, and the bits of a network of float32 with these weights.
         X : array-like of shape (rows, n_in), optional
             Rows to measure the change on, which `report` then has.
         y : array-like, optional

@@ -132,7 +132,7 @@ enum {
 };
 
 /* How an array of a float32 plan is stored: see plan/stored.h.  What is not reals is for predictions alone. */
-enum { FM_AS_REALS, FM_AS_INT8, FM_STORAGES };
+enum { FM_AS_REALS, FM_AS_INT8, FM_AS_BFLOAT16, FM_STORAGES };
 
 /* One canonical array of a layer, (rows, columns) or with is_matrix 0 (columns,), and its place in a vector. */
 typedef struct {

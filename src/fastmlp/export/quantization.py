@@ -82,7 +82,7 @@ def quantized(net: M, storage: str, X: Any = None, y: Any = None) -> M:
 
 
 def _dense(layer: Dense, storage: str) -> Layer:
-    return QuantizedDense(layer.units, layer.activation, storage, use_bias=layer.use_bias)
+    return QuantizedDense(layer.units, layer.activation, storage=storage, use_bias=layer.use_bias)
 
 
 # Of each class that can be stored in few bits its form that is; all others stay.

@@ -212,6 +212,8 @@ def _dense(layer: Any, arrays: list[Array]) -> Step:
 
 
 def _quantized_dense(layer: Any, arrays: list[Array]) -> Step:
+    if layer.storage == "bf16":  # the chains of float32 on these weights
+        return _dense(layer, arrays)
     return Int8Product(*int8_columns(arrays[0]), arrays[1] if layer.use_bias else None)
 
 

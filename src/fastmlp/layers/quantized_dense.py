@@ -11,7 +11,7 @@ from .dense import Connected
 
 __all__ = ["QuantizedDense"]
 
-STORAGES = ("float32", "int8")  # by the number that the engine knows
+STORAGES = ("float32", "int8", "bf16")  # by the number that the engine knows
 MOST_INT8_INPUTS = 2**17  # with more a sum of products might not fit 32 bits
 
 
@@ -25,9 +25,10 @@ class QuantizedDense(Connected):
         Number of outputs, at least 1.
     activation : str or (str, float), optional
         As in `Dense`.
-    storage : {"int8"}
-        Weights are integers from -127 to 127 times a scale for each output.  Inputs become such integers
-        too, times a scale for each row; their products are added up exactly.
+    storage : {"int8", "bf16"}
+        "int8": weights are integers from -127 to 127 times a scale for each output.  Inputs become such
+        integers too, times a scale for each row; their products are added up exactly.  "bf16": weights are
+        bfloat16, with 8 bits of mantissa, and all else is that of a `Dense` with these weights.
     use_bias : bool
         Whether there is a b, of float32.
 
@@ -40,8 +41,8 @@ class QuantizedDense(Connected):
 
     units: int
     activation: ActivationName | None = None
-    storage: str = "int8"
     _: KW_ONLY
+    storage: str = "int8"
     use_bias: bool = True
 
     kind: ClassVar[str] = "dense"
@@ -52,11 +53,14 @@ class QuantizedDense(Connected):
         self._check_connected()
 
     def __repr__(self) -> str:
-        return short_repr(self, ("units", "activation", "storage"))
+        return short_repr(self, ("units", "activation"))
 
     def arrays(self, n_in: int) -> dict[str, tuple[int, ...]]:
         bias = {"b": (self.units,)} if self.use_bias else {}
         return {"W": (n_in, self.units), **bias}
+
+    def storages(self) -> dict[str, str]:
+        return {"W": self.storage}
 
     def spec(self, n_in: int) -> dict[str, Any]:
         if self.storage == "int8" and n_in > MOST_INT8_INPUTS:

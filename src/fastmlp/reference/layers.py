@@ -157,7 +157,7 @@ def _dense(x: Array, arrays: Arrays, node: Node, other: Any, training: Training 
     planes, bias = _planes(x, arrays, node), arrays[1] if node["use_bias"] else None
     if STORAGES[_storage(node)] == "int8":
         return [dense_int8(x, arrays[0], bias)]
-    if planes:
+    if planes and not _storage(node):
         return [products.dense_forward(x, arrays[0], bias, planes)]
     return [dense_forward(x, arrays[0], bias)]
 

@@ -1,7 +1,8 @@
 """Weights that are stored in few bits, for predictions alone: what products see of them.
 
-A column of int8 weights is a scale times integers from -127 to 127.  The scale has 17 bits of mantissa, so
-that integers times it are float32 numbers; stored once more they are the same.
+Weights of bfloat16 are float32 numbers with 8 bits of mantissa.  A column of int8 weights is a scale times
+integers from -127 to 127.  The scale has 17 bits of mantissa, so that integers times it are float32 numbers;
+stored once more they are the same.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from .products import bfloat16
+
 Array = np.ndarray[Any, Any]
 
-STORAGES = ("float32", "int8")  # by the number that a dense node says
+STORAGES = ("float32", "int8", "bf16")  # by the number that a dense node says
 MOST_INT8_INPUTS = 2**17  # with more a sum of products might not fit 32 bits
 LEAST = np.float32(2.0**-100)  # of a scale, and of the largest number of a row
 
@@ -62,4 +65,4 @@ def stored(w: Array, storage: int) -> Array:
     if STORAGES[storage] == "int8":
         q, scale = int8_columns(w)
         return q * scale
-    return w
+    return bfloat16(w) if STORAGES[storage] == "bf16" else w

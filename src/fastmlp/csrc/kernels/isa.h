@@ -19,6 +19,7 @@
 #if BITS == 32
 #define UNIT ISA
 #include "products.h"
+#include "halves.h"
 #endif
 #include "rowwise.h"
 #include "columns.h"
@@ -35,6 +36,9 @@
 #define ELEMENTARY(name) name##_elementary,
 const fm_kernels KERNEL_TABLE = {
     .dense_forward = dense_forward,
+#if BITS == 32
+    .forward_bfloat16 = forward_bfloat16,
+#endif
     .turned_forward = turned_forward,
     .turned_softmax = turned_softmax,
     .turned_softmax_backward = turned_softmax_backward,

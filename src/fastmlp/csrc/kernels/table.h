@@ -15,6 +15,9 @@ static inline ptrdiff_t padded(ptrdiff_t columns) { return count_panels(columns)
    their cache sets, and a row of W crosses them all. */
 static inline ptrdiff_t w_panel(ptrdiff_t n_in) { return (n_in | 1) * L; }
 
+/* Lines of a panel of bfloat16, which has two inputs in a lane. */
+static inline ptrdiff_t half_lines(ptrdiff_t n_in) { return (n_in + 1) / 2; }
+
 /* Numbers of all tables of a layer that reads codes. */
 static inline ptrdiff_t table_numbers(const fm_layer *layer)
 {
@@ -233,6 +236,7 @@ struct fm_products {
 
 struct fm_kernels {
     void (*dense_forward)(const dense_args *);
+    void (*forward_bfloat16)(const dense_args *); /* of weights that are stored so; NULL but for float32 */
     void (*turned_forward)(const turned_args *);
     void (*turned_softmax)(real *a, ptrdiff_t panels, ptrdiff_t n); /* of every column, in place */
     void (*turned_softmax_backward)(real *d, const real *a, ptrdiff_t n); /* of one panel, in place */

@@ -63,20 +63,23 @@ static void dense_rows(const fm_plan *plan, int l, const layer_pass *pass)
     const dense_args d = dense_args_of(plan, l, pass);
     if (plan->layers[l].arrays[0].storage == FM_AS_INT8)
         forward_by_integers(plan, l, pass, &d);
+    else if (plan->layers[l].arrays[0].storage == FM_AS_BFLOAT16)
+        plan->kernels->forward_bfloat16(&d);
     else if (planes_of(&plan->layers[l], pass->planes))
         forward_by_planes(plan, l, pass, &d);
     else
         plan->kernels->dense_forward(&d);
 }
 
-/* Float32 or float64 products, of a layer that has one chain. */
+/* Chains of products of float32 or float64, of a layer that has one for each output. */
 static void dense_panels(const fm_plan *plan, int l, const layer_pass *pass, ptrdiff_t first, ptrdiff_t last)
 {
     dense_args d = dense_args_of(plan, l, pass);
+    const int halves = plan->layers[l].arrays[0].storage == FM_AS_BFLOAT16;
     d.n = (last * L < d.n ? last * L : d.n) - first * L, d.one_chain = 1;
-    d.w += first * w_panel(d.k), d.z += first * d.c_panel, d.a += first * d.c_panel;
+    d.w += first * w_panel(halves ? half_lines(d.k) : d.k), d.z += first * d.c_panel, d.a += first * d.c_panel;
     if (d.bias) d.bias += first * L;
-    plan->kernels->dense_forward(&d);
+    (halves ? plan->kernels->forward_bfloat16 : plan->kernels->dense_forward)(&d);
 }
 
 /* Whether turning the weights moves fewer elements than turning the deltas, there and back. */

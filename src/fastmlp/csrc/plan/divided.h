@@ -22,7 +22,7 @@ typedef struct {
 static int divided_workers(const fm_plan *plan, ptrdiff_t rows, int planes, int most)
 {
     const ptrdiff_t bytes = plan->size * (ptrdiff_t)sizeof(real), fitting = bytes / SHARE_BYTES;
-    if (rows > FEW_ROWS || bytes < fm_cache_bytes() / 2 || planes || plan->stored || plan->members > 1 || plan->head_count) return 1;
+    if (rows > FEW_ROWS || bytes < fm_cache_bytes() / 2 || planes || plan->stored_row || plan->members > 1 || plan->head_count) return 1;
     if (most > MOST_SHARES) most = MOST_SHARES;
     return fitting < most ? (int)fitting : most;
 }

@@ -21,7 +21,7 @@ static void store_predictions(const row_pass *pass, real *a, ptrdiff_t first, pt
 
 static int predict_rows(const fm_plan *plan, const fm_input *input, ptrdiff_t rows, void *out, int planes, int workers)
 {
-    const ptrdiff_t packed = planes || plan->stored ? packed_rows(plan, 1, planes) : 0;
+    const ptrdiff_t packed = planes || plan->stored_row ? packed_rows(plan, 1, planes) : 0;
     const size_t scratch = (size_t)(scratch_row(plan, input) + packed) * sizeof(real);
     if (rows == 1 && plan->members == 1 && !plan->head_count && scratch <= STACK_BYTES)
         return predict_row(plan, input, out, planes);

@@ -1,8 +1,11 @@
-/* Arrays of float32 plans that are stored in 8 bits: integers q from -127 to 127 and a scale for each column.
+/* Arrays of float32 plans that are stored in few bits, in panels as products read them.  What is unpacked is what products take,
+   and packed again it is the same.
 
-   A scale has 17 bits, so that q times it is a float32: what is unpacked is what products take, and packed again it is the
-   same.  After the panels of the integers, which lie as products read them, come the scales, and 128 times the sum of each
-   column, which products need as well. */
+   bfloat16: the nearest numbers of 8 bits of mantissa, two inputs in a lane.
+   int8: integers q from -127 to 127 and a scale for each column.  A scale has 17 bits, so that q times it is a float32.  After
+   the panels of the integers come the scales, and 128 times the sum of each column, which products need as well. */
+
+static ptrdiff_t half_panel(const fm_array *array) { return w_panel(half_lines(array->rows)); }
 
 static ptrdiff_t int8_panel(const fm_array *array) { return w_panel(int8_lines(array->rows)); }
 
@@ -15,13 +18,14 @@ static const uint32_t *int8_offsets(const fm_array *array, const real *w)
 
 static ptrdiff_t stored_size(const fm_array *array)
 {
+    if (array->storage == FM_AS_BFLOAT16) return count_panels(array->columns) * half_panel(array);
     return count_panels(array->columns) * int8_panel(array) + 2 * padded(array->columns);
 }
 
 /* What a row takes up as bytes, with its scale. */
 static void note_stored(fm_plan *plan, const fm_array *array)
 {
-    const ptrdiff_t row = int8_blocks(array->rows) * L + 1;
+    const ptrdiff_t row = array->storage == FM_AS_INT8 ? int8_blocks(array->rows) * L + 1 : 0;
     if (array->storage == FM_AS_REALS) return;
     plan->stored = 1;
     if (row > plan->stored_row) plan->stored_row = row;
@@ -58,12 +62,38 @@ static void pack_column(int8_t *to, real *scale, uint32_t *offset, const real *v
     *offset = (uint32_t)sum * 128u;
 }
 
+/* The nearest bfloat16, ties to even; a denormal becomes 0, and NaN stays one. */
+static uint16_t nearest_half(real value)
+{
+    const float number = (float)value;
+    uint32_t pattern;
+    memcpy(&pattern, &number, sizeof pattern);
+    if (number != number) return (uint16_t)(pattern >> 16 | 0x40);
+    return (pattern & 0x7F800000u) ? (uint16_t)((pattern + 0x7FFF + (pattern >> 16 & 1)) >> 16) : 0;
+}
+
+static real widened(uint16_t half)
+{
+    const uint32_t pattern = (uint32_t)half << 16;
+    float number;
+    memcpy(&number, &pattern, sizeof number);
+    return number;
+}
+
+/* The weight of input i in column j. */
+static uint16_t *half_at(const fm_array *array, const real *w, ptrdiff_t i, ptrdiff_t j)
+{
+    return (uint16_t *)(w + j / L * half_panel(array) + i / 2 * L + j % L) + i % 2;
+}
+
 static void pack_stored(const fm_array *array, real *w, const real *values)
 {
     const ptrdiff_t n = array->columns;
     const unsigned word = fm_fp_begin();
     memset(w, 0, (size_t)stored_size(array) * sizeof(real));
-    for (ptrdiff_t j = 0; j < n; j++)
+    for (ptrdiff_t i = 0; array->storage == FM_AS_BFLOAT16 && i < array->rows; i++)
+        for (ptrdiff_t j = 0; j < n; j++) *half_at(array, w, i, j) = nearest_half(values[i * n + j]);
+    for (ptrdiff_t j = 0; array->storage == FM_AS_INT8 && j < n; j++)
         pack_column((int8_t *)(w + j / L * int8_panel(array) + j % L), (real *)int8_scales(array, w) + j,
                     (uint32_t *)int8_offsets(array, w) + j, values + j, array->rows, n);
     fm_fp_end(word);
@@ -71,8 +101,11 @@ static void pack_stored(const fm_array *array, real *w, const real *values)
 
 static void unpack_stored(const fm_array *array, const real *w, real *values)
 {
-    const real *scale = int8_scales(array, w);
+    const ptrdiff_t n = array->columns;
     for (ptrdiff_t i = 0; i < array->rows; i++)
-        for (ptrdiff_t j = 0; j < array->columns; j++)
-            values[i * array->columns + j] = scale[j] * ((const int8_t *)(w + j / L * int8_panel(array) + j % L))[int8_place(i)];
+        for (ptrdiff_t j = 0; j < n; j++)
+            values[i * n + j] =
+                array->storage == FM_AS_BFLOAT16
+                    ? widened(*half_at(array, w, i, j))
+                    : int8_scales(array, w)[j] * ((const int8_t *)(w + j / L * int8_panel(array) + j % L))[int8_place(i)];
 }
