@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import ctypes
+import io
 import os
 import pickle
 import platform
 import shutil
 import subprocess
+import zipfile
 
 import numpy as np
 import pytest
@@ -28,6 +30,7 @@ from fastmlp import (
     learning_rate_range,
 )
 from fastmlp.errors import NotCompiledError
+from fastmlp.reference.products import bfloat16
 from fastmlp.reference.storage import int8_columns
 from helpers import assert_close, assert_same_bits
 
@@ -67,7 +70,13 @@ def small(net):
     return net.quantized("int8")
 
 
-def test_dense_layers_are_stored_and_the_rest_stays(net, small):
+STORED = {"int8": lambda W: np.multiply(*int8_columns(W)), "bf16": bfloat16}
+each_storage = pytest.mark.parametrize("storage", STORED)
+
+
+@each_storage
+def test_dense_layers_are_stored_and_the_rest_stays(net, storage):
+    small = net.quantized(storage)
     assert [type(layer) for layer in small.layers] == [
         QuantizedDense if type(layer) is Dense else type(layer) for layer in net.layers
     ]
@@ -76,8 +85,7 @@ def test_dense_layers_are_stored_and_the_rest_stays(net, small):
     for name, array in small.state_dict().items():
         exact = net.state_dict()[name]
         if array.ndim == 2:
-            q, scale = int8_columns(exact)
-            assert_same_bits(array, q * scale)
+            assert_same_bits(array, STORED[storage](exact))
         else:
             assert_same_bits(array, exact)
 
@@ -89,9 +97,10 @@ def test_the_network_itself_stays(net):
     assert_same_bits(net.predict(X), whole)
 
 
-def test_predictions_are_near(net, small):
+@each_storage
+def test_predictions_are_near(net, storage):
     X = rows_of()
-    exact, found = net.predict(X), small.predict(X)
+    exact, found = net.predict(X), net.quantized(storage).predict(X)
     assert np.ptp(exact, axis=0).min() > 0.1
     assert 0 < np.abs(found - exact).max() < 0.05
 
@@ -100,16 +109,61 @@ def test_it_is_shown(small, capsys):
     assert "QuantizedDense(70, 'gelu', use_bias=False)" in repr(small)
     small.summary()
     assert "int8 dense, gelu" in capsys.readouterr().out
-    layer = QuantizedDense(3, "relu", use_bias=False)
-    assert eval(repr(layer)) == layer
+    for layer in (QuantizedDense(3, "relu", use_bias=False), QuantizedDense(3, storage="bf16")):
+        assert eval(repr(layer)) == layer
 
 
 @pytest.mark.parametrize("name", ["net.npz", "net.safetensors"])
-def test_files_copies_and_pickles_give_it_back(net, name, tmp_path):
+def test_files_are_as_small(name, tmp_path):
+    net = Network([300, 300, 300, 5], seed=0)
+    sizes = []
+    for storage in (None, "bf16", "int8"):
+        (net if storage is None else net.quantized(storage)).save(tmp_path / name)
+        sizes.append(os.path.getsize(tmp_path / name))
+    assert sizes[1] < 0.52 * sizes[0] and sizes[2] < 0.28 * sizes[0]
+
+
+def test_files_have_what_is_stored(tmp_path):
+    net = Network([6, 5, 2], seed=0)
+    net.quantized("int8").save(tmp_path / "net.npz")
+    q, scale = int8_columns(net.weights[0])
+    with np.load(tmp_path / "net.npz") as file:
+        assert_same_bits(file["layers.0.W"], q)
+        assert_same_bits(file["layers.0.W.scale"], scale)
+    net.quantized("bf16").save(tmp_path / "net.safetensors")
+    table = (tmp_path / "net.safetensors").read_bytes()
+    assert b'"layers.0.W":{"dtype":"BF16","shape":[6,5]' in table
+    tensors = pytest.importorskip("safetensors.torch").load_file(tmp_path / "net.safetensors")
+    assert_same_bits(tensors["layers.0.W"].float().numpy(), bfloat16(net.weights[0]))
+
+
+def test_a_file_whose_arrays_are_not_those_of_its_layers_is_refused(tmp_path):
+    net = Network([6, 5, 2], seed=0)
+    net.quantized("int8").save(tmp_path / "net.npz")
+    with zipfile.ZipFile(tmp_path / "net.npz") as file:
+        members = {name: file.read(name) for name in file.namelist()}
+    for name, wrong in [
+        ("layers.0.W", np.zeros((6, 5), np.float32)),
+        ("layers.0.W", np.zeros((5, 6), np.int8)),
+        ("layers.0.W.scale", np.zeros(6, np.float32)),
+        ("layers.0.W.scale", np.full(5, np.nan, np.float32)),
+    ]:
+        content = io.BytesIO()
+        np.save(content, wrong)
+        with zipfile.ZipFile(tmp_path / "wrong.npz", "w") as file:
+            for member, text in {**members, f"{name}.npy": content.getvalue()}.items():
+                file.writestr(member, text)
+        with pytest.raises(fastmlp.ModelFileError, match="layers.0.W"):
+            fastmlp.load(tmp_path / "wrong.npz")
+
+
+@each_storage
+@pytest.mark.parametrize("name", ["net.npz", "net.safetensors"])
+def test_files_copies_and_pickles_give_it_back(net, name, storage, tmp_path):
     X, y = rows_of(), np.arange(200) % 4
     net.classes = ["a", "b", "c", "d"]
     net.compile("adam", metrics=["accuracy", "auc"])
-    small = net.quantized("int8", X)
+    small = net.quantized(storage, X)
     small.save(tmp_path / name)
     loaded = fastmlp.load(tmp_path / name)
     for other in (loaded, copy.deepcopy(small), pickle.loads(pickle.dumps(small))):
@@ -166,10 +220,11 @@ def test_other_networks(layers):
     assert_same_bits(np.stack([small.predict(row) for row in X]), found)
 
 
-def test_what_trains_is_refused(net):
+@each_storage
+def test_what_trains_is_refused(net, storage):
     X, y = rows_of(), np.arange(200) % 4
     net.compile("sgd")
-    small = net.quantized("int8")
+    small = net.quantized(storage)
     calls = [
         lambda: small.compile("adam"),
         lambda: small.fit(X, y, verbose=0),
@@ -189,7 +244,7 @@ def test_what_trains_is_refused(net):
 
 
 @pytest.mark.parametrize(("call", "error", "match"), [
-    (lambda: network().quantized("int4"), ValueError, "storage is 'int4', expected 'int8'"),
+    (lambda: network().quantized("int4"), ValueError, "storage is 'int4', expected 'int8' or 'bf16'"),
     (lambda: network().quantized(8), ValueError, "storage is 8"),
     (lambda: network(dtype="float64").quantized("int8"), ValueError, "dtype is float64, expected a network"),
     (lambda: network().quantized("int8").quantized("int8"), ValueError, "in few bits already"),
@@ -221,7 +276,13 @@ def test_exported_c_has_the_same_bits(fma, tmp_path):
     """With fma those of any network; without it those of one whose activations need none."""
     net = filled(network(skip=False))
     plain = Network([20, 100, 70, Dense(33, use_bias=False), 4], seed=1)
-    for tested, name in [(net.quantized("int8"), "one"), (plain.quantized("int8"), "two"), (plain, "three")]:
+    nets = {
+        "one": net.quantized("int8"),
+        "two": plain.quantized("int8"),
+        "three": plain,
+        "four": net.quantized("bf16"),
+    }
+    for name, tested in nets.items():
         tested.export_c(tmp_path / f"{name}.c", int8=name == "three")
         library = tmp_path / f"{name}{len(fma)}.so"
         flags = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", "-O2", fma, "-shared", "-fPIC"]
@@ -230,8 +291,8 @@ def test_exported_c_has_the_same_bits(fma, tmp_path):
         out = np.zeros((len(X), 4), np.float32)
         pointers = [ctypes.c_void_p(array.ctypes.data) for array in (X, out)]
         getattr(ctypes.CDLL(str(library)), f"{name}_predict_rows")(*pointers, ctypes.c_size_t(len(X)))
-        expected = (plain.quantized("int8") if name == "three" else tested).predict(X)
-        if name == "one" and fma == "-DFASTMLP_FMA=0":
+        expected = (nets["two"] if name == "three" else tested).predict(X)
+        if name in ("one", "four") and fma == "-DFASTMLP_FMA=0":
             assert 0 < np.abs(out - expected).max() < 0.05
         else:
             assert_same_bits(out, expected)

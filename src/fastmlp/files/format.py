@@ -2,11 +2,11 @@
 
 The header holds the format's name and version, the layers, the dtype, the seed, the labels of the classes and
 what `Network.compile` was told; the arrays are named as in `Network.state_dict`, and the optimizer's
-"optimizer.0.layers.0.W" and so on.  With the optimizer the header's "training" says where a fit is within an
-epoch, in "position": the batches done, their sums and what they are made by; where averaged weights have
-taken the place of those that training moves, these are "moving.layers.0.W" and so on.  Nothing is pickled.
-A reader trusts no size in the file: the arrays' shapes follow from the layers, and each must have just the
-bytes it says, before anything is allocated.
+"optimizer.0.layers.0.W" and so on; weights in few bits are as `few_bits` says.  With the optimizer the
+header's "training" says where a fit is within an epoch, in "position": the batches done, their sums and what
+they are made by; where averaged weights have taken the place of those that training moves, these are
+"moving.layers.0.W" and so on.  Nothing is pickled.  A reader trusts no size in the file: the arrays' shapes
+follow from the layers, and each must have just the bytes it says, before anything is allocated.
 
 What a header says and how it is checked stands here; the containers, `npz` and `safetensors`, write and
 read bytes.
@@ -28,9 +28,10 @@ from .. import config, losses, optimizers, registry, schedules, validation
 from ..errors import ModelFileError, NotCompiledError, said
 from ..layers import chain
 from ..model import Description, Done, Model, Moving, Position, Recipe, restored
-from . import atomic, paths
+from . import atomic, few_bits, paths
 
 Array = np.ndarray[Any, Any]
+Shapes = Mapping[str, tuple[int, ...]]
 M = TypeVar("M", bound=Model)
 
 FORMAT = "fastmlp"
@@ -46,8 +47,13 @@ class Reader(Protocol):
         """The header's text; ModelFileError if there is none or it has more bytes than `limit`."""
         ...
 
-    def arrays(self, shapes: Mapping[str, tuple[int, ...]], dtype: np.dtype[Any]) -> dict[str, Array]:
-        """The arrays; ModelFileError, before any is read, if one is missing or of another shape or dtype."""
+    def arrays(
+        self, shapes: Shapes, dtype: np.dtype[Any], others: Mapping[str, np.dtype[Any]] | None = None
+    ) -> dict[str, Array]:
+        """The arrays; ModelFileError, before any is read, if one is missing or of another shape or dtype.
+
+        `others` has the dtypes of those that have one of their own.
+        """
         ...
 
 
@@ -168,6 +174,8 @@ def _contents(net: Model, include_optimizer: bool) -> tuple[dict[str, Any], dict
     """The header and the arrays by name."""
     arrays: dict[str, Array] = net.state_dict()
     names = list(arrays)
+    if storages := chain.storages(net.plan.n_in, net.layers):
+        arrays = few_bits.written(arrays, storages)
     header: dict[str, Any] = {
         "format": FORMAT,
         "version": VERSION,
@@ -255,7 +263,6 @@ def _compile_config(net: Model) -> dict[str, Any] | None:
 def _read(reader: Reader, kind: type[M]) -> M:
     header = parsed_header(reader.header(MAX_HEADER_BYTES), FORMAT, VERSION)
     description, shapes = checked_description(header)
-    dtype = np.dtype(description[2])
     training_header = header.get("training")
     slots = 0
     if training_header is not None:
@@ -265,7 +272,7 @@ def _read(reader: Reader, kind: type[M]) -> M:
         expected.update({f"optimizer.{k}.{name}": shape for name, shape in shapes.items()})
     if training_header is not None and training_header.get("moving"):
         expected.update({f"moving.{name}": shape for name, shape in shapes.items()})
-    arrays = reader.arrays(expected, dtype)
+    arrays = arrays_of(reader, description, expected)
     net = rebuilt(kind, description, shapes, arrays)
     if header.get("compile") is not None:
         _restore_compile(net, header["compile"])
@@ -289,6 +296,16 @@ def checked_description(header: Mapping[str, Any]) -> tuple[Description, dict[st
     precision = validation.as_matmul_precision(header.get("matmul_precision", "highest"), dtype)
     shapes = chain.parameter_shapes(chain.shapes(n_in, layers))
     return (n_in, layers, dtype.name, seed, None, precision), shapes
+
+
+def arrays_of(reader: Reader, description: Description, shapes: Shapes, prefix: str = "") -> dict[str, Array]:
+    """A network's arrays by name, of those shapes, from where they may be stored in few bits."""
+    n_in, layers, dtype, *_ = description
+    storages = {prefix + name: how for name, how in chain.storages(n_in, layers).items()}
+    if not storages:
+        return reader.arrays(shapes, np.dtype(dtype))
+    expected, dtypes = few_bits.expected(shapes, storages)
+    return few_bits.read(reader.arrays(expected, np.dtype(dtype), dtypes), storages)
 
 
 def rebuilt(

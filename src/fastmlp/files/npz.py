@@ -72,11 +72,17 @@ class NpzReader:
             )
         return self._archive.read(info)
 
-    def arrays(self, shapes: Mapping[str, tuple[int, ...]], dtype: np.dtype[Any]) -> dict[str, Array]:
+    def arrays(
+        self,
+        shapes: Mapping[str, tuple[int, ...]],
+        dtype: np.dtype[Any],
+        others: Mapping[str, np.dtype[Any]] | None = None,
+    ) -> dict[str, Array]:
         """The arrays, read once all of them have been checked."""
+        dtypes = {**dict.fromkeys(shapes, dtype), **(others or {})}
         for name, shape in shapes.items():
-            self._check_member(name, shape, dtype)
-        return {name: self._read_member(name, shape, dtype) for name, shape in shapes.items()}
+            self._check_member(name, shape, dtypes[name])
+        return {name: self._read_member(name, shape, dtypes[name]) for name, shape in shapes.items()}
 
     def _check_member(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         """Whether the zip's and the array's own header say what is expected."""

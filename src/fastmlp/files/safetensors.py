@@ -23,7 +23,7 @@ from .parts import parts, read_into
 Array = np.ndarray[Any, Any]
 
 INDENT: int | None = None
-_KINDS = {"float32": "F32", "float64": "F64"}
+_KINDS = {"float32": "F32", "float64": "F64", "int8": "I8", "uint16": "BF16"}  # 16 bits are bfloat16's
 _METADATA = "__metadata__"
 _DAMAGED = "is truncated, damaged or not a safetensors file"
 
@@ -107,22 +107,30 @@ class SafetensorsReader:
         self._header, self._sha256 = metadata["model"].encode(), metadata["sha256"]
         return self._header
 
-    def arrays(self, shapes: Mapping[str, tuple[int, ...]], dtype: np.dtype[Any]) -> dict[str, Array]:
+    def arrays(
+        self,
+        shapes: Mapping[str, tuple[int, ...]],
+        dtype: np.dtype[Any],
+        others: Mapping[str, np.dtype[Any]] | None = None,
+    ) -> dict[str, Array]:
         """The arrays, read once the table has been checked, and given out once the checksum has."""
-        names = self._checked_order(shapes, dtype)
+        dtypes = {**dict.fromkeys(shapes, dtype), **(others or {})}
+        names = self._checked_order(shapes, dtypes)
         arrays: dict[str, Array] = dict.fromkeys(shapes, np.empty(0))
         for name in names:
-            little = np.empty(shapes[name], dtype.newbyteorder("<"))
+            little = np.empty(shapes[name], dtypes[name].newbyteorder("<"))
             read_into(little, self._file, _DAMAGED)
-            arrays[name] = little.astype(dtype, copy=False)
+            arrays[name] = little.astype(dtypes[name], copy=False)
         if _digest(self._header, arrays) != self._sha256:
             raise ModelFileError("is damaged: its metadata and arrays are not those of its checksum")
         return arrays
 
-    def _checked_order(self, shapes: Mapping[str, tuple[int, ...]], dtype: np.dtype[Any]) -> list[str]:
+    def _checked_order(
+        self, shapes: Mapping[str, tuple[int, ...]], dtypes: Mapping[str, np.dtype[Any]]
+    ) -> list[str]:
         """The names as their bytes follow each other, once the table has said what is expected, no more."""
-        expected = _KINDS[dtype.name]
         for name, shape in shapes.items():
+            expected = _KINDS[dtypes[name].name]
             if name not in self._table:
                 raise ModelFileError(f"lacks the array {name}")
             entry = self._table[name]
@@ -135,12 +143,12 @@ class SafetensorsReader:
                 raise ModelFileError(f"{came}, expected {shape} and {expected!r}")
         for name in sorted(set(self._table) - set(shapes)):
             raise ModelFileError(f"holds {name!r:.60}, expected only the arrays of its layers")
-        return self._order(shapes, dtype.itemsize)
+        return self._order({name: math.prod(shape) * dtypes[name].itemsize for name, shape in shapes.items()})
 
-    def _order(self, shapes: Mapping[str, tuple[int, ...]], itemsize: int) -> list[str]:
-        """The names by their place; each array's bytes begin where another's end, and all are somebody's."""
+    def _order(self, sizes: Mapping[str, int]) -> list[str]:
+        """The names by their place; an array's bytes begin where another's end, and all are somebody's."""
         places = {}
-        for name in shapes:
+        for name in sizes:
             begin_end = self._table[name].get("data_offsets")
             if not isinstance(begin_end, list) or [type(place) for place in begin_end] != [int, int]:
                 raise ModelFileError(f"{_DAMAGED}: its entry for {name} has no two offsets")
@@ -148,7 +156,7 @@ class SafetensorsReader:
         names = sorted(places, key=places.__getitem__)
         end = 0
         for name in names:
-            begin, end = end, end + math.prod(shapes[name]) * itemsize
+            begin, end = end, end + sizes[name]
             if places[name] != [begin, end]:
                 raise ModelFileError(f"{_DAMAGED}: {name} is not where its table says")
         if end != self._data_size:

@@ -73,6 +73,10 @@ class Layer:
         """How arrays are drawn, "uniform" or "normal" and the scale, by name; others as their kind says."""
         return {}
 
+    def storages(self) -> dict[str, str]:
+        """How those of its arrays are stored that are not reals of the network's dtype, by name."""
+        return {}
+
     def matrices(self) -> int:
         """How many stand in its W one below the other."""
         return 1

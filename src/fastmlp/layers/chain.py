@@ -147,6 +147,14 @@ def parameter_shapes(shapes: Iterable[dict[str, tuple[int, ...]]]) -> dict[str, 
     return {f"layers.{i}.{name}": shape for i, own in enumerate(shapes) for name, shape in own.items()}
 
 
+def storages(n_in: int, layers: Sequence[Layer]) -> dict[str, str]:
+    """How those arrays are stored that are not reals, by their names in files."""
+    owners = [node.layer for node in nodes_of(n_in, layers) if node.shapes]
+    return {
+        f"layers.{i}.{name}": how for i, layer in enumerate(owners) for name, how in layer.storages().items()
+    }
+
+
 def rows(n_in: int, layers: Sequence[Layer]) -> list[tuple[str, int, int]]:
     """(words, width, parameters) of the input and of each layer."""
     found = [("input", n_in, 0)]

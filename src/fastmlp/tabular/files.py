@@ -121,7 +121,7 @@ def _member(
     if description[0] != width:
         raise ModelFileError(f"has a network of {description[0]} inputs, expected {width} as in its columns")
     prefixed = {f"networks.{number}.{name}": shape for name, shape in shapes.items()}
-    arrays = reader.arrays(prefixed, np.dtype(description[2]))
+    arrays = format.arrays_of(reader, description, prefixed, f"networks.{number}.")
     net = format.rebuilt(Network, description, prefixed, arrays)
     if net.plan.n_out != targets.outputs:
         raise ModelFileError(f"has a network of {net.plan.n_out} outputs, expected {targets.outputs}")
