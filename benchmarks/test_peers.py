@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
-from .peers import apart, jobs, peers, report, runner
+from .peers import apart, few_bits, jobs, peers, report, runner
 
 TRAINING = jobs.Job("5-7-3", (5, 7, 3), "tanh", "softmax", 8, "train", rows=44, optimizer="adam", rate=1e-2)
 PREDICTION = replace(TRAINING, kind="predict", rows=0)
+ENVIRONMENT = {
+    "processor": "one", "system": "any", "python": "3", "versions": {}, "missing": {}, "blas": [],
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +49,22 @@ def test_wrong_predictions_are_found(found: peers.Field) -> None:
     with pytest.raises(peers.Mismatch):
         wrong = replace(PREDICTION, hidden="relu")
         peers.ready_to_predict(PREDICTION, lambda job: found.predict["NumPy"](wrong), expected)
+
+
+def test_few_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = [replace(PREDICTION, batch=batch) for batch in (1, 8)]
+    monkeypatch.setattr(few_bits, "chosen_jobs", lambda: small)
+    records = few_bits.few_bits(2, False)
+    text = report.page(
+        {"lines": [], "few_bits": records, "environment": ENVIRONMENT, "rounds": 2, "clock": "wall"}, []
+    )
+    assert "### Weights in few bits" in text and "int8 at " in text
+    assert all(0 < record["errors"]["int8"] < few_bits.BOUND for record in records)
+    monkeypatch.setitem(
+        few_bits.MAKERS, "int8", lambda job: few_bits.quantized("int8")(replace(job, hidden="relu"))
+    )
+    with pytest.raises(peers.Mismatch):
+        few_bits.few_bits(2, False)
 
 
 def test_page(found: peers.Field) -> None:

@@ -40,10 +40,13 @@ def graph(job: Job) -> onnx.ModelProto:
 
 
 def session(job: Job) -> onnxruntime.InferenceSession:
+    return session_of(graph(job).SerializeToString())
+
+
+def session_of(model: bytes) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = setting.threads(), 1
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    model = graph(job).SerializeToString()
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from . import limit, pictures
+from .few_bits import MANY_ROWS, ONE_ROW, OTHER
 from .jobs import WIDE
 from .runner import MANY_NOT_SLOWER, THREADS, best_other, ratio
 
@@ -222,6 +223,28 @@ def _rows_table(records: Sequence[Record]) -> str:
     return markdown(["rows", "784-100-10, ns a row"], rows)
 
 
+def _few_bits_table(records: Sequence[Record]) -> str:
+    """Times and errors; of one row the shares of float32's time, of many the ratio to the other."""
+    names = list(dict.fromkeys(name for record in records for name in record["times"]))
+    rows = []
+    for record in records:
+        times = {name: t["median"] for name, t in record["times"].items()}
+        cells = [
+            f"{number(times[name] * 1e6)} ({record['errors'][name]:.0e})" if name in times else ""
+            for name in names
+        ]
+        if record["batch"] == 1:
+            shares = {name: (times[name] / times["float32"], asked) for name, asked in ONE_ROW.items()}
+            words = [f"{name} at {share:.2f}" for name, (share, _) in shares.items()]
+            asked = [f"{most} {'yes' if share <= most else 'no'}" for share, most in shares.values()]
+            rows.append([record["title"], *cells, ", ".join(words), ", ".join(asked)])
+        else:
+            reached = times[OTHER] / times["int8"] if OTHER in times else None
+            rows.append([record["title"], *cells, number(reached), _verdict(reached, MANY_ROWS)])
+    ratios = "one row: of float32's time; many: int8 against the other"
+    return markdown(["", *(f"{name}, us (error)" for name in names), ratios, "asked for"], rows)
+
+
 PARTS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("Of the multiply-add limit", "lines", _limit_table),
     ("AVX2 alone, training", "lines", _avx2_table),
@@ -231,6 +254,7 @@ PARTS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
         _pair_table("float32", "float64", ["float32, us", "float64, us"], 0.5),
     ),
     ("More threads, wall time (0.95 and 0.91: not slower, but for noise)", "threads", _threads_table),
+    ("Weights in few bits", "few_bits", _few_bits_table),
     ("Fixed costs", "fixed", _fixed_table),
     ("Cost against parameters", "cost", _cost_table),
     ("Cost against rows", "rows", _rows_table),

@@ -17,6 +17,7 @@ import numpy as np
 import fastmlp
 
 from . import clock, fastmlp_peer, jobs, limit, peers
+from .few_bits import few_bits
 from .jobs import Job
 
 TURN = 0.02  # seconds of one competitor's turn in a round
@@ -270,4 +271,5 @@ PARTS: dict[str, Callable[[int, bool], Any]] = {
     "cost": cost,
     "rows": cost_of_rows,
     "fixed": fixed,
+    "few_bits": few_bits,
 }
