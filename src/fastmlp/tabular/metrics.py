@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
 
 from ..errors import shown, unknown
+from ..metrics import MEASURES
+from ..metrics.base import Measure
 
 Array = np.ndarray[Any, Any]
 Metric = Callable[[Array, Array, Array | None], float]
-
-_TINY = 1e-12  # probabilities of the logarithm
 
 
 def error(truth: Array, probabilities: Array, weights: Array | None = None) -> float:
@@ -24,48 +25,12 @@ def error(truth: Array, probabilities: Array, weights: Array | None = None) -> f
     return _mean(probabilities.argmax(axis=1) != truth, weights)
 
 
-def log_loss(truth: Array, probabilities: Array, weights: Array | None = None) -> float:
-    """The mean of -log of the probability that a row's class has."""
-    chosen = probabilities[np.arange(len(truth)), truth]
-    return _mean(-np.log(np.maximum(chosen, _TINY)), weights)
-
-
-def auc(truth: Array, probabilities: Array, weights: Array | None = None) -> float:
-    """1 minus the area under the ROC curve, of more than two classes the mean of each against the rest."""
-    present = np.unique(truth)
-    if len(present) < 2:
-        return 1.0
-    chosen = [1] if probabilities.shape[1] == 2 else present.tolist()
-    return 1 - float(np.mean([_area(truth == each, probabilities[:, each], weights) for each in chosen]))
-
-
-def _area(positive: Array, score: Array, weights: Array | None) -> float:
-    """The share of pairs of a positive and another row that are in order, ties half."""
-    _, place = np.unique(score, return_inverse=True)
-    given = np.ones(len(score)) if weights is None else weights
-    up, down = (np.bincount(place, given * each, place.max() + 1) for each in (positive, ~positive))
-    below = np.cumsum(down) - down
-    return float((up * (below + down / 2)).sum() / (up.sum() * down.sum()))
-
-
-def f1(truth: Array, probabilities: Array, weights: Array | None = None) -> float:
-    """1 minus F1 of the second of two classes, or its mean over more classes."""
-    said = probabilities.argmax(axis=1)
-    given = np.ones(len(truth)) if weights is None else weights
-    found = []
-    for each in [1] if probabilities.shape[1] == 2 else np.unique(truth).tolist():
-        both = given[(said == each) & (truth == each)].sum()
-        either = given[said == each].sum() + given[truth == each].sum()
-        found.append(2 * both / either if either else 0.0)
-    return 1 - float(np.mean(found))
-
-
-def balanced_accuracy(truth: Array, probabilities: Array, weights: Array | None = None) -> float:
-    """1 minus the mean over the classes of the share of their rows that is found."""
-    right = probabilities.argmax(axis=1) == truth
-    given = np.ones(len(truth)) if weights is None else weights
-    shares = [_mean(right[truth == each], given[truth == each]) for each in np.unique(truth)]
-    return 1 - float(np.mean(shares))
+def _of_classes(measure: Measure, truth: Array, probabilities: Array, weights: Array | None = None) -> float:
+    """A metric as an error: 1 minus what is better the larger it is, 1 where rows of one class have none."""
+    value = measure.function(truth, probabilities, weights, False)
+    if not measure.rises:
+        return value
+    return 1.0 if np.isnan(value) else 1 - value
 
 
 def rmse(truth: Array, predictions: Array, weights: Array | None = None) -> float:
@@ -93,7 +58,13 @@ def _mean(values: Array, weights: Array | None) -> float:
 
 
 METRICS: dict[str, dict[str, Metric]] = {
-    "classes": {each.__name__: each for each in (error, log_loss, auc, f1, balanced_accuracy)},
+    "classes": {
+        "error": error,
+        **{
+            name: partial(_of_classes, MEASURES[name])
+            for name in ("log_loss", "auc", "f1", "balanced_accuracy")
+        },
+    },
     "numbers": {each.__name__: each for each in (rmse, mae, r2)},
 }
 DEFAULTS = {"classes": "error", "numbers": "rmse"}
