@@ -141,6 +141,23 @@ def test_a_task_is_several_fits_in_another_process(on, table, monkeypatch):
     assert os.getpid() not in found.cv_results_["mean_test_score"].tolist()
 
 
+@pytest.mark.parametrize("partitions", [1, 3])
+def test_partial_fits_of_dask_ml(dask_client, data, partitions):
+    Incremental = pytest.importorskip("dask_ml.wrappers").Incremental
+    da = pytest.importorskip("dask.array")
+    X, y = data
+    rows = -(-len(X) // partitions)
+    expected = MLPClassifier((8,), random_state=0)
+    for first in range(0, len(X), rows):
+        own = slice(first, first + rows)
+        expected.partial_fit(X[own], y[own], classes=["other", "same"])
+    found = Incremental(MLPClassifier((8,), random_state=0), shuffle_blocks=False)
+    blocks = da.from_array(X, chunks=(rows, 3)), da.from_array(y, chunks=rows)
+    found.fit(*blocks, classes=["other", "same"])
+    assert_same_bits(found.estimator_.coefs_, expected.coefs_)
+    assert found.predict(blocks[0]).compute().tolist() == expected.predict(X).tolist()
+
+
 # ---- a worker that is killed ----
 
 
