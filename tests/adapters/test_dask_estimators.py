@@ -201,6 +201,22 @@ def test_what_does_not_fit_is_refused(threads, data, rows, options, kind, senten
     assert not hasattr(model, "network_")
 
 
+HELD_OUT = [
+    (lambda X, y: [(X, y), (X, y)], "eval_set has 2 sets of rows, expected one"),
+    (lambda X, y: X, r"eval_set is a Array, expected \(X, y\) or \(X, y, sample_weight\)"),
+    (lambda X, y: (X, y[:9]), "eval_set y has 9 rows, expected 203 as in eval_set X"),
+    (lambda X, y: (X[:, :4], y), r"eval_set X has rows of shape \(4,\), expected \(5,\)"),
+    (lambda X, y: (X, y + 1), "validation_data y contains 3 at row 6, expected one of 0, 1, 2"),
+]
+
+
+@pytest.mark.parametrize(("given", "sentence"), HELD_OUT, ids=[case[1] for case in HELD_OUT])
+def test_held_out_rows_that_do_not_fit_are_refused(threads, data, given, sentence):
+    X, y = arrays(2, *data[:2])
+    with pytest.raises(ValueError, match=f"^{sentence}"):
+        classifier(threads).fit(X, y, eval_set=given(X, y))
+
+
 def test_an_error_of_one_worker_is_raised(threads, data):
     def fail(epoch, logs):
         raise OSError("no room for the log")
