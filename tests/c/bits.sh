@@ -40,13 +40,15 @@ found() { # COMMAND...: whether all are there
 }
 
 has_avx512() { grep -q avx512bw /proc/cpuinfo; }
-has_amx() { grep -q "amx_bf16" /proc/cpuinfo; }
+has_vnni() { grep -q avx512_vnni /proc/cpuinfo; }
+has_amx() { grep -q amx_int8 /proc/cpuinfo; }
 
 native() { # the instruction sets of this machine
     case $(uname -m) in
     x86_64)
         echo avx2
         ! has_avx512 || echo avx512
+        ! has_vnni || echo vnni
         ! has_amx || echo amx
         ;;
     *) echo neon ;;

@@ -28,6 +28,7 @@ WIDER = {
     "plan.c": {"__AVX__", "__AVX2__", "__FMA__", "__AVX512F__", "__SSE3__"},
     "isa_avx2_f32.c": {"__AVX512F__", "__AVX512BW__", "__AVXVNNI__"},
     "isa_avx512_f32.c": {"__AVX512VNNI__", "__AVX512BF16__", "__AMX_TILE__"},
+    "isa_vnni_f32.c": {"__AVX512BF16__", "__AMX_TILE__"},
     "isa_amx_f32.c": {"__AVX512IFMA__", "__AVX512FP16__"},
 }
 OWN = {
@@ -35,6 +36,7 @@ OWN = {
     "plan.c": {"__SSE2__"},
     "isa_avx2_f32.c": {"__AVX2__", "__FMA__"},
     "isa_avx512_f32.c": {"__AVX512F__", "__AVX512DQ__", "__AVX512VL__", "__AVX512BW__", "__FMA__"},
+    "isa_vnni_f32.c": {"__AVX512BW__", "__FMA__", "__AVX512VNNI__"},
     "isa_amx_f32.c": {
         "__AVX512BW__",
         "__FMA__",

@@ -71,6 +71,12 @@ static int has_avx512(void)
     return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) && (ebx & needed) == needed;
 }
 
+static int has_vnni(void)
+{
+    unsigned eax, ebx, ecx, edx;
+    return has_avx512() && __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) && (ecx & bit_AVX512VNNI);
+}
+
 /* The size of the second-level cache by one of the leaves that describe caches (Intel's 4, AMD's 0x8000001D have one
    form), or 0. */
 static ptrdiff_t described_cache(unsigned leaf)
@@ -91,9 +97,8 @@ static int has_amx(void)
     const unsigned needed = 1u << 22 | 1u << 24 | 1u << 25; /* AMX-BF16, AMX-TILE, AMX-INT8 */
     unsigned eax, ebx, ecx, edx;
     uint64_t given = 0;
-    if (!has_avx512() || (saved_registers() & TILES_SAVED) != TILES_SAVED) return 0;
+    if (!has_vnni() || (saved_registers() & TILES_SAVED) != TILES_SAVED) return 0;
     if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) || (edx & needed) != needed) return 0;
-    if (!(ecx & bit_AVX512VNNI)) return 0;
     if (!__get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) || !(eax & 1u << 5)) return 0; /* AVX512-BF16 */
     return syscall(SYS_arch_prctl, ARCH_GET_XCOMP_SUPP, &given) == 0 && given >> TILE_DATA & 1;
 }
@@ -107,7 +112,7 @@ static int ask_for_tiles(void) { return 0; }
 #endif
 
 extern const fm_kernels fm_kernels_avx2_f32, fm_kernels_avx2_f64, fm_kernels_avx512_f32, fm_kernels_avx512_f64;
-extern const fm_products fm_products_avx2, fm_products_avx512, fm_products_amx;
+extern const fm_products fm_products_avx2, fm_products_avx512, fm_products_vnni, fm_products_amx;
 #else
 static ptrdiff_t described_cache(unsigned leaf) { return (void)leaf, 0; }
 #endif
@@ -126,6 +131,7 @@ static const struct {
     {"baseline", TABLES(baseline), always}, /* SSE2: every x86-64 processor (2003-) */
     {"avx2", TABLES(avx2), has_avx2},       /* Intel Haswell (2013-), AMD Excavator (2015-) and Zen (2017-) */
     {"avx512", TABLES(avx512), has_avx512}, /* Intel Skylake-SP (2017-), AMD Zen 4 (2022-) */
+    {"vnni", {&fm_kernels_avx512_f32, &fm_kernels_avx512_f64}, &fm_products_vnni, has_vnni}, /* Ice Lake (2019-), Zen 4 */
     {"amx", {&fm_kernels_avx512_f32, &fm_kernels_avx512_f64}, &fm_products_amx, has_amx}, /* Intel Sapphire Rapids (2023-) */
 #else
     {"neon", TABLES(baseline), always}, /* every aarch64 processor (2012-); has fused multiply-add */
@@ -155,7 +161,7 @@ const fm_products *fm_isa_products(int isa)
     signed char known = __atomic_load_n(&answer, __ATOMIC_RELAXED);
     if (isas[isa].products != &fm_products_amx) return isas[isa].products;
     if (!known) __atomic_store_n(&answer, known = ask_for_tiles() ? 1 : -1, __ATOMIC_RELAXED);
-    return known > 0 ? &fm_products_amx : &fm_products_avx512;
+    return known > 0 ? &fm_products_amx : &fm_products_vnni;
 #else
     return isas[isa].products;
 #endif
