@@ -63,6 +63,8 @@ class Network(Model):
         As given to `compile`.
     classes : ndarray or None
         The labels of the classes, where targets are not indices.
+    report : QuantizationReport or None
+        What `quantized` measured of the network that it made: str() says it.
 
     Raises
     ------

@@ -144,6 +144,31 @@ static uint64_t hash_products(int isa, int planes, int threads)
     return hash;
 }
 
+/* Weights in few bits, predicting many rows and one; hashed with what is unpacked. */
+static uint64_t hash_stored(int isa, int storage, int threads)
+{
+    static const layer_spec wide[] = {{96, FM_relu, 0, 0}, {81, FM_tanh, 0, 0}, {130, FM_gelu, 0, 0}, {5, FM_softmax, 0, 0}};
+    static float values[1 << 14];
+    fm_plan plan;
+    fm_layer layers[4];
+    describe(&plan, layers, isa, FM_FLOAT32, N_IN, wide, 4);
+    for (int l = 0; l < 4; l++) layers[l].settings[0] = storage;
+    check(fm_plan_init(&plan));
+    const fm_input input = draw_data(FM_FLOAT32);
+    for (int l = 0; l < 4; l++) {
+        for (ptrdiff_t i = 0; i < layers[l].n_in * layers[l].n_out; i++) values[i] = (float)(0.3 * draw());
+        fm_plan_pack(&plan, plan.state.parameters, &layers[l].arrays[0], values);
+    }
+    begin_hash();
+    hash_vector(&plan, plan.state.parameters);
+    check(fm_plan_predict(&plan, &input, ROWS, out, threads));
+    hash_reals(FM_FLOAT32, out, ROWS * plan.n_out);
+    check(fm_plan_predict(&plan, &input, 1, out, threads));
+    hash_reals(FM_FLOAT32, out, plan.n_out);
+    fm_plan_clear(&plan);
+    return hash;
+}
+
 /* Plain rows for kernels. */
 enum { M = 20, N = 27, COUNT = M * N };
 static double z[COUNT], a[COUNT], d[COUNT], y[COUNT];
@@ -238,6 +263,12 @@ int main(int count, char **arguments)
         if (hash_products(isa, planes, 3) != alone)
             return printf("three threads have other bits than one\n"), 1;
         printf("products of %d  %016llx\n", planes, (unsigned long long)alone);
+    }
+    for (int storage = 1; storage < FM_STORAGES; storage++) {
+        const uint64_t alone = hash_stored(isa, storage, 1);
+        if (hash_stored(isa, storage, 3) != alone)
+            return printf("three threads have other bits than one\n"), 1;
+        printf("stored as %d  %016llx\n", storage, (unsigned long long)alone);
     }
     return 0;
 }

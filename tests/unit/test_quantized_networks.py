@@ -221,6 +221,14 @@ def test_other_networks(layers):
 
 
 @each_storage
+def test_native_callers_get_the_same_bits(net, storage):
+    small, X = net.quantized(storage), rows_of()
+    native, out = small.native(), np.zeros((len(X), 4), np.float32)
+    assert native.ctypes()(native.handle, X.ctypes, len(X), out.ctypes) == 0
+    assert_same_bits(out, small.predict(X))
+
+
+@each_storage
 def test_what_trains_is_refused(net, storage):
     X, y = rows_of(), np.arange(200) % 4
     net.compile("sgd")
