@@ -93,7 +93,7 @@ def run(page: Path, folder: Path) -> subprocess.CompletedProcess[str]:
     paths = [str(empty), *filter(None, [os.environ.get("PYTHONPATH")])]  # a guide may import what it builds
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "MPLBACKEND": "Agg"}
     command = [sys.executable, str(program)]
-    result = subprocess.run(command, cwd=empty, env=environment, capture_output=True, text=True, timeout=300)
+    result = subprocess.run(command, cwd=empty, env=environment, capture_output=True, text=True, timeout=600)
     assert result.returncode == 0, f"{page.name}:\n{result.stdout}{result.stderr}"
     if left_out:
         pytest.skip(f"{page.name}: {count} blocks passed, others need {', '.join(sorted(left_out))}")
