@@ -88,12 +88,28 @@ def test_bits_depend_on_neither_threads_nor_slices_nor_instruction_sets(fma_isa,
     nodes = [dense(120, "tanh", dropout=0.2), normalization("batch", "relu"), dense(3, "softmax")]
     X, y = rows_of(dtype, 900, 60)
     one = plan_of("avx2", dtype, "adam", options, 60, nodes)
-    other = plan_of(fma_isa, dtype, "adam", options, 60, nodes)
     assert 200 * 3 * one.num_parameters > 3e6, "too little work to be divided"
     first = run(one, X, y, batch_size=200)
-    second = run(other, X, y, batch_size=200, threads=2, batches=2)
-    assert_same_bits(everything(other), everything(one), zeros=True)
-    assert (first.sums[:, :2] == second.sums[:, :2]).all()
+    for batches in (1, 2):
+        other = plan_of(fma_isa, dtype, "adam", options, 60, nodes)
+        second = run(other, X, y, batch_size=200, threads=2, batches=batches)
+        assert_same_bits(everything(other), everything(one), zeros=True)
+        assert (first.sums[:, :2] == second.sums[:, :2]).all()
+
+
+@pytest.mark.parametrize("extra", [{}, {"global_clipnorm": 0.1}], ids=["", "clipped"])
+@pytest.mark.parametrize("optimizer", [*OPTIMIZERS, "rprop", "lion"])
+@pytest.mark.parametrize("around", [None, *OPTIONS])
+def test_a_call_for_each_batch_has_the_bits_of_one_call(fma_isa, dtype, optimizer, around, extra):
+    """The step of a batch alone may be written beside the state: with layers that no step moves, too."""
+    options = {**OPTIONS.get(around, {}), **extra}
+    X, y = rows_of(dtype)
+    plans = [plan_of(fma_isa, dtype, optimizer, options) for _ in range(3)]
+    runs = [run(plan, X, y, batches=batches) for plan, batches in zip(plans, (None, 1, 2), strict=True)]
+    for plan, its_run in zip(plans[1:], runs[1:], strict=True):
+        assert_same_bits(everything(plan), everything(plans[0]), zeros=True)
+        assert (its_run.sums[:, :2] == runs[0].sums[:, :2]).all()
+        assert plan.get_state()["beta_powers"] == plans[0].get_state()["beta_powers"]
 
 
 def test_a_state_that_was_taken_out_goes_on_alike(isa, dtype, options):

@@ -212,6 +212,7 @@ typedef struct {
     void *packed[3];           /* weights in so many planes, or NULL before; what was made stays, as a prediction may read it */
     ptrdiff_t packed_size;     /* of each plane */
     fm_state state, kept;      /* what training changes; what it was, to go back to */
+    int kept_whole;            /* whether the copy has been all of a state, padding too */
     void *stage;               /* training's buffers, made for a batch size */
     ptrdiff_t forward_rows;    /* of the batch that they hold for fm_plan_accumulate, or 0 */
     void *input_gradient;      /* room beside them, made when it is first asked for */

@@ -98,6 +98,8 @@ struct gradient_sink {
     const fm_layer *layer;        /* whose parameters these are */
     update_kernel *update;
     real *gradient;               /* or where the gradient goes */
+    int (*all_finite)(const real *values, ptrdiff_t count); /* what looks at what is moved, if anybody does, */
+    int *finite;                  /* which is cleared where that is not */
 };
 
 #define BLOCK_ROWS 256 /* rows of one chain of a parameter gradient: part of the numeric contract */

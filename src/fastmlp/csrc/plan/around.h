@@ -22,6 +22,16 @@ static void take_averaged_update(const gradient_sink *sink, const real *g, ptrdi
                        sink->average_stays, sink->average_takes);
 }
 
+/* Looks at what was moved while the cache has it. */
+static void take_looked(const gradient_sink *sink, const real *g, ptrdiff_t offset, ptrdiff_t count, int is_weight)
+{
+    (sink->average ? take_averaged_update : take_update)(sink, g, offset, count, is_weight);
+    int finite = sink->all_finite(sink->parameters + offset, count);
+    if (sink->average) finite &= sink->all_finite(sink->average + offset, count);
+    for (int i = 0; i < FM_MOST_SLOTS; i++) finite &= !sink->slots[i] || sink->all_finite(sink->slots[i] + offset, count);
+    if (!finite) __atomic_store_n(sink->finite, 0, __ATOMIC_RELAXED);
+}
+
 /* What moves the vectors of a state; the average is that of the first step alone after it. */
 static gradient_sink updating_sink(const fm_plan *plan, const fm_state *state, const step_constants *step)
 {
@@ -35,6 +45,54 @@ static gradient_sink updating_sink(const fm_plan *plan, const fm_state *state, c
         sink.average_stays = (real)momentum, sink.average_takes = (real)(1 - momentum);
     }
     return sink;
+}
+
+/* What moves the vectors of one state to those of another. */
+static gradient_sink moving_sink(const fm_plan *plan, const fm_state *to, const fm_state *from, const step_constants *step)
+{
+    gradient_sink sink = updating_sink(plan, to, step);
+    sink.from[0] = from->parameters, sink.average_from = from->slots[FM_SLOW];
+    for (int i = 0; i < FM_MOST_SLOTS; i++) sink.from[1 + i] = from->slots[i];
+    return sink;
+}
+
+/* Elements [at, at + count) of the parameters and of slots below FM_SUM. */
+static void copy_part(const fm_state *to, const fm_state *from, ptrdiff_t at, ptrdiff_t count)
+{
+    memcpy((real *)to->parameters + at, (const real *)from->parameters + at, (size_t)count * sizeof(real));
+    for (int i = 0; i < FM_SUM; i++)
+        if (from->slots[i]) memcpy((real *)to->slots[i] + at, (const real *)from->slots[i] + at, (size_t)count * sizeof(real));
+}
+
+/* What moves a state into its copy, and clears *finite where that is not. */
+static gradient_sink aside_sink(const fm_plan *plan, const step_constants *step, int *finite)
+{
+    gradient_sink sink = moving_sink(plan, &plan->kept, &plan->state, step);
+    sink.take = take_looked, sink.all_finite = plan->kernels->all_finite, sink.finite = finite;
+    return sink;
+}
+
+/* Into the copy of the state what no step moves. */
+static void copy_unmoved(fm_plan *plan)
+{
+    for (int l = 0; l < plan->layer_count; l++) {
+        const fm_layer *layer = &plan->layers[l];
+        for (const fm_array *array = layer->arrays; array < layer->arrays + layer->array_count; array++)
+            if (!array->moves || layer->frozen) copy_part(&plan->kept, &plan->state, array->offset, array_size(array));
+    }
+}
+
+/* Whether what kinds move beside their gradients is. */
+static int beside_is_finite(const fm_plan *plan)
+{
+    int finite = 1;
+    for (int l = 0; l < plan->layer_count; l++) {
+        const fm_layer *layer = &plan->layers[l];
+        for (const fm_array *array = layer->arrays; array < layer->arrays + layer->array_count; array++)
+            if (!array->moves)
+                finite &= plan->kernels->all_finite((const real *)plan->state.parameters + array->offset, array_size(array));
+    }
+    return finite;
 }
 
 /* Slow weights begin as what the first step finds. */

@@ -112,14 +112,6 @@ static int accumulate(fm_plan *plan, const void *output_gradient, int parameters
     return status;
 }
 
-/* Elements [at, at + count) of the parameters and of slots below FM_SUM. */
-static void copy_part(const fm_state *to, const fm_state *from, ptrdiff_t at, ptrdiff_t count)
-{
-    memcpy((real *)to->parameters + at, (const real *)from->parameters + at, (size_t)count * sizeof(real));
-    for (int i = 0; i < FM_SUM; i++)
-        if (from->slots[i]) memcpy((real *)to->slots[i] + at, (const real *)from->slots[i] + at, (size_t)count * sizeof(real));
-}
-
 static int part_is_finite(const fm_kernels *kernels, const fm_state *state, ptrdiff_t at, ptrdiff_t count)
 {
     int finite = kernels->all_finite((const real *)state->parameters + at, count);
@@ -130,15 +122,6 @@ static int part_is_finite(const fm_kernels *kernels, const fm_state *state, ptrd
 
 /* Reals that are moved and looked at together, while a first-level cache has them. */
 enum { PIECE = 1024 };
-
-/* What moves the vectors of one state to those of another. */
-static gradient_sink moving_sink(const fm_plan *plan, const fm_state *to, const fm_state *from, const step_constants *step)
-{
-    gradient_sink sink = updating_sink(plan, to, step);
-    sink.from[0] = from->parameters, sink.average_from = from->slots[FM_SLOW];
-    for (int i = 0; i < FM_MOST_SLOTS; i++) sink.from[1 + i] = from->slots[i];
-    return sink;
-}
 
 /* The state after a step, in the place of the plan's copy: what it was stays as it is until all is well. */
 static int next_state(fm_plan *plan, const step_constants *step, const real *gradient)

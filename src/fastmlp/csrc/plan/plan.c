@@ -102,6 +102,7 @@ static void keep_part(void *context, int worker, ptrdiff_t number)
 int fm_plan_keep(fm_plan *plan, int workers)
 {
     const int interrupted = fm_for_state(plan, keep_part, plan, workers);
+    plan->kept_whole |= !interrupted;
     fm_plan_keep_numbers(plan);
     return interrupted;
 }
@@ -118,12 +119,16 @@ int64_t fm_plan_batches(const fm_plan *plan)
     return plan->state.step * (several > 1 ? (int64_t)several : 1) + plan->state.pending;
 }
 
-/* The vectors change places, which takes no time however long they are, but for weights that are packed as well. */
-void fm_plan_restore(fm_plan *plan)
+void fm_plan_swap(fm_plan *plan)
 {
     const fm_state given_up = plan->state;
     plan->state = plan->kept;
     plan->kept = given_up;
+}
+
+void fm_plan_restore(fm_plan *plan)
+{
+    fm_plan_swap(plan);
     fm_plan_repack(plan);
 }
 
@@ -377,7 +382,7 @@ int fm_plan_compile(fm_plan *plan, int optimizer, const fm_hyper *hyper)
     }
     drop_training(plan);
     state.parameters = plan->state.parameters, kept.parameters = plan->kept.parameters;
-    plan->state = state, plan->kept = kept;
+    plan->state = state, plan->kept = kept, plan->kept_whole = 0;
     plan->optimizer = optimizer, plan->hyper = *hyper;
     return FM_OK;
 }

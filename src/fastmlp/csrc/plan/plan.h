@@ -78,9 +78,11 @@ void *fm_state_vector(const fm_state *, int vector); /* or NULL */
 fm_state_part fm_part_of_state(const fm_plan *, ptrdiff_t part);
 int fm_for_state(const fm_plan *, fm_task *, void *context, int workers);
 
-/* A copy of the state, and back to it: what was the state then is the copy.  fm_plan_keep returns whether it was interrupted. */
+/* A copy of the state, and back to it: what was the state then is the copy.  fm_plan_keep returns whether it was interrupted.
+   fm_plan_swap takes no time however long the vectors are; fm_plan_restore packs weights anew as well. */
 int fm_plan_keep(fm_plan *, int workers);
 void fm_plan_keep_numbers(fm_plan *); /* of the state, without its vectors */
+void fm_plan_swap(fm_plan *);
 void fm_plan_restore(fm_plan *);
 
 /* Counts a step of the optimizer: the number of steps done, and the powers of beta. */

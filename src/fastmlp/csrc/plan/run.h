@@ -149,28 +149,30 @@ static int next_batch(fm_plan *plan, step_work *w, fm_run *run)
 /* Where a call began: the copy of the plan's state is of that time too. */
 typedef struct { ptrdiff_t epoch, batch; double loss, correct; } run_cursor;
 
-static void go_back(fm_plan *plan, fm_run *run, const run_cursor *begin)
+static void go_back(fm_plan *plan, step_work *w, fm_run *run, const run_cursor *begin)
 {
-    fm_plan_restore(plan);
+    if (!w->aside || w->swapped) fm_plan_restore(plan);
+    w->swapped = 0;
     run->epoch = begin->epoch, run->batch = begin->batch;
     if (begin->batch) run->sums[3 * begin->epoch] = begin->loss, run->sums[3 * begin->epoch + 1] = begin->correct;
 }
 
 /* Some step since `begin` has led to values that are not finite: the steps before it are made again.  Which one it was is found
-   by looking after each, so that it does not depend on how many batches a call has trained. */
+   by looking after each, so that it does not depend on how many batches a call has trained.  A step aside is the only one. */
 static int remake(fm_plan *plan, step_work *w, fm_run *run, const run_cursor *begin)
 {
     ptrdiff_t good = 0;
     int status, finite = 1;
     w->bad_rows = 0;
-    go_back(plan, run, begin);
+    go_back(plan, w, run, begin);
+    if (w->aside) return FM_NOT_FINITE;
     if (fm_plan_keep(plan, w->stage->workers)) return FM_INTERRUPTED;
     do {
         status = next_batch(plan, w, run);
         if (status == FM_OK && look_at_state(plan, w->stage->workers, &finite)) status = FM_INTERRUPTED;
     } while (status == FM_OK && finite && ++good && run->epoch < run->epochs);
     if (status == FM_INTERRUPTED) return status;
-    go_back(plan, run, begin);
+    go_back(plan, w, run, begin);
     if (fm_plan_keep(plan, w->stage->workers)) return FM_INTERRUPTED;
     for (status = FM_OK; good && status == FM_OK; good--) status = next_batch(plan, w, run);
     return status == FM_OK ? FM_NOT_FINITE : status;
@@ -184,6 +186,14 @@ static int run_batches(fm_plan *plan, step_work *w, fm_run *run, ptrdiff_t batch
     return status;
 }
 
+/* Whether a call trains a batch alone, whose step can go aside: the state after it is written beside the one before, and no copy
+   is made.  Sums of gradients and slow weights are written where they are. */
+static int goes_aside(const fm_plan *plan, const fm_run *run, ptrdiff_t batches)
+{
+    const int last = run->epoch + 1 == run->epochs && run->batch + 1 == batches_of(run);
+    return plan->kept_whole && (batches == 1 || last) && !accumulates(&plan->hyper) && plan->hyper.lookahead_steps == 0;
+}
+
 static int advance(fm_plan *plan, fm_run *run, ptrdiff_t batches, double seconds, int *by_step)
 {
     const ptrdiff_t rows = run->batch_size < run->rows ? run->batch_size : run->rows;
@@ -194,19 +204,23 @@ static int advance(fm_plan *plan, fm_run *run, ptrdiff_t batches, double seconds
     plan->forward_rows = 0;
     int status = stage_for(&s, plan, fused, rows * plan->members, fm_workers_to_try(plan, rows, 3, run->threads));
     if (status != FM_OK) return status;
-    if (fm_plan_keep(plan, s->workers)) return FM_INTERRUPTED;
+    const int aside = goes_aside(plan, run, batches);
+    if (!aside && fm_plan_keep(plan, s->workers)) return FM_INTERRUPTED;
     /* a copy of a large network must not cost more than a small part of the time */
     const double least = 20 * (fm_seconds() - start);
     s->drops = s->batch_statistics = 1, s->skip_link = fused;
     step_work w = {.plan = plan, .stage = s, .input = &run->input, .target = &run->target,
-                   .with_loss = 1, .backward = 1, .in_lines = s->x_lines != NULL, .check_rows = run->check_rows};
+                   .with_loss = 1, .backward = 1, .in_lines = s->x_lines != NULL, .check_rows = run->check_rows, .aside = aside};
     const unsigned word = fm_fp_begin();
     status = run_batches(plan, &w, run, batches, start + (seconds > least ? seconds : least));
     int finite = 1;
-    if (status != FM_INTERRUPTED && look_at_state(plan, s->workers, &finite)) status = FM_INTERRUPTED;
+    if (aside)
+        finite = !w.bad_step && beside_is_finite(plan);
+    else if (status != FM_INTERRUPTED && look_at_state(plan, s->workers, &finite))
+        status = FM_INTERRUPTED;
     *by_step = status != FM_INTERRUPTED && !finite;
     if (*by_step) status = remake(plan, &w, run, &begin);
-    if (status == FM_INTERRUPTED) go_back(plan, run, &begin);
+    if (status == FM_INTERRUPTED) go_back(plan, &w, run, &begin);
     fm_fp_end(word);
     return status;
 }

@@ -68,4 +68,6 @@ typedef struct {
     int gathers, from, to, high, low; /* of a pass over the rows: layers [from, to) forward, layers high to low backward */
     int layer;                  /* whose columns are summed */
     int interrupted;            /* a relay ends early */
+    int aside, swapped;         /* whether the step is written into the copy of the state, to take its place; whether it has */
+    int bad_step;               /* a step aside leads to what is not finite */
 } step_work;

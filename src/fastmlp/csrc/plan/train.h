@@ -43,16 +43,25 @@ static int update_by_whole(fm_plan *plan, step_work *w, const gradient_sink *upd
 }
 
 /* One step of the optimizer from the rows' deltas, or a part of one; returns whether it was interrupted, which leaves some
-   weights moved. */
+   weights moved, but for a step aside, which is not taken where it leads to what is not finite. */
 static int update(fm_plan *plan, step_work *w, double learning_rate, double l2, double weight_decay)
 {
     fm_hyper hyper = plan->hyper;
     hyper.learning_rate = learning_rate, hyper.l2 = l2, hyper.weight_decay = weight_decay;
     step_constants step = next_step(plan->optimizer, &hyper, &plan->state);
-    const gradient_sink sink = updating_sink(plan, &plan->state, &step);
+    int finite = 1;
+    const gradient_sink sink = w->aside ? aside_sink(plan, &step, &finite) : updating_sink(plan, &plan->state, &step);
     w->sink = &sink;
     begin_step(plan);
+    if (w->aside) copy_unmoved(plan);
     if (needs_whole_gradient(&plan->hyper) ? update_by_whole(plan, w, &sink, &step) : run_weights(w)) return 1;
+    if (w->aside) {
+        w->bad_step = !finite;
+        if (w->bad_step) return 0;
+        fm_plan_keep_numbers(plan);
+        fm_plan_swap(plan);
+        w->swapped = 1;
+    }
     move_beside(plan, w->stage);
     if (!plan->state.pending) end_step(plan);
     return repack_step(plan, w->workers);
