@@ -197,7 +197,8 @@ cdef extern from "fastmlp.h" nogil:
     int fm_plan_accumulate(fm_plan *, const void *output_gradient, int parameters, void *input_gradient) noexcept
     int fm_plan_take_step(fm_plan *, double learning_rate, double l2, double weight_decay) noexcept
     int fm_plan_have_gradient(fm_plan *) noexcept
-    int fm_plan_part_gradient(fm_plan *, const fm_part *, void *gradient, double *loss, double *correct) noexcept
+    int fm_sums(const fm_target *) noexcept
+    int fm_plan_part_gradient(fm_plan *, const fm_part *, void *gradient, double *sums) noexcept
     double fm_plan_gradient_squares(const fm_plan *) noexcept
     void fm_plan_shrink_gradient(fm_plan *, double factor) noexcept
     void fm_plan_take_average(fm_plan *) noexcept

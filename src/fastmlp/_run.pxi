@@ -49,10 +49,10 @@ cdef class Run:
         Shuffling numbers them from `epoch` on; an `order` (epochs, any number), int64 row numbers of X, takes its place, and
         each epoch is of those rows.  `l2` and `weight_decay`, like the learning rates, take the places of the hyperparameters,
         and `dropout` has factors of the layers' rates.  An epoch of which another run has trained some batches goes on at `batch`,
-        from the `sums` of losses and of correct rows that it had there.
+        from the `sums` of losses, of correct rows and of the heads' losses that it had there.
         """
         cdef c.fm_run *run = &self.c_run
-        cdef double loss = sums[0], correct = sums[1]
+        cdef int columns = c.fm_sums(&run.target)
         cdef uint32_t number = index(epoch)
         cdef Array given = None if order is None else row_numbers(order, len(learning_rates), self.count)
         cdef ptrdiff_t rows = self.count if given is None else cnp.PyArray_DIM(given, 1)
@@ -61,11 +61,13 @@ cdef class Run:
             raise ValueError("there is nothing to train, expected a row of learning_rates and of order for each epoch")
         if not 0 <= batch < shape[1]:
             raise ValueError(f"batch is {batch}, expected 0 to {shape[1] - 1}")
-        cdef Array room = np.full((shape[0], 3), np.nan)
+        if batch and len(sums) != columns - 1:
+            raise ValueError(f"sums are {len(sums)}, expected {columns - 1}: of losses, of correct rows and of the heads' losses")
+        cdef Array room = np.full((shape[0] + 1, columns), np.nan)
         cdef list epochs = [given, room]
         with self.plan.changing():
             self.set_steps(learning_rates, shape, l2, weight_decay, dropout)
-            self.sums = room
+            self.sums = room[:shape[0]]
             self.epochs = epochs
             run.orders = NULL
             if given is not None:
@@ -77,7 +79,7 @@ cdef class Run:
             run.drawn = -1
             run.epoch, run.batch = 0, batch
             if batch:
-                run.sums[0], run.sums[1] = loss, correct
+                self.sums[0, :2], self.sums[0, 3:] = sums[:2], sums[2:]
 
     def change(self, learning_rates, *, l2=None, weight_decay=None, dropout=None):
         """What `begin` was given for its steps, anew: those from the cursor on are made so."""
@@ -153,18 +155,19 @@ cdef class Run:
             check(status)
 
     def part_gradient(self, order, out, *, ptrdiff_t batch, seed, double dropout=1.0):
-        """Sums of the losses and of correct rows of a part of a batch, whose share of the gradient is written to `out`.
+        """Sums of the losses, of correct rows and of the heads' losses of a part of a batch; its share of the gradient is in `out`.
 
         `order` has int64 row numbers of X, at most `batch_size` of them; the batch has `batch` rows in all, over which the loss
         is a mean.  `seed` is dropout's.  `out`, (plan.vector_size,), begins as zeros and is laid out like the plan's parameters: see
         `Plan.step_by`.  Where the sum of losses is not finite, there is no gradient.
         """
         cdef int status
-        cdef double loss, correct
+        cdef Array sums = np.zeros(c.fm_sums(&self.c_run.target) - 1)
         cdef c.fm_part part
         cdef Plan plan = self.plan
         cdef Array rows = row_numbers(np.reshape(order, (1, -1)), 1, self.count)
         cdef void *gradient = plan.vector_data(out, True)
+        cdef double *into
         part.rows = cnp.PyArray_SIZE(rows)
         if not 1 <= part.rows <= self.c_run.batch_size or batch < part.rows:
             raise ValueError(f"order has {part.rows} rows, expected 1 to {min(batch, self.c_run.batch_size)}")
@@ -174,7 +177,8 @@ cdef class Run:
         part.seed, part.dropout = index(seed), of_step(dropout, "dropout", plan.highest_dropout())
         with plan.changing():
             plan.check_compiled()
+            into = <double *>cnp.PyArray_DATA(sums)
             with nogil:
-                status = c.fm_plan_part_gradient(&plan.c_plan, &part, gradient, &loss, &correct)
+                status = c.fm_plan_part_gradient(&plan.c_plan, &part, gradient, into)
             check(status)
-        return loss, correct
+        return tuple(sums.tolist())

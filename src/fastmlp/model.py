@@ -82,7 +82,7 @@ class Recipe:
 
 @description
 class Done:
-    """What is done of an epoch: batches, and their sums of losses, correct rows, weights and rows.
+    """What is done of an epoch: batches, and sums of losses, correct rows, terms of the loss, weights, rows.
 
     The last two are there where the batches come as such.
     """

@@ -23,7 +23,7 @@ typedef struct {
     fm_layer layers[MOST_LAYERS];
     fm_input input;
     fm_target target;
-    double x[ROWS * MOST_IN], out[ROWS * MOST_OUT], d_out[ROWS * MOST_OUT], rates[BATCHES], sums[3 * EPOCHS];
+    double x[ROWS * MOST_IN], out[ROWS * MOST_OUT], d_out[ROWS * MOST_OUT], rates[BATCHES], sums[3 * (EPOCHS + 1)];
     int64_t labels[ROWS], order[ROWS];
     int threads;
 } work;
@@ -90,10 +90,10 @@ static int step_in_parts(work *w)
 static int part_of_step(work *w)
 {
     static double gradient[1 << 20];
-    double loss, correct;
+    double sums[2];
     const fm_part part = {.input = w->input, .target = w->target, .order = w->order, .rows = BATCH, .most = BATCH + 1,
                           .batch = 2 * BATCH, .seed = 7, .dropout = 1, .threads = w->threads};
-    return w->plan.size > 1 << 20 ? FM_NO_MEMORY : fm_plan_part_gradient(&w->plan, &part, gradient, &loss, &correct);
+    return w->plan.size > 1 << 20 ? FM_NO_MEMORY : fm_plan_part_gradient(&w->plan, &part, gradient, sums);
 }
 static int predict_row(work *w) { return fm_plan_predict(&w->plan, &w->input, 1, w->out, 1); }
 static int predict(work *w) { return fm_plan_predict(&w->plan, &w->input, ROWS, w->out, w->threads); }

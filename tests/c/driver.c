@@ -36,7 +36,7 @@ static fm_input draw_data(int type)
 /* An epoch of the data, as it lies or in the other order; hashes the sum of its losses and the correct rows. */
 static void train(fm_plan *plan, const fm_input *input, ptrdiff_t batch_size, const int64_t *orders, uint64_t seed, int threads)
 {
-    double sums[3];
+    double sums[2 * 3]; /* an epoch, and room for a copy */
     int by_step;
     fm_run run = {.input = *input, .target = target, .rows = ROWS, .batch_size = batch_size, .seed = seed, .threads = threads,
                   .epochs = 1, .orders = orders, .drawn = -1, .learning_rates = rates, .sums = sums};

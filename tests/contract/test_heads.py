@@ -26,6 +26,7 @@ from helpers import (
     random_weights,
     targets,
     train,
+    train_epochs,
 )
 
 # In the lanes, in a panel, in many: inputs, hidden units.
@@ -190,9 +191,12 @@ def trained(isa, dtype, size, threads=1, batch_size=30, dropout=0.2):
     plan.compile(*loss, "adam", HYPER["adam"])
     X, y, weight = data(plan, loss, 300)
     before = plan.get_weights()
-    sums = train(plan, X, y, 0.01, epochs=2, weight=weight, batch_size=batch_size, threads=threads)
+    rates = np.full((2, -(-len(X) // batch_size)), 0.01)
+    run = train_epochs(plan, X, y, weight, batch_size=batch_size, learning_rates=rates, threads=threads)
     assert_trained(plan.get_weights(), before)
-    return [*plan.get_weights(), np.array(sums[:1]), np.array(plan.evaluate(X, y, weight, loss=loss)[:1])]
+    sums = run.sums[:, [0, *range(3, 3 + len(loss[0]))]]  # of the losses, and of each head's
+    np.testing.assert_allclose(sums[:, 1:] @ [head[3] for head in loss[0]], sums[:, 0], rtol=1e-5)
+    return [*plan.get_weights(), sums, np.array(plan.evaluate(X, y, weight, loss=loss)[:1])]
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.2])

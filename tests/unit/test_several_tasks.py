@@ -12,7 +12,7 @@ import pytest
 import fastmlp
 from fastmlp import Heads, Members, Network, losses, optimizers
 from fastmlp.autodiff import check_gradients, hessian_vector_product, jacobian, per_sample_gradients
-from fastmlp.callbacks import EarlyStopping, LayerMonitor
+from fastmlp.callbacks import EarlyStopping, LambdaCallback, LayerMonitor
 from helpers import assert_same_bits, assert_trained
 from refusals import assert_refused
 
@@ -241,7 +241,7 @@ def test_a_loss_of_predictions_takes_the_whole_output():
 # Training
 
 
-def test_histories_have_each_heads_loss_and_metrics_of_held_out_rows():
+def test_histories_have_each_heads_loss_and_metrics():
     X, y = data()
     by_name, by_mapping = (
         compiled(metrics=metrics)
@@ -251,7 +251,7 @@ def test_histories_have_each_heads_loss_and_metrics_of_held_out_rows():
     history = by_name.fit(X, y, epochs=3, validation_split=0.25).history
     assert history == by_mapping.fit(X, y, epochs=3, validation_split=0.25).history
     measured = ["loss", "price_loss", "kind_loss", "tags_loss", "kind_accuracy", "price_mae"]
-    assert list(history) == ["loss", "kind_accuracy", "price_mae", *(f"val_{name}" for name in measured)]
+    assert list(history) == [*measured, *(f"val_{name}" for name in measured)]
     scores = by_name.evaluate(X, y)
     assert list(scores) == measured
     found = by_name.predict_heads(X)
@@ -262,7 +262,7 @@ def test_histories_have_each_heads_loss_and_metrics_of_held_out_rows():
     assert scores == pytest.approx(by_name.evaluate(batches))
 
 
-def test_each_heads_loss_of_the_training_rows_is_that_of_validation_data_of_them():
+def test_each_heads_loss_of_held_out_rows_is_that_of_evaluate():
     X, y = data()
     net = compiled(losses.Heads(weights={"kind": 0.5}))
     history = net.fit(X, y, epochs=2, validation_data=(X, y)).history
@@ -272,6 +272,87 @@ def test_each_heads_loss_of_the_training_rows_is_that_of_validation_data_of_them
     }
     own = [history[f"val_{head}_loss"][-1] for head in HEADS]
     assert np.dot([1, 0.5, 1], own) == pytest.approx(history["val_loss"][-1], rel=1e-12)
+
+
+TERMS = [f"{head}_loss" for head in HEADS]
+FITS = {
+    "arrays": lambda X, y: {"X": X, "y": y, "batch_size": 16},
+    "all rows": lambda X, y: {"X": X, "y": y, "batch_size": None},
+    "batches": lambda X, y: {
+        "X": [(X[i : i + 16], {name: own[i : i + 16] for name, own in y.items()}) for i in range(0, ROWS, 16)]
+    },
+    "sparse": lambda X, y: {"X": pytest.importorskip("scipy.sparse").csr_array(X), "y": y, "batch_size": 16},
+    "shards": lambda X, y: {"X": X, "y": y, "batch_size": 16, "shards": 3},
+}
+
+
+def barely_trained(weights, **more):
+    """A network that hardly moves, so that the losses of an epoch's batches are those of its beginning."""
+    net = network(**more)
+    net.compile(optimizers.SGD(1e-14), losses.Heads({"price": "huber"}, weights=weights))
+    return net
+
+
+@pytest.mark.parametrize("given", FITS)
+@pytest.mark.parametrize("heard", [False, True], ids=["unwatched", "heard"])
+@pytest.mark.parametrize("tags", [0.25, 0.0])
+def test_each_heads_loss_of_the_training_rows_is_that_of_evaluate(given, heard, tags):
+    X, y = data()
+    net = barely_trained({"kind": 2.0, "tags": tags})
+    expected, logs = net.evaluate(X, y), []
+    hears = LambdaCallback(on_train_batch_end=lambda batch, own: logs.append(own))
+    history = net.fit(**FITS[given](X, y), epochs=2, callbacks=[hears] if heard else []).history
+    for name in ("loss", *TERMS):
+        np.testing.assert_allclose(history[name], expected[name], rtol=1e-10)
+    np.testing.assert_allclose(np.dot([1, 2, tags], [history[name] for name in TERMS]), history["loss"])
+    for log in logs:
+        assert list(log) == ["loss", *TERMS]
+        assert log["loss"] == pytest.approx(np.dot([1, 2, tags], [log[name] for name in TERMS]), rel=1e-10)
+    if heard:
+        rows = [len(X)] if given == "all rows" else [16, 16, 16, 12]
+        for name in TERMS:
+            mean = np.dot(rows, [log[name] for log in logs[: len(rows)]]) / len(X)
+            assert mean == pytest.approx(expected[name], rel=1e-10)
+
+
+def test_each_heads_loss_of_a_batch():
+    X, y = data()
+    for layers in ([4, 8, 6], [4, Members(3), 8, 6]):
+        net = Network([*layers, Heads(HEADS)], activation="tanh", dtype="float64", seed=1)
+        net.compile("adam")
+        expected = net.evaluate(X, y)
+        weight = np.arange(ROWS) % 3 / 2
+        assert net.train_on_batch(X, y) == pytest.approx(expected, rel=1e-12)
+        weighted = net.evaluate(X, y, weight)
+        assert net.train_on_batch(X, y, weight) == pytest.approx(weighted, rel=1e-12)
+
+
+def test_an_infinite_loss_of_a_head_that_counts_nothing():
+    X, y = data()
+    net = barely_trained({"price": 0.0})
+    history = net.fit(X, {**y, "price": np.full(ROWS, 1e308)}, batch_size=16).history
+    assert history["price_loss"] == [np.inf] and np.isfinite(history["loss"][0])
+
+
+@pytest.mark.parametrize("given", ["arrays", "batches", "shards"])
+def test_each_heads_loss_of_an_epoch_that_was_stopped(given, tmp_path):
+    X, y = data()
+    fit = FITS[given](X, y)
+    whole, net = compiled(), compiled()
+    expected = whole.fit(**fit, epochs=2).history
+    stops = LambdaCallback(on_train_batch_end=lambda batch, logs: setattr(net, "stop_training", batch == 2))
+    net.fit(**fit, epochs=2, callbacks=[stops])
+    net.save(tmp_path / "net.npz", include_optimizer=True)
+    loaded = fastmlp.load(tmp_path / "net.npz")
+    assert loaded.fit(**fit, epochs=2, resume=True).history == expected
+    assert_same_bits(loaded.get_weights(), whole.get_weights())
+
+
+def test_a_heads_training_loss_may_be_watched():
+    X, y = data()
+    net = compiled()
+    stop = EarlyStopping("kind_loss", patience=1, min_delta=100.0)
+    assert len(net.fit(X, y, epochs=9, callbacks=[stop]).epoch) == 2
 
 
 def test_weights_enter_metrics_of_heads():

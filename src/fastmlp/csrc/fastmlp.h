@@ -289,10 +289,13 @@ typedef struct {
     const double *learning_rates;  /* (epochs, batches) */
     const double *l2, *weight_decay; /* likewise; NULL: the hyperparameter */
     const double *dropout;         /* likewise, factors of each layer's rate; NULL: 1 */
-    double *sums;                  /* out, (epochs, 3): weighted sums of losses and correct rows; with `squares`, fm_plan_squares */
+    double *sums;                  /* out, (epochs + 1, fm_sums), the last row for a copy: weighted sums of losses and correct rows;
+                                      with `squares`, fm_plan_squares; weighted sums of the losses of each head */
     int squares;
     ptrdiff_t epoch, batch;        /* the cursor: epochs done, and batches of the next one, whose sums so far are in `sums` */
 } fm_run;
+
+static inline int fm_sums(const fm_target *target) { return 3 + target->head_count; }
 
 /* Trains the next batches, at most so many, until the seconds have passed, but at least one.
 
@@ -328,8 +331,8 @@ typedef struct {
 } fm_part;
 
 /* The part's share of the gradient that a step of the batch is made by, a vector like the plan's parameters that begins as zeros,
-   and sums like those of a run.  Where the loss is not finite the gradient is not computed. */
-int fm_plan_part_gradient(fm_plan *, const fm_part *, void *gradient, double *loss, double *correct);
+   and sums like those of a run, but squares.  Where the loss is not finite the gradient is not computed. */
+int fm_plan_part_gradient(fm_plan *, const fm_part *, void *gradient, double *sums);
 /* Of the plan's gradient the sum of the squares; itself times a factor. */
 double fm_plan_gradient_squares(const fm_plan *);
 void fm_plan_shrink_gradient(fm_plan *, double factor);

@@ -403,8 +403,9 @@ def _restore_place(net: Model, saved: Mapping[str, Any], moving: list[Array | No
     if position is not None:
         batch = validation.integer(position["batch"], "batch", 1, batches)
         sums = tuple(float(value) for value in position["sums"])
-        if len(sums) not in (2, 4):
-            raise ModelFileError(f"holds {len(sums)} sums of an epoch, expected 2 or 4")
+        least = 2 + len(net.heads)
+        if len(sums) not in (least, least + 2):
+            raise ModelFileError(f"holds {len(sums)} sums of an epoch, expected {least} or {least + 2}")
         net.position = Position(_recipe(position), Done(batch, sums), batches)
     if saved.get("moving"):
         weights = [array for array in moving if array is not None]

@@ -31,9 +31,8 @@ class Heads(Loss):
     of all their columns side by side, a class index being one of them.  Classes of a head may be words,
     booleans or any whole numbers, which `Network.classes` then has under its name.
 
-    `Network.evaluate` gives each head's loss beside the sum, "price_loss", and `Network.fit` of held-out
-    rows, "val_price_loss"; its "loss" of the training rows is the sum, which is what a pass over them adds
-    up.
+    `Network.evaluate`, `Network.fit` and callbacks have each head's loss beside the sum, "price_loss" and of
+    held-out rows "val_price_loss", without its weight.
 
     Parameters
     ----------

@@ -16,7 +16,7 @@ import numpy as np
 
 from .functions import ACTIVATIONS, Array, activation_backward, activation_forward
 from .layers import KINDS, ArrayKind, Training, node_of, width_of
-from .losses import LINKS, LOSSES, Head, loss_gradient
+from .losses import LINKS, LOSSES, Head, head_losses, loss_gradient
 from .optimizers import BEFORE_THE_FIRST, OPTIMIZERS, Moment, apply, flush, following, global_norm_scale
 from .products import PLANES
 from .random import dropout_mask, normal_weights, sign_weights, uniform_weights
@@ -411,6 +411,17 @@ class Plan:
         )
         dz = flush(d) if fused else self._through_output(output, flush(d), standardized)
         return self._split(row_losses).mean(axis=1), dz, self._split(correct).mean(axis=1)
+
+    def _head_sums(
+        self, loss: Chosen, output: _Trace, y: Array, sample_weight: Array | None
+    ) -> list[float]:
+        """Of a batch the sums of the losses of each head, without its weight; none where the loss is one."""
+        heads = loss[0]
+        if not isinstance(heads, tuple):
+            return []
+        y, sample_weight = self._repeated(y), None if sample_weight is None else self._repeated(sample_weight)
+        of_rows = head_losses(heads, output.z, y, sample_weight)
+        return [total(self._split(values).mean(axis=1)) for values in of_rows]
 
     def _through_output(self, output: _Trace, da: Array, standardized: bool = False) -> Array:
         """dz of the last layer from the gradient with respect to the prediction."""

@@ -48,9 +48,10 @@ class Run:
         Batches of an epoch.
     epoch, batch : int
         The cursor: epochs done since `begin`, and batches done of the next one.
-    sums : ndarray of float64, shape (epochs, 3)
+    sums : ndarray of float64, shape (epochs, 3 + heads)
         Of each epoch the weighted sum of the row losses, each before its own update, the weighted sum of
-        correct rows, and the plan's `squares` after it.
+        correct rows, the plan's `squares` after it, and the weighted sums of the losses of each head, if the
+        loss is theirs.
 
     Examples
     --------
@@ -87,7 +88,8 @@ class Run:
         self.check_rows, self._squares, self._standardized = check_rows, squares, standardized
         self.batches = math.ceil(len(X) / batch_size)
         self.epoch = self.batch = 0
-        self.sums = np.empty((0, 3))
+        self._columns = 3 + (len(self._loss[0]) if isinstance(self._loss[0], tuple) else 0)
+        self.sums = np.empty((0, self._columns))
 
     def begin(
         self,
@@ -107,15 +109,15 @@ class Run:
         place, and each epoch is of those rows.  `l2` and `weight_decay`, like the learning rates, take the
         places of the hyperparameters, and `dropout` has factors of the layers' rates.  It stands before the
         first batch; an epoch of which another run has trained some goes on at `batch`, from the `sums` of
-        losses and of correct rows that it had there.
+        losses, of correct rows and of the heads' losses that it had there.
         """
         self.batches = math.ceil(len(self._rows[0] if order is None else order[0]) / self._batch_size)
         self._number, self._orders = epoch, order
         self.change(learning_rates, l2=l2, weight_decay=weight_decay, dropout=dropout)
-        self.sums = np.full((len(learning_rates), 3), np.nan)
+        self.sums = np.full((len(learning_rates), self._columns), np.nan)
         self.epoch, self.batch = 0, batch
         if batch:
-            self.sums[0, :2] = sums
+            self.sums[0, :2], self.sums[0, 3:] = sums[:2], sums[2:]
 
     def change(
         self,
@@ -166,16 +168,18 @@ class Run:
     def _next_batch(self) -> None:
         """Trains the batch at the cursor and moves the cursor on."""
         if self.batch == 0:
-            self.sums[self.epoch, :2] = 0
+            self.sums[self.epoch, :2] = self.sums[self.epoch, 3:] = 0
         chosen = self._order()[self.batch * self._batch_size :][: self._batch_size]
-        self.sums[self.epoch, :2] += self._train(chosen)
+        losses, correct, *of_heads = self._train(chosen)
+        self.sums[self.epoch, :2] += losses, correct
+        self.sums[self.epoch, 3:] += of_heads
         self.batch += 1
         if self.batch == self.batches:
             self.sums[self.epoch, 2] = self.plan.squares() if self._squares else np.nan
             self.epoch, self.batch = self.epoch + 1, 0
 
-    def _train(self, chosen: Array) -> tuple[float, float]:
-        """One step on the chosen rows: the sum of their losses, and how many were right."""
+    def _train(self, chosen: Array) -> tuple[float, ...]:
+        """One step on the chosen rows: the sum of their losses, how many were right, and heads' losses."""
         X, y, weights = self._rows
         plan, before = self.plan, (self.plan.get_weights(), self.plan.get_state())
         if self.check_rows and not np.isfinite(X[chosen]).all():
@@ -193,6 +197,7 @@ class Run:
         row_losses, dz, correct = plan._loss(self._loss, traces[-1], y[chosen], weight, self._standardized)
         if not np.isfinite(total(row_losses)):
             raise FloatingPointError(f"the loss of batch {self.batch} is not finite")
+        of_heads = plan._head_sums(self._loss, traces[-1], y[chosen], weight)
         rate = float(self._rates[self.epoch, self.batch])
         l2, decay = self._of_step(self._l2), self._of_step(self._decay)
         plan._train_by(plan._backward(traces, dz, training=True)[0], rate, l2, decay)
@@ -203,12 +208,14 @@ class Run:
             plan.set_weights(before[0])
             plan.set_state(before[1])
             raise FloatingPointError(f"the step of batch {self.batch} leads to weights that are not finite")
-        return total(row_losses), total(correct if weight is None else weight * correct)
+        return total(row_losses), total(correct if weight is None else weight * correct), *of_heads
 
     def part_gradient(
         self, order: Array, out: Array, *, batch: int, seed: int, dropout: float = 1.0
-    ) -> tuple[float, float]:
-        """Sums of losses and of correct rows of a part of a batch, whose share of the gradient goes to `out`.
+    ) -> tuple[float, ...]:
+        """Sums of losses, of correct rows and of heads' losses of a part of a batch.
+
+        Its share of the gradient goes to `out`.
 
         `order` has row numbers of X; the batch has `batch` rows in all, over which the loss is a mean, so
         that its gradient is the sum of its parts'.  `seed` is dropout's, whose masks count the part's rows.
@@ -222,7 +229,8 @@ class Run:
         row_losses, dz, correct = plan._loss(self._loss, traces[-1], y[order], weight, self._standardized)
         share = dz.dtype.type(len(order) / batch)
         out[...] = plan._vector(plan._backward(traces, share * dz, training=True)[0])
-        return total(row_losses), total(correct if weight is None else weight * correct)
+        of_heads = plan._head_sums(self._loss, traces[-1], y[order], weight)
+        return total(row_losses), total(correct if weight is None else weight * correct), *of_heads
 
 
 def _finite(plan: Plan) -> bool:

@@ -17,7 +17,7 @@ from ..metrics import name_of
 from ..model import Array, Done, Model, Objective, Position, Recipe
 from .ahead import Ahead
 from .batches import Batches, parts_of
-from .passes import NOTHING, Mark, Passes, Watch, looking
+from .passes import NOTHING, Mark, Passes, Watch, looking, terms_of
 from .rows import Rows, check_rescaled
 from .scoring import Tally, from_predictions, measured_apart
 from .sparse import chunk_rows
@@ -120,7 +120,7 @@ class RowEpochs:
 
     def running(self) -> list[str]:
         counted = self.objective.counted
-        return ["loss"] if counted is None else ["loss", counted]
+        return ["loss", *self.objective.loss.apart(), *([] if counted is None else [counted])]
 
     def check_position(self) -> None:
         check_recipe(self.net, self._recipe)
@@ -158,6 +158,7 @@ class ArrayEpochs(RowEpochs):
         total, correct = done.sums[:2]
         return {
             "loss": total / len(self.rows),
+            **terms_of(self.objective, done.sums, len(self.rows)),
             **from_predictions(self.net, self.objective, self.rows, correct, self._threads),
         }
 
@@ -182,7 +183,7 @@ class BatchEpochs:
         self._steps = Steps(net, objective, measured_apart(objective), threads)
 
     def running(self) -> list[str]:
-        return ["loss", *map(name_of, self.objective.metrics)]
+        return ["loss", *self.objective.loss.apart(), *map(name_of, self.objective.metrics)]
 
     def one(self, epoch: int, watch: Watch) -> dict[str, float]:
         begun = done_of(self.net)
@@ -226,6 +227,7 @@ class SparseEpochs(RowEpochs):
             return {}
         return {
             "loss": tally.total / len(self.rows),
+            **terms_of(self.objective, tally.sums, len(self.rows)),
             **from_predictions(self.net, self.objective, self.rows, tally.correct, self._threads),
         }
 
@@ -271,17 +273,17 @@ class Steps:
                     return tally, done, True
         return tally, done, False
 
-    def _step(self, rows: Rows, epoch: int, batch: int) -> tuple[float, float, Array | None]:
-        """Sums of the rows' losses and of correct rows; predictions before the step if any metric asks."""
+    def _step(self, rows: Rows, epoch: int, batch: int) -> tuple[tuple[float, ...], Array | None]:
+        """Sums of losses, of correct rows and of the loss's terms; predictions before it if a metric asks."""
         plan = self.net.plan
         predictions = plan.predict(rows.X, None, self.threads) if self.predicts else None
         try:
-            total, correct = Passes(self.net, self.objective, rows, len(rows), False, self.threads).one().sums
+            sums = Passes(self.net, self.objective, rows, len(rows), False, self.threads).one().sums
         except FloatingPointError as error:
             check_rescaled(self.net, rows.X)
             said = str(error).replace("batch 0", f"batch {batch}")  # the Run's only one
             raise diverged(epoch, FloatingPointError(said)) from None
-        return total, correct, predictions
+        return sums, predictions
 
 
 def ready_batches(

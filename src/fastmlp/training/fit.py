@@ -23,7 +23,7 @@ from .callbacks.hooks import Hooks
 from .data import Given, prepared
 from .epochs import ArrayEpochs, Divergence, Epochs, RowEpochs, diverged
 from .held_out import HeldOut
-from .passes import Watch
+from .passes import Watch, sums_of
 from .progress import Progress
 from .scoring import score
 from .shards import agree_on_recipe, as_shards, team_of
@@ -138,14 +138,14 @@ class _Fit:
             net.moving = moving
 
     def _params(self) -> dict[str, Any]:
-        names = ["loss", *(name_of(metric) for metric in self.objective.metrics)]
-        by_weight = ["loss", *(name_of(m) for m in self.objective.metrics if takes_weights(m))]
+        losses = ["loss", *self.objective.loss.apart()]
+        names = [*losses, *(name_of(metric) for metric in self.objective.metrics)]
+        by_weight = [*losses, *(name_of(m) for m in self.objective.metrics if takes_weights(m))]
         weighted = by_weight if self.data.weighted else []
         if self.held_out is not None:
-            terms = list(self.objective.loss.apart())
-            names += [f"val_{name}" for name in (names[0], *terms, *names[1:])]
+            names += [f"val_{name}" for name in names]
             if self.held_out.weighted:
-                weighted = weighted + [f"val_{name}" for name in (*terms, *by_weight)]
+                weighted = weighted + [f"val_{name}" for name in by_weight]
         params = {
             "epochs": self.epochs,
             "steps": self.data.steps,
@@ -230,9 +230,11 @@ class _Fit:
             sums = passes.run.sums[: passes.run.epoch]
             self.net.begin_epochs(self.net.epochs_done + len(sums))
             if passes.run.batch:
-                so_far = tuple(passes.run.sums[passes.run.epoch, :2].tolist())
+                so_far = sums_of(passes.run.sums[passes.run.epoch])
                 self.data.mark(Done(passes.run.batch, so_far), self.net.plan.batches)
             logs = {"loss": (sums[:, 0] / len(rows)).tolist()}
+            terms = zip(self.objective.loss.apart(), sums[:, 3:].T, strict=True)
+            logs |= {name: (column / len(rows)).tolist() for name, column in terms}
             if self.objective.counted is not None:
                 total = rows.total_weight
                 logs[self.objective.counted] = [ratio(correct, total) for correct in sums[:, 1].tolist()]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -41,6 +42,22 @@ class Watch:
 
 
 UNWATCHED, NOTHING = Watch(), Done()
+
+
+def sums_of(row: Array) -> tuple[float, ...]:
+    """Sums of losses, of correct rows and of the terms of the loss, of a row of `Run.sums`."""
+    return (*row[:2].tolist(), *row[3:].tolist())
+
+
+def since(sums: tuple[float, ...], before: tuple[float, ...]) -> tuple[float, ...]:
+    """Sums less those before, which may be of nothing yet."""
+    return tuple(new - old for new, old in itertools.zip_longest(sums, before, fillvalue=0.0))
+
+
+def terms_of(objective: Objective, sums: Sequence[float], rows: int) -> dict[str, float]:
+    """The terms that the loss is the sum of, by name: means over the rows of what follows the first two."""
+    names = objective.loss.apart()
+    return {name: total / rows for name, total in zip(names, sums[2:], strict=False)}
 
 
 class Passes:
@@ -83,7 +100,8 @@ class Passes:
         self._said = self._shuffled = None
         self._look_at_optimizer()
         if self.run is not None:
-            self.run.begin(**self._settings, epoch=self.net.epochs_done, batch=done.batch, sums=done.sums)
+            sums = done.sums[: 2 + len(self.objective.loss.apart())]
+            self.run.begin(**self._settings, epoch=self.net.epochs_done, batch=done.batch, sums=sums)
         try:
             self._slices(watch, mark)
         except BaseException:
@@ -133,9 +151,9 @@ class Passes:
     def _note(self, mark: Mark | None) -> None:
         """Takes the run's cursor, which is right even if a signal ended a slice, and tells `mark`."""
         if self.run is not None and self.run.finished:
-            self._done = Done(self.batches, tuple(self.run.sums[0, :2].tolist()))
+            self._done = Done(self.batches, sums_of(self.run.sums[0]))
         elif self.run is not None and self.run.batch:
-            self._done = Done(self.run.batch, tuple(self.run.sums[0, :2].tolist()))
+            self._done = Done(self.run.batch, sums_of(self.run.sums[0]))
         if mark is not None:
             mark(self._done, self._first_batch + self._done.batch)
 
@@ -144,6 +162,7 @@ class Passes:
         part = slice(old.batch * self.batch_size, min(new.batch * self.batch_size, len(self.rows)))
         rows = part.stop - part.start
         logs = {"loss": (new.sums[0] - old.sums[0]) / rows}
+        logs |= terms_of(self.objective, since(new.sums, old.sums), rows)
         if self.objective.counted is not None:
             weights = self.rows.weights
             total = rows if weights is None else np.sum(weights[self._in_order(part)], dtype=np.float64)

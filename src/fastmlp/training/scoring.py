@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -129,45 +129,48 @@ class Tally:
         self._net, self._objective = net, objective
         self.total, self._weight, self._count = 0.0, 0.0, 0
         self.correct: float | None = 0.0
-        self._terms: dict[str, float] = {}
+        self._terms = [0.0] * len(objective.loss.apart())
         self._kept: list[tuple[Rows, Array]] = []
 
-    def go_on(self, total: float, correct: float, weight: float = 0.0, count: float = 0) -> None:
-        """From the `sums` of an earlier tally."""
-        self.total, self.correct, self._weight, self._count = total, correct, weight, int(count)
+    def go_on(self, total: float, correct: float, *rest: float) -> None:
+        """From the `sums` of an earlier tally, or those of a pass, which has none of weights and rows."""
+        terms = len(self._terms)
+        self.total, self.correct, self._terms = total, correct, list(rest[:terms]) or self._terms
+        self._weight, self._count = rest[terms] if rest[terms:] else 0.0, int(*rest[terms + 1 :])
 
     @property
     def sums(self) -> tuple[float, ...]:
-        """Of losses, correct rows, weights and rows."""
-        return self.total, self.correct or 0.0, self._weight, self._count
+        """Of losses, correct rows, the loss's terms, weights and rows."""
+        return self.total, self.correct or 0.0, *self._terms, self._weight, self._count
 
     def add(
-        self, rows: Rows, total: float, correct: float | None, predictions: Array | None
+        self, rows: Rows, sums: Sequence[float | None], predictions: Array | None
     ) -> dict[str, float]:
-        """Take a batch: the sums of its losses and of correct rows, and predictions if a metric asks.
+        """Take a batch: sums of losses, correct rows and the loss's terms, and predictions if a metric asks.
 
-        Its own loss, and its accuracy if that is counted.
+        Its own loss, with terms, and its accuracy if that is counted.
         """
+        total, correct, *terms = sums
+        assert total is not None
         self.total += total
+        self._terms = [so_far + (own or 0.0) for so_far, own in zip(self._terms, terms, strict=True)]
         self._weight += rows.total_weight
         self._count += len(rows)
         self.correct = None if self.correct is None or correct is None else self.correct + correct
         if predictions is not None:
             self._kept.append((dataclasses.replace(rows, X=np.empty((len(rows), 0))), predictions))
-        logs, counted = {"loss": total / len(rows)}, self._objective.counted
+        logs, counted = {"loss": total / len(rows), **self._means(terms, len(rows))}, self._objective.counted
         if counted is not None and correct is not None:
             logs[counted] = ratio(correct, rows.total_weight)
         return logs
 
-    def add_terms(self, rows: Rows, terms: dict[str, float]) -> None:
-        """Take the means of a batch's `losses_apart`."""
-        for name, value in terms.items():
-            self._terms[name] = self._terms.get(name, 0.0) + value * len(rows)
+    def _means(self, terms: Sequence[float | None], rows: int) -> dict[str, float]:
+        names = self._objective.loss.apart()
+        return {name: (total or 0.0) / rows for name, total in zip(names, terms, strict=True)}
 
     def logs(self) -> dict[str, float]:
         """Of all rows so far."""
-        logs = {"loss": self.total / self._count}
-        logs |= {name: total / self._count for name, total in self._terms.items()}
+        logs = {"loss": self.total / self._count, **self._means(self._terms, self._count)}
         for metric in self._objective.metrics:
             if self.correct is not None and self._objective.is_counted(metric):
                 logs[name_of(metric)] = ratio(self.correct, self._weight)
@@ -193,6 +196,6 @@ def score_batches(
         value, correct = loss_of(net, objective, rows, threads)
         needed = measured_apart(objective) or (correct is None and objective.metrics)
         predictions = net.plan.predict(rows.X, None, threads) if needed else None
-        tally.add(rows, value * len(rows), correct, predictions)
-        tally.add_terms(rows, losses_apart(net, objective, rows, threads))
+        terms = [mean * len(rows) for mean in losses_apart(net, objective, rows, threads).values()]
+        tally.add(rows, (value * len(rows), correct, *terms), predictions)
     return tally.logs()

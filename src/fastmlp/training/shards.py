@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from ..optimizers import Solver
 from ..validation import is_sparse
 from .batches import is_stream
 from .epochs import RowEpochs, diverged, done_of
-from .passes import Mark, Passes, Watch
+from .passes import Mark, Passes, Watch, since, terms_of
 from .rows import Rows, check_rescaled
 from .scoring import measured, measured_apart, predicted
 from .team import Alone, Team, agree, whole
@@ -209,7 +210,7 @@ class ShardPasses(Passes):
         self._orders: dict[int, Array] = {}
         self._number = -1  # of the epoch that they are of
         self._gradients: list[Array] = []
-        self._sums = [0.0, 0.0, 0.0]  # of losses, correct rows and weights of the last batch
+        self._sums = [0.0, 0.0, 0.0]  # of the last batch: losses, correct rows, weights, terms of the loss
         self._whole = None if is_sparse(rows.X) else self._run_on(rows)
 
     def _run_on(self, rows: Rows) -> Run:
@@ -238,7 +239,9 @@ class ShardPasses(Passes):
             self._gradients, [min(first, 1), *others], self.net.plan.vector_size, self.net.dtype
         )
         self._team.uninterrupted(lambda: self._step(batch, gradient, rate, decay))
-        self._done = Done(batch + 1, (old[0] + self._sums[0], old[1] + self._sums[1]))
+        loss, correct, _, *terms = self._sums
+        both = zip_longest(old, (loss, correct, *terms), fillvalue=0.0)
+        self._done = Done(batch + 1, tuple(before + own for before, own in both))
 
     def _of_step(self, batch: int) -> tuple[float, float | None, float]:
         rate, decay, dropout = (
@@ -257,7 +260,7 @@ class ShardPasses(Passes):
                 raise ValueError(f"{came}, expected callbacks that do the same on each rank")
 
     def _part(self, place: int, part: int, share: slice, batch: int, dropout: float) -> tuple[float, ...]:
-        """A part's sums of losses, correct rows and weights; its gradient goes to its place.
+        """A part's sums of losses, correct rows, weights and terms of the loss; its gradient is put away.
 
         In the first process, whose parts come first, it is added to those before.
         """
@@ -270,13 +273,13 @@ class ShardPasses(Passes):
         if run is None:
             run, rows = self._run_on(self.rows.part(rows).dense()), np.arange(len(rows))
         last = min((batch + 1) * self.batch_size, self._parts.rows)
-        loss, correct = run.part_gradient(
+        loss, correct, *terms = run.part_gradient(
             rows, gradient, batch=last - batch * self.batch_size, seed=self._seed(part),
             dropout=dropout,
         )  # fmt: skip
         if adds:
             self._gradients[0] += gradient
-        return loss, correct, weight
+        return loss, correct, weight, *terms
 
     def _room(self, place: int) -> Array:
         while len(self._gradients) <= place:
@@ -308,7 +311,9 @@ class ShardPasses(Passes):
 
     def _logs(self, old: Done, new: Done) -> dict[str, float]:
         last = min(new.batch * self.batch_size, self._parts.rows)
-        logs = {"loss": (new.sums[0] - old.sums[0]) / (last - old.batch * self.batch_size)}
+        rows = last - old.batch * self.batch_size
+        logs = {"loss": (new.sums[0] - old.sums[0]) / rows}
+        logs |= terms_of(self.objective, since(new.sums, old.sums), rows)
         if self.objective.counted is not None:
             logs[self.objective.counted] = ratio(new.sums[1] - old.sums[1], self._sums[2])
         return logs
@@ -342,7 +347,8 @@ class ShardEpochs(RowEpochs):
             raise diverged(epoch, error) from None
         if done.batch < self.passes.batches:
             return {}
-        logs = {"loss": done.sums[0] / self._parts.rows}
+        rows = self._parts.rows
+        logs = {"loss": done.sums[0] / rows, **terms_of(self.objective, done.sums, rows)}
         predictions = self._predictions() if measured_apart(self.objective) else None
         for metric in self.objective.metrics:
             if self.objective.is_counted(metric):

@@ -8,7 +8,7 @@ from ..metrics import name_of
 from ..metrics.base import ratio
 from ..model import Model
 from ..optimizers import Solver
-from .passes import Passes
+from .passes import Passes, terms_of
 from .rows import check_rescaled, prepare
 from .scoring import measured
 from .targets import rescaling_for, standardized
@@ -34,12 +34,13 @@ def train_on_batch(net: Model, X: Any, y: Any, sample_weight: Any = None) -> dic
             if predictions is not None
         }
         try:
-            total, correct = Passes(net, objective, rows, len(rows), False, None).one().sums
+            sums = Passes(net, objective, rows, len(rows), False, None).one().sums
         except FloatingPointError:
             check_rescaled(net, rows.X)
             raise FloatingPointError(
                 "the loss of the batch is not finite; the step was not made, the weights are as before"
             ) from None
     names = map(name_of, objective.metrics)
-    share = ratio(correct, rows.total_weight)
-    return {"loss": total / len(rows), **{name: before.get(name, share) for name in names}}
+    share = ratio(sums[1], rows.total_weight)
+    apart = terms_of(objective, sums, len(rows))
+    return {"loss": sums[0] / len(rows), **apart, **{name: before.get(name, share) for name in names}}

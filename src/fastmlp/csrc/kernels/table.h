@@ -218,6 +218,8 @@ typedef struct {
     real *d;                      /* the gradient with respect to p; NULL for the values alone */
     real *values;                 /* (rows,): weight * loss */
     double *correct;              /* (rows,): 1 or 0, or the share of the outputs */
+    real *apart;                  /* of heads weight * loss of each, without the head's weight, (heads, apart_stride); or NULL */
+    ptrdiff_t apart_stride;
 } loss_args;
 
 /* Products of bfloat16 and of integers, for float32 alone: the same bits from every table. */

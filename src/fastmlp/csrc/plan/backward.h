@@ -64,7 +64,8 @@ static loss_args stage_loss_args(const fm_plan *plan, const training_stage *s, c
 {
     return (loss_args){.y = s->targets + first * target_columns(target, plan->n_out), .labels = s->labels + first,
                        .weights = s->weights + first, .n = plan->n_out, .scale = scale,
-                       .values = s->values + first, .correct = s->correct + first};
+                       .values = s->values + first, .correct = s->correct + first,
+                       .apart = target->head_count ? s->head_values + first : NULL, .apart_stride = s->rows};
 }
 
 /* Values, and with `gradients` the deltas of the output layer. */

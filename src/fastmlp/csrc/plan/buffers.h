@@ -112,6 +112,7 @@ static void stage_lay_out(training_stage *s, const fm_plan *plan, stage_arena *a
     s->labels = TAKE(int64_t, rows);
     s->values = TAKE(real, rows);
     s->correct = TAKE(double, rows);
+    s->head_values = TAKE(real, plan->head_count * rows);
     const ptrdiff_t n_in = count_panels(plan->n_in) * L;
     s->chunk = chunk_rows(rows, plan->widest, planes);
     s->planes = planes;

@@ -287,6 +287,7 @@ static void next_rows(loss_args *l, ptrdiff_t columns)
     if (l->labels) l->labels += L;
     if (l->weights) l->weights += L;
     l->values += L, l->correct += L;
+    if (l->apart) l->apart += L;
 }
 
 /* Rows of a loss whose outputs are in panels: L of them at a time to lines, and their gradients back to the panels of d, if

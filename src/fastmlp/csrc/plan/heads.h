@@ -76,13 +76,18 @@ static void head_losses(const fm_kernels *kernels, const fm_target *target, loss
             for (ptrdiff_t r = 0; r < l.rows; r++) labels[r] = class_in(l.y[r], head->outputs);
             l.labels = labels;
         }
-        if (weight > 0) { /* 0 of an infinite loss is none */
-            kernels->losses[head->loss](&l);
-            for (ptrdiff_t r = 0; r < l.rows; r++) sums[r] += weight * values[r];
-        } else if (l.d)
-            memset(l.d, 0, (size_t)count * sizeof(real));
-        l.p += count, l.y += head->targets * L;
-        if (l.d) l.d += count;
+        real *const d = l.d;
+        if (!(weight > 0)) { /* 0 of an infinite loss is none */
+            if (d) memset(d, 0, (size_t)count * sizeof(real));
+            l.d = NULL;
+        }
+        if (weight > 0 || l.apart) kernels->losses[head->loss](&l);
+        for (ptrdiff_t r = 0; r < l.rows && weight > 0; r++) sums[r] += weight * values[r];
+        if (l.apart) {
+            memcpy(l.apart, values, (size_t)l.rows * sizeof(real));
+            l.apart += l.apart_stride;
+        }
+        l.p += count, l.y += head->targets * L, l.d = d ? d + count : NULL;
     }
 }
 

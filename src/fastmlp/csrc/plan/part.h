@@ -1,6 +1,6 @@
 /* The gradient of a part of a batch, whose other parts may be in other processes. */
 
-static int part_gradient(fm_plan *plan, const fm_part *part, void *gradient, double *loss, double *correct)
+static int part_gradient(fm_plan *plan, const fm_part *part, void *gradient, double *sums)
 {
     const int fused = link_is_fused(&part->target);
     const ptrdiff_t members = plan->members;
@@ -16,10 +16,13 @@ static int part_gradient(fm_plan *plan, const fm_part *part, void *gradient, dou
                    .with_loss = 1, .backward = 1, .in_lines = s->x_lines != NULL};
     const unsigned word = fm_fp_begin();
     take_members(&w);
-    *loss = *correct = 0;
+    for (int i = 0; i < 2 + part->target.head_count; i++) sums[i] = 0;
     if (run_rows(&w)) status = FM_INTERRUPTED;
-    if (status == FM_OK) sum_rows(s, w.rows, loss, correct);
-    if (status == FM_OK && isfinite(*loss) && run_weights(&w)) status = FM_INTERRUPTED;
+    if (status == FM_OK) {
+        sum_rows(s, w.rows, &sums[0], &sums[1]);
+        sum_heads(s, &part->target, w.rows, sums + 2);
+    }
+    if (status == FM_OK && isfinite(sums[0]) && run_weights(&w)) status = FM_INTERRUPTED;
     fm_fp_end(word);
     return status;
 }

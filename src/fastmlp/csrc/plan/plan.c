@@ -427,9 +427,9 @@ int fm_plan_take_step(fm_plan *plan, double learning_rate, double l2, double wei
     return typed_plan(plan->type)->take_step(plan, learning_rate, l2, weight_decay);
 }
 
-int fm_plan_part_gradient(fm_plan *plan, const fm_part *part, void *gradient, double *loss, double *correct)
+int fm_plan_part_gradient(fm_plan *plan, const fm_part *part, void *gradient, double *sums)
 {
-    return typed_plan(plan->type)->part_gradient(plan, part, gradient, loss, correct);
+    return typed_plan(plan->type)->part_gradient(plan, part, gradient, sums);
 }
 
 double fm_plan_gradient_squares(const fm_plan *plan)

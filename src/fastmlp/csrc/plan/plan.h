@@ -46,7 +46,7 @@ typedef struct {
     int (*train_forward)(fm_plan *, const fm_input *, ptrdiff_t rows, uint64_t seed, double dropout, void *out);
     int (*accumulate)(fm_plan *, const void *output_gradient, int parameters, void *input_gradient);
     int (*take_step)(fm_plan *, double learning_rate, double l2, double weight_decay);
-    int (*part_gradient)(fm_plan *, const fm_part *, void *gradient, double *loss, double *correct);
+    int (*part_gradient)(fm_plan *, const fm_part *, void *gradient, double *sums);
     double (*gradient_squares)(const fm_plan *);
     void (*shrink_gradient)(fm_plan *, double factor);
     void (*take_average)(fm_plan *);

@@ -20,6 +20,13 @@ static void sum_rows(const training_stage *s, ptrdiff_t rows, double *loss, doub
         *loss += s->share * (double)s->values[r], *correct += s->share * (double)s->weights[r] * s->correct[r];
 }
 
+/* Likewise of each of the heads, if the loss is theirs. */
+static void sum_heads(const training_stage *s, const fm_target *target, ptrdiff_t rows, double *sums)
+{
+    for (int h = 0; h < target->head_count; h++)
+        for (ptrdiff_t r = 0; r < rows; r++) sums[h] += s->share * (double)s->head_values[h * s->rows + r];
+}
+
 /* Whether the loss of the batch is; that of the epoch so far may be beyond the numbers where each batch's is not. */
 static int loss_is_finite(const step_work *w)
 {
@@ -56,12 +63,14 @@ static ptrdiff_t rows_to_prefetch(const step_work *w, const fm_run *run)
     return w->order && rows * run->input.row_bytes <= NEXT_BYTES ? rows : 0;
 }
 
+static double *sums_of(const fm_run *run, ptrdiff_t epoch) { return run->sums + epoch * fm_sums(&run->target); }
+
 static ptrdiff_t batches_of(const fm_run *run) { return (run->rows + run->batch_size - 1) / run->batch_size; }
 
 static int train_batch(fm_plan *plan, step_work *w, fm_run *run)
 {
     const ptrdiff_t at = run->epoch * batches_of(run) + run->batch;
-    double *sums = run->sums + 3 * run->epoch, loss = sums[0], correct = sums[1];
+    double *sums = sums_of(run, run->epoch), loss = sums[0], correct = sums[1];
     w->first = run->batch * run->batch_size;
     w->rows = run->rows - w->first < run->batch_size ? run->rows - w->first : run->batch_size;
     w->next_rows = rows_to_prefetch(w, run);
@@ -75,6 +84,7 @@ static int train_batch(fm_plan *plan, step_work *w, fm_run *run)
                run->weight_decay ? run->weight_decay[at] : plan->hyper.weight_decay))
         return FM_INTERRUPTED;
     sums[0] = loss, sums[1] = correct;
+    sum_heads(w->stage, &run->target, w->rows, sums + 3);
     return FM_OK;
 }
 
@@ -130,8 +140,8 @@ static int take_order(step_work *w, fm_run *run)
 /* Trains the batch at the cursor and moves the cursor on. */
 static int next_batch(fm_plan *plan, step_work *w, fm_run *run)
 {
-    double *sums = run->sums + 3 * run->epoch;
-    if (run->batch == 0) sums[0] = sums[1] = 0;
+    double *sums = sums_of(run, run->epoch);
+    for (int i = 0; i < fm_sums(&run->target) && run->batch == 0; i++) sums[i] = i == 2 ? sums[i] : 0;
     int status = take_order(w, run);
     if (status != FM_OK) return status;
     const int whole = batches_of(run) == 1 && !w->order;
@@ -146,15 +156,20 @@ static int next_batch(fm_plan *plan, step_work *w, fm_run *run)
     return FM_OK;
 }
 
-/* Where a call began: the copy of the plan's state is of that time too. */
-typedef struct { ptrdiff_t epoch, batch; double loss, correct; } run_cursor;
+/* Where a call began: the copy of the plan's state is of that time too, and that of the sums, which lies behind theirs. */
+typedef struct { ptrdiff_t epoch, batch; } run_cursor;
+
+static void copy_sums(const fm_run *run, ptrdiff_t to, ptrdiff_t from)
+{
+    memcpy(sums_of(run, to), sums_of(run, from), (size_t)fm_sums(&run->target) * sizeof(double));
+}
 
 static void go_back(fm_plan *plan, step_work *w, fm_run *run, const run_cursor *begin)
 {
     if (!w->aside || w->swapped) fm_plan_restore(plan);
     w->swapped = 0;
     run->epoch = begin->epoch, run->batch = begin->batch;
-    if (begin->batch) run->sums[3 * begin->epoch] = begin->loss, run->sums[3 * begin->epoch + 1] = begin->correct;
+    if (begin->batch) copy_sums(run, begin->epoch, run->epochs);
 }
 
 /* Some step since `begin` has led to values that are not finite: the steps before it are made again.  Which one it was is found
@@ -197,7 +212,7 @@ static int goes_aside(const fm_plan *plan, const fm_run *run, ptrdiff_t batches)
 static int advance(fm_plan *plan, fm_run *run, ptrdiff_t batches, double seconds, int *by_step)
 {
     const ptrdiff_t rows = run->batch_size < run->rows ? run->batch_size : run->rows;
-    const run_cursor begin = {run->epoch, run->batch, run->sums[3 * run->epoch], run->sums[3 * run->epoch + 1]};
+    const run_cursor begin = {run->epoch, run->batch};
     const double start = fm_seconds();
     const int fused = link_is_fused(&run->target);
     training_stage *s;
@@ -208,6 +223,7 @@ static int advance(fm_plan *plan, fm_run *run, ptrdiff_t batches, double seconds
     if (!aside && fm_plan_keep(plan, s->workers)) return FM_INTERRUPTED;
     /* a copy of a large network must not cost more than a small part of the time */
     const double least = 20 * (fm_seconds() - start);
+    copy_sums(run, run->epochs, run->epoch);
     s->drops = s->batch_statistics = 1, s->skip_link = fused;
     step_work w = {.plan = plan, .stage = s, .input = &run->input, .target = &run->target,
                    .with_loss = 1, .backward = 1, .in_lines = s->x_lines != NULL, .check_rows = run->check_rows, .aside = aside};

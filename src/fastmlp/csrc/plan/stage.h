@@ -30,6 +30,7 @@ typedef struct {
     int64_t *labels;
     real *values;            /* weighted loss of each row */
     double *correct;
+    real *head_values;       /* likewise of each head, (heads, rows), without the heads' weights */
     real *turned;            /* for each worker, two matrices of a chunk, or weights, or a loss's rows, turned */
     ptrdiff_t turned_size;
     int planes;              /* of bfloat16, of the plan's products */

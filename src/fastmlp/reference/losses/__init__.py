@@ -11,7 +11,7 @@ for the sparse losses; values are (rows,).  Parameters come last.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from ..functions import Array
 from . import classification, regression
 from .base import Loss
 
-__all__ = ["LINKS", "LOSSES", "Head", "Loss", "loss_gradient", "target_columns"]
+__all__ = ["LINKS", "LOSSES", "Head", "Loss", "head_losses", "loss_gradient", "target_columns"]
 
 LOSSES: dict[str, Loss] = {**classification.LOSSES, **regression.LOSSES}
 
@@ -94,18 +94,37 @@ def target_columns(heads: Sequence[Head]) -> list[int]:
     ]
 
 
+def head_losses(
+    heads: Sequence[Head], p: Array, y: Array, sample_weight: Array | None = None
+) -> list[Array]:
+    """Of each head what `loss_gradient` calls row_losses, (rows,), without the head's weight.
+
+    >>> heads = [("mse", 0.0, 1, 0.5), ("mae", 0.0, 1, 2.0)]
+    >>> head_losses(heads, np.array([[1.0, 2.0]]), np.array([[4.0, 4.0]]))
+    [array([9.]), array([2.])]
+    """
+    return [values for values, _ in _parts(heads, p, y, sample_weight)]
+
+
+def _parts(
+    heads: Sequence[Head], p: Array, y: Array, sample_weight: Array | None
+) -> Iterator[tuple[Array, Array]]:
+    """The row losses of each head and their gradient, without its weight."""
+    outputs = np.split(p, np.cumsum([head[2] for head in heads])[:-1], axis=1)
+    targets = np.split(y, np.cumsum(target_columns(heads))[:-1], axis=1)
+    for (name, parameters, _, _), of_head, own in zip(heads, outputs, targets, strict=True):
+        expected = own[:, 0].astype(np.int64) if LOSSES[name].labels else own
+        yield loss_gradient(name, parameters, of_head, expected, sample_weight)[:2]
+
+
 def _of_heads(
     heads: tuple[Head, ...], p: Array, y: Array, sample_weight: Array | None
 ) -> tuple[Array, Array, Array]:
-    outputs = np.split(p, np.cumsum([head[2] for head in heads])[:-1], axis=1)
-    targets = np.split(y, np.cumsum(target_columns(heads))[:-1], axis=1)
     total, gradients = 0 * p[:, 0], list[Array]()
-    for (name, parameters, _, weight), of_head, own in zip(heads, outputs, targets, strict=True):
-        expected = own[:, 0].astype(np.int64) if LOSSES[name].labels else own
-        values, gradient, _ = loss_gradient(name, parameters, of_head, expected, sample_weight)
+    for (*_, weight), (values, gradient) in zip(heads, _parts(heads, p, y, sample_weight), strict=True):
         share = p.dtype.type(weight)
         if share:
             total, gradients = total + share * values, [*gradients, share * gradient]
         else:  # 0 of an infinite loss is none
-            gradients.append(0 * of_head)
+            gradients.append(np.zeros_like(gradient))
     return total, np.concatenate(gradients, axis=1), np.zeros(len(p))

@@ -21,9 +21,8 @@ class History(Callback):
         With weights of rows the loss is their weighted sum over the number of rows, and metrics are weighted
         means.  Loss and accuracy of the training rows are means over the epoch, during which the weights
         move, with dropout on and without penalties; other metrics and all ``val_`` numbers are those of the
-        epoch's end.  With `Heads` each head's own loss stands among the numbers of held-out rows,
-        "val_price_loss", as in `Network.evaluate`; of the training rows, whose pass adds up one loss, there
-        is the sum alone, and `validation_data` of the same rows gives the rest.
+        epoch's end.  With `Heads` each head's own loss, without its weight, stands beside the sum,
+        "price_loss" and "val_price_loss".
         With ``compile(standardize_targets=True)`` "loss" and "val_loss" are of standardized
         targets, and metrics in the units of y.
     epoch : list of int
