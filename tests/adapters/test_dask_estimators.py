@@ -238,6 +238,26 @@ def test_the_threads_of_workers_stay_free_for_other_tasks(threads, data):
     assert model.n_iter_ == EPOCHS
 
 
+def blocks_kept(dask_scheduler):
+    """How many blocks of an array a cluster has in memory."""
+    tasks = dask_scheduler.tasks.items()
+    return sum(task.state == "memory" and str(key).startswith("('made") for key, task in tasks)
+
+
+def test_partitions_are_let_go_once_they_are_cut(threads, data):
+    def count(epoch, logs):
+        kept = distributed.get_client().run_on_scheduler(blocks_kept)
+        if kept:
+            raise MemoryError(f"{kept} blocks are kept")
+
+    X, y = arrays(3, *data[:2])
+    made = X.rechunk({1: -1}).map_blocks(np.copy, name="made")
+    classifier(threads, callbacks=[LambdaCallback(on_epoch_end=count)]).fit(made, y)
+    kept = made.persist()
+    with pytest.raises(MemoryError, match="3 blocks are kept"):  # as these are, by the caller
+        classifier(threads, callbacks=[LambdaCallback(on_epoch_end=count)]).fit(kept, y)
+
+
 def test_no_client_is_told(data, monkeypatch):
     def none():
         raise ValueError("No clients found")

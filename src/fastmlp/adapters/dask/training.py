@@ -65,10 +65,16 @@ def together(client: Any, given: Given) -> tuple[Network, dict[str, list[float]]
         everywhere = {"pure": False}
         held_out = [_rows(client, each, 0, len(each), everywhere, given.dtype) for each in given.held_out]
         ends = [0, *(int(parts.ends[own[-1]]) for own in np.array_split(np.arange(shards), len(places)))]
-        for rank, (place, (first, last)) in enumerate(zip(places, itertools.pairwise(ends), strict=True)):
-            blocks = (given.X, given.y, given.weights)
-            own = [_rows(client, each, first, last, place, given.dtype) for each in blocks]
-            given_to = (given.network, fit, rank, boxes, own, held_out, given.options, given.threads)
+        blocks = [given.X, given.y, *([] if given.weights is None else [given.weights])]
+        own = [
+            [_rows(client, each, first, last, place, given.dtype) for each in blocks]
+            for place, (first, last) in zip(places, itertools.pairwise(ends), strict=True)
+        ]
+        _watch(client, [*held_out, *itertools.chain(*own)], addresses)
+        for each in (*blocks, *given.held_out):
+            each.futures.clear()  # Dask need not keep them
+        for rank, (place, rows) in enumerate(zip(places, own, strict=True)):
+            given_to = (given.network, fit, rank, boxes, rows, held_out, given.options, given.threads)
             tasks.append(client.submit(_train, *given_to, **place))
         _watch(client, tasks, addresses)
         return tasks[0].result()
@@ -85,11 +91,9 @@ def _addresses(client: Any, most: int) -> list[str]:
 
 
 def _rows(
-    client: Any, blocks: Blocks | None, first: int, last: int, place: dict[str, Any], dtype: np.dtype[Any]
+    client: Any, blocks: Blocks, first: int, last: int, place: dict[str, Any], dtype: np.dtype[Any]
 ) -> Any:
     """A future of the rows [first, last); those of X have a dtype that is given."""
-    if blocks is None:
-        return None
     futures, slices = blocks.cut(first, last)
     dtype = dtype if blocks.is_X else blocks.dtype
     return client.submit(joined, futures, slices, blocks.name, dtype, **place)
@@ -110,9 +114,9 @@ def _train(
     comm = Mail(fit, rank, boxes)
     threads = distributed.get_worker().state.nthreads if threads is None else threads
     distributed.secede()  # ranks wait for each other, so none may wait for a thread of its worker
-    net, (X, y, weights) = network(), own
+    net, (X, y, *weights) = network(), own
     history = net.fit(
-        X, y, sample_weight=weights, comm=comm, threads=threads, verbose=False,
+        X, y, sample_weight=weights[0] if weights else None, comm=comm, threads=threads, verbose=False,
         validation_data=tuple(held_out) or None, **options,
     )  # fmt: skip
     comm.flush()
