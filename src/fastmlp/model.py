@@ -30,6 +30,9 @@ M = TypeVar("M", bound="Model")
 Description = tuple[int, tuple[Layer, ...], str, int, str | None, str]
 LossLike = Loss | str | tuple[str, Any] | PythonLoss | Mapping[str, Any]
 
+# What stands for a loss that was left open, made once for all calls.
+_FITTING, _FITTING_HEADS = losses.Fitting(), losses.Heads()
+
 
 @description
 class Compiled:
@@ -344,7 +347,7 @@ class Model(Predictor):
         """A loss, or what stands for the one that fits where it was left open."""
         if loss is not None:
             return loss
-        return losses.Heads() if self.layers[-1].output_heads() else losses.Fitting()
+        return _FITTING_HEADS if self.layers[-1].output_heads() else _FITTING
 
     @property
     def classes(self) -> Any:
