@@ -32,10 +32,12 @@ def images(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray
     return X.reshape(len(X), -1), y, X_test.reshape(len(X_test), -1), y_test
 
 
-def build_network(rows: int, epochs: int, rate: float, seed: int = 0) -> Network:
+def build_network(
+    rows: int, epochs: int, rate: float, seed: int = 0, widths: tuple[int, ...] = (512, 512)
+) -> Network:
     """The network, to be trained on so many rows; it takes bytes from 0 to 255 and divides them itself."""
-    hidden = [Dense(512, "relu"), Dropout(DROPOUT)]
-    network = Network([784, Rescaling(1 / 255), *hidden, *hidden, 10], output="softmax", seed=seed)
+    hidden = [layer for width in widths for layer in (Dense(width, "relu"), Dropout(DROPOUT))]
+    network = Network([784, Rescaling(1 / 255), *hidden, 10], output="softmax", seed=seed)
     steps = epochs * -(-rows // BATCH)
     network.compile(AdamW(OneCycle(rate, steps), weight_decay=DECAY))
     return network

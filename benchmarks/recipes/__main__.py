@@ -14,7 +14,7 @@ from typing import Any
 
 from ..peers.setting import settle
 
-PARTS = ("step", "ensemble", "mnist", "fashion_mnist")
+PARTS = ("step", "ensemble", "mnist", "fashion_mnist", "precision")
 
 
 def options(argv: list[str] | None = None) -> argparse.Namespace:
@@ -53,6 +53,12 @@ def _lines(part: str, folder: Path, rounds: int) -> Iterable[str]:
         from . import ensemble
 
         return _ensemble(ensemble.figures(folder))
+    if part == "precision":
+        from . import precision
+
+        return [
+            line for name in precision.WIDTHS for line in precision.lines(precision.figures(folder, name))
+        ]
     from . import images
 
     return _images(images.figures(folder, part))
