@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
@@ -293,7 +294,7 @@ def _numpy(shape: Shape, weights: list[Array], X: Array) -> Call:
 
 
 def _torch(shape: Shape, weights: list[Array], X: Array) -> Call:
-    import torch
+    torch: Any = import_module("torch")
 
     torch.set_num_threads(1)
     kinds = {"sigmoid": torch.nn.Sigmoid, "tanh": torch.nn.Tanh, "relu": torch.nn.ReLU}
@@ -313,9 +314,10 @@ def _torch(shape: Shape, weights: list[Array], X: Array) -> Call:
 
 
 def _onnxruntime(shape: Shape, weights: list[Array], X: Array) -> Call:
-    import onnx
     import onnxruntime
-    from onnx import helper, numpy_helper
+
+    onnx: Any = import_module("onnx")
+    helper, numpy_helper = import_module("onnx.helper"), import_module("onnx.numpy_helper")
 
     kinds = {"sigmoid": "Sigmoid", "tanh": "Tanh", "relu": "Relu", "softmax": "Softmax"}
     nodes, constants, name = [], [], "x"

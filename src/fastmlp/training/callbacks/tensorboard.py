@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -112,14 +113,14 @@ class _Events:
 
     def __init__(self) -> None:
         try:
-            from tensorboard.compat.proto.event_pb2 import Event
+            event_pb2: Any = import_module("tensorboard.compat.proto.event_pb2")
             from tensorboard.plugins.histogram.summary_v2 import histogram_pb
             from tensorboard.plugins.scalar.summary_v2 import scalar_pb
             from tensorboard.summary.writer.event_file_writer import EventFileWriter
         except ImportError as error:
             what = "tensorboard is not installed, expected it for the callback TensorBoard"
             raise ImportError(f"{what}: {install('tensorboard')}") from error
-        self._event, self.writer = Event, EventFileWriter
+        self._event, self.writer = event_pb2.Event, EventFileWriter
         self._scalar, self._histogram = scalar_pb, histogram_pb
 
     def scalar(self, writer: Any, tag: str, value: float, step: int) -> None:
