@@ -12,7 +12,6 @@ from refusals import assert_refused
 TORCH = [
     *("Identity", "Sigmoid", "Tanh", "ReLU", "ELU", "CELU", "SELU", "GELU", "SiLU", "Mish"),
     *("Softplus", "Softsign", "ReLU6", "Hardtanh", "Hardsigmoid", "Hardswish"),
-    *("LogSigmoid", "Hardshrink", "Softshrink", "Tanhshrink"),
 ]
 KERAS = [
     "linear",
@@ -32,8 +31,6 @@ KERAS = [
     "hard_sigmoid",
     "hard_silu",
     "hard_swish",
-    *("log_sigmoid", "hard_shrink", "soft_shrink", "tanh_shrink", "squareplus"),
-    *("sparse_plus", "sparse_sigmoid"),
 ]
 Z = np.linspace(-8, 8, 65)
 

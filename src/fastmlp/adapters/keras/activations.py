@@ -14,7 +14,7 @@ ActivationName = str | tuple[str, float]
 # Equal functions without parameters: the name in keras.activations, and ours.
 _SAME = (
     *("relu", "sigmoid", "tanh", "selu", "silu", "mish", "softplus", "softsign", "softmax", "log_softmax"),
-    *("relu6", "hard_tanh", "hard_sigmoid", "log_sigmoid", "tanh_shrink", "sparse_plus", "sparse_sigmoid"),
+    *("relu6", "hard_tanh", "hard_sigmoid"),
 )
 PLAIN = {
     "linear": "identity",
@@ -25,15 +25,8 @@ PLAIN = {
 }
 # Layers that are activations: the function they call.
 LAYERS = {"ReLU": "relu", "LeakyReLU": "leaky_relu", "ELU": "elu", "Softmax": "softmax"}
-# Equal functions with a parameter: its name in Keras, and its default there.
-_PARAMETERS = {
-    "elu": ("alpha", 1.0),
-    "celu": ("alpha", 1.0),
-    "hard_shrink": ("threshold", 0.5),
-    "soft_shrink": ("threshold", 0.5),
-    "squareplus": ("b", 4.0),
-}
-SUPPORTED = sorted({*PLAIN, "leaky_relu", *_PARAMETERS, "threshold"})
+_WITH_ALPHA = ("elu", "celu")
+SUPPORTED = sorted({*PLAIN, "leaky_relu", *_WITH_ALPHA})
 
 
 def kind(keras: Any, layer: Any) -> str:
@@ -85,13 +78,8 @@ def _equal(name: str, arguments: Mapping[str, Any]) -> ActivationName:
         return ("leaky_relu", float(slope)) if slope else "relu"
     if name == "leaky_relu":
         return name, float(arguments["negative_slope"])
-    if name in _PARAMETERS:
-        return name, float(arguments[_PARAMETERS[name][0]])
-    if name == "threshold":
-        least, otherwise = arguments["threshold"], arguments["default_value"]
-        if otherwise != 0:
-            raise ValueError(f"it is a threshold with the default_value {otherwise}, expected 0")
-        return "thresholded_relu", float(least)
+    if name in _WITH_ALPHA:
+        return name, float(arguments["alpha"])
     if name == "gelu" and arguments["approximate"]:
         return "gelu_tanh"
     if name in ("softmax", "log_softmax") and arguments["axis"] not in (-1, 1, [-1], [1], (-1,), (1,)):
@@ -119,14 +107,10 @@ def to_keras(keras: Any, name: str, parameter: float) -> Any:
         raise ValueError("activation 'step' has no equal in Keras, expected another one")
     if name == "gelu_tanh":
         return _gelu_tanh(keras)
-    if name == "thresholded_relu":
-        return functools.partial(keras.activations.threshold, threshold=parameter, default_value=0.0)
-    if name in _PARAMETERS:
-        option, default = _PARAMETERS[name]
-        if parameter == default:
-            return name
-        function = getattr(keras.activations, name)
-        return None if name == "elu" else functools.partial(function, **{option: parameter})
+    if name in _WITH_ALPHA and parameter == 1:
+        return name
+    if name == "celu":
+        return functools.partial(keras.activations.celu, alpha=parameter)
     return _NAMES.get(name)
 
 

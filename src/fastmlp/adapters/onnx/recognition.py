@@ -21,15 +21,12 @@ from .nodes import Array, Node
 Found = tuple[str, float]
 Computed = tuple[Node, list[Array | None], Array]  # with its operands and its value
 
-LOGICAL = frozenset("And Cast Not Or Where".split())  # which take conditions
 LINEAR = frozenset("Add Sub Mul Div Neg".split())  # of these alone no activation is made
 ELEMENTWISE = LINEAR | frozenset(
-    "Abs And Cast Celu Clip Elu Erf Exp Gelu Greater GreaterOrEqual HardSigmoid HardSwish LeakyRelu Less "
-    "LessOrEqual Log Max Min Mish Not Or PRelu Pow Reciprocal Relu Selu Shrink Sigmoid Sign Softplus "
-    "Softsign Sqrt Swish Tanh ThresholdedRelu Where".split()
+    "Abs Celu Clip Elu Erf Exp Gelu Greater GreaterOrEqual HardSigmoid HardSwish LeakyRelu Less LessOrEqual "
+    "Log Max Min Mish PRelu Pow Reciprocal Relu Selu Sigmoid Softplus Softsign Sqrt Swish Tanh Where".split()
 )
 OPERATORS = ELEMENTWISE | {"Concat", "LogSoftmax", "ReduceMax", "ReduceMean", "ReduceSum", "Softmax"}
-BOUNDED = ("hard_shrink", "thresholded_relu")  # whose parameter is one of the constants: no value tells it
 NORMALIZED, TWO_COLUMNS = "normalized", "two columns"  # what is found beside activations
 
 MOST_BLOCKS = 8  # 1 / (1 + exp(-x)) has four
@@ -108,7 +105,7 @@ def _operand(node: Node, operand: str | Array | None, values: dict[str, Array]) 
     value = values[operand] if isinstance(operand, str) else operand
     if value is operand and (value.size != 1 or value.ndim > 2):
         raise ValueError("a constant for each column")
-    kept = "b" if node.op in LOGICAL else "i" if node.op.startswith("Reduce") else ""
+    kept = "b" if node.op == "Where" else "i" if node.op.startswith("Reduce") else ""
     return value if value.dtype.kind in kept else np.asarray(value, np.float64)
 
 
@@ -125,15 +122,11 @@ def _functions(run: Sequence[Computed]) -> Iterator[Found]:
         yield TWO_COLUMNS, 0.0
     if y.shape != _PROBES.shape:
         return
-    constants = [array for _, given, _ in run for array in given if array is not None and array.size == 1]
-    bounds = {float(array.item()) for array in constants if array.dtype.kind == "f"}
     for name, (default, _) in registry.ACTIVATIONS.items():
-        if name in BOUNDED:
-            yield from ((name, bound) for bound in bounds)
-        else:
-            yield name, _parameter(name, float(y[0, 0])) if default else 0.0
+        yield name, _parameter(name, float(y[0, 0])) if default else 0.0
     row = _PROBES[1]
     epsilon = ((row[0] - row.mean()) / y[1, 0]) ** 2 - row.var()
+    constants = [array for _, given, _ in run for array in given if array is not None and array.size == 1]
     if constants:
         yield NORMALIZED, float(min(constants, key=lambda array: abs(array.item() - epsilon)).item())
 

@@ -185,19 +185,6 @@ def _prelu(node: Node) -> list[Step]:
     return [part(str(node), Activation, ("leaky_relu", value))]
 
 
-def _shrink(node: Node) -> list[Step]:
-    bound, bias = node.attribute("lambd", 0.5), node.attribute("bias", 0.0)
-    if bound < 0 or bias not in (0, bound):
-        expected = "a bias of 0 or lambd, which is not below 0"
-        raise node.error(f"its lambd is {bound:g} and its bias {bias:g}", expected)
-    name = "soft_shrink" if bias else "hard_shrink"
-    return [part(str(node), Activation, (name, shortest(bound)))]
-
-
-def _thresholded_relu(node: Node) -> list[Step]:
-    return [part(str(node), Activation, ("thresholded_relu", shortest(node.attribute("alpha", 1.0))))]
-
-
 _READERS: dict[str, Callable[[Node], list[Step]]] = {
     **dict.fromkeys(("Gemm", "MatMul"), _dense),
     **dict.fromkeys(("Add", "Sub", "Mul", "Div"), _affine),
@@ -207,6 +194,4 @@ _READERS: dict[str, Callable[[Node], list[Step]]] = {
     "LayerNormalization": _layer_normalization,
     "Dropout": _dropout,
     "PRelu": _prelu,
-    "Shrink": _shrink,
-    "ThresholdedRelu": _thresholded_relu,
 }
