@@ -242,7 +242,7 @@ class DaskMLPClassifier(_ClassifierMixin, _Estimator):  # type: ignore[misc]
     """A network that the workers of a Dask cluster train together, as an estimator of scikit-learn.
 
     Neither the workers, their number nor the partitions change a bit of the result.  The rows are `shards`
-    contiguous parts, of which each worker takes some; what comes out is that of
+    contiguous parts, of which each worker takes some; what comes out is that of ::
 
         net = Network([columns, *hidden_layer_sizes, outputs], seed=random_state, ...)
         net.compile(optimizer)
