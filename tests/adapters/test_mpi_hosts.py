@@ -71,6 +71,8 @@ def lives(process):
 
 @pytest.fixture
 def hosts(tmp_path):
+    if not os.environ.get("FASTMLP_HOSTS"):  # a launcher that finds no way waits for minutes
+        pytest.skip("needs FASTMLP_HOSTS=1")
     if not shutil.which("ip") or os.name != "posix" or os.geteuid() != 0:
         pytest.skip("needs root and the command ip of iproute2")
     number = os.getpid()
