@@ -36,7 +36,8 @@ X86_FLAGS = {
                "-mprefer-vector-width=512", "-mno-mmx"],
 }  # fmt: skip
 X86_FLAGS["vnni"] = [*X86_FLAGS["avx512"], "-mavx512vnni"]
-X86_FLAGS["amx"] = [*X86_FLAGS["vnni"], "-mavx512bf16", "-mamx-tile", "-mamx-bf16", "-mamx-int8"]
+X86_FLAGS["bf16"] = [*X86_FLAGS["vnni"], "-mavx512bf16"]
+X86_FLAGS["amx"] = [*X86_FLAGS["bf16"], "-mamx-tile", "-mamx-bf16", "-mamx-int8"]
 
 # The stack of 64-bit Windows is aligned to 16 bytes, and gcc, not clang, takes it to be aligned for vectors.
 WINDOWS_GCC = ["-Wa,-muse-unaligned-vector-move"]

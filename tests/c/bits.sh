@@ -41,6 +41,7 @@ found() { # COMMAND...: whether all are there
 
 has_avx512() { grep -q avx512bw /proc/cpuinfo; }
 has_vnni() { grep -q avx512_vnni /proc/cpuinfo; }
+has_bf16() { grep -q avx512_bf16 /proc/cpuinfo && grep -q AuthenticAMD /proc/cpuinfo; }
 has_amx() { grep -q amx_int8 /proc/cpuinfo; }
 
 native() { # the instruction sets of this machine
@@ -49,6 +50,7 @@ native() { # the instruction sets of this machine
         echo avx2
         ! has_avx512 || echo avx512
         ! has_vnni || echo vnni
+        ! has_bf16 || echo bf16
         ! has_amx || echo amx
         ;;
     *) echo neon ;;

@@ -18,10 +18,11 @@ x86_64*)
     base="-march=x86-64 -mno-avx -mno-mmx"
     avx2="-march=x86-64 -mno-avx512f -mavx2 -mfma -mno-mmx"
     avx512="-march=x86-64 -mfma -mavx512f -mavx512dq -mavx512vl -mavx512bw -mprefer-vector-width=512 -mno-mmx"
-    vnni="-march=x86-64 -mfma -mavx512f -mavx512dq -mavx512vl -mavx512bw -mprefer-vector-width=512 -mno-mmx -mavx512vnni"
-    amx="-march=x86-64 -mfma -mavx512f -mavx512dq -mavx512vl -mavx512bw -mprefer-vector-width=512 -mno-mmx -mavx512vnni -mavx512bf16 -mamx-tile -mamx-bf16 -mamx-int8"
+    vnni="$avx512 -mavx512vnni"
+    bf16="$vnni -mavx512bf16"
+    amx="$bf16 -mamx-tile -mamx-bf16 -mamx-int8"
     ;;
-*) base="" avx2="" avx512="" vnni="" amx="" ;;
+*) base="" avx2="" avx512="" vnni="" bf16="" amx="" ;;
 esac
 # as in setup.py: the stack of Windows
 case $target-$compiler in *mingw32*gcc*) flags="$flags -Wa,-muse-unaligned-vector-move" ;; esac
@@ -33,7 +34,8 @@ oldest() { # waits for the job that was begun first
 }
 for file in $(find $core -name '*.c'); do
     case $file in
-    */isa_avx2_*) isa=$avx2 ;; */isa_avx512_*) isa=$avx512 ;; */isa_vnni_*) isa=$vnni ;; */isa_amx_*) isa=$amx ;; *) isa=$base ;;
+    */isa_avx2_*) isa=$avx2 ;; */isa_avx512_*) isa=$avx512 ;; */isa_vnni_*) isa=$vnni ;; */isa_bf16_*) isa=$bf16 ;;
+    */isa_amx_*) isa=$amx ;; *) isa=$base ;;
     esac
     own="$*"
     for set in $IDLE; do case $file in */isa_"$set"_*) own="-O0 -w" ;; esac; done

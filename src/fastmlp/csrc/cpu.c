@@ -77,6 +77,19 @@ static int has_vnni(void)
     return has_avx512() && __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) && (ecx & bit_AVX512VNNI);
 }
 
+static int has_bf16(void)
+{
+    unsigned eax, ebx, ecx, edx;
+    return has_vnni() && __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) && (eax & 1u << 5);
+}
+
+/* Whether its order and rounding are those that pairs.h needs: seen on AMD's processors. */
+static int has_pairs(void)
+{
+    unsigned eax, ebx, ecx, edx;
+    return has_bf16() && __get_cpuid(0, &eax, &ebx, &ecx, &edx) && ebx == signature_AMD_ebx;
+}
+
 /* The size of the second-level cache by one of the leaves that describe caches (Intel's 4, AMD's 0x8000001D have one
    form), or 0. */
 static ptrdiff_t described_cache(unsigned leaf)
@@ -97,9 +110,8 @@ static int has_amx(void)
     const unsigned needed = 1u << 22 | 1u << 24 | 1u << 25; /* AMX-BF16, AMX-TILE, AMX-INT8 */
     unsigned eax, ebx, ecx, edx;
     uint64_t given = 0;
-    if (!has_vnni() || (saved_registers() & TILES_SAVED) != TILES_SAVED) return 0;
+    if (!has_bf16() || (saved_registers() & TILES_SAVED) != TILES_SAVED) return 0;
     if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) || (edx & needed) != needed) return 0;
-    if (!__get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) || !(eax & 1u << 5)) return 0; /* AVX512-BF16 */
     return syscall(SYS_arch_prctl, ARCH_GET_XCOMP_SUPP, &given) == 0 && given >> TILE_DATA & 1;
 }
 
@@ -112,7 +124,7 @@ static int ask_for_tiles(void) { return 0; }
 #endif
 
 extern const fm_kernels fm_kernels_avx2_f32, fm_kernels_avx2_f64, fm_kernels_avx512_f32, fm_kernels_avx512_f64;
-extern const fm_products fm_products_avx2, fm_products_avx512, fm_products_vnni, fm_products_amx;
+extern const fm_products fm_products_avx2, fm_products_avx512, fm_products_vnni, fm_products_bf16, fm_products_amx;
 #else
 static ptrdiff_t described_cache(unsigned leaf) { return (void)leaf, 0; }
 #endif
@@ -132,6 +144,7 @@ static const struct {
     {"avx2", TABLES(avx2), has_avx2},       /* Intel Haswell (2013-), AMD Excavator (2015-) and Zen (2017-) */
     {"avx512", TABLES(avx512), has_avx512}, /* Intel Skylake-SP (2017-), AMD Zen 4 (2022-) */
     {"vnni", {&fm_kernels_avx512_f32, &fm_kernels_avx512_f64}, &fm_products_vnni, has_vnni}, /* Ice Lake (2019-), Zen 4 */
+    {"bf16", {&fm_kernels_avx512_f32, &fm_kernels_avx512_f64}, &fm_products_bf16, has_pairs}, /* AMD Zen 4 (2022-) */
     {"amx", {&fm_kernels_avx512_f32, &fm_kernels_avx512_f64}, &fm_products_amx, has_amx}, /* Intel Sapphire Rapids (2023-) */
 #else
     {"neon", TABLES(baseline), always}, /* every aarch64 processor (2012-); has fused multiply-add */

@@ -13,6 +13,22 @@
 #include "dense_common.h"
 #include "transpose.h"
 
+#if defined(__linux__) && (defined(__AMX_BF16__) || defined(__AMXBF16__)) /* what clang says before 17 */
+#define BY_TILES 1
+#else
+#define BY_TILES 0
+#endif
+#if defined(__AVX512BF16__) && !BY_TILES
+#define BY_PAIRS 1
+#else
+#define BY_PAIRS 0
+#endif
+
+/* The inputs of pair i of a block, in its lower half and in its upper.  Tiles take each input in its place; the instruction of
+   pairs.h adds the upper half's product first, so there the first eight pairs are the chain e, the others o. */
+INLINE ptrdiff_t lower_input(ptrdiff_t i) { return BY_PAIRS ? i % 8 * 4 + 2 + i / 8 : 2 * i; }
+INLINE ptrdiff_t upper_input(ptrdiff_t i) { return BY_PAIRS ? i % 8 * 4 + i / 8 : 2 * i + 1; }
+
 /* What plane number `plane` rounds. */
 INLINE vec plane_of(vec x, int plane) { return plane ? x - vwiden(vnearest(x)) : x; }
 
@@ -20,6 +36,17 @@ INLINE vec plane_of(vec x, int plane) { return plane ? x - vwiden(vnearest(x)) :
 INLINE vec load_first(const real *p, ptrdiff_t count)
 {
     return count >= VW ? vload(p) : count > 0 ? vload_part(p, count) : vset1(0);
+}
+
+/* VW pairs of a line of A, whose inputs a has and then b. */
+INLINE void store_line(real *pairs, vec a, vec b)
+{
+    vstore_nearest(pairs, a, b);
+#if BY_PAIRS
+    shorts order;
+    UNROLL for (int i = 0; i < VW; i++) order[2 * i] = (short)lower_input(i), order[2 * i + 1] = (short)upper_input(i);
+    vstore(pairs, vordered(vload(pairs), order));
+#endif
 }
 
 /* Up to 16 lines of a block of A: rows of x, whose `columns` numbers (at most 32) lie at x and, from the 17th on, at `next`. */
@@ -34,7 +61,7 @@ INLINE void block_of_rows(real *lines, const real *x, const real *next, ptrdiff_
             UNROLL for (int i = 0; i < VPL; i++)
                 v[i] = load_first(x + i * VW, columns - i * VW), v[VPL + i] = load_first(next + i * VW, columns - L - i * VW);
         UNROLL for (int i = 0; i < VPL; i++)
-            vstore_nearest(lines + i * VW, plane_of(v[2 * i], plane), plane_of(v[2 * i + 1], plane));
+            store_line(lines + i * VW, plane_of(v[2 * i], plane), plane_of(v[2 * i + 1], plane));
     }
 }
 
@@ -43,9 +70,9 @@ INLINE void block_of_pairs(real *lines, const real *panel, ptrdiff_t rows, int p
 {
     for (ptrdiff_t i = 0; i < BLOCK / 2; i++)
         UNROLL for (int v = 0; v < VPL; v++) {
-            const vec even = 2 * i < rows ? vload(panel + 2 * i * L + v * VW) : vset1(0);
-            const vec odd = 2 * i + 1 < rows ? vload(panel + (2 * i + 1) * L + v * VW) : vset1(0);
-            vstore(lines + i * L + v * VW, vpairs(plane_of(even, plane), plane_of(odd, plane)));
+            const vec lower = lower_input(i) < rows ? vload(panel + lower_input(i) * L + v * VW) : vset1(0);
+            const vec upper = upper_input(i) < rows ? vload(panel + upper_input(i) * L + v * VW) : vset1(0);
+            vstore(lines + i * L + v * VW, vpairs(plane_of(lower, plane), plane_of(upper, plane)));
         }
 }
 
@@ -111,84 +138,20 @@ typedef struct {
 static const unsigned char product_planes[MOST_PLANES][3][2] = {{{0, 0}}, {{1, 0}, {0, 1}, {0, 0}}};
 INLINE int products_of(int planes) { return planes == 1 ? 1 : 3; }
 
-/* Rows whose chains fit the register file, two for each vector of a row. */
-#define CHAIN_ROWS (ACCUMULATORS / (2 * VPL))
-
-/* One block: c, (MR, L), += (e + o), x (MR, BLOCK) already float32. */
-INLINE void add_chains(real *c, const real *x, const real *b, const int MR)
-{
-    vec even[CHAIN_ROWS * VPL], odd[CHAIN_ROWS * VPL];
-    UNROLL for (int j = 0; j < MR * VPL; j++) even[j] = odd[j] = vset1(0);
-    for (int i = 0; i < BLOCK / 2; i++, x += 2, b += L) {
-        vec w[VPL];
-        UNROLL for (int j = 0; j < VPL; j++) w[j] = vreal(vbits(vload(b + j * VW)) << 16);
-        UNROLL for (int r = 0; r < MR; r++)
-            UNROLL for (int j = 0; j < VPL; j++) even[r * VPL + j] = vfma(vset1(x[r * BLOCK]), w[j], even[r * VPL + j]);
-        UNROLL for (int j = 0; j < VPL; j++) w[j] = vreal(vbits(vload(b + j * VW)) & 0xFFFF0000u);
-        UNROLL for (int r = 0; r < MR; r++)
-            UNROLL for (int j = 0; j < VPL; j++) odd[r * VPL + j] = vfma(vset1(x[r * BLOCK + 1]), w[j], odd[r * VPL + j]);
-    }
-    UNROLL for (int r = 0; r < MR; r++)
-        UNROLL for (int j = 0; j < VPL; j++) {
-            real *sum = c + r * L + j * VW;
-            vstore(sum, vload(sum) + (even[r * VPL + j] + odd[r * VPL + j]));
-        }
-}
-
-/* Rows [r, r + MR) of a product that c already holds the start of.  Never inlined: the caller has changed the floating-point
-   control word, and arithmetic must not leave where it holds. */
-#define CHAINS(MR)                                                                                                     \
-    static __attribute__((noinline)) void CAT2(chains_, MR)(const product *g, ptrdiff_t r)                             \
-    {                                                                                                                  \
-        real x[MOST_PLANES * CHAIN_ROWS * BLOCK] __attribute__((aligned(64)));                                         \
-        if ((MR) > CHAIN_ROWS) return;                                                                                 \
-        for (ptrdiff_t q = 0; q < g->blocks; q++) {                                                                    \
-            for (int plane = 0; plane < g->planes; plane++)                                                            \
-                widen(x + plane * CHAIN_ROWS * BLOCK, g->a + plane * g->a_plane + q * g->a_block + r * L, MR);         \
-            for (ptrdiff_t p = 0; p < g->panels; p++)                                                                  \
-                for (int i = 0; i < products_of(g->planes); i++) {                                                     \
-                    const unsigned char *of = product_planes[g->planes - 1][i];                                        \
-                    add_chains(g->c + p * g->c_panel + r * L, x + of[0] * CHAIN_ROWS * BLOCK,                          \
-                               g->b + of[1] * g->b_plane + p * g->b_panel + q * (BLOCK / 2) * L, MR);                  \
-                }                                                                                                      \
-        }                                                                                                              \
-    }
-
-/* Lines of A as float32. */
-INLINE void widen(real *x, const real *lines, ptrdiff_t rows)
-{
-    const uint16_t *from = (const uint16_t *)lines;
-    for (ptrdiff_t i = 0; i < rows * BLOCK; i += VW) vstore(x + i, vwiden(*(const halves *)(from + i)));
-}
-
-CHAINS(1) CHAINS(2) CHAINS(3) CHAINS(4) CHAINS(5) CHAINS(6) CHAINS(7) CHAINS(8) CHAINS(9) CHAINS(10) CHAINS(11) CHAINS(12)
-#undef CHAINS
-static void (*const chains[])(const product *, ptrdiff_t) = {
-    chains_1, chains_2, chains_3, chains_4, chains_5, chains_6, chains_7, chains_8, chains_9, chains_10, chains_11, chains_12};
-
-static void multiply_by_chains(const product *g)
-{
-    for (ptrdiff_t p = 0; g->start != g->c && p < g->panels; p++)
-        for (ptrdiff_t r = 0; r < g->rows; r++)
-            UNROLL for (int j = 0; j < VPL; j++)
-                vstore(g->c + p * g->c_panel + r * L + j * VW, vload(g->start + p * g->start_panel + r * g->start_row + j * VW));
-    fm_fp_set(FM_FP_FLUSH);
-    for (ptrdiff_t r = 0, rows; r < g->rows; r += rows) {
-        rows = even_part(g->rows - r, CHAIN_ROWS);
-        chains[rows - 1](g, r);
-    }
-    fm_fp_set(FM_FP_DEFAULT);
-}
-
-#if defined(__linux__) && (defined(__AMX_BF16__) || defined(__AMXBF16__)) /* what clang says before 17 */
+#if BY_TILES
 #include "tiles.h"
 #else
-#define BY_TILES 0
 INLINE void configure_tiles(int by_tiles) { (void)by_tiles; }
 INLINE void release_tiles(int by_tiles) { (void)by_tiles; }
-INLINE void multiply_planes(const product *g, int by_tiles) { (void)by_tiles; multiply_by_chains(g); }
 INLINE void multiply_by_tiles(const product *g) { (void)g; }
 #endif
+#if BY_PAIRS
+#include "pairs.h"
+#else
+#include "chains.h"
+#endif
+
+INLINE void multiply_planes(const product *g, int by_tiles) { (by_tiles ? multiply_by_tiles : multiply_by_lanes)(g); }
 
 /* Blocks of inputs that are taken at a time, so that PRODUCT_ROWS rows of A stay in the first-level cache; and panels whose B
    takes half a second-level cache. */

@@ -1,10 +1,9 @@
-/* Products of bfloat16 and of integers by the tiles of Intel's AMX: the bits of multiply_by_chains and multiply_by_dots. */
+/* Products of bfloat16 and of integers by the tiles of Intel's AMX: the bits of multiply_by_lanes and multiply_by_dots. */
 #ifndef FM_TILES_H
 #define FM_TILES_H
 
 #include <immintrin.h>
 
-#define BY_TILES 1
 #define TILE_BYTES 64 /* of a row; a tile has 16 of them */
 
 INLINE void configure_tiles(int by_tiles)
@@ -123,11 +122,6 @@ static void multiply_by_tiles(const product *g)
         tiles_of(g, 1, 2);
     else
         tiles_of(g, 1, 1);
-}
-
-INLINE void multiply_planes(const product *g, int by_tiles)
-{
-    (by_tiles ? multiply_by_tiles : multiply_by_chains)(g);
 }
 
 #endif

@@ -268,6 +268,13 @@ INLINE vec vpairs(vec a, vec b)
     return vreal(__builtin_convertvector(vnearest(a), uivec) | __builtin_convertvector(vnearest(b), uivec) << 16);
 #endif
 }
+
+#ifdef __AVX512BF16__
+/* sum + a1 b1, rounded, + a0 b0 in each lane, of pairs of bfloat16; denormals are 0. */
+INLINE vec vadd_pairs(vec sum, vec a, vec b) { return _mm512_dpbf16_ps(sum, (__m512bh)a, (__m512bh)b); }
+
+INLINE vec vordered(vec halves, shorts order) { return (vec)_mm512_permutexvar_epi16((__m512i)order, (__m512i)halves); }
+#endif
 #endif
 
 #endif
