@@ -373,9 +373,13 @@ cdef class Plan:
         """Their activations as nodes have them."""
         return [{**NODE, "activation": activation, "parameter": parameter} for _, activation, parameter in self.heads]
 
-    cdef int check_derivatives(self) except -1:
+    cdef int check_reals(self) except -1:
         if self.c_plan.stored:
             raise ValueError("weights are stored in few bits, for predictions alone, expected those of float32")
+        return 0
+
+    cdef int check_derivatives(self) except -1:
+        self.check_reals()
         for node in (*self.layers, *self.head_nodes()):
             check_derivative(node["activation"], node["parameter"])
             check_derivative(node["function"], node["function_parameter"])
@@ -559,7 +563,7 @@ cdef class Plan:
 
     def blend(self, Plan other not None, double share):
         """parameters += share * (other's - parameters), of a plan with the same arrays; a share of 1 copies them."""
-        self.check_derivatives()
+        self.check_reals()
         if not laid_out_alike(&self.c_plan, &other.c_plan):
             raise ValueError("other has other arrays, expected those of the same layers and dtype")
         with self.changing():

@@ -399,6 +399,14 @@ def test_blending_is_pytorchs_lerp(tau, dtype):
     assert tau == 0 or any((a != b).any() for a, b in zip(before, target.get_weights(), strict=True))
 
 
+def test_what_has_no_derivative_blends():
+    """It was made elsewhere, and predicts."""
+    net, target = (Network([3, 4, 2], activation=("leaky_relu", -0.2), seed=seed) for seed in (0, 1))
+    target.blend(net, 1)
+    X = np.random.default_rng(0).standard_normal((5, 3))
+    assert_same_bits(target.predict(X), net.predict(X))
+
+
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda optimizer: repr(optimizer))
 def test_an_optimizer_on_an_array_takes_the_steps_of_a_network(optimizer, dtype):
     net = Network([3, Dense(5, use_bias=False)], dtype=dtype, seed=0)
