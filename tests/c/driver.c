@@ -120,6 +120,15 @@ static uint64_t hash_predictions(int isa, int type, int threads)
     return hash;
 }
 
+/* Predictions of many rows and of one. */
+static void hash_many_and_one(fm_plan *plan, const fm_input *input, int threads)
+{
+    check(fm_plan_predict(plan, input, ROWS, out, threads));
+    hash_reals(FM_FLOAT32, out, ROWS * plan->n_out);
+    check(fm_plan_predict(plan, input, 1, out, threads));
+    hash_reals(FM_FLOAT32, out, plan->n_out);
+}
+
 /* Layers whose products are of bfloat16, beside others that are too narrow, trained and predicting; hashed. */
 static uint64_t hash_products(int isa, int planes, int threads)
 {
@@ -136,10 +145,7 @@ static uint64_t hash_products(int isa, int planes, int threads)
     begin_hash();
     for (int e = 0; e < 6; e++) train(&plan, &input, e & 1 ? BATCH : ROWS, NULL, 7, threads);
     hash_vector(&plan, plan.state.parameters);
-    check(fm_plan_predict(&plan, &input, ROWS, out, threads));
-    hash_reals(FM_FLOAT32, out, ROWS * plan.n_out);
-    check(fm_plan_predict(&plan, &input, 1, out, threads));
-    hash_reals(FM_FLOAT32, out, plan.n_out);
+    hash_many_and_one(&plan, &input, threads);
     fm_plan_clear(&plan);
     return hash;
 }
@@ -161,10 +167,7 @@ static uint64_t hash_stored(int isa, int storage, int threads)
     }
     begin_hash();
     hash_vector(&plan, plan.state.parameters);
-    check(fm_plan_predict(&plan, &input, ROWS, out, threads));
-    hash_reals(FM_FLOAT32, out, ROWS * plan.n_out);
-    check(fm_plan_predict(&plan, &input, 1, out, threads));
-    hash_reals(FM_FLOAT32, out, plan.n_out);
+    hash_many_and_one(&plan, &input, threads);
     fm_plan_clear(&plan);
     return hash;
 }

@@ -16,7 +16,7 @@ static int unpack(const fm_plan *plan, const void *vector, const fm_array *array
 {
     const real *from = (const real *)vector + array->offset;
     const ptrdiff_t most = PART_REALS / array->columns + 1;
-    if (array->storage) return unpack_stored(array, from, values), FM_OK;
+    if (array->storage) return unpack_stored(array, from, values);
     for (ptrdiff_t r = 0; r < array->rows; r += most) {
         const ptrdiff_t rows = array->rows - r < most ? array->rows - r : most;
         if (r && fm_interrupted()) return FM_INTERRUPTED;

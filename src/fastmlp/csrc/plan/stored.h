@@ -43,23 +43,38 @@ static real int8_scale(real most)
     return !isfinite(most) ? (real)NAN : scale > FLUSH_BELOW ? scale : (real)FLUSH_BELOW;
 }
 
-/* Input i of a column of a panel. */
-static ptrdiff_t int8_place(ptrdiff_t i) { return i / 4 * (4 * L) + i % 4; }
+static int8_t *int8_panel_of(const fm_array *array, const real *w, ptrdiff_t p) { return (int8_t *)(w + p * int8_panel(array)); }
 
-static void pack_column(int8_t *to, real *scale, uint32_t *offset, const real *values, ptrdiff_t rows, ptrdiff_t columns)
+/* Input i of column j of a panel. */
+static ptrdiff_t int8_place(ptrdiff_t i, ptrdiff_t j) { return (i / 4 * L + j) * 4 + i % 4; }
+
+/* Columns that panel p has. */
+static ptrdiff_t columns_of(const fm_array *array, ptrdiff_t p)
 {
-    real most = 0;
-    int32_t sum = 0;
-    for (ptrdiff_t i = 0; i < rows; i++) {
-        const real size = values[i * columns] < 0 ? -values[i * columns] : values[i * columns];
-        if (!(size <= most) && most == most) most = size; /* a NaN stays */
-    }
-    *scale = int8_scale(most);
-    for (ptrdiff_t i = 0; i < rows && isfinite(*scale); i++) {
-        to[int8_place(i)] = (int8_t)(values[i * columns] / *scale + ROUND_MAGIC - ROUND_MAGIC);
-        sum += to[int8_place(i)];
-    }
-    *offset = (uint32_t)sum * 128u;
+    const ptrdiff_t left = array->columns - p * L;
+    return left < L ? left : L;
+}
+
+/* A panel of integers, whose lanes are 0, and what belongs to its columns. */
+static void pack_panel(const fm_array *array, real *w, const real *values, ptrdiff_t p)
+{
+    const ptrdiff_t n = array->columns, columns = columns_of(array, p);
+    int8_t *to = int8_panel_of(array, w, p);
+    real *scale = (real *)int8_scales(array, w) + p * L, most[L] = {0};
+    uint32_t *offset = (uint32_t *)int8_offsets(array, w) + p * L;
+    values += p * L;
+    for (ptrdiff_t i = 0; i < array->rows; i++)
+        for (ptrdiff_t j = 0; j < columns; j++) {
+            const real size = values[i * n + j] < 0 ? -values[i * n + j] : values[i * n + j];
+            if (!(size <= most[j]) && most[j] == most[j]) most[j] = size; /* a NaN stays */
+        }
+    for (ptrdiff_t j = 0; j < columns; j++) scale[j] = int8_scale(most[j]);
+    for (ptrdiff_t i = 0; i < array->rows; i++)
+        for (ptrdiff_t j = 0; j < columns; j++) {
+            const int q = isfinite(scale[j]) ? (int)(values[i * n + j] / scale[j] + ROUND_MAGIC - ROUND_MAGIC) : 0;
+            to[int8_place(i, j)] = (int8_t)q;
+            offset[j] += (uint32_t)q * 128u;
+        }
 }
 
 /* The nearest bfloat16, ties to even; a denormal becomes 0, and NaN stays one. */
@@ -93,19 +108,21 @@ static void pack_stored(const fm_array *array, real *w, const real *values)
     memset(w, 0, (size_t)stored_size(array) * sizeof(real));
     for (ptrdiff_t i = 0; array->storage == FM_AS_BFLOAT16 && i < array->rows; i++)
         for (ptrdiff_t j = 0; j < n; j++) *half_at(array, w, i, j) = nearest_half(values[i * n + j]);
-    for (ptrdiff_t j = 0; array->storage == FM_AS_INT8 && j < n; j++)
-        pack_column((int8_t *)(w + j / L * int8_panel(array) + j % L), (real *)int8_scales(array, w) + j,
-                    (uint32_t *)int8_offsets(array, w) + j, values + j, array->rows, n);
+    for (ptrdiff_t p = 0; array->storage == FM_AS_INT8 && p < count_panels(n); p++) pack_panel(array, w, values, p);
     fm_fp_end(word);
 }
 
-static void unpack_stored(const fm_array *array, const real *w, real *values)
+static int unpack_stored(const fm_array *array, const real *w, real *values)
 {
-    const ptrdiff_t n = array->columns;
-    for (ptrdiff_t i = 0; i < array->rows; i++)
-        for (ptrdiff_t j = 0; j < n; j++)
-            values[i * n + j] =
-                array->storage == FM_AS_BFLOAT16
-                    ? widened(*half_at(array, w, i, j))
-                    : int8_scales(array, w)[j] * ((const int8_t *)(w + j / L * int8_panel(array) + j % L))[int8_place(i)];
+    for (ptrdiff_t p = 0; p < count_panels(array->columns); p++, values += L) {
+        const int8_t *integers = int8_panel_of(array, w, p);
+        const real *scale = int8_scales(array, w) + p * L;
+        if (p && fm_interrupted()) return FM_INTERRUPTED;
+        for (ptrdiff_t i = 0; i < array->rows; i++)
+            for (ptrdiff_t j = 0; j < columns_of(array, p); j++)
+                values[i * array->columns + j] = array->storage == FM_AS_BFLOAT16
+                                                     ? widened(*half_at(array, w, i, p * L + j))
+                                                     : scale[j] * integers[int8_place(i, j)];
+    }
+    return FM_OK;
 }
