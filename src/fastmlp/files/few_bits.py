@@ -30,14 +30,17 @@ def written(arrays: Mapping[str, Array], storages: Mapping[str, str]) -> dict[st
     return found
 
 
-def expected(shapes: Shapes, storages: Mapping[str, str]) -> tuple[Shapes, dict[str, np.dtype[Any]]]:
-    """The shapes of what `written` makes of such arrays, and the dtypes of those that are not float32."""
+def expected(
+    shapes: Shapes, dtype: np.dtype[Any], storages: Mapping[str, str]
+) -> tuple[Shapes, dict[str, np.dtype[Any]]]:
+    """The shapes and dtypes of what `written` makes of such arrays, of `dtype` in the network."""
     found: dict[str, tuple[int, ...]] = {}
     for name, shape in shapes.items():
         found[name] = shape
         if storages.get(name) == "int8":
             found[name + SCALE] = shape[1:]
-    return found, {name: _DTYPES[storage] for name, storage in storages.items()}
+    stored = {name: _DTYPES[storage] for name, storage in storages.items()}
+    return found, dict.fromkeys(found, dtype) | stored
 
 
 def read(arrays: Mapping[str, Array], storages: Mapping[str, str]) -> dict[str, Array]:

@@ -32,6 +32,7 @@ from . import atomic, few_bits, paths
 
 Array = np.ndarray[Any, Any]
 Shapes = Mapping[str, tuple[int, ...]]
+Dtypes = Mapping[str, np.dtype[Any]]
 M = TypeVar("M", bound=Model)
 
 FORMAT = "fastmlp"
@@ -47,13 +48,8 @@ class Reader(Protocol):
         """The header's text; ModelFileError if there is none or it has more bytes than `limit`."""
         ...
 
-    def arrays(
-        self, shapes: Shapes, dtype: np.dtype[Any], others: Mapping[str, np.dtype[Any]] | None = None
-    ) -> dict[str, Array]:
-        """The arrays; ModelFileError, before any is read, if one is missing or of another shape or dtype.
-
-        `others` has the dtypes of those that have one of their own.
-        """
+    def arrays(self, shapes: Shapes, dtypes: Dtypes) -> dict[str, Array]:
+        """The arrays; ModelFileError, before any is read, if one is missing or of another shape or dtype."""
         ...
 
 
@@ -302,10 +298,8 @@ def arrays_of(reader: Reader, description: Description, shapes: Shapes, prefix: 
     """A network's arrays by name, of those shapes, from where they may be stored in few bits."""
     n_in, layers, dtype, *_ = description
     storages = {prefix + name: how for name, how in chain.storages(n_in, layers).items()}
-    if not storages:
-        return reader.arrays(shapes, np.dtype(dtype))
-    expected, dtypes = few_bits.expected(shapes, storages)
-    return few_bits.read(reader.arrays(expected, np.dtype(dtype), dtypes), storages)
+    expected, dtypes = few_bits.expected(shapes, np.dtype(dtype), storages)
+    return few_bits.read(reader.arrays(expected, dtypes), storages)
 
 
 def rebuilt(

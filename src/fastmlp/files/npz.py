@@ -73,13 +73,9 @@ class NpzReader:
         return self._archive.read(info)
 
     def arrays(
-        self,
-        shapes: Mapping[str, tuple[int, ...]],
-        dtype: np.dtype[Any],
-        others: Mapping[str, np.dtype[Any]] | None = None,
+        self, shapes: Mapping[str, tuple[int, ...]], dtypes: Mapping[str, np.dtype[Any]]
     ) -> dict[str, Array]:
         """The arrays, read once all of them have been checked."""
-        dtypes = {**dict.fromkeys(shapes, dtype), **(others or {})}
         for name, shape in shapes.items():
             self._check_member(name, shape, dtypes[name])
         return {name: self._read_member(name, shape, dtypes[name]) for name, shape in shapes.items()}

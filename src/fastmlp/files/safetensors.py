@@ -108,13 +108,9 @@ class SafetensorsReader:
         return self._header
 
     def arrays(
-        self,
-        shapes: Mapping[str, tuple[int, ...]],
-        dtype: np.dtype[Any],
-        others: Mapping[str, np.dtype[Any]] | None = None,
+        self, shapes: Mapping[str, tuple[int, ...]], dtypes: Mapping[str, np.dtype[Any]]
     ) -> dict[str, Array]:
         """The arrays, read once the table has been checked, and given out once the checksum has."""
-        dtypes = {**dict.fromkeys(shapes, dtype), **(others or {})}
         names = self._checked_order(shapes, dtypes)
         arrays: dict[str, Array] = dict.fromkeys(shapes, np.empty(0))
         for name in names:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -90,7 +90,7 @@ def as_numbers(y: Any, rows: int, argument: str) -> tuple[Array, bool]:
         raise ValueError(f"{argument} has shape {array.shape}, expected (rows,) or (rows, targets)")
     _check_length(array, rows, argument)
     array = array.reshape(rows, -1)
-    _check_gaps([bool(gaps.any()) for gaps in np.isnan(array)], argument)
+    _check_gaps(cast("list[bool]", np.isnan(array).any(axis=1).tolist()), argument)
     _check_infinite(array, argument)
     return array, single
 

@@ -102,7 +102,8 @@ def _residuals(reader: format.Reader, rows: object, targets: Targets) -> Array |
     count = validation.integer(rows, "residuals", 0)
     if not count:
         return None
-    found = reader.arrays({"residuals": (count, targets.outputs)}, np.dtype(np.float64))["residuals"]
+    shape, dtype = (count, targets.outputs), np.dtype(np.float64)
+    found = reader.arrays({"residuals": shape}, {"residuals": dtype})["residuals"]
     if not np.isfinite(found).all() or (np.diff(found, axis=0) < 0).any():
         raise ModelFileError("has residuals that are not finite and sorted")
     return found
