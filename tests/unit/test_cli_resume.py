@@ -55,6 +55,9 @@ def test_what_does_not_fit_is_refused(run, tmp_path, written):
     assert "--epochs is 2 and --resume names 'run.npz', which has done 2" in refusal(
         "--epochs", 2, "--resume", "run.npz"
     )
+    assert "--seed is 1 and --resume names 'run.npz', of seed 0, expected --seed 0" in refusal(
+        "--seed", 1, "--resume", "run.npz"
+    )
     assert "'plain.npz', a model without its optimizer" in refusal("--resume", "plain.npz")
     np.savez(tmp_path / "a.npz", X=POINTS[:, :1], y=TARGETS["words"])
     assert "'run.npz', of 2 inputs and 2 outputs, expected (1, 2)" in refusal("--resume", "run.npz")
