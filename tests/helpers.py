@@ -101,6 +101,14 @@ def assert_same_bits(got, expected, zeros=False):
     )
 
 
+def assert_same_numbers(got, expected):
+    """Arrays as in assert_same_bits, where NaN is expected NaN."""
+    assert got.shape == expected.shape and got.dtype == expected.dtype
+    assert np.any(np.isfinite(expected) & (expected != 0))
+    differ = ~((got == expected) | (np.isnan(got) & np.isnan(expected)))
+    assert not differ.any(), f"{differ.sum()} of {differ.size} differ, the first at {np.argwhere(differ)[0]}"
+
+
 def assert_within(got, exact, bound):
     """|got - exact| <= bound in every element, and the bound tells most of them from zero."""
     got, exact = np.asarray(got), np.asarray(exact)

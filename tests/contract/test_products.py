@@ -15,6 +15,7 @@ from helpers import (
     PRODUCT_ISAS,
     assert_close,
     assert_same_bits,
+    assert_same_numbers,
     layers_of,
     make_plan,
     random_weights,
@@ -61,14 +62,6 @@ def dense_plan(k, n, weights, precision, isa, use_bias=True):
     return plan
 
 
-def same(got, expected):
-    """Equal, or both NaN; the sign of zero is outside the contract."""
-    assert got.shape == expected.shape and got.dtype == expected.dtype
-    assert np.any(np.isfinite(expected) & (expected != 0))
-    differ = ~((got == expected) | (np.isnan(got) & np.isnan(expected)))
-    assert not differ.any(), f"{differ.sum()} of {differ.size} differ, the first at {np.argwhere(differ)[0]}"
-
-
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_products_of_all_shapes_are_the_twins(shape, precision):
@@ -91,13 +84,13 @@ def check_products(rng, numbers, shape, precision):
     z, dx, dW = product(X, W, planes, b), product(D, W.T, planes), product(X.T, D, planes)
     for isa in PRODUCT_ISAS:
         plan = dense_plan(k, n, [W, b], precision, isa)
-        same(plan.predict(X), z)
+        assert_same_numbers(plan.predict(X), z)
         gradients, got = plan.backward(X, D)
-        same(got, dx)
-        same(gradients[0], dW)
+        assert_same_numbers(got, dx)
+        assert_same_numbers(gradients[0], dW)
         if m > 1:
-            same(plan.predict(X[m // 2]), z[m // 2])
-            same(plan.predict(X[1:]), z[1:])
+            assert_same_numbers(plan.predict(X[m // 2]), z[m // 2])
+            assert_same_numbers(plan.predict(X[1:]), z[1:])
 
 
 def test_rounding_to_bfloat16():

@@ -10,7 +10,7 @@ from fastmlp.layers import quantized_dense
 from fastmlp.reference import storage
 from fastmlp.reference.products import bfloat16
 from fastmlp.reference.storage import STORAGES
-from helpers import PRODUCT_ISAS, RUNNABLE, assert_same_bits, assert_within, train
+from helpers import PRODUCT_ISAS, RUNNABLE, assert_same_bits, assert_same_numbers, assert_within, train
 
 # Rows, inputs and outputs on both sides of what tiles, blocks and vectors take.
 SHAPES = [
@@ -54,14 +54,6 @@ def both(k, nodes, weights, isa):
     return plans
 
 
-def same(got, expected):
-    """Equal, or both NaN; the sign of zero is outside the contract."""
-    assert got.shape == expected.shape and got.dtype == expected.dtype
-    assert np.any(np.isfinite(expected) & (expected != 0))
-    differ = ~((got == expected) | (np.isnan(got) & np.isnan(expected)))
-    assert not differ.any(), f"{differ.sum()} of {differ.size} differ, the first at {np.argwhere(differ)[0]}"
-
-
 @pytest.mark.parametrize("isa", RUNNABLE)
 @pytest.mark.parametrize("numbers", NUMBERS)
 def test_predictions_are_the_twins(numbers, isa):
@@ -73,7 +65,7 @@ def test_predictions_are_the_twins(numbers, isa):
             plan, twin = both(k, nodes_of(n, use_bias=bias), weights, isa)
             with np.errstate(over="ignore"):
                 if np.any(expected := twin.predict(X)):
-                    same(plan.predict(X), expected)
+                    assert_same_numbers(plan.predict(X), expected)
             for got, wanted in zip(plan.get_weights(), twin.get_weights(), strict=True):
                 assert_same_bits(got, wanted, zeros=True)
 
@@ -127,7 +119,7 @@ def test_what_is_not_finite_within_gives_nan(isa):
     with np.errstate(over="ignore", invalid="ignore"):
         expected = twin.predict(X)
     assert np.isnan(expected).all(axis=1).sum() == 2
-    same(plan.predict(X), expected)
+    assert_same_numbers(plan.predict(X), expected)
     assert np.isnan(plan.predict(X[3])).all()
 
 
@@ -220,13 +212,13 @@ def test_bfloat16_has_the_bits_of_float32_with_rounded_weights(numbers, isa):
             for got, wanted in zip(plan.get_weights(), twin.get_weights(), strict=True):
                 assert_same_bits(got, wanted, zeros=True)
             if np.any(expected := plain.predict(X)):
-                same(plan.predict(X), expected)
+                assert_same_numbers(plan.predict(X), expected)
         nodes = [{"kind": "scale"}, *nodes_of(n, storage=2)]
         inside, plain = (_kernels.Plan(k, [nodes[0], {**nodes[1], "storage": s}], isa=isa) for s in (2, 0))
         rounded = [np.full(k, 2, np.float32), bfloat16(W), b]
         inside.set_weights(rounded)
         plain.set_weights(rounded)
-        same(inside.predict(X), plain.predict(X))
+        assert_same_numbers(inside.predict(X), plain.predict(X))
 
 
 def test_bfloat16_is_the_nearest(rng):

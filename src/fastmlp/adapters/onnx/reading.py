@@ -151,8 +151,9 @@ def _checked_weights(steps: Sequence[Step]) -> Array:
 def _shortened(part: chain.Part) -> chain.Part:
     """FLOAT attributes as a person would write them, where that is the same number to a float32 network."""
     layer: Any = part.layer
-    for name in filter(vars(layer).__contains__, registry.LAYER_KINDS.get(layer.kind, ())):
-        layer = replace(layer, **{name: shortest(getattr(layer, name))})
+    for name in registry.LAYER_KINDS.get(layer.kind, ()):
+        if hasattr(layer, name):
+            layer = replace(layer, **{name: shortest(getattr(layer, name))})
     activation = layer.applies()
     if activation is not None and not isinstance(activation, str):
         layer = Activation((activation[0], shortest(activation[1])))
