@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -29,22 +30,24 @@ exec ip netns exec $name sh -c "$*"
 """  # what mpiexec calls in place of ssh: options, a host, a command
 
 
+CABLE = "eth0"  # what each host calls its end
+
+
 def ip(*arguments):
     return subprocess.run(["ip", *arguments], check=True, capture_output=True, text=True).stdout
 
 
 @dataclass
 class Hosts:
-    """Two namespaces and the ends of their cable."""
+    """Two namespaces with a cable between them."""
 
     names: list[str]
     addresses: list[str]
-    cables: list[str]
     launcher: str
 
     def sent(self):
         """Bytes that the first host has sent over the cable."""
-        lines = ip("-n", self.names[0], "-s", "link", "show", self.cables[0]).splitlines()
+        lines = ip("-n", self.names[0], "-s", "link", "show", CABLE).splitlines()
         return int(lines[lines.index(next(line for line in lines if "TX:" in line)) + 1].split()[0])
 
     def mpiexec(self, case, folder):
@@ -54,11 +57,32 @@ class Hosts:
         command += ["-ppn", "1", "-n", "2", sys.executable, str(CASES), case, str(folder)]
         environment = {
             **os.environ,
-            "FASTMLP_TEST_CABLE": self.cables[1],
+            "FASTMLP_TEST_CABLE": CABLE,
             "UCX_TLS": "tcp",  # or MPI finds that both hosts have the same memory
+            "UCX_NET_DEVICES": CABLE,
         }
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         return subprocess.Popen(command, env=environment, text=True, **pipes)
+
+    def connect(self):
+        """Linux sees up to a second later that a new cable is up; until then UCX takes what else there is."""
+        for name, address in zip(self.names, self.addresses, strict=True):
+            ip("-n", name, "addr", "add", f"{address}/24", "dev", CABLE)
+            ip("-n", name, "link", "set", "lo", "up")
+            ip("-n", name, "link", "set", CABLE, "up")
+        end = time.monotonic() + 20
+        while not all("state UP" in ip("-n", name, "link", "show", CABLE) for name in self.names):
+            assert time.monotonic() < end, "the cable does not come up"
+            time.sleep(0.05)
+
+    def remove(self):
+        """With whatever still runs on them."""
+        for name in self.names:
+            found = subprocess.run(["ip", "netns", "pids", name], capture_output=True, text=True)
+            for process in found.stdout.split():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(process), signal.SIGKILL)
+            subprocess.run(["ip", "netns", "delete", name], capture_output=True)
 
 
 def lives(process):
@@ -71,29 +95,21 @@ def lives(process):
 
 @pytest.fixture
 def hosts(tmp_path):
-    if not os.environ.get("FASTMLP_HOSTS"):  # a launcher that finds no way waits for minutes
-        pytest.skip("needs FASTMLP_HOSTS=1")
     if not shutil.which("ip") or os.name != "posix" or os.geteuid() != 0:
         pytest.skip("needs root and the command ip of iproute2")
     number = os.getpid()
     found = Hosts(
         [f"fastmlp-{number}-{end}" for end in "ab"],
         [f"10.77.{number % 250}.{end}" for end in (1, 2)],
-        [f"fm{number}{end}" for end in "ab"],
         str(tmp_path / "launcher"),
     )
     try:
         try:
             for name in found.names:
                 ip("netns", "add", name)
-            ends = [
-                ["name", cable, "netns", name] for cable, name in zip(found.cables, found.names, strict=True)
-            ]
+            ends = [["name", CABLE, "netns", name] for name in found.names]
             ip("link", "add", *ends[0], "type", "veth", "peer", *ends[1])
-            for name, address, cable in zip(found.names, found.addresses, found.cables, strict=True):
-                ip("-n", name, "addr", "add", f"{address}/24", "dev", cable)
-                ip("-n", name, "link", "set", "lo", "up")
-                ip("-n", name, "link", "set", cable, "up")
+            found.connect()
         except subprocess.CalledProcessError as error:
             pytest.skip(f"needs network namespaces: {error.stderr.strip()}")
         with open(found.launcher, "w") as file:
@@ -101,8 +117,7 @@ def hosts(tmp_path):
         os.chmod(found.launcher, 0o755)
         yield found
     finally:
-        for name in found.names:
-            subprocess.run(["ip", "netns", "delete", name], capture_output=True)
+        found.remove()
 
 
 def test_two_hosts_have_the_bits_of_one_process(hosts, tmp_path):
