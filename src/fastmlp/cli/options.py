@@ -20,9 +20,12 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog.removeprefix('python -m ')}: {message} (--help lists the options)\n")
 
 
-def build_parser() -> argparse.ArgumentParser:
+SHELLS = ("bash", "zsh", "fish", "tcsh", "powershell")
+
+
+def build_parser(prog: str = "python -m fastmlp") -> argparse.ArgumentParser:
     """The commands and their options; a new command is a line here and one in `fastmlp.cli.COMMANDS`."""
-    parser = _Parser(prog="python -m fastmlp", description="Train and run multi-layer perceptrons on a CPU.")
+    parser = _Parser(prog=prog, description="Train and run multi-layer perceptrons on a CPU.")
     parser.add_argument("--version", action="version", version=f"fastmlp {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add_train(commands)
@@ -32,14 +35,19 @@ def build_parser() -> argparse.ArgumentParser:
     _add_plot(commands)
     _add_convert(commands)
     _add_info(commands)
-    commands.add_parser(
-        "completion",
-        help="print a script by which bash completes commands and options",
-        description='For the shell that runs: eval "$(fastmlp completion)", for all of them the same line '
-        "in ~/.bashrc.",
-    )
+    _add_completion(commands)
     commands.add_parser("bench", help="time this machine, beside the packages that are installed")
     return parser
+
+
+def _add_completion(commands: Any) -> None:
+    completion = commands.add_parser(
+        "completion",
+        help="print a script by which a shell completes commands and options",
+        description='In bash, for the shell that runs: eval "$(fastmlp completion)", for all of them '
+        "the same line in ~/.bashrc. It needs the package shtab.",
+    )
+    completion.add_argument("shell", nargs="?", choices=SHELLS, default=SHELLS[0], help="(default: bash)")
 
 
 # What only networks take, with the defaults; and what only tables take.

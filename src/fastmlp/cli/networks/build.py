@@ -60,8 +60,9 @@ def resumed(options: argparse.Namespace, data: Data) -> Network:
     if not network.epochs_done:
         raise ValueError(f"{name}, a model without its optimizer, expected a file of --checkpoint")
     if network.seed != options.seed:
-        expected = f"expected --seed {network.seed}"
-        raise ValueError(f"--seed is {options.seed} and {name}, of seed {network.seed}, {expected}")
+        raise ValueError(
+            f"--seed is {options.seed} and {name}, of seed {network.seed}, expected --seed {network.seed}"
+        )
     n_out = data.y.shape[1] if data.classes is None else len(data.classes)
     came, expected = (network.layer_sizes[0], network.layer_sizes[-1]), (data.X.shape[1], n_out)
     if came != expected:
