@@ -192,14 +192,15 @@ static ptrdiff_t worker_share(ptrdiff_t rows, int workers)
 }
 
 /* Rows from outside that go through all layers together: inputs and activations in three quarters of a second-level cache, and
-   enough rows to amortise reading the weights. */
+   enough rows to amortise reading the weights.  Blocks of a share are nearly equal, or one worker would have what is left while the
+   others wait. */
 static ptrdiff_t block_rows(const fm_plan *plan, const fm_input *input, ptrdiff_t rows, int workers)
 {
     const ptrdiff_t row = scratch_row(plan, input) / plan->members + plan->n_in;
     const ptrdiff_t fitting = fm_cache_bytes() / 4 * 3 / (row * (ptrdiff_t)sizeof(real));
     const ptrdiff_t of_members = fitting < 48 ? 48 : fitting / 48 * 48;
     const ptrdiff_t block = of_members < plan->members ? 1 : of_members / plan->members, share = worker_share(rows, workers);
-    const ptrdiff_t most = share < block ? share : block;
+    const ptrdiff_t blocks = (share + block - 1) / block, most = (share + blocks - 1) / blocks;
     return plan->narrow || plan->head_count ? padded(most) : most; /* heads take L rows at a time */
 }
 

@@ -70,13 +70,6 @@ static ptrdiff_t worker_rows(const step_work *w)
     return ((w->rows + w->workers - 1) / w->workers + unit - 1) / unit * unit;
 }
 
-/* Rows of a unit: at least as many units as there are workers. */
-static ptrdiff_t unit_rows(const step_work *w)
-{
-    const ptrdiff_t share = worker_rows(w);
-    return share < w->stage->chunk ? share : w->stage->chunk;
-}
-
 /* Looks at gathered rows while the cache has them. */
 static void check_rows(step_work *w, ptrdiff_t first, ptrdiff_t rows)
 {
@@ -129,11 +122,15 @@ static void pass_chunk(step_work *w, int worker, ptrdiff_t r, ptrdiff_t rows)
     stage_backward(w, r, rows, turned);
 }
 
+/* A unit is a chunk of a worker's rows, in turn for all workers: so each has as much to do, and mostly the same rows in all passes. */
+static ptrdiff_t row_shares(const step_work *w) { return (w->rows + worker_rows(w) - 1) / worker_rows(w); }
+
 static void rows_unit(void *context, int worker, ptrdiff_t unit)
 {
     step_work *w = context;
-    const ptrdiff_t most = unit_rows(w), r = unit * most;
-    pass_chunk(w, worker, r, w->rows - r < most ? w->rows - r : most);
+    const ptrdiff_t shares = row_shares(w), share = unit % shares * worker_rows(w), first = share + unit / shares * w->stage->chunk;
+    const ptrdiff_t end = share + worker_rows(w), last = end < w->rows ? end : w->rows;
+    if (first < last) pass_chunk(w, worker, first, last - first < w->stage->chunk ? last - first : w->stage->chunk);
 }
 
 /* The gradient of a share of one layer's parameters over rows [first, last), added to that over the rows before; `unit`
@@ -159,8 +156,8 @@ static void weights_unit(void *context, int worker, ptrdiff_t unit)
 /* This and what follows return whether they were interrupted. */
 static int pass_rows(step_work *w)
 {
-    const ptrdiff_t most = unit_rows(w);
-    return fm_parallel(rows_unit, w, w->workers, (w->rows + most - 1) / most);
+    const ptrdiff_t chunks = (worker_rows(w) + w->stage->chunk - 1) / w->stage->chunk;
+    return fm_parallel(rows_unit, w, w->workers, row_shares(w) * chunks);
 }
 
 /* What a layer does with a column of the batch between two passes over the rows. */
