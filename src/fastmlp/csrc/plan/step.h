@@ -63,11 +63,22 @@ static void gather_targets(const step_work *w, ptrdiff_t first, ptrdiff_t rows)
     }
 }
 
-/* A worker's rows: whole lines of them, as targets lie, or whole blocks. */
-static ptrdiff_t worker_rows(const step_work *w)
+/* Rows are shared out in whole lines of them, as targets lie, or in whole blocks.  What is one share is found without a division. */
+static ptrdiff_t shared_rows(const step_work *w) { return w->stage->planes ? BLOCK : L; }
+
+/* A share for each worker, if there are so many lines. */
+static ptrdiff_t row_shares(const step_work *w)
 {
-    const ptrdiff_t unit = w->stage->planes ? BLOCK : L;
-    return ((w->rows + w->workers - 1) / w->workers + unit - 1) / unit * unit;
+    const ptrdiff_t lines = w->workers > 1 ? (w->rows + shared_rows(w) - 1) / shared_rows(w) : 1;
+    return lines < w->workers ? lines : w->workers;
+}
+
+/* The first row of a share: the line that is nearest to an equal part, as what is left of the last line may be little. */
+static ptrdiff_t share_start(const step_work *w, ptrdiff_t share)
+{
+    const ptrdiff_t shares = row_shares(w), lines = shared_rows(w);
+    if (!share || share >= shares) return share ? w->rows : 0;
+    return (share * w->rows / shares + lines / 2) / lines * lines;
 }
 
 /* Looks at gathered rows while the cache has them. */
@@ -122,15 +133,13 @@ static void pass_chunk(step_work *w, int worker, ptrdiff_t r, ptrdiff_t rows)
     stage_backward(w, r, rows, turned);
 }
 
-/* A unit is a chunk of a worker's rows, in turn for all workers: so each has as much to do, and mostly the same rows in all passes. */
-static ptrdiff_t row_shares(const step_work *w) { return (w->rows + worker_rows(w) - 1) / worker_rows(w); }
-
+/* A unit is a chunk of a share, in turn of all shares: so each worker has as much to do, and mostly the same rows in all passes. */
 static void rows_unit(void *context, int worker, ptrdiff_t unit)
 {
     step_work *w = context;
-    const ptrdiff_t shares = row_shares(w), share = unit % shares * worker_rows(w), first = share + unit / shares * w->stage->chunk;
-    const ptrdiff_t end = share + worker_rows(w), last = end < w->rows ? end : w->rows;
-    if (first < last) pass_chunk(w, worker, first, last - first < w->stage->chunk ? last - first : w->stage->chunk);
+    const ptrdiff_t shares = row_shares(w), round = shares > 1 ? unit / shares : unit, share = unit - round * shares;
+    const ptrdiff_t first = share_start(w, share) + round * w->stage->chunk, left = share_start(w, share + 1) - first;
+    if (left > 0) pass_chunk(w, worker, first, left < w->stage->chunk ? left : w->stage->chunk);
 }
 
 /* The gradient of a share of one layer's parameters over rows [first, last), added to that over the rows before; `unit`
@@ -156,8 +165,10 @@ static void weights_unit(void *context, int worker, ptrdiff_t unit)
 /* This and what follows return whether they were interrupted. */
 static int pass_rows(step_work *w)
 {
-    const ptrdiff_t chunks = (worker_rows(w) + w->stage->chunk - 1) / w->stage->chunk;
-    return fm_parallel(rows_unit, w, w->workers, row_shares(w) * chunks);
+    ptrdiff_t rounds = 1;
+    for (ptrdiff_t share = 0; share < row_shares(w); share++)
+        while (share_start(w, share + 1) - share_start(w, share) > rounds * w->stage->chunk) rounds++;
+    return fm_parallel(rows_unit, w, w->workers, row_shares(w) * rounds);
 }
 
 /* What a layer does with a column of the batch between two passes over the rows. */
@@ -245,7 +256,7 @@ static ptrdiff_t all_shares(const step_work *w) { return w->plan->layer_count * 
 /* The first row of a relay's part: its worker's own, or where a block of a chain begins. */
 static ptrdiff_t relay_start(const step_work *w, ptrdiff_t part)
 {
-    const ptrdiff_t row = part * worker_rows(w);
+    const ptrdiff_t row = share_start(w, part);
     const ptrdiff_t start = row < BLOCK_ROWS ? row : (row + BLOCK_ROWS / 2) / BLOCK_ROWS * BLOCK_ROWS;
     return part == w->workers || start > w->rows ? w->rows : start;
 }
