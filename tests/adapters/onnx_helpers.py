@@ -18,6 +18,8 @@ SLOPE = {
     "softsign": 1,
 }
 SLOPE |= {"relu6": 1, "hard_tanh": 1, "hard_sigmoid": 0.17, "hard_swish": 1.5, "celu": 1}
+SLOPE |= {"log_sigmoid": 1, "hard_shrink": 1, "soft_shrink": 1, "tanh_shrink": 1, "thresholded_relu": 1}
+SLOPE |= {"squareplus": 1, "sparse_plus": 1, "sparse_sigmoid": 0.5}
 SLOPE |= {"gelu": 1.13, "gelu_tanh": 1.13, "silu": 1.1, "mish": 1.1}
 ULPS = 8  # of an activation in any of the programs, with eps (1 + |z|) where cancellation costs digits
 

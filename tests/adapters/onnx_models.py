@@ -11,9 +11,12 @@ NEWEST = onnx.defs.onnx_opset_version()
 both_dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
 
+PARAMETERS = {"hard_shrink": 0.05, "soft_shrink": 0.05, "thresholded_relu": -0.37}  # which leave much
+
+
 def parameterized(name):
     """The activation with a parameter of its own, if it takes one."""
-    return (name, 0.37) if registry.ACTIVATIONS[name][0] else name
+    return (name, PARAMETERS.get(name, 0.37)) if registry.ACTIVATIONS[name][0] else name
 
 
 def network(name, dtype, n_out=3):

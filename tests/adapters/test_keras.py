@@ -1,6 +1,7 @@
 """Keras models to networks and back, with Keras itself as the oracle."""
 
 import functools
+import inspect
 
 import numpy as np
 import pytest
@@ -84,6 +85,14 @@ FUNCTIONS = [
     (functools.partial(keras.activations.relu, max_value=6), "relu6"),
     (functools.partial(keras.activations.elu, alpha=0.5), ("elu", 0.5)),
     (functools.partial(keras.activations.celu, alpha=0.5), ("celu", 0.5)),
+    *((name, name) for name in ("log_sigmoid", "tanh_shrink", "sparse_plus", "sparse_sigmoid")),
+    *((name, name) for name in ("hard_shrink", "soft_shrink", "squareplus")),
+    (functools.partial(keras.activations.soft_shrink, threshold=0.125), ("soft_shrink", 0.125)),
+    (functools.partial(keras.activations.squareplus, b=2.0), ("squareplus", 2.0)),
+    (
+        functools.partial(keras.activations.threshold, threshold=-0.5, default_value=0),
+        ("thresholded_relu", -0.5),
+    ),
 ]
 
 
@@ -96,12 +105,35 @@ def test_every_activation_of_a_dense_layer(activation, expected, dtype, rng):
     assert_predict_the_same(model, net, 2 * rng.normal(size=(9, 13)).astype(dtype))
 
 
+def of_keras():
+    """The functions of keras.activations by name, with the options that they need."""
+    given = {"threshold": {"threshold": 0.5, "default_value": 0}}
+    others = {"deserialize", "get", "serialize"}
+    for name in sorted(set(vars(keras.activations)) - others):
+        function = getattr(keras.activations, name)
+        if not name.startswith("_") and inspect.isfunction(function):
+            yield name, functools.partial(function, **given[name]) if name in given else function
+
+
+def test_every_activation_of_keras_is_read(rng):
+    for name, function in of_keras():
+        model = keras.Sequential([keras.Input((13,)), layers.Dense(8, function)])
+        if name in ("glu", "sparsemax"):  # of several columns
+            with pytest.raises(ValueError, match=f"its activation is '{name}', expected one of celu, elu, "):
+                from_keras(model)
+            continue
+        X = rng.normal(size=(9, 13)).astype("float32")
+        expected = np.asarray(model(X))
+        assert np.abs(from_keras(model).predict(X) - expected).max() < 1e-5 < 1e-2 * np.ptp(expected), name
+
+
 @pytest.mark.parametrize(
     ("layer", "expected"),
     [
         (make(layers.ReLU), "relu"),
         (make(layers.ReLU, negative_slope=0.25), ("leaky_relu", 0.25)),
         (make(layers.ReLU, 6.0), "relu6"),
+        (make(layers.ReLU, threshold=0.25), ("thresholded_relu", 0.25)),
         (make(layers.LeakyReLU), ("leaky_relu", 0.3)),
         (make(layers.LeakyReLU, 0.1), ("leaky_relu", 0.1)),
         (make(layers.ELU), "elu"),
@@ -308,13 +340,21 @@ class Own(keras.Model):
         ),
         ([layers.GaussianDropout(0.1), layers.Dense(3)], r"\(GaussianDropout\): not supported"),
         ([Twice(3)], r"layer 0, 'twice\w*' \(Twice\): not supported"),
-        ([layers.Dense(3, "hard_shrink")], "its activation is 'hard_shrink', expected one of celu, elu, exp"),
+        ([layers.Dense(3, "sparsemax")], "its activation is 'sparsemax', expected one of celu, elu, exp"),
         ([layers.Dense(3, "glu")], "its activation is 'glu'"),
         ([layers.Dense(3, lambda x: x)], "its activation is '<lambda>'"),
         ([layers.Dense(3, layers.PReLU())], "its activation is 'PReLU'"),
-        ([layers.Dense(3), layers.ReLU(5.0)], "a relu with a max_value or a threshold, .* a max_value of 6"),
-        ([layers.Dense(3), layers.ReLU(6.0, 0.1)], "a relu with a max_value or a threshold"),
-        ([layers.Dense(3), layers.ReLU(threshold=1.0)], "a relu with a max_value or a threshold"),
+        (
+            [layers.Dense(3), layers.ReLU(5.0)],
+            "it is a relu with max_value 5.0, .*, expected one of them alone, and a max_value of 6",
+        ),
+        ([layers.Dense(3), layers.ReLU(6.0, 0.1)], "relu with max_value 6.0, negative_slope 0.1 and"),
+        ([layers.Dense(3), layers.ReLU(6.0, threshold=0.1)], "slope 0.0 and threshold 0.1, expected one"),
+        ([layers.Dense(3), layers.ReLU(None, 0.1, 0.2)], "slope 0.1 and threshold 0.2, expected one"),
+        (
+            [layers.Dense(3, functools.partial(keras.activations.threshold, threshold=1, default_value=2))],
+            "it is a threshold with the default_value 2, expected 0",
+        ),
         ([layers.Dense(3), layers.Softmax(axis=0)], "softmax along the axis 0, expected -1"),
         ([layers.Dense(3, "softmax"), layers.Dense(2)], r"layer 0, .*: it is softmax before other layers"),
         (

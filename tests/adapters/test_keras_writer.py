@@ -44,13 +44,12 @@ def reloaded(model, tmp_path):
     return keras.saving.load_model(tmp_path / "model.keras")
 
 
-def test_celu_with_a_parameter_goes_there_and_back(dtype, rng):
-    net = Network([13, Dense(37, ("celu", 0.5))], dtype=dtype, seed=1)
-    assert_predict_the_same(to_keras(net), net, 2 * rng.normal(size=(9, 13)).astype(dtype))
-    assert from_keras(to_keras(net), seed=1).layers == net.layers
+PARAMETERS = [("leaky_relu", 0.2), ("elu", 0.5), ("celu", 0.5), ("squareplus", 2.0)]
+PARAMETERS += [("hard_shrink", 0.125), ("soft_shrink", 0.125)]
+PARAMETERS += [("thresholded_relu", p) for p in (0.25, 0.0, -0.25)]
 
 
-@pytest.mark.parametrize("name", [*NAMES, ("leaky_relu", 0.2), ("elu", 0.5)])
+@pytest.mark.parametrize("name", [*NAMES, *PARAMETERS])
 def test_every_activation_goes_there_and_back(name, dtype, rng, tmp_path):
     """Also through a file of Keras', where keras.ops.gelu would come back as another function."""
     net = Network([13, Dense(37, name)], dtype=dtype, seed=1)
@@ -111,8 +110,18 @@ def test_normalizations_go_there_and_back(dtype, rng, tmp_path):
 def test_what_keras_has_not_is_refused():
     with pytest.raises(ValueError, match="'step' has no equal in Keras"):
         to_keras(Network([2, Dense(3, "step"), 1]))
+    with pytest.raises(ValueError, match="^activation 'soft_shrink' has the parameter -1, .* 0 or more$"):
+        to_keras(Network([2, Dense(3, ("soft_shrink", -1.0)), 1]))
     with pytest.raises(TypeError, match="net is a int, expected a Network"):
         to_keras(3)
+
+
+def test_a_file_names_no_other_function(tmp_path):
+    """Than those with options: a hostile one could call whatever keras.activations has."""
+    model = to_keras(Network([2, Dense(3, ("celu", 0.5))]))
+    model.layers[0].activation.__name__ = "deserialize"
+    with pytest.raises(Exception, match="its activation is 'deserialize', expected one of celu"):
+        reloaded(model, tmp_path)
 
 
 def test_a_backend_that_rounds_to_float32_is_refused(monkeypatch):

@@ -121,7 +121,7 @@ def test_no_factor_beside_a_dropout_is_lost():
     "nodes, message",
     [
         ([("Conv", ["x", "W"], "y", "conv1")], "node 0, 'conv1' (Conv), takes 'x': expected one of Gemm, "),
-        ([("MatMul", ["x", "W"], "h"), ("Shrink", ["h"], "y")], "node 1 (Shrink), takes 'h': expected one"),
+        ([("MatMul", ["x", "W"], "h"), ("Hardmax", ["h"], "y")], "node 1 (Hardmax), takes 'h': expected one"),
         (
             [("Relu", ["x"], "h"), ("Add", ["x", "h"], "y", "residual")],
             "node 1, 'residual' (Add), takes 'x': 'x', 'h' meet there, expected a chain",
@@ -147,7 +147,11 @@ def test_no_factor_beside_a_dropout_is_lost():
         ([("Gemm", ["x", "W"], "y", "", {"transA": 1})], "expected transA 0"),
         ([("Gemm", ["x", "W"], "y", "", {"alpha": 2})], "its attribute 'alpha' has type int, expected float"),
         ([("MatMul", ["x", "W"], "h"), ("Div", ["B", "h"], "y")], "it divides a constant by a tensor"),
-        ([("MatMul", ["x", "W"], "h"), ("Sigmoid", ["h"], "s"), ("Log", ["s"], "y")], "node 2 (Log)"),
+        ([("MatMul", ["x", "W"], "h"), ("Tanh", ["h"], "s"), ("Log", ["s"], "y")], "node 2 (Log)"),
+        (
+            [("MatMul", ["x", "W"], "h"), ("Shrink", ["h"], "y", "", {"lambd": 0.5, "bias": 0.25})],
+            "node 1 (Shrink), takes 'h': its lambd is 0.5 and its bias 0.25, expected a bias of 0",
+        ),
         ([("MatMul", ["x", "W"], "h"), ("Add", ["h"], "y")], "node 1 (Add), takes 'h'"),
         ([("If", ["x"], "y")], "node 0 (If), takes 'x': expected one of"),
         ([("MatMul", ["x", "W"], "h"), ("Erf", ["h", "T"], "y")], "node 1 (Erf), takes 'h': no activation"),

@@ -67,7 +67,9 @@ def torch_activations(torch):
         "gelu": nn.GELU(), "gelu_tanh": nn.GELU(approximate="tanh"), "silu": nn.SiLU(), "mish": nn.Mish(),
         "softplus": nn.Softplus(), "softsign": nn.Softsign(), "sigmoid": nn.Sigmoid(), "tanh": nn.Tanh(),
         "celu": nn.CELU(0.5), "relu6": nn.ReLU6(), "hard_tanh": nn.Hardtanh(),
-        "hard_sigmoid": nn.Hardsigmoid(), "hard_swish": nn.Hardswish(),
+        "hard_sigmoid": nn.Hardsigmoid(), "hard_swish": nn.Hardswish(), "log_sigmoid": nn.LogSigmoid(),
+        "hard_shrink": nn.Hardshrink(0.25), "soft_shrink": nn.Softshrink(0.25),
+        "tanh_shrink": nn.Tanhshrink(),
     }  # fmt: skip
 
 

@@ -57,7 +57,8 @@ def test_every_activation_is_the_same_elsewhere(name, n_out, dtype):
 @both_dtypes
 @pytest.mark.parametrize(
     "name",
-    "elu celu selu gelu gelu_tanh silu mish softplus leaky_relu hard_swish hard_sigmoid".split(),
+    "elu celu selu gelu gelu_tanh silu mish softplus leaky_relu hard_swish hard_sigmoid log_sigmoid "
+    "squareplus sparse_plus soft_shrink".split(),
 )
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of the evaluator
 def test_large_and_small_arguments_survive(name, dtype):
@@ -72,6 +73,16 @@ def test_large_and_small_arguments_survive(name, dtype):
             size = abs(exact) if dtype == "float64" else 1
             assert np.isfinite(result).all()
             assert np.all(abs(result - exact) <= np.where(small, ULPS * np.finfo(dtype).eps * size, bound))
+
+
+@both_dtypes
+@pytest.mark.parametrize("name", ["hard_shrink", "soft_shrink", "thresholded_relu"])
+def test_a_threshold_below_0_is_the_same_elsewhere(name, dtype):
+    """Of soft_shrink, ONNX's Shrink is another function there."""
+    net = Network([13, Dense(3, (name, -0.75))], dtype=dtype, seed=5)
+    exact, bound = oracle(net, inputs())
+    for result in ways(net, fastmlp.onnx.to_model(net), inputs()):
+        assert_within(result, exact, bound)
 
 
 @both_dtypes

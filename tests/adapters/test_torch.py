@@ -54,6 +54,16 @@ ACTIVATIONS = [
     ("hard_tanh", nn.Hardtanh, 1.0),
     ("hard_sigmoid", nn.Hardsigmoid, 0.17),
     ("hard_swish", nn.Hardswish, 1.5),
+    ("log_sigmoid", nn.LogSigmoid, 1.0),
+    ("hard_shrink", nn.Hardshrink, 1.0),
+    (("hard_shrink", 0.1), lambda: nn.Hardshrink(0.1), 1.0),
+    (("soft_shrink", 0.1), lambda: nn.Softshrink(0.1), 1.0),
+    ("tanh_shrink", nn.Tanhshrink, 1.0),
+    (("thresholded_relu", -0.2), lambda: nn.Threshold(-0.2, 0), 1.0),
+    (("squareplus", 2.0), lambda: modules.Squareplus(2.0), 1.0),
+    ("sparse_plus", lambda: modules.SparsePlus(), 1.0),
+    ("sparse_sigmoid", lambda: modules.SparseSigmoid(), 0.5),
+    (("leaky_relu", 0.2), lambda: nn.RReLU(0.1, 0.3), 1.0),
 ]
 SLOPES = {type(make()): slope for _, make, slope in ACTIVATIONS}
 ROWS = {"softmax": lambda: nn.Softmax(dim=-1), "log_softmax": lambda: nn.LogSoftmax(dim=1)}
@@ -194,7 +204,6 @@ def test_softmin(dtype):
 
 
 RESCALED = [
-    nn.LogSigmoid,
     lambda: nn.Softplus(beta=2),
     lambda: nn.Softplus(0.5, 30),
     lambda: nn.Hardtanh(-0.25, 0.25),
@@ -518,12 +527,13 @@ REFUSED = [
     (lambda: "net", TypeError, "module is a str, expected a torch.nn.Module"),
     (lambda: nn.Sequential, TypeError, "module is a type, expected a torch.nn.Module"),
     (sequence(lambda: nn.Conv2d(1, 2, 3)), TypeError, r"module\.1\.0 is Conv2d, expected Sequential, Linear"),
-    (sequence(nn.Hardshrink), TypeError, r"module\.1\.0 is Hardshrink, expected"),
     (
         sequence(lambda: nn.Hardtanh(-1, 2)),
         ValueError,
         r"module\.1\.0 is Hardtanh\(-1, 2\), expected -c and c, or 0 and c",
     ),
+    (sequence(lambda: nn.Threshold(0.5, 2)), ValueError, r"1\.0 is Threshold\(0.5, 2\), expected the"),
+    (sequence(nn.GLU), TypeError, r"module\.1\.0 is GLU, which combines columns, expected"),
     (sequence(nn.Tanh, lambda: nn.LSTM(3, 3)), TypeError, r"module\.1\.1 is LSTM"),
     (sequence(nn.FeatureAlphaDropout), TypeError, r"module\.1\.0 is FeatureAlphaDropout"),
     (sequence(lambda: nn.BatchNorm2d(3)), TypeError, r"module\.1\.0 is BatchNorm2d"),
@@ -566,6 +576,30 @@ def test_refused_modules(make, error, message):
     assert type(caught.value) is error
     text = str(caught.value)
     assert "\n" not in text and not text.endswith(".") and len(text) < 250
+
+
+def of_columns():
+    """The activations of PyTorch, with the options that they need."""
+    given = {"Threshold": (0.5, 0), "MultiheadAttention": (4, 2)}
+    for name in torch.nn.modules.activation.__all__:
+        yield name, getattr(nn, name)(*given.get(name, ()))
+
+
+COMBINING = {"GLU", "MultiheadAttention", "Softmax2d"}  # columns, or images
+
+
+def test_every_activation_of_torch_is_read(dtype):
+    for name, module in of_columns():
+        whole = made(dtype, nn.Linear(13, 8), module)
+        if name in COMBINING:
+            with pytest.raises(TypeError, match=f"^module.1 is {name}, which combines columns, expected"):
+                from_torch(whole)
+            continue
+        X = rows(dtype, 13)
+        with torch.no_grad():
+            expected = whole(torch.from_numpy(X)).numpy()
+        bound = 200 * np.finfo(dtype).eps + (5e-9 if name == "Softplus" else 0)  # which has a threshold there
+        assert np.abs(from_torch(whole).predict(X) - expected).max() < bound < 1e-3 * np.ptp(expected), name
 
 
 def test_refused_arguments():

@@ -193,8 +193,16 @@ static void hash_loss(const fm_kernels *kernels, int type, int loss, ptrdiff_t n
     for (int r = 0; r < M; r++) add_to_hash(correct[r]);
 }
 
-/* Losses and elementary functions before these share a line with the activations; these and those after them have one each. */
-enum { FIRST_ALONE = FM_gaussian_nll_loss, FIRST_ELEMENTARY_ALONE = FM_sin_elementary };
+/* What comes before these shares a line, rows' activations too; these and those after them have one each. */
+enum { FIRST_ACTIVATION_ALONE = FM_log_sigmoid, FIRST_ALONE = FM_gaussian_nll_loss, FIRST_ELEMENTARY_ALONE = FM_sin_elementary };
+
+static void hash_activation(const fm_kernels *kernels, int type, int function)
+{
+    const double parameter = fm_activations[function].parameter;
+    check(fm_activation_forward(kernels, type, function, a, z, M, N, parameter));
+    check(fm_activation_backward(kernels, type, function, d, y, fm_activations[function].from_z ? z : a, M, N, parameter));
+    hash_reals(type, a, COUNT), hash_reals(type, d, COUNT);
+}
 
 static void hash_elementary(const fm_kernels *kernels, int type, int function)
 {
@@ -202,22 +210,25 @@ static void hash_elementary(const fm_kernels *kernels, int type, int function)
     hash_reals(type, a, COUNT);
 }
 
-/* Every activation, the first losses and elementary functions, the shuffle and the cosine, hashed. */
+/* The first activations, losses and elementary functions, the shuffle and the cosine, hashed. */
 static void run_kernels(const fm_kernels *kernels, int type)
 {
     draw_rows(type);
-    for (int f = 0; f < FM_ALL_ACTIVATIONS; f++) {
-        const double parameter = fm_activations[f].parameter;
-        check(fm_activation_forward(kernels, type, f, a, z, M, N, parameter));
-        check(fm_activation_backward(kernels, type, f, d, y, fm_activations[f].from_z ? z : a, M, N, parameter));
-        hash_reals(type, a, COUNT), hash_reals(type, d, COUNT);
-    }
+    for (int f = 0; f < FIRST_ACTIVATION_ALONE; f++) hash_activation(kernels, type, f);
+    for (int f = FM_ACTIVATIONS; f < FM_ALL_ACTIVATIONS; f++) hash_activation(kernels, type, f);
     for (int l = 0; l < FIRST_ALONE; l++) hash_loss(kernels, type, l, N);
     for (int i = 0; i < COUNT; i++) set(type, z, i, fabs(get(type, z, i)) + 1e-3);
     for (int f = 0; f < FIRST_ELEMENTARY_ALONE; f++) hash_elementary(kernels, type, f);
     fm_shuffle(order, ROWS, 5, 6);
     for (int r = 0; r < ROWS; r++) add_to_hash((double)order[r]), add_to_hash(fm_cosine(0.02 * r));
     printf("%s kernels  %016llx\n", type_name(type), (unsigned long long)hash);
+}
+
+static void run_activation(const fm_kernels *kernels, int type, int function)
+{
+    draw_rows(type);
+    hash_activation(kernels, type, function);
+    printf("%s %s  %016llx\n", type_name(type), fm_activations[function].name, (unsigned long long)hash);
 }
 
 static void run_elementary(const fm_kernels *kernels, int type, int function)
@@ -244,6 +255,10 @@ int main(int count, char **arguments)
     for (int type = FM_FLOAT32; type <= FM_FLOAT64; type++) {
         begin_hash();
         run_kernels(fm_isa_table(isa, type), type);
+        for (int function = FIRST_ACTIVATION_ALONE; function < FM_ACTIVATIONS; function++) {
+            begin_hash();
+            run_activation(fm_isa_table(isa, type), type, function);
+        }
         for (int function = FIRST_ELEMENTARY_ALONE; function < FM_ELEMENTARY; function++) {
             begin_hash();
             run_elementary(fm_isa_table(isa, type), type, function);

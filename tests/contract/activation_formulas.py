@@ -7,7 +7,8 @@ import numpy as np
 from ulps import EXACT, MP
 
 LAMBDA, LAMBDA_ALPHA = "1.0507009873554804934193349852946", "1.7580993408473768599402175208123"
-PARAMETER = {"leaky_relu": 0.01, "elu": 1.3, "celu": 0.7}
+PARAMETER = {"leaky_relu": 0.01, "elu": 1.3, "celu": 0.7, "hard_shrink": 0.3, "soft_shrink": 0.3}
+PARAMETER |= {"thresholded_relu": -0.4, "squareplus": 2.5}
 
 
 def real(m, digits):
@@ -52,6 +53,12 @@ def mish_derivative(m, z, p):
     return t + z * (1 - t) * (1 + t) * logistic(m, z)
 
 
+def squareplus(m, z, p):
+    """(z + sqrt(z^2 + p)) / 2, which cancels below 0"""
+    half = (abs(z) + m.sqrt(z * z + p)) / 2
+    return m.where(z < 0, p / 4 / half, half)
+
+
 # Formula of (m, z, p), ulp, and floor in eps |z|.
 FORWARD = {
     "identity": (lambda m, z, p: z, 0, 0),
@@ -74,6 +81,14 @@ FORWARD = {
     "hard_sigmoid": (lambda m, z, p: clipped(m, z + 3, 0, 6) / 6, 1.1, 0),
     "hard_swish": (lambda m, z, p: z * (clipped(m, z + 3, 0, 6) / 6), 2.0, 0),
     "exp": (lambda m, z, p: m.exp(z), 1.15, 0),
+    "log_sigmoid": (lambda m, z, p: -m.log1p(m.exp(-z)), 2.1, 0),
+    "hard_shrink": (lambda m, z, p: m.where(abs(z) > p, z, 0 * z), 0, 0),
+    "soft_shrink": (lambda m, z, p: z - clipped(m, z, -p, p), 0.51, 0),
+    "tanh_shrink": (lambda m, z, p: z - m.tanh(z), 4, 1.5),
+    "thresholded_relu": (lambda m, z, p: m.where(z > p, z, 0 * z), 0, 0),
+    "squareplus": (squareplus, 1.9, 0),
+    "sparse_plus": (lambda m, z, p: m.where(z > 1, z, (clipped(m, z + 1, 0, 2) / 2) ** 2), 2.0, 0),
+    "sparse_sigmoid": (lambda m, z, p: clipped(m, z + 1, 0, 2) / 2, 0.51, 0),
 }
 # Formula of (m, u, p), where u is what the registry says, ulp, floor in eps, and the range of u.
 DERIVATIVE = {
@@ -104,6 +119,14 @@ DERIVATIVE = {
         lambda m, z, p: m.where(z >= 3, 1 + 0 * z, inside(m, z, -3, 3, (2 * z + 3) / 6)), 1.1, 0, (-4, 5),
     ),
     "exp": (lambda m, a, p: a, 0, 0, (0, 9)),
+    "log_sigmoid": (lambda m, a, p: -m.expm1(a), 2.1, 0, (-30, 0)),
+    "hard_shrink": (lambda m, a, p: m.where(abs(a) > 0, 1 + 0 * a, 0 * a), 0, 0, (-2, 2)),
+    "soft_shrink": (lambda m, a, p: m.where(abs(a) > 0, 1 + 0 * a, 0 * a), 0, 0, (-2, 2)),
+    "tanh_shrink": (lambda m, z, p: m.tanh(z) ** 2, 4.1, 0.2, (-9, 9)),
+    "thresholded_relu": (lambda m, z, p: m.where(z > p, 1 + 0 * z, 0 * z), 0, 0, (-2, 2)),
+    "squareplus": (lambda m, z, p: squareplus(m, z, p) / m.sqrt(z * z + p), 4, 0, (-50, 50)),
+    "sparse_plus": (lambda m, z, p: clipped(m, z + 1, 0, 2) / 2, 0.51, 0, (-2, 2)),
+    "sparse_sigmoid": (lambda m, a, p: inside(m, a, 0, 1, (1 + 0 * a) / 2), 0, 0, (0, 1)),
 }  # fmt: skip
 # At inf, -inf, 1e30, -1e30: the activation, and the derivative where it is computed from z.
 FAR = np.array([np.inf, -np.inf, 1e30, -1e30])
@@ -115,7 +138,12 @@ LIMITS = {
     "gelu": LINE, "gelu_tanh": LINE, "silu": LINE, "mish": LINE, "softplus": LINE, "softsign": SIGN,
     "relu6": [6, 0, 6, 0], "hard_tanh": SIGN, "hard_sigmoid": STEP, "hard_swish": LINE,
     "exp": [np.inf, 0, np.inf, 0],
+    "log_sigmoid": [0, -np.inf, 0, -1e30], "hard_shrink": FAR, "soft_shrink": FAR, "tanh_shrink": FAR,
+    "thresholded_relu": LINE, "squareplus": [np.inf, 0, 1e30, None], "sparse_plus": LINE,
+    "sparse_sigmoid": STEP,
 }  # fmt: skip
+# Derivatives that are not those of a step there, from z.
+SLOPES_FAR = {"tanh_shrink": [1, 1, 1, 1]}
 
 
 def parameter_of(name, dtype):

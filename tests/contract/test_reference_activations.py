@@ -81,6 +81,14 @@ def written_activations(z):
         "hard_sigmoid": min(max(z / 6 + 0.5, 0.0), 1.0),
         "hard_swish": z * min(max(z / 6 + 0.5, 0.0), 1.0),
         "exp": math.exp(z),
+        "log_sigmoid": -math.log(1 + math.exp(-z)),
+        "hard_shrink": z if abs(z) > 0.5 else 0.0,
+        "soft_shrink": math.copysign(max(abs(z) - 0.5, 0.0), z),
+        "tanh_shrink": z - math.tanh(z),
+        "thresholded_relu": z if z > 1 else 0.0,
+        "squareplus": (z + math.sqrt(z * z + 4)) / 2,
+        "sparse_plus": z if z > 1 else max((z + 1) / 2, 0.0) ** 2,
+        "sparse_sigmoid": min(max((z + 1) / 2, 0.0), 1.0),
     }
 
 
@@ -113,7 +121,17 @@ LIMITS = {
     "hard_sigmoid": (0, 1),
     "hard_swish": (0, np.inf),
     "exp": (0, np.inf),
+    "log_sigmoid": (-np.inf, 0),
+    "hard_shrink": (-np.inf, np.inf),
+    "soft_shrink": (-np.inf, np.inf),
+    "tanh_shrink": (-np.inf, np.inf),
+    "thresholded_relu": (0, np.inf),
+    "squareplus": (0, np.inf),
+    "sparse_plus": (0, np.inf),
+    "sparse_sigmoid": (0, 1),
 }
+
+FALLING = {"identity", "log_sigmoid", "hard_shrink", "soft_shrink", "tanh_shrink"}  # without end
 
 
 @pytest.mark.parametrize("name", LIMITS)
@@ -130,7 +148,7 @@ def test_extremes_have_their_limits_without_warnings(name, dtype):
     np.testing.assert_allclose([a[0], a[-1]], [low, high], rtol=1e-6)
     assert not np.isnan(a).any() and np.isfinite(a[2])
     assert not np.isnan(slope).any()
-    assert slope[0] == (entry.parameter if name == "leaky_relu" else 1 if name == "identity" else 0)
+    assert slope[0] == (entry.parameter if name == "leaky_relu" else name in FALLING)
 
 
 @pytest.mark.parametrize("name", ELEMENTWISE)

@@ -12,6 +12,7 @@ from refusals import assert_refused
 TORCH = [
     *("Identity", "Sigmoid", "Tanh", "ReLU", "ELU", "CELU", "SELU", "GELU", "SiLU", "Mish"),
     *("Softplus", "Softsign", "ReLU6", "Hardtanh", "Hardsigmoid", "Hardswish"),
+    *("LogSigmoid", "Hardshrink", "Softshrink", "Tanhshrink"),
 ]
 KERAS = [
     "linear",
@@ -31,6 +32,8 @@ KERAS = [
     "hard_sigmoid",
     "hard_silu",
     "hard_swish",
+    *("log_sigmoid", "hard_shrink", "soft_shrink", "tanh_shrink", "squareplus"),
+    *("sparse_plus", "sparse_sigmoid"),
 ]
 Z = np.linspace(-8, 8, 65)
 

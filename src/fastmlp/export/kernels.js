@@ -58,6 +58,14 @@ const ACTIVATIONS = {
   hard_sigmoid: (z) => between(z + 3, 0, 6) / 6,
   hard_swish: (z) => (z * between(z + 3, 0, 6)) / 6,
   exp: Math.exp,
+  log_sigmoid: (z) => -softplus(-z),
+  hard_shrink: (z, p) => (Math.abs(z) > p ? z : 0),
+  soft_shrink: (z, p) => z - between(z, -p, p),
+  tanh_shrink: (z) => z - Math.tanh(z),
+  thresholded_relu: (z, p) => (z > p ? z : 0),
+  squareplus: (z, p) => (z < 0 ? p / 2 / (Math.hypot(z, Math.sqrt(p)) - z) : (z + Math.hypot(z, Math.sqrt(p))) / 2),
+  sparse_plus: (z) => (z > 1 ? z : (between(z + 1, 0, 2) / 2) ** 2),
+  sparse_sigmoid: (z) => between(z + 1, 0, 2) / 2,
 };
 
 // A whole row z; the largest is taken off first, so that exp cannot overflow.

@@ -409,6 +409,127 @@ def log_softmax_backward(da: Array, a: Array, _: float = 0.0) -> Array:
     return da - np.exp(a) * da.sum(axis=-1, keepdims=True)
 
 
+def log_sigmoid(z: Array, _: float = 0.0) -> Array:
+    """a = log(sigmoid(z)), as min(z, 0) - log(1 + exp(-|z|)), which cannot overflow.
+
+    >>> log_sigmoid(np.array([-1000.0, 1.0]))
+    array([-1.00000000e+03, -3.13261688e-01])
+    """
+    return np.minimum(z, 0) - np.log1p(np.exp(-np.abs(z)))
+
+
+def log_sigmoid_derivative(a: Array, _: float = 0.0) -> Array:
+    """1 - exp(a)"""
+    return -np.expm1(a)
+
+
+def hard_shrink(z: Array, threshold: float = 0.5) -> Array:
+    """a = z where |z| > threshold, else 0; threshold >= 0.
+
+    >>> hard_shrink(np.array([-1.0, 0.5, 0.75]))
+    array([-1.  ,  0.  ,  0.75])
+    """
+    return np.where(np.abs(z) <= threshold, 0, z).astype(z.dtype)
+
+
+def hard_shrink_derivative(a: Array, _: float = 0.5) -> Array:
+    """1 where a is not 0, else 0."""
+    return (np.abs(a) > 0).astype(a.dtype)
+
+
+def soft_shrink(z: Array, threshold: float = 0.5) -> Array:
+    """a = sign(z) max(|z| - threshold, 0), threshold >= 0 (Donoho 1995).
+
+    >>> soft_shrink(np.array([-1.0, 0.5, 0.75]))
+    array([-0.5 ,  0.  ,  0.25])
+    """
+    return z - np.clip(z, -threshold, threshold)
+
+
+def soft_shrink_derivative(a: Array, _: float = 0.5) -> Array:
+    """1 where a is not 0, else 0."""
+    return (np.abs(a) > 0).astype(a.dtype)
+
+
+def tanh_shrink(z: Array, _: float = 0.0) -> Array:
+    """a = z - tanh(z)
+
+    >>> tanh_shrink(np.array([0.0, 2.0]))
+    array([0.        , 1.03597242])
+    """
+    return z - np.tanh(z)
+
+
+def tanh_shrink_derivative(z: Array, _: float = 0.0) -> Array:
+    """tanh(z)^2"""
+    return np.tanh(z) ** 2
+
+
+def thresholded_relu(z: Array, threshold: float = 1.0) -> Array:
+    """a = z where z > threshold, else 0 (Konda et al., arXiv:1402.3337).
+
+    >>> thresholded_relu(np.array([-2.0, 1.0, 1.5]))
+    array([0. , 0. , 1.5])
+    """
+    return np.where(z <= threshold, 0, z).astype(z.dtype)
+
+
+def thresholded_relu_derivative(z: Array, threshold: float = 1.0) -> Array:
+    """1 where z > threshold, else 0."""
+    return np.where(z > threshold, 1, np.where(z <= threshold, 0, z)).astype(z.dtype)
+
+
+def _squareplus_root(z: Array, b: float) -> Array:
+    """sqrt(z^2 + b), where z^2 does not overflow; |z| beyond."""
+    size, far = np.abs(z), 2.0**60
+    near = np.minimum(size, far)
+    return np.where(size < far, np.sqrt(near * near + b), size)
+
+
+def squareplus(z: Array, b: float = 4.0) -> Array:
+    """a = (z + sqrt(z^2 + b)) / 2, b > 0; below 0 without its cancellation (Barron, arXiv:2112.11687).
+
+    >>> squareplus(np.array([-1.5, 0.0, 1.5]))
+    array([0.5, 1. , 2. ])
+    """
+    half = 0.5 * np.abs(z) + 0.5 * _squareplus_root(z, b)
+    return np.where(z < 0, 0.25 * b / half, half).astype(z.dtype)
+
+
+def squareplus_derivative(z: Array, b: float = 4.0) -> Array:
+    """a / sqrt(z^2 + b)"""
+    z = np.minimum(z, 2.0**60)
+    return (squareplus(z, b) / _squareplus_root(z, b)).astype(z.dtype)
+
+
+def sparse_sigmoid(z: Array, _: float = 0.0) -> Array:
+    """a = (z + 1) / 2 between 0 and 1.
+
+    >>> sparse_sigmoid(np.array([-2.0, 0.5, 2.0]))
+    array([0.  , 0.75, 1.  ])
+    """
+    return np.clip(z + 1, 0, 2) / 2
+
+
+def sparse_sigmoid_derivative(a: Array, _: float = 0.0) -> Array:
+    """1/2 where 0 < a < 1, else 0."""
+    return _between(a, 0, 1) / 2
+
+
+def sparse_plus(z: Array, _: float = 0.0) -> Array:
+    """a = 0 up to -1, (z + 1)^2 / 4 up to 1, then z.
+
+    >>> sparse_plus(np.array([-2.0, 0.0, 2.0]))
+    array([0.  , 0.25, 2.  ])
+    """
+    return np.where(z > 1, z, sparse_sigmoid(z) ** 2)
+
+
+def sparse_plus_derivative(z: Array, _: float = 0.0) -> Array:
+    """sparse_sigmoid(z)"""
+    return sparse_sigmoid(z)
+
+
 class Activation(NamedTuple):
     """One activation.
 
@@ -454,6 +575,16 @@ ACTIVATIONS: dict[str, Activation] = {
     "hard_sigmoid": Activation(hard_sigmoid, hard_sigmoid_derivative, "a", 0.0),
     "hard_swish": Activation(hard_swish, hard_swish_derivative, "z", 0.0),
     "exp": Activation(exp, exp_derivative, "a", 0.0),
+    "log_sigmoid": Activation(log_sigmoid, log_sigmoid_derivative, "a", 0.0),
+    "hard_shrink": Activation(hard_shrink, hard_shrink_derivative, "a", 0.5, (0.0, 1e30)),
+    "soft_shrink": Activation(soft_shrink, soft_shrink_derivative, "a", 0.5, (0.0, 1e30)),
+    "tanh_shrink": Activation(tanh_shrink, tanh_shrink_derivative, "z", 0.0),
+    "thresholded_relu": Activation(
+        thresholded_relu, thresholded_relu_derivative, "z", 1.0, (-1e30, 1e30)
+    ),
+    "squareplus": Activation(squareplus, squareplus_derivative, "z", 4.0, (0.001, 1e20)),
+    "sparse_plus": Activation(sparse_plus, sparse_plus_derivative, "z", 0.0),
+    "sparse_sigmoid": Activation(sparse_sigmoid, sparse_sigmoid_derivative, "a", 0.0),
     "softmax": Activation(softmax, softmax_backward, "row", 0.0),
     "log_softmax": Activation(log_softmax, log_softmax_backward, "row", 0.0),
 }

@@ -14,7 +14,7 @@ ActivationName = str | tuple[str, float]
 # Equal functions without parameters: the name in keras.activations, and ours.
 _SAME = (
     *("relu", "sigmoid", "tanh", "selu", "silu", "mish", "softplus", "softsign", "softmax", "log_softmax"),
-    *("relu6", "hard_tanh", "hard_sigmoid"),
+    *("relu6", "hard_tanh", "hard_sigmoid", "log_sigmoid", "tanh_shrink", "sparse_plus", "sparse_sigmoid"),
 )
 PLAIN = {
     "linear": "identity",
@@ -25,8 +25,15 @@ PLAIN = {
 }
 # Layers that are activations: the function they call.
 LAYERS = {"ReLU": "relu", "LeakyReLU": "leaky_relu", "ELU": "elu", "Softmax": "softmax"}
-_WITH_ALPHA = ("elu", "celu")
-SUPPORTED = sorted({*PLAIN, "leaky_relu", *_WITH_ALPHA})
+# Equal functions with a parameter: its name in Keras, and its default there.
+_PARAMETERS = {
+    "elu": ("alpha", 1.0),
+    "celu": ("alpha", 1.0),
+    "hard_shrink": ("threshold", 0.5),
+    "soft_shrink": ("threshold", 0.5),
+    "squareplus": ("b", 4.0),
+}
+SUPPORTED = sorted({*PLAIN, "leaky_relu", *_PARAMETERS, "threshold"})
 
 
 def kind(keras: Any, layer: Any) -> str:
@@ -55,6 +62,8 @@ def of_function(keras: Any, function: Any) -> ActivationName:
     given: dict[str, Any] = {}
     if isinstance(function, functools.partial) and not function.args:
         function, given = function.func, function.keywords
+    if isinstance(function, _with_options(keras)):
+        return _equal(function.__name__, function.options)
     name = getattr(function, "__name__", repr(function))
     if function is keras.saving.get_registered_object(GELU_TANH):
         return "gelu_tanh"
@@ -67,19 +76,16 @@ def of_function(keras: Any, function: Any) -> ActivationName:
 
 def _equal(name: str, arguments: Mapping[str, Any]) -> ActivationName:
     if name == "relu":
-        slope = arguments.get("negative_slope", 0)
-        most = arguments.get("max_value")
-        if arguments.get("threshold", 0) != 0 or most not in (None, 6) or (most and slope):
-            raise ValueError(
-                "it is a relu with a max_value or a threshold, expected one without, or a max_value of 6"
-            )
-        if most:
-            return "relu6"
-        return ("leaky_relu", float(slope)) if slope else "relu"
+        return _relu(arguments)
     if name == "leaky_relu":
         return name, float(arguments["negative_slope"])
-    if name in _WITH_ALPHA:
-        return name, float(arguments["alpha"])
+    if name in _PARAMETERS:
+        return name, float(arguments[_PARAMETERS[name][0]])
+    if name == "threshold":
+        least, otherwise = arguments["threshold"], arguments["default_value"]
+        if otherwise != 0:
+            raise ValueError(f"it is a threshold with the default_value {otherwise}, expected 0")
+        return "thresholded_relu", float(least)
     if name == "gelu" and arguments["approximate"]:
         return "gelu_tanh"
     if name in ("softmax", "log_softmax") and arguments["axis"] not in (-1, 1, [-1], [1], (-1,), (1,)):
@@ -87,6 +93,19 @@ def _equal(name: str, arguments: Mapping[str, Any]) -> ActivationName:
     if name in PLAIN:
         return PLAIN[name]
     raise ValueError(_refused(name))
+
+
+def _relu(arguments: Mapping[str, Any]) -> ActivationName:
+    most, slope = arguments.get("max_value"), arguments.get("negative_slope", 0)
+    least = arguments.get("threshold", 0)
+    if most is None and not least:
+        return ("leaky_relu", float(slope)) if slope else "relu"
+    if most is None and not slope:
+        return "thresholded_relu", float(least)
+    if most == 6 and not slope and not least:
+        return "relu6"
+    given = f"max_value {most}, negative_slope {slope} and threshold {least}"
+    raise ValueError(f"it is a relu with {given}, expected one of them alone, and a max_value of 6")
 
 
 def _refused(name: str) -> str:
@@ -99,19 +118,25 @@ _NAMES = {ours: theirs for theirs, ours in PLAIN.items()}
 # Keras has no name for the approximate gelu.  keras.ops.gelu is one, but comes back from a saved model as the
 # exact gelu (3.15).
 GELU_TANH = "fastmlp>gelu_tanh"
+# Nor does it save a functools.partial (3.15).
+WITH_OPTIONS = "fastmlp>WithOptions"
 
 
 def to_keras(keras: Any, name: str, parameter: float) -> Any:
     """What Dense and Activation take: a name, a function, or None where it takes a layer of its own."""
     if name == "step":
         raise ValueError("activation 'step' has no equal in Keras, expected another one")
+    if name == "soft_shrink" and parameter < 0:
+        came = f"activation {name!r} has the parameter {parameter:g}"
+        raise ValueError(f"{came}, which Keras takes for another function, expected 0 or more")
     if name == "gelu_tanh":
         return _gelu_tanh(keras)
-    if name in _WITH_ALPHA and parameter == 1:
-        return name
-    if name == "celu":
-        return functools.partial(keras.activations.celu, alpha=parameter)
-    return _NAMES.get(name)
+    if name == "thresholded_relu" and parameter <= 0:
+        return _with_options(keras)("threshold", {"threshold": parameter, "default_value": 0.0})
+    if name in _PARAMETERS and name != "elu":
+        option, default = _PARAMETERS[name]
+        return name if parameter == default else _with_options(keras)(name, {option: parameter})
+    return "elu" if (name, parameter) == ("elu", 1) else _NAMES.get(name)
 
 
 def to_layer(keras: Any, name: str, parameter: float, dtype: str) -> Any:
@@ -120,7 +145,34 @@ def to_layer(keras: Any, name: str, parameter: float, dtype: str) -> Any:
         return keras.layers.LeakyReLU(parameter, dtype=dtype)
     if name == "elu":
         return keras.layers.ELU(parameter, dtype=dtype)
+    if name == "thresholded_relu" and parameter > 0:
+        return keras.layers.ReLU(threshold=parameter, dtype=dtype)
     return keras.layers.Activation(to_keras(keras, name, parameter), dtype=dtype)
+
+
+def _with_options(keras: Any) -> Any:
+    """The class of functions of keras.activations with options, registered by name as the gelu below."""
+    known = keras.saving.get_registered_object(WITH_OPTIONS)
+    if known is not None:
+        return known
+
+    class WithOptions:
+        def __init__(self, name: str, options: Mapping[str, float]) -> None:
+            if name not in (*_PARAMETERS, "threshold"):
+                raise ValueError(_refused(str(name)))
+            self.__name__, self.options = name, dict(options)
+
+        def __call__(self, x: Any) -> Any:
+            return getattr(keras.activations, self.__name__)(x, **self.options)
+
+        def get_config(self) -> dict[str, Any]:
+            return {"name": self.__name__, "options": self.options}
+
+        @classmethod
+        def from_config(cls, config: Mapping[str, Any]) -> Any:
+            return cls(**config)
+
+    return keras.saving.register_keras_serializable("fastmlp")(WithOptions)
 
 
 def _gelu_tanh(keras: Any) -> Any:

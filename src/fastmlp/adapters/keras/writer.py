@@ -20,11 +20,11 @@ Array = np.ndarray[Any, Any]
 def to_keras(net: Network) -> Any:
     """A Keras model that predicts what a network does.
 
-    Some activations are layers of their own there: leaky_relu, whose slope differs, and elu with a parameter.
-    The approximate gelu is a function of fastmlp's, so a saved model with it is read again only by a process
-    that has called `to_keras` for one.  celu with a parameter is a partial of Keras' celu, which Keras does
-    not save.  Keras with another backend than TensorFlow rounds much of what a float64 layer computes to
-    float32 (3.15).
+    Some activations are layers of their own there: leaky_relu, whose slope differs, elu with a parameter, and
+    thresholded_relu with one above 0.  The approximate gelu, and celu, hard_shrink, soft_shrink, squareplus
+    and thresholded_relu with other parameters, are functions of fastmlp's, so a saved model with one is read
+    again only by a process that has called `to_keras` for one.  Keras with another backend than TensorFlow
+    rounds much of what a float64 layer computes to float32 (3.15).
 
     Parameters
     ----------

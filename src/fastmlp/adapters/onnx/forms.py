@@ -39,6 +39,7 @@ _CENTRED = "(x - ReduceMean(x))"
 _EXPM1 = "(2 * Tanh(0.5 * Min(x, 0)) / (1 - Tanh(0.5 * Min(x, 0))))"
 _EXPM1_OF_SHARE = _EXPM1.replace("Min(x, 0)", "(Min(x, 0) / p)")
 _SOFTPLUS = "(Max(x, 0) + Log(1 + Exp(-Abs(x))))"
+_SQUAREPLUS = "(0.5 * Abs(x) + 0.5 * Sqrt(x * x + p))"  # of |x|
 _SELU = (1.0507009873554805, 1.7580993408473766)  # the scale, and its product with alpha (arXiv:1706.02515)
 _ROOT_HALF = 0.7071067811865476
 _ROOT_2_PI = 0.7978845608028654  # sqrt(2 / pi)
@@ -92,6 +93,17 @@ FORMS = (
     Form("hard_sigmoid", "Clip(x + 3, 0, 6) / 6"),
     Form("hard_swish", "x * (Clip(x + 3, 0, 6) / 6)"),
     Form("exp", "Exp(x)"),
+    Form("log_sigmoid", "-Softplus(-x)", _SINGLE),
+    Form("log_sigmoid", "Min(x, 0) - Log(1 + Exp(-Abs(x)))", _DOUBLE),
+    Form("hard_shrink", "Shrink(x, lambd=p, bias=0.0)", _SINGLE),
+    Form("hard_shrink", "Where(Abs(x) > p, x, 0)", _DOUBLE),
+    Form("soft_shrink", "x - Min(Max(x, -p), p)"),  # Shrink is another function where p is below 0
+    Form("tanh_shrink", "x - Tanh(x)"),
+    Form("thresholded_relu", "ThresholdedRelu(x, alpha=p)", _SINGLE),
+    Form("thresholded_relu", "Where(x > p, x, 0)", _DOUBLE),
+    Form("squareplus", f"Where(x < 0, 0.25 * p / {_SQUAREPLUS}, {_SQUAREPLUS})"),
+    Form("sparse_plus", "Where(x > 1, x, Clip(x + 1, 0, 2) / 2 * (Clip(x + 1, 0, 2) / 2))"),
+    Form("sparse_sigmoid", "Clip(x + 1, 0, 2) / 2"),
     Form("softmax", "Softmax(x, axis=-1)"),
     Form("log_softmax", "LogSoftmax(x, axis=-1)"),
     Form(NORMALIZED, f"{_CENTRED} / Sqrt(ReduceMean({_CENTRED} * {_CENTRED}) + p)"),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache, partial
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 
@@ -21,12 +21,15 @@ from .nodes import Array, Node
 Found = tuple[str, float]
 Computed = tuple[Node, list[Array | None], Array]  # with its operands and its value
 
+LOGICAL = frozenset("And Cast Not Or Where".split())  # which take conditions
 LINEAR = frozenset("Add Sub Mul Div Neg".split())  # of these alone no activation is made
 ELEMENTWISE = LINEAR | frozenset(
-    "Abs Celu Clip Elu Erf Exp Gelu Greater GreaterOrEqual HardSigmoid HardSwish LeakyRelu Less LessOrEqual "
-    "Log Max Min Mish PRelu Pow Reciprocal Relu Selu Sigmoid Softplus Softsign Sqrt Swish Tanh Where".split()
+    "Abs And Cast Celu Clip Elu Erf Exp Gelu Greater GreaterOrEqual HardSigmoid HardSwish LeakyRelu Less "
+    "LessOrEqual Log Max Min Mish Not Or PRelu Pow Reciprocal Relu Selu Shrink Sigmoid Sign Softplus "
+    "Softsign Sqrt Swish Tanh ThresholdedRelu Where".split()
 )
 OPERATORS = ELEMENTWISE | {"Concat", "LogSoftmax", "ReduceMax", "ReduceMean", "ReduceSum", "Softmax"}
+BOUNDED = ("hard_shrink", "soft_shrink", "thresholded_relu")  # whose parameter is one of the constants
 NORMALIZED, TWO_COLUMNS = "normalized", "two columns"  # what is found beside activations
 
 MOST_BLOCKS = 8  # 1 / (1 + exp(-x)) has four
@@ -37,6 +40,7 @@ _FAR = 350.0  # where a composed function may overflow: exp(2 x) does
 # The constants of a file are rounded to float32, which a tail x exp(-u) feels u times; 1 + erf(x) and the
 # like lose what is small beside 1.  A float64 factor that stands alone is meant as it is.
 _RELATIVE, _EXACT, _ABSOLUTE = 5e-7, 1e-12, 1e-11
+_ROUNDED = 1e-11  # of a parameter that secants find
 
 _HALF = np.concatenate([10.0 ** np.linspace(-38, 38.5, 613), np.linspace(0.0, 12.0, 241)])
 _SWEEP = np.unique(np.concatenate([-_HALF, _HALF]))
@@ -105,7 +109,7 @@ def _operand(node: Node, operand: str | Array | None, values: dict[str, Array]) 
     value = values[operand] if isinstance(operand, str) else operand
     if value is operand and (value.size != 1 or value.ndim > 2):
         raise ValueError("a constant for each column")
-    kept = "b" if node.op == "Where" else "i" if node.op.startswith("Reduce") else ""
+    kept = "b" if node.op in LOGICAL else "i" if node.op.startswith("Reduce") else ""
     return value if value.dtype.kind in kept else np.asarray(value, np.float64)
 
 
@@ -122,13 +126,23 @@ def _functions(run: Sequence[Computed]) -> Iterator[Found]:
         yield TWO_COLUMNS, 0.0
     if y.shape != _PROBES.shape:
         return
+    constants = [array for _, given, _ in run for array in given if array is not None and array.size == 1]
+    bounds = {array.item() for array in constants if array.dtype.kind == "f"}
     for name, (default, _) in registry.ACTIVATIONS.items():
-        yield name, _parameter(name, float(y[0, 0])) if default else 0.0
+        if name in BOUNDED:
+            yield from ((name, bound) for bound in bounds)
+        else:
+            yield name, _constant(_parameter(name, float(y[0, 0])), bounds) if default else 0.0
     row = _PROBES[1]
     epsilon = ((row[0] - row.mean()) / y[1, 0]) ** 2 - row.var()
-    constants = [array for _, given, _ in run for array in given if array is not None and array.size == 1]
     if constants:
         yield NORMALIZED, float(min(constants, key=lambda array: abs(array.item() - epsilon)).item())
+
+
+def _constant(parameter: float, constants: Iterable[float]) -> float:
+    """The constant that a parameter, which rounding has touched, is; itself where none is near."""
+    nearest = min(constants, key=lambda constant: abs(constant - parameter), default=parameter)
+    return nearest if abs(nearest - parameter) <= _ROUNDED * abs(parameter) else parameter
 
 
 def _parameter(name: str, y: float) -> float:
@@ -218,7 +232,10 @@ def _bent(run: Sequence[Computed], rows: int) -> Array:
     for node, operands, _ in run:
         numbers = [value for value in node.attributes.values() if isinstance(value, float)]
         arrays = [array for array in operands if array is not None and array.dtype == np.float64]
-        for a, b in combinations([np.zeros(()), *map(np.asarray, numbers), *arrays], 2):
+        others = [np.zeros(()), *map(np.asarray, numbers), *arrays]
+        # Sums and products bend where an operand passes zero, if at all, and not where two are alike.
+        pairs = product(others[:1], arrays) if node.op in LINEAR else combinations(others, 2)
+        for a, b in pairs:
             margin = 1e-13 * np.minimum(np.abs(a), np.abs(b)) + 1e-300  # rounding, and what underflows
             side = (a - b > margin).astype(np.int8) - (b - a > margin)
             if side.shape[:1] == (rows,):

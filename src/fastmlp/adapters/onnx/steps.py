@@ -185,6 +185,19 @@ def _prelu(node: Node) -> list[Step]:
     return [part(str(node), Activation, ("leaky_relu", value))]
 
 
+def _shrink(node: Node) -> list[Step]:
+    bound, bias = node.attribute("lambd", 0.5), node.attribute("bias", 0.0)
+    if bias and (bias != bound or bound < 0):
+        expected = "a bias of 0, or of lambd above 0"
+        raise node.error(f"its lambd is {bound:g} and its bias {bias:g}", expected)
+    name = "soft_shrink" if bias else "hard_shrink"
+    return [part(str(node), Activation, (name, shortest(bound)))]
+
+
+def _thresholded_relu(node: Node) -> list[Step]:
+    return [part(str(node), Activation, ("thresholded_relu", shortest(node.attribute("alpha", 1.0))))]
+
+
 _READERS: dict[str, Callable[[Node], list[Step]]] = {
     **dict.fromkeys(("Gemm", "MatMul"), _dense),
     **dict.fromkeys(("Add", "Sub", "Mul", "Div"), _affine),
@@ -194,4 +207,6 @@ _READERS: dict[str, Callable[[Node], list[Step]]] = {
     "LayerNormalization": _layer_normalization,
     "Dropout": _dropout,
     "PRelu": _prelu,
+    "Shrink": _shrink,
+    "ThresholdedRelu": _thresholded_relu,
 }

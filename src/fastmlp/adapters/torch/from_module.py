@@ -42,8 +42,18 @@ _PLAIN = {
     "Sigmoid": "sigmoid",
     "Hardsigmoid": "hard_sigmoid",
     "Hardswish": "hard_swish",
+    "LogSigmoid": "log_sigmoid",
+    "Tanhshrink": "tanh_shrink",
 }
-_WITH_SETTINGS = ("LeakyReLU", "ELU", "CELU", "GELU", "Softmax", "LogSoftmax")
+_WITH_PARAMETER: dict[str, Callable[[Any], tuple[str, float]]] = {
+    "LeakyReLU": lambda module: ("leaky_relu", module.negative_slope),
+    "ELU": lambda module: ("elu", module.alpha),
+    "CELU": lambda module: ("celu", module.alpha),
+    "Hardshrink": lambda module: ("hard_shrink", module.lambd),
+    "Softshrink": lambda module: ("soft_shrink", module.lambd),
+    "RReLU": lambda module: ("leaky_relu", (module.lower + module.upper) / 2),  # as in prediction
+}
+_BETWEEN_COLUMNS = ("GLU", "Softmax2d", "MultiheadAttention")
 _KNOWN = "Sequential, Linear, BatchNorm1d, LayerNorm, Dropout, Flatten, Identity or an activation"
 _UNORDERED = ("ModuleList", "ModuleDict", "ParameterList", "ParameterDict")
 
@@ -64,7 +74,8 @@ def from_torch(
         `Sequential`, at any depth, of `Linear`, `BatchNorm1d`, `LayerNorm` over the last axis, `Dropout`,
         `Flatten`, `Identity` and activations: `ReLU`, `LeakyReLU`, `ELU`, `CELU`, `SELU`, `GELU`, `SiLU`,
         `Mish`, `Softplus`, `Softsign`, `Tanh`, `Sigmoid`, `LogSigmoid`, `ReLU6`, `Hardtanh` from -c to c or
-        0 to c, `Hardsigmoid`, `Hardswish`, `PReLU`, and at the end `Softmax`, `LogSoftmax` or `Softmin`; and
+        0 to c, `Hardsigmoid`, `Hardswish`, `Hardshrink`, `Softshrink`, `Tanhshrink`, `Threshold` with the
+        value 0, `RReLU` as it predicts, `PReLU`, and at the end `Softmax`, `LogSoftmax` or `Softmin`; and
         what `to_torch` makes.
         A class of one's own that computes in its ``forward`` is not read: make a ``Sequential`` of its parts.
     n_in : int, optional
@@ -141,8 +152,11 @@ class _Reader:
             (nn.Dropout, self.dropout),
             (nn.AlphaDropout, self.alpha_dropout),
             (nn.Softmin, self.softmin),
-            (nn.LogSigmoid, self.log_sigmoid),
             (nn.Softplus, self.softplus),
+            (nn.GELU, self.gelu),
+            (nn.Softmax, partial(self.along_rows, "softmax")),
+            (nn.LogSoftmax, partial(self.along_rows, "log_softmax")),
+            (nn.Threshold, self.threshold),
             (nn.Hardtanh, self.clipped),
             (nn.Flatten, self.flatten),
             (nn.Identity, self.identity),
@@ -153,9 +167,14 @@ class _Reader:
             (modules.MaxPieces, self.max_pieces),
             (modules.Exp, partial(self.plain, "exp")),
             (modules.Step, partial(self.plain, "step")),
+            (modules.Squareplus, self.squareplus),
+            (modules.SparsePlus, partial(self.plain, "sparse_plus")),
+            (modules.SparseSigmoid, partial(self.plain, "sparse_sigmoid")),
         ]
         self.readers += [(getattr(nn, name), partial(self.plain, ours)) for name, ours in _PLAIN.items()]
-        self.readers += [(getattr(nn, name), self.with_settings) for name in _WITH_SETTINGS]
+        self.readers += [
+            (getattr(nn, name), partial(self.with_parameter, ours)) for name, ours in _WITH_PARAMETER.items()
+        ]
 
     def parts(self, module: Any, path: str) -> Iterator[Part]:
         for cls, read in self.readers:
@@ -170,6 +189,8 @@ class _Reader:
         name = type(module).__name__
         if name in _UNORDERED:
             return f"{path} is {name}, which says nothing of the order, expected Sequential"
+        if name in _BETWEEN_COLUMNS:
+            return f"{path} is {name}, which combines columns, expected {_KNOWN}, of each column for itself"
         children = [child for child, _ in module.named_children()]
         if not children:
             return f"{path} is {name}, expected {_KNOWN}"
@@ -262,18 +283,26 @@ class _Reader:
     def plain(self, ours: str, module: Any, path: str) -> Iterator[Part]:
         return self.activation(ours, path)
 
-    def with_settings(self, module: Any, path: str) -> Iterator[Part]:
-        nn = self.nn
-        if isinstance(module, nn.LeakyReLU):
-            return self.activation(("leaky_relu", module.negative_slope), path)
-        if isinstance(module, nn.ELU):
-            return self.activation(("elu", module.alpha), path)
-        if isinstance(module, nn.CELU):
-            return self.activation(("celu", module.alpha), path)
-        if isinstance(module, nn.GELU):
-            return self.activation("gelu" if module.approximate == "none" else "gelu_tanh", path)
+    def with_parameter(
+        self, ours: Callable[[Any], tuple[str, float]], module: Any, path: str
+    ) -> Iterator[Part]:
+        return self.activation(ours(module), path)
+
+    def squareplus(self, module: Any, path: str) -> Iterator[Part]:
+        return self.activation(("squareplus", module.b), path)
+
+    def threshold(self, module: Any, path: str) -> Iterator[Part]:
+        if module.value != 0:
+            came = f"Threshold({module.threshold}, {module.value})"
+            raise ValueError(f"{path} is {came}, expected the value 0 below the threshold")
+        return self.activation(("thresholded_relu", module.threshold), path)
+
+    def gelu(self, module: Any, path: str) -> Iterator[Part]:
+        return self.activation("gelu" if module.approximate == "none" else "gelu_tanh", path)
+
+    def along_rows(self, ours: str, module: Any, path: str) -> Iterator[Part]:
         _check_dim(module, path)
-        return self.activation("softmax" if isinstance(module, nn.Softmax) else "log_softmax", path)
+        return self.activation(ours, path)
 
     def rescaled(self, before: float, ours: str, after: float, path: str) -> Iterator[Part]:
         """after * f(before * x): factors that are not trained stand around the activation, where not 1."""
@@ -281,10 +310,6 @@ class _Reader:
             if factor != 1:
                 yield Part(path, Scale(trainable=False), (np.full(self.width, factor),))
             yield from activation
-
-    def log_sigmoid(self, module: Any, path: str) -> Iterator[Part]:
-        """log(sigmoid(x)) = -softplus(-x)"""
-        return self.rescaled(-1.0, "softplus", -1.0, path)
 
     def softplus(self, module: Any, path: str) -> Iterator[Part]:
         if module.beta <= 0 or module.threshold < 20:

@@ -1,5 +1,5 @@
 """What PyTorch lacks and `to_torch` needs: `Rescaling`, `Standardize`, `OutputRescaling`,
-`GaussianNoise`, `MaxPieces`, `Exp`, `Step`.
+`GaussianNoise`, `MaxPieces`, `Exp`, `Step`, `Squareplus`, `SparsePlus`, `SparseSigmoid`.
 
 The classes are made when they are first asked for, as their base needs torch; they are found here by name, so
 that whole modules pickle.
@@ -12,7 +12,10 @@ from typing import Any
 from ... import layers
 from ...optional import require
 
-NAMES = ("Rescaling", "Standardize", "OutputRescaling", "GaussianNoise", "MaxPieces", "Exp", "Step")
+NAMES = (
+    *("Rescaling", "Standardize", "OutputRescaling", "GaussianNoise", "MaxPieces"),
+    *("Exp", "Step", "Squareplus", "SparsePlus", "SparseSigmoid"),
+)
 
 
 def __getattr__(name: str) -> Any:
@@ -100,5 +103,32 @@ def _define(torch: Any) -> list[type]:
         def forward(self, x: Any) -> Any:
             return (x > 0).to(x.dtype)
 
+    class Squareplus(torch.nn.Module):  # type: ignore[misc]
+        """(x + sqrt(x^2 + b)) / 2, below 0 without its cancellation"""
+
+        def __init__(self, b: float = 4.0) -> None:
+            super().__init__()
+            self.b = b
+
+        def forward(self, x: Any) -> Any:
+            half = (x.abs() + torch.sqrt(x * x + self.b)) / 2
+            return torch.where(x < 0, self.b / 4 / half, half)
+
+        def extra_repr(self) -> str:
+            return f"b={self.b}"
+
+    class SparsePlus(torch.nn.Module):  # type: ignore[misc]
+        """0 up to -1, (x + 1)^2 / 4 up to 1, then x"""
+
+        def forward(self, x: Any) -> Any:
+            return torch.where(x > 1, x, (torch.clamp(x + 1, 0, 2) / 2) ** 2)
+
+    class SparseSigmoid(torch.nn.Module):  # type: ignore[misc]
+        """(x + 1) / 2 between 0 and 1"""
+
+        def forward(self, x: Any) -> Any:
+            return torch.clamp(x + 1, 0, 2) / 2
+
     Scaling.__name__ = "Rescaling"
-    return [Scaling, Standardize, OutputRescaling, GaussianNoise, MaxPieces, Exp, Step]
+    preprocessing, others = [Scaling, Standardize, OutputRescaling], [GaussianNoise, MaxPieces]
+    return [*preprocessing, *others, Exp, Step, Squareplus, SparsePlus, SparseSigmoid]

@@ -241,6 +241,74 @@ INLINE vec hard_swish_derivative(vec z, vec p)
 INLINE vec exp_forward(vec z, vec p) { IGNORE(p); return vexp(z); }
 INLINE vec exp_derivative(vec a, vec p) { IGNORE(p); return a; }
 
+/* log(sigmoid(z)) = min(z, 0) - log(1 + exp(-|z|)): 1.9 ulp */
+INLINE vec log_sigmoid_forward(vec z, vec p)
+{
+    IGNORE(p);
+    return vmin(z, ZERO) - vlog1p_exp_of_minus_abs(z);
+}
+/* 1 - exp(a): 2 ulp */
+INLINE vec log_sigmoid_derivative(vec a, vec p) { IGNORE(p); return -vexpm1_nonpositive(a); }
+
+/* 1 for a other than 0, else 0 */
+INLINE vec let_through(vec a) { return vselect(vlt(ZERO, vabs(a)), ONE, ZERO); }
+
+/* z for |z| > p, else 0; p >= 0, or a of 0 would not tell that z is small */
+INLINE vec hard_shrink_forward(vec z, vec p) { return vselect(vle(vabs(z), p), ZERO, z); }
+INLINE vec hard_shrink_derivative(vec a, vec p) { IGNORE(p); return let_through(a); }
+
+/* z, nearer to 0 by p >= 0 (Donoho 1995): 0.5 ulp */
+INLINE vec soft_shrink_forward(vec z, vec p) { return z - clipped(z, -p, p); }
+INLINE vec soft_shrink_derivative(vec a, vec p) { IGNORE(p); return let_through(a); }
+
+/* z - tanh(z): 4 ulp or 1.5 eps |z| */
+INLINE vec tanh_shrink_forward(vec z, vec p) { IGNORE(p); return z - vtanh(z); }
+/* tanh(z)^2: 4 ulp or 0.2 eps */
+INLINE vec tanh_shrink_derivative(vec z, vec p)
+{
+    IGNORE(p);
+    const vec t = vtanh(z);
+    return t * t;
+}
+
+/* z for z > p, else 0 (Konda et al., arXiv:1402.3337) */
+INLINE vec thresholded_relu_forward(vec z, vec p) { return vselect(vle(z, p), ZERO, z); }
+INLINE vec thresholded_relu_derivative(vec z, vec p) { return vselect(vlt(p, z), ONE, vselect(vle(z, p), ZERO, z)); }
+
+/* (|z| + s)/2, s = sqrt(z^2 + p), which is |z| where 2^60 hides p */
+INLINE vec squareplus_half(vec z, vec p, vec *s)
+{
+    const vec size = vabs(z), half = vset1(RC(0.5));
+    *s = vselect(vlt(size, vset1(RC(1152921504606846976.0))), vsqrt(vfma(z, z, p)), size);
+    return vfma(half, size, half * *s);
+}
+/* (z + sqrt(z^2 + p))/2, p > 0, which is p/4 over (|z| + s)/2 below 0 (Barron, arXiv:2112.11687): 1.9 ulp */
+INLINE vec squareplus_forward(vec z, vec p)
+{
+    vec s;
+    const vec half = squareplus_half(z, p, &s);
+    return vselect(vlt(z, ZERO), p * vset1(RC(0.25)) / half, half);
+}
+/* a/s: 4 ulp */
+INLINE vec squareplus_derivative(vec z, vec p)
+{
+    vec s;
+    const vec x = vmin(z, vset1(RC(1152921504606846976.0))), half = squareplus_half(x, p, &s);
+    return vselect(vlt(x, ZERO), p * vset1(RC(0.25)) / half, half) / s;
+}
+
+/* (z + 1)/2 between 0 and 1 */
+INLINE vec sparse_sigmoid_forward(vec z, vec p) { IGNORE(p); return clipped(z + ONE, ZERO, TWO) / TWO; }
+INLINE vec sparse_sigmoid_derivative(vec a, vec p) { IGNORE(p); return clipped_derivative(a, ZERO, ONE) / TWO; }
+
+/* sparse_sigmoid(z)^2 up to 1, then z: 2 ulp */
+INLINE vec sparse_plus_forward(vec z, vec p)
+{
+    const vec root = sparse_sigmoid_forward(z, p);
+    return vselect(vlt(ONE, z), z, root * root);
+}
+INLINE vec sparse_plus_derivative(vec z, vec p) { return sparse_sigmoid_forward(z, p); }
+
 #undef ONE
 #undef TWO
 #undef THREE

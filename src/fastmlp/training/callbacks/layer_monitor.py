@@ -24,6 +24,10 @@ _OFF: dict[str, Callable[[Array], Array]] = {  # by the output, whether the deri
     "relu": lambda a: a == 0,
     "relu6": lambda a: (a == 0) | (a == 6),
     "hard_swish": lambda a: a == 0,
+    "hard_shrink": lambda a: a == 0,
+    "soft_shrink": lambda a: a == 0,
+    "thresholded_relu": lambda a: a == 0,
+    "sparse_plus": lambda a: a == 0,
 }
 _SLOPES: dict[str, Callable[[Array], Array]] = {  # derivatives by the output, over their largest
     "sigmoid": lambda a: 4 * a * (1 - a),
@@ -31,6 +35,7 @@ _SLOPES: dict[str, Callable[[Array], Array]] = {  # derivatives by the output, o
     "softsign": lambda a: (1 - np.abs(a)) ** 2,
     "hard_sigmoid": lambda a: (0 < a) & (a < 1),
     "hard_tanh": lambda a: np.abs(a) < 1,
+    "sparse_sigmoid": lambda a: (0 < a) & (a < 1),
 }
 
 
@@ -55,9 +60,10 @@ class LayerMonitor(Callback):
         - "activations": the root of the mean square of its outputs;
         - "gradients": the norm of the loss's gradient with respect to its arrays;
         - "updates": the norm of what the epoch has changed in these, over their norm before;
-        - "dead": of relu, relu6 and hard_swish, the share of units whose derivative is 0 in all rows;
-        - "saturated": of sigmoid, tanh, softsign, hard_sigmoid and hard_tanh, the share of outputs where the
-          derivative is below 5 % of its largest.
+        - "dead": of relu and others that are 0 from somewhere on, the share of units whose derivative is 0 in
+          all rows;
+        - "saturated": of sigmoid, tanh and others with two ends, the share of outputs where the derivative is
+          below 5 % of its largest.
 
     Examples
     --------
