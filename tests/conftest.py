@@ -1,6 +1,7 @@
 """Fixtures shared by all tests."""
 
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,12 @@ def pytest_configure(config):
     if missing:
         came, known = missing[0], ", ".join(RUNNABLE)
         raise pytest.UsageError(f"FASTMLP_REQUIRE_ISA names {came}, but this machine runs {known}")
+
+
+def pytest_collection_finish():
+    """PyTorch computes small products on one thread: others would spin, and tests share the processors."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
 
 
 @pytest.fixture(params=ISAS)

@@ -16,12 +16,16 @@ from pathlib import Path
 
 import pytest
 
+from interpreters import interpret_script
+
 setuptools = pytest.importorskip("setuptools")
 pytest.importorskip("Cython")
 
 ROOT = Path(__file__).parents[2]
 if not (ROOT / "setup.py").exists():
     pytest.skip("setup.py is not beside the tests", allow_module_level=True)
+
+BUILDING = "numpy", "setuptools.command.build_ext", "Cython.Build", "Cython.Compiler.Main"
 
 WIDER = {
     "isa_baseline_f32.c": {"__AVX__", "__AVX2__", "__FMA__", "__AVX512F__", "__SSE3__"},
@@ -118,9 +122,11 @@ def tree(tmp_path):
 
     def built(*options, **environment):
         log.write_text("")
-        command = [sys.executable, "setup.py", "build_ext", "--build-temp=objects", *options]
+        arguments = ["build_ext", "--build-temp=objects", *options]
         environment = {**os.environ, "CC": str(compiler), "FASTMLP_WERROR": "0", **environment}
-        result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        result = interpret_script(
+            "setup.py", *arguments, cwd=tmp_path, environment=environment, imported=BUILDING
+        )
         assert result.returncode == 0, result.stderr
         return [line.split("\037")[:-1] for line in log.read_text().split("\n")[:-1]]
 

@@ -114,7 +114,7 @@ def test_bad_test_set_is_refused(run, tmp_path):
 
 def test_module_runs_and_a_closed_pipe_is_no_traceback(tmp_path):
     fastmlp.Network([1, 2], output="softmax").save(tmp_path / "m.npz")
-    (tmp_path / "rows.csv").write_text("\n".join(map(str, range(200_000))))
+    (tmp_path / "rows.csv").write_text("\n".join(map(str, range(20_000))))
     command = [sys.executable, "-m", "fastmlp", "predict", "m.npz", "rows.csv"]
     process = subprocess.Popen(
         command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ}

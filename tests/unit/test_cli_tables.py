@@ -5,10 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -18,6 +15,7 @@ pytest.importorskip("sklearn")
 
 import fastmlp.tabular  # noqa: E402
 from command_line import POINTS, QUADRANT, accuracy_in, write_csv  # noqa: E402
+from interpreters import interpret  # noqa: E402
 
 QUICK = ("--recipe", "fast", "--epochs", 3, "--no-plot", "--threads", 1)
 LONGER = ("--recipe", "fast", "--epochs", 20, "--no-plot", "--threads", 1)
@@ -454,8 +452,7 @@ sys.exit(main(sys.argv[1:]))
 
 
 def alone(tmp_path, missing, *arguments):
-    command = [sys.executable, "-c", WITHOUT.format(missing), *map(str, arguments)]
-    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env={**os.environ})
+    result = interpret(WITHOUT.format(missing), *arguments, cwd=tmp_path)
     return result.returncode, result.stdout, result.stderr
 
 

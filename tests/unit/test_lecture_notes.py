@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from fastmlp import Dense, Network, functional, reference
+from interpreters import PICTURES, interpret_script
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
@@ -280,8 +281,7 @@ def test_script_runs_and_saves_its_pictures(name, tmp_path):
         real_data({"02": "fashion_mnist", "05": "mnist"}[name])
     arguments, phrases, pictures = SCRIPTS[name]
     (path,) = EXAMPLES.glob(f"{name}_*.py")
-    command = [sys.executable, str(path), *arguments, "--pictures", str(tmp_path / "new")]
-    run = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=120, check=False)
+    run = interpret_script(path, *arguments, "--pictures", tmp_path / "new", cwd=tmp_path, imported=PICTURES)
     assert run.returncode == 0, run.stderr
     for phrase in phrases:
         assert phrase in run.stdout

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
-import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -14,6 +12,7 @@ import pytest
 
 import fastmlp
 from fastmlp import plots
+from interpreters import PICTURES, interpret_script
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 LESSONS = sorted((DOCS / "learn").glob("plot_*.py"))
@@ -31,11 +30,7 @@ def pages(monkeypatch):
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.stem)
 def test_lesson_runs(lesson, tmp_path):
-    environment = {**os.environ, "MPLBACKEND": "Agg"}
-    command = [sys.executable, str(lesson)]
-    result = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
-    )
+    result = interpret_script(lesson, cwd=tmp_path, imported=PICTURES)
     assert result.returncode == 0, result.stderr
     assert list(tmp_path.iterdir()) == [], "a lesson leaves no files"
 

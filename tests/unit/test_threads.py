@@ -13,6 +13,7 @@ import pytest
 import fastmlp
 from fastmlp import Network, _kernels
 from helpers import assert_same_bits
+from interpreters import interpret
 
 TASKS = "/proc/self/task"  # one folder a thread, on Linux
 
@@ -20,8 +21,7 @@ TASKS = "/proc/self/task"  # one folder a thread, on Linux
 def run(code, **environment):
     """A fresh interpreter's answer; variables of ours in this one's environment do not reach it."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("FASTMLP_") and k != "OMP_NUM_THREADS"}
-    command = [sys.executable, "-c", code]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, env={**kept, **environment})
+    return interpret(code, environment={**kept, **environment})
 
 
 def answer(code, **environment):
@@ -383,7 +383,7 @@ def test_the_process_ends_while_threads_wait_and_work():
         "time.sleep(0.2)\n"
         "sys.exit(7)\n"
     )
-    result = run(code)
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert (result.returncode, result.stderr) == (7, "")
 
 
