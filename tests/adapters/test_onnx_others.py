@@ -1,12 +1,8 @@
-"""ONNX files that PyTorch, scikit-learn (skl2onnx) and Keras write: they load, with equal predictions.
+"""ONNX files that PyTorch and scikit-learn (skl2onnx) write: they load, with equal predictions.
 
 "Equal" is within the rounding that `onnx_helpers.oracle` derives from the loaded weights.
 """
 
-import importlib.util
-import os
-import subprocess
-import sys
 import warnings
 
 import numpy as np
@@ -19,7 +15,6 @@ from fastmlp import (
     Dropout,
     LayerNormalization,
     ModelFileError,
-    Rescaling,
     Standardize,
 )
 from helpers import assert_same_bits, assert_within
@@ -304,62 +299,3 @@ def test_whole_numbers_go_in_as_they_are(sklearn):
     model = to_onnx(estimator, X[:1])
     net = fastmlp.onnx.from_model(model)
     assert_equal_predictions(net, X, run(model, X), rounded=2)
-
-
-# ---- Keras, in a process of its own because its backend is chosen when it is imported ----
-
-KERAS = """
-import sys, warnings
-warnings.filterwarnings("ignore")
-import keras, numpy as np
-L = keras.layers
-keras.utils.set_random_seed(0)
-names = "relu leaky_relu elu selu gelu silu mish softplus softsign exponential sigmoid tanh linear".split()
-names += "celu relu6 hard_tanh hard_sigmoid hard_silu".split()
-normalization = L.Normalization()
-normalization.adapt(np.random.default_rng(0).normal(3, 2, size=(50, 5)).astype("float32"))
-models = {
-    "activations": [keras.Input((5,)), *(L.Dense(5, name) for name in names), L.Dense(3, "softmax")],
-    "image": [keras.Input((3, 4)), L.Rescaling(1 / 255), L.Flatten(), L.Dense(7, use_bias=False),
-        L.BatchNormalization(), L.ReLU(), L.Dropout(0.3), L.Dense(3), L.LeakyReLU(0.3),
-        L.BatchNormalization(), L.Dense(2), L.Softmax()],
-    "rows": [keras.Input((5,)), L.Dense(7), L.LayerNormalization(), L.ReLU(), L.Dense(2)],
-    "normalization": [keras.Input((5,)), normalization, L.Dense(7, "tanh"), L.Dense(1, "sigmoid")],
-}
-for name, layers in models.items():
-    model = keras.Sequential(layers)
-    X = np.random.default_rng(1).normal(size=(7, *model.input_shape[1:])).astype("float32")
-    for layer in model.layers:
-        if "normalization" in layer.name and name != "normalization":
-            rng = np.random.default_rng(2)
-            layer.set_weights([w + rng.uniform(0.1, 1, w.shape) for w in layer.get_weights()])
-    y = model.predict(X, verbose=0)
-    # Keras cannot export this layer for any number of rows.
-    fixed = [keras.InputSpec(shape=X.shape, dtype="float32")] if name == "rows" else None
-    model.export(f"{name}.onnx", format="onnx", verbose=False, input_signature=fixed)
-    np.savez(f"{name}.npz", X=X, y=y)
-"""
-
-
-@pytest.fixture(scope="module")
-def keras_files(tmp_path_factory):
-    for name in ("keras", "torch", "onnxscript"):
-        if importlib.util.find_spec(name) is None:
-            pytest.skip(f"{name} is not installed")
-    folder = tmp_path_factory.mktemp("keras")
-    environment = {**os.environ, "KERAS_BACKEND": "torch", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", KERAS]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-2000:]
-    return folder
-
-
-@pytest.mark.parametrize("name", ["activations", "image", "rows", "normalization"])
-def test_keras(keras_files, name):
-    net = fastmlp.onnx.load(keras_files / f"{name}.onnx")
-    first = {"image": Rescaling, "normalization": Standardize}.get(name, Dense)
-    assert isinstance(net.layers[0], first)
-    assert (LayerNormalization(1e-3) in net.layers) == (name == "rows")
-    with np.load(keras_files / f"{name}.npz") as saved:
-        X, y = saved["X"], saved["y"]
-    assert_equal_predictions(net, X.reshape(len(X), -1), y, rounded=2)
