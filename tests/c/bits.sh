@@ -1,7 +1,8 @@
 #!/bin/sh
 # The numeric contract across compilers, systems and architectures: builds the driver with every compiler found, runs it on
 # every fma instruction set this machine can run (aarch64 under user-mode emulation, Windows under Wine), and compares what
-# it prints.  With CI=1 a missing compiler is an error; Wine may be missing.  Run from the project's root.
+# it prints.  With CI=1 a missing compiler is an error; Wine may be missing.  OBJECTS_gcc and OBJECTS_clang may name folders
+# with the objects of setup.py's builds by these compilers, which then need not compile.  Run from the project's root.
 set -e
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -59,7 +60,7 @@ native() { # the instruction sets of this machine
 
 for compiler in gcc clang; do
     found $compiler || continue
-    built=$(build $compiler)
+    built=$(OBJECTS=$(printenv "OBJECTS_$compiler") build $compiler)
     for isa in $(native); do run "$compiler-$isa" "$built/driver" "$isa"; done
 done
 

@@ -3,6 +3,7 @@
 # and then those.  Run from the project's root, for example:
 #   tests/c/build.sh aarch64-linux-gnu-gcc /tmp driver -static
 # With IDLE="baseline avx2" these instruction sets are built quickly and without FLAGS, for drivers that will not run them.
+# With OBJECTS=FOLDER the core is not compiled: its objects are under this folder, as setup.py has left them.
 # With EMULATE=avx512 the drivers' "avx2" is the AVX-512 code, lane by lane in instructions of AVX2.
 set -e
 compiler=$1 folder=$2 drivers=$3
@@ -32,7 +33,13 @@ oldest() { # waits for the job that was begun first
     wait "${jobs%% *}"
     jobs=${jobs#* } free=$((free + 1))
 }
-for file in $(find $core -name '*.c'); do
+sources=$(find $core -name '*.c')
+if [ -n "$OBJECTS" ]; then
+    find "$OBJECTS" -path "*/$core/*.o" -exec cp {} "$objects" \;
+    [ "$(ls "$objects" | wc -l)" = "$(echo "$sources" | wc -l)" ] || { echo "$OBJECTS does not hold an object of each file"; exit 1; }
+    sources=""
+fi
+for file in $sources; do
     case $file in
     */isa_avx2_*) isa=$avx2 ;; */isa_avx512_*) isa=$avx512 ;; */isa_vnni_*) isa=$vnni ;; */isa_bf16_*) isa=$bf16 ;;
     */isa_amx_*) isa=$amx ;; *) isa=$base ;;

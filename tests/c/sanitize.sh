@@ -24,6 +24,7 @@ export TSAN_OPTIONS="halt_on_error=1 die_after_fork=0" # a forked child makes a 
 # the drivers run the widest instruction set
 ! grep -q avx2 /proc/cpuinfo || export IDLE=baseline
 ! grep -q avx512bw /proc/cpuinfo || export IDLE="baseline avx2"
+grep -q amx_bf16 /proc/cpuinfo || IDLE="$IDLE amx"
 tests/c/build.sh gcc "$folder" "$drivers" $flags -DFM_TEST_ALLOC -O1
 for driver in $drivers; do
     echo "-- $1: $driver"
