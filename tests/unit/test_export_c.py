@@ -129,8 +129,8 @@ def test_normalization(cc, dtype, rng, tmp_path):
     for name, net in nets.items():
         X = rng.uniform(-9, 9, (50, net.plan.n_in)).astype(dtype)
         assert_same_bits(library.predict(name, X), net.predict(X))
-        if cc == COMPILERS[0] and name in ("batch", "last"):
-            run_main(cc, tmp_path, name)
+    if cc == COMPILERS[0]:
+        run_main(cc, tmp_path, "batch", "last")
 
 
 def test_what_tables_have(cc, dtype, rng, tmp_path):
@@ -139,13 +139,14 @@ def test_what_tables_have(cc, dtype, rng, tmp_path):
     for name, net in nets.items():
         X = table_rows(net, rng)
         assert_same_bits(library.predict(name, X), net.predict(X))
-        run_main(cc, tmp_path, name)
+    run_main(cc, tmp_path, *nets)
 
 
 def test_rounded_weights_are_those_of_dense_layers(rng, tmp_path):
-    for name, net in table_nets(np.float32, rng).items():
+    nets = table_nets(np.float32, rng)
+    for name, net in nets.items():
         net.export_c(tmp_path / f"{name}.c", int8=True)
-        run_main(COMPILERS[0], tmp_path, name)
+    run_main(COMPILERS[0], tmp_path, *nets)
 
 
 def test_codes_that_there_are_not_are_refused(tmp_path):
@@ -155,21 +156,15 @@ def test_codes_that_there_are_not_are_refused(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def run_main(cc, folder, name):
-    """With fma and without."""
+def run_main(cc, folder, *names):
+    """The programs of these files, one after the other, with fma and without."""
+    parts = [f'#define {name.upper()}_TEST\n#define main main_of_{name}\n#include "{name}.c"\n#undef main\n'
+             for name in names]  # fmt: skip
+    calls = " || ".join(f"main_of_{name}()" for name in names)
+    (folder / "mains.c").write_text("".join(parts) + f"int main(void) {{ return {calls}; }}\n")
     for flags in (FMA, NO_FMA):
-        run(
-            cc,
-            *STRICT,
-            "-O1",
-            *flags,
-            f"-D{name.upper()}_TEST",
-            folder / f"{name}.c",
-            "-o",
-            folder / "main",
-            "-lm",
-        )
-        run(folder / "main")
+        run(cc, *STRICT, "-O1", *flags, folder / "mains.c", "-o", folder / "main", "-lm")
+        assert run(folder / "main").count("difference from Python") == len(names)
 
 
 @pytest.mark.skipif(not X86, reason="the baseline of this architecture has fma")
