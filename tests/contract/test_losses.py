@@ -49,7 +49,7 @@ def parameters_of(name, dtype):
 def cases(name, dtype, n):
     """Batches of n targets, p and y, with the right values and gradients and what these are relative to."""
     found = []
-    for rows in (1, 3, 30):
+    for rows in (1, 3, 30) if n < 1000 else (1, 3):  # wide rows take long in extended precision
         p, y = batch(name, rows, n, dtype, seed=n + rows)
         found.append((p, y, *value_and_gradient(name, p, y, parameters_of(name, dtype))))
     return found
