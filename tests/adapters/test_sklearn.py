@@ -201,7 +201,8 @@ def test_in_a_pipeline_and_a_search(tmp_path):
     scores = cross_val_score(pipe, X, y, cv=3)
     assert scores.mean() > 0.9
     grid = {"mlpclassifier__alpha": [1e-3, 10.0], "mlpclassifier__activation": ["tanh", "gelu"]}
-    search = GridSearchCV(pipe, grid, cv=2, n_jobs=2).fit(X, y)
+    with joblib.parallel_config("threading"):  # test_workers has processes
+        search = GridSearchCV(pipe, grid, cv=2, n_jobs=2).fit(X, y)
     assert search.best_score_ > 0.9 and search.best_params_["mlpclassifier__alpha"] == 1e-3
     joblib.dump(search.best_estimator_, tmp_path / "model.joblib")
     loaded = joblib.load(tmp_path / "model.joblib")

@@ -6,8 +6,6 @@ import datetime
 import json
 import pickle
 import signal
-import subprocess
-import sys
 import zipfile
 
 import numpy as np
@@ -18,6 +16,7 @@ from fastmlp import BatchNormalization, Dense, Dropout, Network, optimizers
 from fastmlp.callbacks import Callback, LambdaCallback, ModelCheckpoint
 from fastmlp.schedules import CosineDecay, OneCycle
 from helpers import assert_same_bits
+from interpreters import interpret
 from model_files import assert_refused, rewritten
 
 ROWS, SIZE, EPOCHS = 61, 8, 4  # eight batches an epoch, the last of five rows
@@ -423,8 +422,7 @@ print(repr([[w.tobytes().hex() for w in net.get_weights()], state["step"], state
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_script_that_is_killed_goes_on_when_it_is_started_again(tmp_path, dtype):
     def run(name, kill_at):
-        command = [sys.executable, "-c", KILLED, str(tmp_path / name), dtype, str(kill_at)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=120)
+        return interpret(KILLED, tmp_path / name, dtype, kill_at)
 
     whole = run("whole.npz", 0)
     assert whole.returncode == 0, whole.stderr
