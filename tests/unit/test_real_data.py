@@ -46,6 +46,7 @@ def test_mnist_in_two_epochs(data_dir):
     assert results[0][1] == results[1][1] and results[0][1]["accuracy"] >= 0.955
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "options", "epochs", "expected"),
     [
