@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 SHARE = 0.25  # of the whole call, after which the signal comes; who hears nothing goes on for the rest
-SOON = 0.1  # seconds; or as large a share again, where all is slow
+SOON = 0.2  # seconds; or as large a share again, where all is slow
 TRIES = 4  # each with half the time to the signal, as beside other programs the same call can be shorter
 UNITS = 1024
 

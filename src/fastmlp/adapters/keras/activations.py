@@ -59,11 +59,11 @@ def of_function(keras: Any, function: Any) -> ActivationName:
         if found is None:
             raise ValueError(_refused(type(function).__name__))
         return found
+    if isinstance(function, _with_options(keras)):
+        return _equal(function.__name__, function.options)
     given: dict[str, Any] = {}
     if isinstance(function, functools.partial) and not function.args:
         function, given = function.func, function.keywords
-    if isinstance(function, _with_options(keras)):
-        return _equal(function.__name__, function.options)
     name = getattr(function, "__name__", repr(function))
     if function is keras.saving.get_registered_object(GELU_TANH):
         return "gelu_tanh"
