@@ -179,7 +179,7 @@ cdef extern from "fastmlp.h" nogil:
     int fm_plan_set_planes(fm_plan *, int planes) noexcept
     void fm_plan_repack(fm_plan *) noexcept
     void fm_plan_rescale_output(fm_plan *, const void *scale, const void *offset) noexcept
-    void fm_plan_pack(const fm_plan *, void *vector, const fm_array *, const void *values) noexcept
+    int fm_plan_pack(const fm_plan *, void *vector, const fm_array *, const void *values) noexcept
     int fm_plan_unpack(const fm_plan *, const void *vector, const fm_array *, void *values) noexcept
     int fm_plan_claim(fm_plan *) noexcept
     int fm_plan_claimed(const fm_plan *) noexcept

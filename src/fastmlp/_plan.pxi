@@ -191,7 +191,7 @@ cdef class Plan:
     def set_weights(self, weights):
         arrays = checked_parameters(&self.c_plan, weights, "weights")
         with self.changing():
-            pack(&self.c_plan, self.c_plan.state.parameters, arrays)
+            (pack_apart if self.c_plan.stored else pack)(&self.c_plan, self.c_plan.state.parameters, arrays)
             c.fm_plan_repack(&self.c_plan)
             self.c_plan.forward_rows = 0
 
@@ -544,7 +544,8 @@ cdef class Plan:
                 for i in range(layer.array_count):
                     array = next(each)
                     if layer.arrays[i].moves and not layer.frozen:
-                        c.fm_plan_pack(&self.c_plan, self.c_plan.gradient, &layer.arrays[i], cnp.PyArray_DATA(<Array>array))
+                        check(c.fm_plan_pack(&self.c_plan, self.c_plan.gradient, &layer.arrays[i],
+                                             cnp.PyArray_DATA(<Array>array)))
             self.c_plan.has_gradient = 1
 
     def gradient_squares(self):

@@ -54,10 +54,26 @@ cdef list checked_parameters(const c.fm_plan *plan, arrays, str name):
             for a, shape in zip(arrays, shapes)]
 
 
-cdef void pack(const c.fm_plan *plan, void *vector, list arrays):
+cdef int pack(const c.fm_plan *plan, void *vector, list arrays) except -1:
     cdef Array array
     each = iter(arrays)
     for l in range(plan.layer_count):
         for i in range(plan.layers[l].array_count):
             array = next(each)
-            c.fm_plan_pack(plan, vector, &plan.layers[l].arrays[i], cnp.PyArray_DATA(array))
+            check(c.fm_plan_pack(plan, vector, &plan.layers[l].arrays[i], cnp.PyArray_DATA(array)))
+    return 0
+
+
+cdef int pack_apart(const c.fm_plan *plan, void *vector, list arrays) except -1:
+    """`pack` that changes nothing where it is interrupted."""
+    cdef size_t size = plan.size * dtype_of(plan).itemsize
+    cdef void *apart = c.fm_alloc_raw(size)
+    if apart == NULL:
+        raise MemoryError("fastmlp could not allocate its weights")
+    try:
+        memcpy(apart, vector, size) # with what pads arrays
+        pack(plan, apart, arrays)
+        memcpy(vector, apart, size)
+    finally:
+        c.fm_free(apart)
+    return 0

@@ -139,3 +139,20 @@ def test_a_step_is_cut_and_undone(parts, name, clipnorm):
 
     assert_ends_soon(*[partial(step, *part) for part in parts], state=partial(state_of, net))
     assert all(np.isfinite(array).all() for array in net.get_weights())
+
+
+def test_weights_in_few_bits_are_set_whole_or_not_at_all():
+    """Storing them is the longest part of `quantized`, too."""
+    small = Network([8192, 8192], seed=0).quantized("int8")
+    old = small.get_weights()
+    new = [2 * array for array in old]
+    call, whole = first_long([partial(small.set_weights, new)])
+    heard = []
+    for share in np.arange(0.05, 1, 0.1):
+        small.set_weights(old)
+        heard.append(interrupted_after(call, share * whole))
+        found = small.get_weights()[0]
+        assert np.array_equal(found, old[0]) or np.array_equal(found, new[0])  # also where all had been done
+    assert max(after for after in heard if after is not None) < SOON
+    call()
+    assert np.array_equal(small.get_weights()[0], new[0])

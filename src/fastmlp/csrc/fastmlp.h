@@ -241,8 +241,9 @@ int64_t fm_find_wrong_code(const fm_plan *, const fm_input *, ptrdiff_t rows, pt
 int fm_plan_init(fm_plan *);
 void fm_plan_clear(fm_plan *);
 
-/* An array of a layer, row-major, to and from a vector laid out like the parameters. */
-void fm_plan_pack(const fm_plan *, void *vector, const fm_array *, const void *values);
+/* An array of a layer, row-major, to and from a vector laid out like the parameters.  Only what is stored in few bits takes long
+   enough to be interrupted on the way there. */
+int fm_plan_pack(const fm_plan *, void *vector, const fm_array *, const void *values);
 int fm_plan_unpack(const fm_plan *, const void *vector, const fm_array *, void *values);
 /* One array of a layer: uniform in [-scale, scale), normal with that deviation, or the signs of the former times scale. */
 enum { FM_UNIFORM, FM_NORMAL, FM_SIGNS };

@@ -1,15 +1,13 @@
 /* Parameters between their two forms.  Canonical arrays are W (n_in, n_out) row-major, and (n_out,) for b
    and what normalisation has; the vector holds W in panels and the others padded, which is a matrix of one row. */
 
-static void pack(const fm_plan *plan, void *vector, const fm_array *array, const void *values)
+static int pack(const fm_plan *plan, void *vector, const fm_array *array, const void *values)
 {
-    if (array->storage) {
-        pack_stored(array, (real *)vector + array->offset, values);
-        return;
-    }
+    if (array->storage) return pack_stored(array, (real *)vector + array->offset, values);
     const fm_input rows = {.data = values, .row_bytes = array->columns * (ptrdiff_t)sizeof(real),
                            .columns = array->columns, .type = plan->type};
     plan->kernels->gather((real *)vector + array->offset, w_panel(array->rows), &rows, NULL, 0, array->rows);
+    return FM_OK;
 }
 
 static int unpack(const fm_plan *plan, const void *vector, const fm_array *array, void *values)

@@ -255,9 +255,9 @@ void fm_plan_release(fm_plan *plan)
     if (--plan->claims == 0) __atomic_store_n(&plan->owner, 0, __ATOMIC_RELEASE);
 }
 
-void fm_plan_pack(const fm_plan *plan, void *vector, const fm_array *array, const void *values)
+int fm_plan_pack(const fm_plan *plan, void *vector, const fm_array *array, const void *values)
 {
-    typed_plan(plan->type)->pack(plan, vector, array, values);
+    return typed_plan(plan->type)->pack(plan, vector, array, values);
 }
 
 int fm_plan_set_planes(fm_plan *plan, int planes)

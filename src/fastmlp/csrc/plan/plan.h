@@ -33,7 +33,7 @@ typedef struct {
     ptrdiff_t (*lay_out)(fm_plan *); /* offsets of all arrays; returns the size of the parameter vector */
     void (*initialize_arrays)(fm_plan *); /* to what they begin as */
     int (*initialize)(fm_plan *, int layer, int array, int distribution, double scale, uint64_t seed);
-    void (*pack)(const fm_plan *, void *vector, const fm_array *, const void *values);
+    int (*pack)(const fm_plan *, void *vector, const fm_array *, const void *values);
     int (*unpack)(const fm_plan *, const void *vector, const fm_array *, void *values);
     void (*repack)(const fm_plan *, int planes);
     double (*squares)(const fm_plan *);

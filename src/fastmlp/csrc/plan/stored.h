@@ -55,26 +55,25 @@ static ptrdiff_t columns_of(const fm_array *array, ptrdiff_t p)
     return left < L ? left : L;
 }
 
-/* A panel of integers, whose lanes are 0, and what belongs to its columns. */
-static void pack_panel(const fm_array *array, real *w, const real *values, ptrdiff_t p)
+/* The larger of sizes so far and those of a row; a NaN stays. */
+static void note_sizes(real *most, const real *row, ptrdiff_t n)
 {
-    const ptrdiff_t n = array->columns, columns = columns_of(array, p);
-    int8_t *to = int8_panel_of(array, w, p);
-    real *scale = (real *)int8_scales(array, w) + p * L, most[L] = {0};
-    uint32_t *offset = (uint32_t *)int8_offsets(array, w) + p * L;
-    values += p * L;
-    for (ptrdiff_t i = 0; i < array->rows; i++)
-        for (ptrdiff_t j = 0; j < columns; j++) {
-            const real size = values[i * n + j] < 0 ? -values[i * n + j] : values[i * n + j];
-            if (!(size <= most[j]) && most[j] == most[j]) most[j] = size; /* a NaN stays */
-        }
-    for (ptrdiff_t j = 0; j < columns; j++) scale[j] = int8_scale(most[j]);
-    for (ptrdiff_t i = 0; i < array->rows; i++)
-        for (ptrdiff_t j = 0; j < columns; j++) {
-            const int q = isfinite(scale[j]) ? (int)(values[i * n + j] / scale[j] + ROUND_MAGIC - ROUND_MAGIC) : 0;
-            to[int8_place(i, j)] = (int8_t)q;
-            offset[j] += (uint32_t)q * 128u;
-        }
+    for (ptrdiff_t j = 0; j < n; j++) {
+        const real size = row[j] < 0 ? -row[j] : row[j];
+        if (!(size <= most[j]) && most[j] == most[j]) most[j] = size;
+    }
+}
+
+/* Row i as integers, of scales that are there, added to the columns' sums. */
+static void pack_integers(const fm_array *array, real *w, const real *row, ptrdiff_t i)
+{
+    const real *scale = int8_scales(array, w);
+    uint32_t *offset = (uint32_t *)int8_offsets(array, w);
+    for (ptrdiff_t j = 0; j < array->columns; j++) {
+        const int q = isfinite(scale[j]) ? (int)(row[j] / scale[j] + ROUND_MAGIC - ROUND_MAGIC) : 0;
+        int8_panel_of(array, w, j / L)[int8_place(i, j % L)] = (int8_t)q;
+        offset[j] += (uint32_t)q * 128u;
+    }
 }
 
 /* The nearest bfloat16, ties to even; a denormal becomes 0, and NaN stays one. */
@@ -101,15 +100,37 @@ static uint16_t *half_at(const fm_array *array, const real *w, ptrdiff_t i, ptrd
     return (uint16_t *)(w + j / L * half_panel(array) + i / 2 * L + j % L) + i % 2;
 }
 
-static void pack_stored(const fm_array *array, real *w, const real *values)
+/* The scales of the columns; they begin as 0. */
+static int find_scales(const fm_array *array, real *scale, const real *values)
 {
-    const ptrdiff_t n = array->columns;
+    for (ptrdiff_t i = 0; i < array->rows; i++) {
+        note_sizes(scale, values + i * array->columns, array->columns);
+        if (fm_interrupted()) return FM_INTERRUPTED;
+    }
+    for (ptrdiff_t j = 0; j < array->columns; j++) scale[j] = int8_scale(scale[j]);
+    return FM_OK;
+}
+
+static int pack_rows_stored(const fm_array *array, real *w, const real *values)
+{
+    for (ptrdiff_t i = 0; i < array->rows; i++, values += array->columns) {
+        if (array->storage == FM_AS_INT8)
+            pack_integers(array, w, values, i);
+        else
+            for (ptrdiff_t j = 0; j < array->columns; j++) *half_at(array, w, i, j) = nearest_half(values[j]);
+        if (fm_interrupted()) return FM_INTERRUPTED;
+    }
+    return FM_OK;
+}
+
+static int pack_stored(const fm_array *array, real *w, const real *values)
+{
     const unsigned word = fm_fp_begin();
     memset(w, 0, (size_t)stored_size(array) * sizeof(real));
-    for (ptrdiff_t i = 0; array->storage == FM_AS_BFLOAT16 && i < array->rows; i++)
-        for (ptrdiff_t j = 0; j < n; j++) *half_at(array, w, i, j) = nearest_half(values[i * n + j]);
-    for (ptrdiff_t p = 0; array->storage == FM_AS_INT8 && p < count_panels(n); p++) pack_panel(array, w, values, p);
+    int status = array->storage == FM_AS_INT8 ? find_scales(array, (real *)int8_scales(array, w), values) : FM_OK;
+    if (status == FM_OK) status = pack_rows_stored(array, w, values);
     fm_fp_end(word);
+    return status;
 }
 
 static int unpack_stored(const fm_array *array, const real *w, real *values)
