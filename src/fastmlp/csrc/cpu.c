@@ -83,7 +83,7 @@ static int has_bf16(void)
     return has_vnni() && __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) && (eax & 1u << 5);
 }
 
-/* Whether its order and rounding are those that pairs.h needs: seen on AMD's processors. */
+/* Whether AVX512-BF16 adds in the order, and rounds, as pairs.h needs: seen on AMD's processors. */
 static int has_pairs(void)
 {
     unsigned eax, ebx, ecx, edx;

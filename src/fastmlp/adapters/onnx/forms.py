@@ -39,7 +39,9 @@ _CENTRED = "(x - ReduceMean(x))"
 _EXPM1 = "(2 * Tanh(0.5 * Min(x, 0)) / (1 - Tanh(0.5 * Min(x, 0))))"
 _EXPM1_OF_SHARE = _EXPM1.replace("Min(x, 0)", "(Min(x, 0) / p)")
 _SOFTPLUS = "(Max(x, 0) + Log(1 + Exp(-Abs(x))))"
-_SQUAREPLUS = "(0.5 * Abs(x) + 0.5 * Sqrt(x * x + p))"  # of |x|
+# Of |x|, whose square is not to overflow: beyond 2^60 the root is |x|.
+_NEAR = "Min(Abs(x), 1152921504606846976)"
+_SQUAREPLUS = f"(0.5 * Abs(x) + 0.5 * (Sqrt({_NEAR} * {_NEAR} + p) + (Abs(x) - {_NEAR})))"
 _SELU = (1.0507009873554805, 1.7580993408473766)  # the scale, and its product with alpha (arXiv:1706.02515)
 _ROOT_HALF = 0.7071067811865476
 _ROOT_2_PI = 0.7978845608028654  # sqrt(2 / pi)

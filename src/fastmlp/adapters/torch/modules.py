@@ -7,6 +7,7 @@ that whole modules pickle.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ... import layers
@@ -21,13 +22,14 @@ NAMES = (
 def __getattr__(name: str) -> Any:
     if name not in NAMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    for cls in _define(require("torch", "torch")):
+    torch = require("torch", "torch")
+    for cls in (*_rescalings(torch), *_layers(torch), *_activations(torch)):
         cls.__module__, cls.__qualname__ = __name__, cls.__name__
         globals()[cls.__name__] = cls
     return globals()[name]
 
 
-def _define(torch: Any) -> list[type]:
+def _rescalings(torch: Any) -> list[type]:
     class Scaling(torch.nn.Module):  # type: ignore[misc]
         """x * scale + offset, computed as `fastmlp.Rescaling` does."""
 
@@ -65,6 +67,11 @@ def _define(torch: Any) -> list[type]:
         def forward(self, x: Any) -> Any:
             return x * self.scale + self.offset
 
+    Scaling.__name__ = "Rescaling"
+    return [Scaling, Standardize, OutputRescaling]
+
+
+def _layers(torch: Any) -> list[type]:
     class GaussianNoise(torch.nn.Module):  # type: ignore[misc]
         """x + stddev n in training, n normal; else x."""
 
@@ -91,6 +98,10 @@ def _define(torch: Any) -> list[type]:
         def extra_repr(self) -> str:
             return f"pieces={self.pieces}"
 
+    return [GaussianNoise, MaxPieces]
+
+
+def _activations(torch: Any) -> list[type]:
     class Exp(torch.nn.Module):  # type: ignore[misc]
         """exp(x)"""
 
@@ -111,7 +122,7 @@ def _define(torch: Any) -> list[type]:
             self.b = b
 
         def forward(self, x: Any) -> Any:
-            half = (x.abs() + torch.sqrt(x * x + self.b)) / 2
+            half = x.abs() / 2 + torch.hypot(x, x.new_tensor(math.sqrt(self.b))) / 2
             return torch.where(x < 0, self.b / 4 / half, half)
 
         def extra_repr(self) -> str:
@@ -129,6 +140,4 @@ def _define(torch: Any) -> list[type]:
         def forward(self, x: Any) -> Any:
             return torch.clamp(x + 1, 0, 2) / 2
 
-    Scaling.__name__ = "Rescaling"
-    preprocessing, others = [Scaling, Standardize, OutputRescaling], [GaussianNoise, MaxPieces]
-    return [*preprocessing, *others, Exp, Step, Squareplus, SparsePlus, SparseSigmoid]
+    return [Exp, Step, Squareplus, SparsePlus, SparseSigmoid]

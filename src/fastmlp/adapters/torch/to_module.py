@@ -156,6 +156,9 @@ def _activation(torch: Any, activation: Any) -> Iterator[Any]:
     name, parameter = registry.resolve_activation(activation)
     if name == "identity":
         return
+    if name == "soft_shrink" and parameter < 0:
+        came = f"activation {name!r} has the parameter {parameter:g}"
+        raise ValueError(f"{came}, which PyTorch does not take, expected 0 or more")
     makers = {
         "relu": nn.ReLU,
         "leaky_relu": lambda: nn.LeakyReLU(parameter),
