@@ -41,7 +41,13 @@ test_fit_resume test_notebook
 
 
 def pytest_collection_modifyitems(items):
-    """Long files first: with pytest-xdist a file is one process's, and the last ones decide when all ends."""
+    """Long files first: with pytest-xdist a file is one process's, and the last ones decide when all ends.
+
+    A name with an address in it is another in each process, and pytest-xdist then runs nothing.
+    """
+    named = [item.nodeid for item in items if " at 0x" in item.nodeid]
+    if named:
+        raise pytest.UsageError(f"{named[0]} is named after an address, expected ids= that are the same in every process")
     place = {name: number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: place.get(item.path.stem, len(place)))
 

@@ -88,7 +88,7 @@ def test_every_schedule_is_here():
     assert set(ALL) == {*schedules.SCHEDULES.values(), FunctionOfStep}
 
 
-@pytest.mark.parametrize(("schedule", "peer", "arguments", "steps"), TORCH, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(("schedule", "peer", "arguments", "steps"), TORCH, ids=[case[1] for case in TORCH])
 def test_rates_are_those_of_pytorch(schedule, peer, arguments, steps):
     torch = pytest.importorskip("torch")
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=RATE)
@@ -104,7 +104,7 @@ def test_rates_are_those_of_pytorch(schedule, peer, arguments, steps):
     assert max(expected) > 0.25
 
 
-@pytest.mark.parametrize(("schedule", "peer", "arguments"), KERAS, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(("schedule", "peer", "arguments"), KERAS, ids=[case[1] for case in KERAS])
 def test_rates_are_those_of_keras(schedule, peer, arguments):
     keras = pytest.importorskip("keras")
     theirs = getattr(keras.optimizers.schedules, peer)(*arguments)
