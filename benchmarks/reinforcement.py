@@ -165,10 +165,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=5, help="that the returns are of, 0: none")
     parser.add_argument("--only", choices=list(TASKS), help="one of the two")
     parser.add_argument("--clock", choices=list(CLOCKS), default="wall")
+    parser.add_argument("--precision", default="highest", help="of fastmlp's products")
     options = parser.parse_args(arguments)
     now = CLOCKS[options.clock]
     torch.set_num_threads(1)
     fastmlp.set_num_threads(1)
+    fastmlp.set_matmul_precision(options.precision)
     names = [options.only] if options.only else list(TASKS)
     if options.rounds:
         print(SPEED)

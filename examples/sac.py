@@ -3,7 +3,8 @@
 T. Haarnoja et al., "Soft actor-critic algorithms and applications", 2018, arXiv:1812.05905.  Networks and
 hyperparameters are the defaults of stable-baselines3, and the learning rate its zoo's for Pendulum-v1.
 
-python examples/sac.py [--env Pendulum-v1] [--steps 10000] [--seed 0]          needs: pip install gymnasium
+python examples/sac.py [--env Pendulum-v1] [--steps 10000] [--seed 0] [--precision medium]
+needs: pip install gymnasium
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+import fastmlp
 from fastmlp import Network, functional, optimizers
 
 Array = np.ndarray
@@ -184,7 +186,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--env", default="Pendulum-v1", help="such as MountainCarContinuous-v0")
     parser.add_argument("--steps", type=int, default=10_000, help="of the environment (default: 10000)")
     parser.add_argument("--seed", type=int, default=0, help="of networks, actions and the task (default: 0)")
+    parser.add_argument("--precision", default="highest", help="of matrix products: highest, high or medium")
     options = parser.parse_args(arguments)
+    fastmlp.set_matmul_precision(options.precision)
     SAC(gymnasium.make(options.env), options.seed).learn(options.steps, verbose=True)
 
 

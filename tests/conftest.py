@@ -47,7 +47,8 @@ def pytest_collection_modifyitems(items):
     """
     named = [item.nodeid for item in items if " at 0x" in item.nodeid]
     if named:
-        raise pytest.UsageError(f"{named[0]} is named after an address, expected ids= that are the same in every process")
+        came = named[0]
+        raise pytest.UsageError(f"{came} is named after an address, expected names alike in all processes")
     place = {name: number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: place.get(item.path.stem, len(place)))
 

@@ -249,7 +249,7 @@ cdef class Plan:
         cdef uint64_t key = index(seed)
         cdef Array x = as_rows(&self.c_plan, X)
         describe_rows(&self.c_plan, x, &rows, &count)
-        cdef Array out = np.empty((*(<object>x).shape[:-1], self.n_out), self.dtype)
+        cdef Array out = new_predictions(&self.c_plan, cnp.PyArray_NDIM(x), count)
         cdef void *memory = cnp.PyArray_DATA(out)
         with nogil:
             status = c.fm_plan_predict_dropped(&self.c_plan, &rows, count, key, memory, most)
@@ -408,9 +408,7 @@ cdef class Plan:
         if not self.derivatives_known:
             self.check_derivatives()
             self.derivatives_known = True
-        cdef cnp.npy_intp shape[2]
-        shape[0], shape[1] = count, self.c_plan.n_out
-        cdef Array out = cnp.PyArray_EMPTY(2, shape, numpy_type(self.c_plan.type), 0)
+        cdef Array out = new_predictions(&self.c_plan, 2, count)
         cdef void *memory = cnp.PyArray_DATA(out)
         self.claim()
         try:

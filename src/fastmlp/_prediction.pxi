@@ -23,11 +23,18 @@ cdef Array as_rows(const c.fm_plan *plan, x):
     return array
 
 
+cdef Array new_predictions(const c.fm_plan *plan, int dimensions, ptrdiff_t count):
+    """Room for the predictions of `count` rows, of shape (count, n_out), or of a row without `count`."""
+    cdef cnp.npy_intp shape[2]
+    shape[0] = count
+    shape[dimensions - 1] = plan.n_out
+    return cnp.PyArray_EMPTY(dimensions, shape, numpy_type(plan.type), 0)
+
+
 cdef object run_predict(const c.fm_plan *plan, Array x, c.fm_input *rows, ptrdiff_t count, out, int threads):
     """Predictions for described rows; None if `out` is not fit or a value of X is not finite."""
     cdef int status
     cdef Array result
-    cdef cnp.npy_intp shape[2]
     cdef int dimensions = cnp.PyArray_NDIM(x)
     cdef void *memory
     cdef bint short = count * plan.size < 16384
@@ -35,9 +42,7 @@ cdef object run_predict(const c.fm_plan *plan, Array x, c.fm_input *rows, ptrdif
         return None
     # Long work is stored block by block, and a later block may hold a NaN: `out` is written when all is well.
     if out is None or not (short or count == 1):
-        shape[0] = count
-        shape[dimensions - 1] = plan.n_out
-        result = cnp.PyArray_EMPTY(dimensions, shape, numpy_type(plan.type), 0)
+        result = new_predictions(plan, dimensions, count)
     else:
         result = out
     memory = cnp.PyArray_DATA(result)

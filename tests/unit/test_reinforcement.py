@@ -9,6 +9,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+import fastmlp
 from helpers import assert_same_bits
 
 gymnasium = pytest.importorskip("gymnasium")
@@ -180,3 +181,13 @@ def test_sac_speaks_every_thousand_steps(capsys):
     sac.RANDOM_STEPS = 1000
     sac.main(["--steps", "1000"])
     assert "1000 steps" in capsys.readouterr().out
+
+
+def test_sac_by_products_of_another_precision(monkeypatch):
+    sac, made = short_sac(), []
+    monkeypatch.setattr(sac.SAC, "learn", lambda agent, *arguments, **options: made.append(agent))
+    try:
+        sac.main(["--precision", "medium"])
+    finally:
+        fastmlp.set_matmul_precision("highest")
+    assert {net.matmul_precision for net in (made[0].actor, *made[0].critics, *made[0].targets)} == {"medium"}
