@@ -13,6 +13,7 @@ dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
 dd = pytest.importorskip("dask.dataframe")
 pd = pytest.importorskip("pandas")
+pytestmark = pytest.mark.slow
 
 ROWS = 1003
 PARTITIONS = [1, 2, 3, 7]

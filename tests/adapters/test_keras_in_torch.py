@@ -17,6 +17,8 @@ from onnx_helpers import oracle
 pytest.importorskip("onnx")
 import fastmlp.onnx  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 KERAS = """
 import sys, warnings
 warnings.filterwarnings("ignore")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 neural = pytest.importorskip("sklearn.neural_network")
+pytestmark = pytest.mark.slow
 
 IMPORT = "from sklearn.neural_network import MLPClassifier, MLPRegressor\n"
 OURS = "from fastmlp.sklearn import MLPClassifier, MLPRegressor\n"

@@ -20,6 +20,7 @@ from interpreters import interpret_script
 
 setuptools = pytest.importorskip("setuptools")
 pytest.importorskip("Cython")
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 if not (ROOT / "setup.py").exists():

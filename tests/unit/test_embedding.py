@@ -190,6 +190,7 @@ print(*[value.hex() for value in state])
 
 
 @needs_cc
+@pytest.mark.slow
 def test_cython(tmp_path):
     """The example as it is built by hand, and a module of the other functions."""
     pytest.importorskip("Cython")

@@ -28,6 +28,7 @@ def pages(monkeypatch):
     sys.modules.pop("public_names")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.stem)
 def test_lesson_runs(lesson, tmp_path):
     result = interpret_script(lesson, cwd=tmp_path, imported=PICTURES)
