@@ -187,14 +187,12 @@ _SMALL: dict[str, Any] = {
 _DEFAULT: dict[str, Any] = {
     "epochs": 128,
     "batch_size": 64,
-    "schedule": "cosine",
     "views": ("periodic", "quantiles"),
 }
 _FAST: dict[str, Any] = {
     "widths": (128, 128),
     "epochs": 64,
     "batch_size": 64,
-    "schedule": "cosine",
     "views": ("quantiles",),
 }
 _TABM: dict[str, Any] = {
