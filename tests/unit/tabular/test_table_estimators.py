@@ -244,6 +244,20 @@ def test_calibration_makes_probabilities_likelier():
     assert log_loss(calibrated) < log_loss(plain)
 
 
+def test_calibration_on_few_rows_does_no_harm():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(1200, 2))
+    y = (X[:, 0] + 0.3 * rng.normal(size=1200) > 0).astype(int)
+
+    def log_loss(start, **options):
+        model = classifier(nets=2, **options).fit(X[start : start + 40], y[start : start + 40])
+        return -np.log(model.predict_proba(X[400:])[np.arange(800), y[400:]]).mean()
+
+    starts = range(0, 400, 40)
+    plain = np.mean([log_loss(start, calibrate=False) for start in starts])
+    assert np.mean([log_loss(start) for start in starts]) < 1.05 * plain
+
+
 def test_a_time_limit_makes_fewer_epochs():
     X, y, _ = table()
     endless = QUICK.replace(epochs=10_000_000)

@@ -118,3 +118,24 @@ def test_temperature_is_the_softmax_of_what_is_divided():
         assert np.array_equal(
             calibration.tempered(p, temperature)[7:8], calibration.tempered(p[7:8], temperature)
         )
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_temperatures_are_those_of_half_a_row_more_that_is_wrong(classes):
+    rng = np.random.default_rng(classes)
+    p = rng.dirichlet(np.full(classes, 0.3), 30)
+    weights = rng.integers(0, 4, 30).astype(float)
+    truth = np.where(rng.random(30) < 0.8, p.argmax(axis=1), rng.integers(0, classes, 30))
+    for w in (np.ones(30), weights):
+        wrong = 0.5 / (w.sum() ** 2 / (w**2).sum() + 1)
+        target = np.where(np.eye(classes)[truth] == 1, 1 - wrong, wrong / (classes - 1))
+        grid = 2 ** np.linspace(-3, 3, 1201)
+        losses = [-w @ (target * np.log(calibration.tempered(p, T))).sum(axis=1) for T in grid]
+        assert calibration.temperature(p, truth, w) == pytest.approx(grid[np.argmin(losses)], rel=0.01)
+
+
+def test_few_rows_that_are_all_right_are_no_reason_for_certainty():
+    p = np.full((20, 2), [0.1, 0.9])
+    truth = np.ones(20, int)
+    found = calibration.tempered(p, calibration.temperature(p, truth))
+    assert found[:, 0] == pytest.approx(0.5 / 21, rel=0.01)
