@@ -76,6 +76,14 @@ class Column:
         numbers, indicators = (tuple(part[0].tolist()) for part in told)
         return numbers, indicators, None if codes is None else int(codes[0])
 
+    def _check_gaps(self, values: Array, expected: str) -> None:
+        """CellError unless there is nothing in a column of another kind: without values it has any."""
+        there = np.flatnonzero(values == values)
+        if len(there):
+            row = int(there[0])
+            found = float(values[row]) if values.dtype.kind == "f" else str(values[row])
+            raise CellError(row, self.name, found, expected)
+
     def number_names(self) -> list[str]:
         return []
 
@@ -112,7 +120,8 @@ class Number(Column):
         if values.dtype.kind == "O":
             values = self._parsed(values)
         elif values.dtype.kind != "f":
-            raise CellError(0, self.name, str(values[0]), "a date, expected a number as in training")
+            self._check_gaps(values, "a date, expected a number as in training")
+            return np.full(len(values), np.nan)
         infinite = np.flatnonzero(np.isinf(values))
         if len(infinite):
             row = int(infinite[0])
@@ -265,9 +274,10 @@ class Date(Column):
         """The moments, NaT for gaps."""
         if values.dtype.kind == "M":
             return values
-        if values.dtype.kind != "O":
-            raise CellError(0, self.name, float(values[0]), "a number, expected a date as in training")
         read = np.full(len(values), np.datetime64("NaT", "us"), "datetime64[us]")
+        if values.dtype.kind == "f":
+            self._check_gaps(values, "a number, expected a date as in training")
+            return read
         for i, text in enumerate(values):
             if text is None or words.is_gap(text):
                 continue

@@ -95,7 +95,7 @@ def _number(name: str, values: Array, asked: bool, **options: Any) -> Column:
 
 
 def _only_gaps(name: str, values: Array) -> Column:
-    """One number and gaps: a category of one value."""
+    """One number or date and gaps: a category of one value."""
     return Category.learn(name, values, 2)
 
 
@@ -108,7 +108,11 @@ def _numbers_rows(known: Array) -> bool:
 
 def _date(name: str, values: Array, **options: Any) -> Column:
     column = Date.learn(name, values, **options)
-    return column if column.parts else LeftOut(name, note="all its dates are the same")
+    if column.parts:
+        return column
+    if column.gaps == len(values):
+        return LeftOut(name, note="it has no values")
+    return _only_gaps(name, values) if column.gaps else LeftOut(name, note="all its dates are the same")
 
 
 def _category(name: str, values: Array, one_hot_up_to: int, asked: bool, note: str = "") -> Column:

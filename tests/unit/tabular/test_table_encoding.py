@@ -128,6 +128,26 @@ def test_numbers_may_come_as_words():
     assert encoder.transform({"n": ["2"], "w": [2]}).tolist() == [[0, 0]]
 
 
+@pytest.mark.parametrize("gap", [np.nan, np.datetime64("NaT"), None, ""], ids=str)
+@pytest.mark.parametrize("name", ["n", "d", "c"])
+def test_a_column_of_gaps_alone_has_whatever_type(name, gap):
+    """As pandas makes floats of empty cells."""
+    table = {"n": [1.0, 2.0, 4.0], "d": ["2024-01-01", "2024-05-01", "2025-01-01"], "c": ["a", "b", "c"]}
+    encoder = learned(table)
+    expected = encoder.transform({**table, name: [None] * 3})
+    assert np.array_equal(encoder.transform({**table, name: np.array([gap] * 3)}), expected)
+    row = {each: values[0] for each, values in table.items()}
+    assert np.array_equal(encoder.transform({**row, name: gap}), expected[:1])
+
+
+def test_the_first_cell_that_is_no_gap_is_named():
+    encoder = learned({"n": [1.0, 2.0, 4.0], "d": ["2024-01-01", "2024-05-01", "2025-01-01"]})
+    with pytest.raises(ValueError, match="row 1, column 'd': 3.0 is a number"):
+        encoder.transform({"n": [1.0, 1.0], "d": [np.nan, 3.0]})
+    with pytest.raises(ValueError, match="row 1, column 'n': '2024-.*' is a date"):
+        encoder.transform({"n": np.array(["NaT", "2024-01-01"], "M8[D]"), "d": [None, None]})
+
+
 @pytest.mark.parametrize(
     ("name", "cell", "words"),
     [

@@ -20,6 +20,7 @@ MANY = {"x": np.linspace(0, 1, ROWS) ** 2}
         (["a"] * ROWS, "all its values are 'a'"),
         ([None] * ROWS, "it has no values"),
         (["?"] * ROWS, "it has no values"),
+        (np.full(ROWS, "NaT", "datetime64[us]"), "it has no values"),
         (["2020-01-01"] * ROWS, "all its dates are the same"),
         (1e6 + 4e-9 * np.sin(np.arange(ROWS)), "all its values are 1e+06"),
     ],
@@ -52,6 +53,8 @@ def test_ids_are_told_from_free_text_and_slips():
         ([f"town {i // 2}" for i in range(ROWS)], "category"),  # each twice
         ([7.0, None] * 20, "category"),  # whether there is a value
         (["a", None] * 20, "category"),
+        (["2024-03-05", None] * 20, "category"),
+        (np.array(["2024-03-05", "NaT"] * 20, "datetime64[us]"), "category"),
         (np.arange(ROWS) / 3, "number"),
         (np.arange(ROWS) ** 2, "number"),
         ([0, 1] * 20, "number"),
