@@ -108,6 +108,8 @@ def _pandas_column(series: Any) -> Any:
         return series.astype(object).to_numpy()
     if str(series.dtype).startswith("period"):
         return series.dt.to_timestamp().to_numpy(dtype="datetime64[us]")
+    if str(series.dtype).startswith(("date32", "date64")):  # Arrow's, as days of Python's
+        return series.to_numpy(dtype=object)
     if kind == "M":  # pandas' own type too, which knows a zone
         series = series.dt.tz_convert(None) if getattr(series.dtype, "tz", None) is not None else series
         return series.to_numpy(dtype="datetime64[us]")

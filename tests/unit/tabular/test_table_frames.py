@@ -26,6 +26,12 @@ def pandas_own_types():
     )
 
 
+def pandas_types_of_arrow():
+    pd, pa = pytest.importorskip("pandas"), pytest.importorskip("pyarrow")
+    table = pd.DataFrame({"n": NUMBERS, "w": WORDS, "f": FLAGS}).convert_dtypes(dtype_backend="pyarrow")
+    return table.assign(d=pd.array(DAYS, dtype=pd.ArrowDtype(pa.date32())))
+
+
 def polars_frame():
     pl = pytest.importorskip("polars")
     return pl.DataFrame({"n": NUMBERS, "w": WORDS, "f": FLAGS, "d": DAYS})
@@ -47,7 +53,7 @@ def rows():
 
 @pytest.mark.parametrize(
     "make",
-    [pandas_frame, pandas_own_types, polars_frame, arrow_table, mapping, rows],
+    [pandas_frame, pandas_own_types, pandas_types_of_arrow, polars_frame, arrow_table, mapping, rows],
     ids=lambda make: make.__name__,
 )
 def test_every_kind_of_table_gives_the_same_columns(make):
