@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -16,13 +17,25 @@ _DAYS = (
     "%d %b %Y", "%d-%b-%Y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y", "%d/%m/%y", "%m/%d/%y",
 )  # fmt: skip
 _TIMES = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", "T%H:%M", "T%H:%M:%S", "T%H:%M:%S.%f")
-_TIMES_ALONE = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f")
-FORMATS = (*(f"{day}{time}" for time in _TIMES for day in _DAYS), *_TIMES_ALONE)
+_HALF_DAYS = (" %I:%M %p", " %I:%M:%S %p")
+_TIMES_ALONE = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p")
+FORMATS = (*(f"{day}{time}" for time in (*_TIMES, *_HALF_DAYS) for day in _DAYS), *_TIMES_ALONE)
+ISO = "ISO 8601"  # in place of a format: days, some of them with times, fractions and zones
+_ISO = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)"
+    r"(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?(?: ?(?:Z|UTC|([+-]\d\d)(?::?(\d\d))?))?)?"
+)
 DAY_OF_TIMES = datetime.date(1900, 1, 1)  # strptime's, of times without a day
 
 
 def parse(text: str, form: str) -> datetime.datetime | None:
-    """The moment that a text is in a format of `datetime.strptime`, None where it is none."""
+    """The moment that a text is in `ISO` or a format of `datetime.strptime`, None where it is none.
+
+    >>> str(parse("2024-07-01T12:30:00.25+02:00", ISO)), str(parse("7:05 PM", "%I:%M %p"))
+    ('2024-07-01 10:30:00.250000', '1900-01-01 19:05:00')
+    """
+    if form == ISO:
+        return _parse_iso(text.strip())
     text = text.strip().removesuffix("Z")
     try:
         return datetime.datetime.strptime(text, form)
@@ -30,8 +43,23 @@ def parse(text: str, form: str) -> datetime.datetime | None:
         return None
 
 
+def _parse_iso(text: str) -> datetime.datetime | None:
+    """In universal time where there is a zone; digits beyond microseconds are cut off."""
+    found = _ISO.fullmatch(text)
+    if found is None:
+        return None
+    *parts, fraction, hours, minutes = found.groups(default="0")
+    try:
+        year, month, day, hour, minute, second = map(int, parts)
+        moment = datetime.datetime(year, month, day, hour, minute, second, int(f"{fraction[:6]:0<6}"))
+        zone = datetime.timedelta(hours=int(hours), minutes=int(f"{hours[0]}{minutes}"))
+        return moment - zone
+    except (ValueError, OverflowError):
+        return None
+
+
 def date_formats(texts: Iterable[str]) -> list[str]:
-    """Those of `FORMATS` in which every text is a date, the likeliest first.
+    """Those of `FORMATS` in which every text is a date, the likeliest first; `ISO` where it is none of them.
 
     Examples
     --------
@@ -39,15 +67,21 @@ def date_formats(texts: Iterable[str]) -> list[str]:
     ['%d/%m/%Y']
     >>> date_formats(["01/12/2017", "02/12/2017"])
     ['%d/%m/%Y', '%m/%d/%Y']
+    >>> date_formats(["2024-01-01 00:00:00+01:00", "2024-07-01 00:00:00+02:00"])
+    ['ISO 8601']
     """
-    found, texts = list(FORMATS), list(texts)
+    texts = list(texts)
+    if not texts:
+        return []
+    halves = texts[0].rstrip()[-1:] in ("M", "m")
+    found = [form for form in FORMATS if form.endswith("%p") == halves]
     for text in texts:
         if not any(letter.isdigit() for letter in text):
             return []
         found = [form for form in found if parse(text, form) is not None]
         if not found:
             break
-    return found if texts else []
+    return found or ([ISO] if all(parse(text, ISO) is not None for text in texts) else [])
 
 
 @dataclass(frozen=True)

@@ -74,10 +74,43 @@ def test_the_format_of_training_holds():
         (["2020-01-31 10:20:30.5"], "%Y-%m-%d %H:%M:%S.%f"),
         (["5 May 2020"], "%d %b %Y"),
         (["13:45", "07:00"], "%H:%M"),
+        (["05/31/2023 11:40:00 PM", "05/03/2023 07:00:00 am"], "%m/%d/%Y %I:%M:%S %p"),
+        (["1:45 pm", "12:00 AM"], "%I:%M %p"),
+        (["2020-01-31 10:20:30+00:00"], dates.ISO),
+        (["2020-01-31", "2020-01-31 10:20", "2020-01-31T10:20:30.123456789Z"], dates.ISO),
     ],
 )
 def test_dates_as_people_write_them(texts, form):
     assert dates.date_formats(texts)[0] == form
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2024-07-01T12:30:15+02:00", "2024-07-01T10:30:15"),
+        ("2024-07-01 12:30:15.1234567-0330", "2024-07-01T16:00:15.123456"),
+        ("2024-07-01 00:30 UTC", "2024-07-01T00:30"),
+        ("2024-07-01T00:30:00,5+05", "2024-06-30T19:30:00.5"),
+        (" 2024-07-01 ", "2024-07-01"),
+        ("2024-02-30", None),
+        ("2024-07-01 25:00", None),
+        ("0001-01-01 00:00+05:00", None),
+        ("2024-07-01 12:30:15+2:00", None),
+        ("2024-07-01 12:30:15 CEST", None),
+    ],
+)
+def test_iso_dates_with_zones_are_in_universal_time(text, moment):
+    assert dates.parse(text, dates.ISO) == (None if moment is None else np.datetime64(moment, "us").item())
+
+
+def test_zones_that_pandas_writes_are_read_as_its_own_type():
+    """Over the end of summer time, and with fractions in some rows alone."""
+    pd = pytest.importorskip("pandas")
+    hours = pd.date_range("2024-10-25", periods=40, freq="150min", tz="Europe/Berlin")
+    given = pd.DataFrame({"d": hours})
+    encoder = learned(given)
+    assert np.array_equal(encoder.transform({"d": hours.astype(str)}), encoder.transform(given))
+    assert became({"d": hours.astype(str)}, "d") == ("date", "read as dates of the form ISO 8601")
 
 
 def test_days_that_could_be_months_are_said():
