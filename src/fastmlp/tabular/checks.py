@@ -61,11 +61,19 @@ def as_labels(y: Any, rows: int, argument: str) -> Array:
 
 
 def _plain(y: Any) -> Array:
-    array = np.asarray(y)
+    array = _array(y)
     if array.dtype.kind != "O":
         return array
     found = np.asarray(array.tolist()) if array.ndim == 1 else array
     return found if found.dtype.kind in "biuf" or found.ndim != array.ndim else array
+
+
+def _array(y: Any) -> Array:
+    """Of a list with gaps among words objects, as NumPy makes words of gaps too."""
+    array = frames.unmasked(y) if isinstance(y, np.ndarray) else np.asarray(y)
+    if array.dtype.kind in "US" and isinstance(y, (list, tuple)) and any(map(frames.is_gap, y)):
+        return np.array(y, object)
+    return array
 
 
 def _mixed(labels: Array) -> bool:
@@ -77,7 +85,7 @@ def as_numbers(y: Any, rows: int, argument: str) -> tuple[Array, bool]:
     """float64 (rows, targets), and whether y was (rows,)."""
     if y is None:
         raise ValueError(_NO_TARGET.format(argument, "numbers"))
-    array = np.asarray(y)
+    array = _array(y)
     if array.dtype.kind in "OUS":
         array = _parsed(array, argument)
     elif array.dtype.kind not in "biuf":

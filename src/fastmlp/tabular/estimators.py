@@ -407,7 +407,7 @@ class TabularClassifier(_ClassifierMixin, _Tabular):  # type: ignore[misc]
         _multiclass.check_classification_targets(labels)
         classes, truth = np.unique(labels, return_inverse=True)
         if len(classes) < 2:
-            raise ValueError(f"y has one class, {classes[0]!r}, expected two or more classes")
+            raise ValueError(f"y has one class, {classes.tolist()[0]!r}, expected two or more classes")
         checks.check_rows(frame)
         weights = checks.as_weights(sample_weight, len(frame))
         if self.class_weight is not None:

@@ -17,8 +17,10 @@ from . import dates, words
 Array = np.ndarray[Any, Any]
 
 _NUMBERS = (numbers.Real, decimal.Decimal, np.floating, np.integer)
-_BOOLEANS = (bool, np.bool_)
-_MAY_BE_GAPS = (float, np.floating, np.datetime64, decimal.Decimal, datetime.datetime)
+_OTHERS = (bool, np.bool_, np.timedelta64)  # though Python or NumPy counts them among whole numbers
+_SPANS = (datetime.timedelta, np.timedelta64)
+_MOMENTS = (datetime.date, datetime.time, np.datetime64)
+_MAY_BE_GAPS = (float, np.floating, np.datetime64, np.timedelta64, decimal.Decimal, datetime.datetime)
 
 
 @dataclass(frozen=True)
@@ -206,8 +208,27 @@ def _checked(frame: Frame, argument: str) -> Frame:
     return frame
 
 
+def unmasked(values: Array) -> Array:
+    """An array whose gaps can be seen: where NumPy masks cells, objects, None for these.
+
+    >>> unmasked(np.ma.masked_equal([1.5, -999.0], -999.0)).tolist()
+    [1.5, None]
+    """
+    if not isinstance(values, np.ma.MaskedArray):
+        return values
+    if not np.ma.is_masked(values):
+        return np.asarray(values)
+    cells = np.asarray(values)
+    if cells.dtype.kind in "mM":  # objects of Python have microseconds
+        cells = cells.astype(f"{cells.dtype.kind}8[us]")
+    cells = cells.astype(object)
+    cells[np.ma.getmaskarray(values)] = None
+    return cells
+
+
 def as_column(values: Array) -> Array:
     """One column in one of a Frame's three forms."""
+    values = unmasked(values)
     kind = values.dtype.kind
     if kind in "iuf":
         return values.astype(np.float64)
@@ -237,11 +258,11 @@ def number(value: Any) -> float:
 def _objects(values: Array) -> Array:
     """Numbers where all are, dates where all are, words otherwise."""
     present = [value for value in values if not is_gap(value)]
-    if present and all(isinstance(value, _NUMBERS) and not isinstance(value, _BOOLEANS) for value in present):
+    if present and all(isinstance(value, _NUMBERS) and not isinstance(value, _OTHERS) for value in present):
         return np.array([np.nan if is_gap(value) else number(value) for value in values])
-    if present and all(isinstance(value, datetime.timedelta) for value in present):
-        return np.array([np.nan if is_gap(value) else value.total_seconds() for value in values])
-    if present and all(isinstance(value, (datetime.date, datetime.time)) for value in present):
+    if present and all(isinstance(value, _SPANS) for value in present):
+        return np.array([np.nan if is_gap(value) else value / np.timedelta64(1, "s") for value in values])
+    if present and all(isinstance(value, _MOMENTS) for value in present):
         return np.array([None if is_gap(value) else _moment(value) for value in values], "datetime64[us]")
     return np.array([None if is_gap(value) else word(value) for value in values], object)
 

@@ -306,6 +306,7 @@ def test_verbose(capsys):
     [
         ([1.0, None, 2.0], "y has no target in 1 row, the first is row 1"),
         (["1.5", "NA", "2.5"], "y has no target in 1 row, the first is row 1"),
+        (np.ma.masked_equal([1.0, 2.0, -999.0], -999.0), "y has no target in 1 row, the first is row 2"),
         ([1.0, np.inf, 2.0], "y is inf in row 1"),
         (["a", "b", "c"], "y has 'a' in row 0, expected a number"),
         ([1.0, 2.0], "y has 2 rows, expected 3"),
@@ -329,7 +330,9 @@ def test_numbers_written_in_words():
     [
         (["a", None, "b"], "y has no target in 1 row, the first is row 1"),
         ([0.0, np.nan, 1.0], "y has no target in 1 row"),
-        (["a", "a", "a"], "y has one class, .*'a'"),
+        (["a", np.nan, "b"], "y has no target in 1 row, the first is row 1"),
+        (np.ma.masked_equal(["a", "b", "?"], "?"), "y has no target in 1 row, the first is row 2"),
+        (["a", "a", "a"], "y has one class, 'a'"),
         ([0.5, 1.25, 2.5], "Unknown label type"),
         (["a"], "y has 1 rows, expected 3"),
     ],

@@ -94,6 +94,9 @@ def test_one_mapping_of_values_is_one_row():
         ([decimal.Decimal("1.5"), None], [1.5, None]),
         ([datetime.timedelta(minutes=1), datetime.timedelta(0)], [60.0, 0.0]),
         (np.array([1, "NaT"], "timedelta64[h]"), [3600.0, None]),
+        ([np.timedelta64(1, "h"), np.timedelta64("NaT"), None], [3600.0, None, None]),
+        ([np.timedelta64(1, "ms"), datetime.timedelta(hours=2)], [0.001, 7200.0]),
+        ([np.timedelta64(1, "h"), 1], ["1 hours", "1"]),
         ([3, "a", 3.0, b" b "], ["3", "a", "3", "b"]),
         ([True, 1], ["True", "1"]),
     ],
@@ -103,10 +106,35 @@ def test_values_of_a_column(values, seen):
     assert [None if value != value else value for value in column] == seen
 
 
+@pytest.mark.parametrize(
+    ("values", "mask"),
+    [
+        ([1.0, -999.0, 3.0], [False, True, False]),
+        ([1, -999, 3], [False, True, False]),
+        (["x", "?", "y"], [False, True, False]),
+        ([True, False, False], [False, False, True]),
+        (np.array(["2020-01-01", "1900-01-01", "2020-03-01"], "datetime64[ns]"), [False, True, False]),
+        (np.array([1, 2, 3], "timedelta64[s]"), [False, True, False]),
+        ([1, 2, 3], [False] * 3),
+    ],
+)
+def test_masked_cells_are_gaps(values, mask):
+    column = np.ma.masked_array(values, mask)
+    expected = [None if hidden else value for value, hidden in zip(np.asarray(values), mask, strict=True)]
+    expected = frames.read({"x": expected}).columns["x"]
+    for table in ({"x": column}, column.reshape(-1, 1)):
+        (found,) = frames.read(table).columns.values()
+        assert type(found) is np.ndarray and found.dtype == expected.dtype
+        np.testing.assert_array_equal(found, expected)
+
+
 def test_times_and_zones():
     zone = datetime.timezone(datetime.timedelta(hours=2))
     moments = frames.read({"x": [datetime.datetime(2020, 1, 1, 12, tzinfo=zone)] * 2}).columns["x"]
     assert moments[0] == np.datetime64("2020-01-01T10:00")
+    days = [np.datetime64("2020-01-01", "ns"), None, datetime.date(2020, 1, 2), np.datetime64("NaT")]
+    expected = np.array(["2020-01-01", "NaT", "2020-01-02", "NaT"], "datetime64[us]")
+    np.testing.assert_array_equal(frames.read({"x": days}).columns["x"], expected)
     hours = frames.read({"x": [datetime.time(6, 30), datetime.time(7)]}).columns["x"]
     assert hours[1] - hours[0] == np.timedelta64(30, "m")
 
