@@ -80,8 +80,8 @@ class TableEncoder:
         frame: Frame,
         *,
         one_hot_up_to: int = 9,
-        features: Iterable[str] | None = None,
-        drop: Iterable[str] = (),
+        features: str | Iterable[str] | None = None,
+        drop: str | Iterable[str] | None = (),
     ) -> TableEncoder:
         """Learn from the rows of a table.
 
@@ -90,9 +90,9 @@ class TableEncoder:
         frame : Frame
         one_hot_up_to : int
             Categories of at most so many values, the gap counted, have a column for each.
-        features : iterable of str, optional
+        features : str or iterable of str, optional
             The columns to use, even where each of their values is there once; all others are left out.
-        drop : iterable of str
+        drop : str or iterable of str, optional
             Columns to leave out.
 
         Raises
@@ -100,8 +100,8 @@ class TableEncoder:
         ValueError
             If a name is unknown, a number infinite, or no column is left to learn from.
         """
-        wanted = None if features is None else [str(name) for name in features]
-        unwanted = [str(name) for name in drop]
+        wanted = None if features is None else _names(features)
+        unwanted = [] if drop is None else _names(drop)
         for argument, names in (("features", wanted or []), ("drop", unwanted)):
             for name in names:
                 if name not in frame.columns:
@@ -242,6 +242,11 @@ def _told(cells: list[tuple[Column, Array]], rows: int) -> Array:
     numbers = [column.numbers(values) for column, values in cells]
     indicators = [column.indicators(values) for column, values in cells]
     return np.hstack([np.empty((rows, 0)), *numbers, *indicators])
+
+
+def _names(given: str | Iterable[str]) -> list[str]:
+    """A name by itself is one, and not its letters."""
+    return [given] if isinstance(given, str) else [str(name) for name in given]
 
 
 def _listed(names: list[str]) -> str:

@@ -46,8 +46,8 @@ class _Tabular(_Base):  # type: ignore[misc]
         *,
         nets: int | None = None,
         metric: Any = None,
-        features: Iterable[str] | None = None,
-        drop: Iterable[str] = (),
+        features: str | Iterable[str] | None = None,
+        drop: str | Iterable[str] | None = (),
         time_limit: float | None = None,
         n_jobs: int | None = None,
         random_state: Any = None,
@@ -290,9 +290,9 @@ class TabularClassifier(_ClassifierMixin, _Tabular):  # type: ignore[misc]
         Label to factor.
     calibrate : bool
         Whether one temperature, found on held-out rows, makes the probabilities say how often they are right.
-    features : iterable of str, optional
+    features : str or iterable of str, optional
         Columns to use, even where they look like ids; all others are left out.
-    drop : iterable of str
+    drop : str or iterable of str, optional
         Columns to leave out.
     time_limit : float, optional
         Seconds.  Fewer epochs are made where the recipe's would take longer.
@@ -340,8 +340,8 @@ class TabularClassifier(_ClassifierMixin, _Tabular):  # type: ignore[misc]
         metric: Any = None,
         class_weight: Any = None,
         calibrate: bool = True,
-        features: Iterable[str] | None = None,
-        drop: Iterable[str] = (),
+        features: str | Iterable[str] | None = None,
+        drop: str | Iterable[str] | None = (),
         time_limit: float | None = None,
         n_jobs: int | None = None,
         random_state: Any = None,

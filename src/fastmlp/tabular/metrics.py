@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import inspect
 from collections.abc import Callable
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -80,4 +82,32 @@ def resolve(metric: object, task: str) -> Metric:
         return METRICS[task][metric]
     if not callable(metric):
         raise TypeError(f"metric is {shown(metric)}, expected a name or a function")
-    return cast(Metric, metric)
+    _check_arguments(metric)
+    return partial(_of_owner, metric)
+
+
+def _check_arguments(function: Callable[..., Any]) -> None:
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # of functions in C that do not say it
+        return
+    try:
+        signature.bind(None, None, None)
+    except TypeError:
+        raise TypeError(
+            f"metric is a function of {signature}, expected one of (truth, predictions, weights or None)"
+        ) from None
+
+
+def _of_owner(
+    function: Callable[..., Any], truth: Array, predictions: Array, weights: Array | None = None
+) -> float:
+    """What a function of the estimator's owner returns; ValueError where no epoch is the best by it."""
+    value = function(truth, predictions, weights)
+    error = np.nan
+    if np.ndim(value) == 0:
+        with contextlib.suppress(TypeError, ValueError):
+            error = float(value)
+    if np.isnan(error):
+        raise ValueError(f"metric returned {shown(value)}, expected a number, less of which is better")
+    return error

@@ -189,6 +189,8 @@ def test_a_metric_of_ones_own():
 
     regressor(metric=worst).fit(X, numbers)
     assert calls == [(32, 1)] * QUICK.epochs
+    for by_itself in (np.array(0.5), True, float("inf")):  # all that are numbers
+        regressor(metric=lambda truth, predictions, weights, it=by_itself: it).fit(X, numbers)
 
 
 @pytest.mark.parametrize("n_jobs", [1, 3])
@@ -263,6 +265,19 @@ def test_a_time_limit_makes_fewer_epochs():
     endless = QUICK.replace(epochs=10_000_000)
     member = classifier(recipe=endless, time_limit=0.5).fit(X, y).ensemble_.members[0]
     assert 4 <= len(member.errors) < 1_000_000
+
+
+def test_a_name_by_itself_is_one_name():
+    pytest.importorskip("pandas")
+    X, y, _ = table()
+    for options in ({"features": "size"}, {"drop": ["colour", "flag"]}):
+        assert classifier(**options).fit(X, y).columns_["kind"].tolist() == ["number", "left out", "left out"]
+    assert classifier(drop="size").fit(X, y).columns_["kind"][0] == "left out"
+    assert classifier(drop=None).fit(X, y).columns_["kind"][0] == "number"
+    letters = {"a": X["size"], "b": X["colour"], "ab": X["flag"]}
+    assert classifier(drop="ab").fit(letters, y).columns_["kind"].tolist()[2] == "left out"
+    with pytest.raises(ValueError, match="features names the column 'sise'"):
+        classifier(features="sise").fit(X, y)
 
 
 def test_columns_and_names():
@@ -349,6 +364,10 @@ def test_labels_that_are_none(y, words):
         ({"recipe": 3}, "recipe is 3"),
         ({"nets": 0}, "nets"),
         ({"metric": "rmse"}, "metric"),
+        ({"metric": lambda truth, predictions: 0.0}, r"metric is a function of \(truth, predictions\)"),
+        ({"metric": lambda truth, predictions, weights: None}, "metric returned None, expected a number"),
+        ({"metric": lambda truth, predictions, weights: np.nan}, "metric returned nan, expected a number"),
+        ({"metric": lambda truth, predictions, weights: truth}, "metric returned array"),
         ({"n_jobs": 0}, "n_jobs is 0"),
         ({"time_limit": 0}, "time_limit"),
         ({"features": ["nope"]}, "features names the column 'nope'"),
