@@ -90,7 +90,7 @@ def _pattern(decimal: str, thousands: str) -> re.Pattern[str]:
     if found is None:
         point = re.escape(decimal)
         if thousands:
-            whole = rf"\d{{1,3}}(?:{re.escape(thousands)}\d{{3}})+|\d+"
+            whole = rf"[1-9]\d{{0,2}}(?:{re.escape(thousands)}\d{{3}})+|\d+"  # 0,942 has no thousands
             text = rf"[+-]?(?:{whole})(?:{point}\d*)?"
         else:
             text = rf"[+-]?(?:\d+{point}?\d*|{point}\d+){_EXPONENT}"

@@ -56,6 +56,13 @@ def test_what_could_be_two_numbers_is_said():
     assert "with decimal commas" in became({"x": ["3506,16", "7,5"]}, "x")[1]
 
 
+def test_a_nought_has_no_thousands():
+    assert {form.decimal for form in words.number_formats(["0,942", "-1,397"])} == {","}
+    assert became({"x": ["0.942", "-1.397", "2.5"]}, "x") == ("number", "")
+    assert words.number_formats(["0", "1,397"])[0] == NumberFormat(".", ",")
+    assert NumberFormat(".", ",").parse("0,942") is None
+
+
 def test_the_format_of_training_holds():
     encoder = learned({"x": ["1,5", "2,5", "10,25"]})
     assert encoder.transform({"x": ["2,5"]})[0, 0] == 0
