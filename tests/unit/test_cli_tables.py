@@ -76,6 +76,27 @@ def test_one_gap_in_two_thousand_numbers(train, gap):
     assert f"1 row without a target left out: {gap!r}, line 79" in out
 
 
+@pytest.mark.parametrize(("classes", "gap"), [(["-", "+"], "?"), (["none", "mild", "severe"], "")])
+def test_words_for_gaps_that_are_classes(train, predict, run, classes, gap):
+    """Signs as in UCI's credit approval, severities that begin with none."""
+    x = np.arange(60) % len(classes)
+    target = [classes[i] for i in x]
+    target[7] = gap
+    status, out, _ = train(lines(x, target, names="x,t"), "--target", "t")
+    assert status == 0 and f"1 row without a target left out: {gap!r}, line 9" in out
+    assert model().classes_.tolist() == sorted(classes)
+    assert f"target t has {classes[0]!r}, taken for a class" in out
+    found, err = predict(lines(x, target, names="x,t"))
+    assert {row[0] for row in found[1:]} <= set(classes) and "of 59 rows" in err
+    assert "of 59 rows" in run("evaluate", "model.npz", "t.csv", "--quiet")[1]
+
+
+def test_a_word_for_a_gap_is_one_elsewhere(train):
+    x = np.arange(60) % 3
+    status, out, _ = train(lines(x, np.array(["-", "up", "down"])[x], names="x,t"), "--target", "t")
+    assert status == 0 and "20 rows without a target left out: '-', the first in line 2" in out
+
+
 def test_a_word_among_numbers_is_refused_with_its_place(train):
     target = [f"{value:.3f}" for value in np.linspace(0, 1, 200)]
     target[77] = "x7"

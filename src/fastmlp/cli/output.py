@@ -20,7 +20,7 @@ Array = np.ndarray[Any, Any]
 
 # How a formula begins in spreadsheets, wide characters included (OWASP, "CSV Injection").
 _FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(inf|nan)", re.ASCII | re.IGNORECASE)
+_NO_FORMULA = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(inf|nan)|[+-]", re.ASCII | re.IGNORECASE)
 # A program that separates cells at semicolons or tabs is not to find the next one inside a word.
 _QUOTED = re.compile(r'[,;\t\r\n"]')
 
@@ -80,17 +80,17 @@ def table(heads: Sequence[str], lines: Iterable[Sequence[str]], left: bool = Fal
 def csv_line(cells: Iterable[str]) -> str:
     """One row of a CSV file, without the end of the line.
 
-    A word that a spreadsheet would take for a formula gets a ' before it; numbers stay as they are.
+    A word that a spreadsheet would take for a formula gets a ' before it; numbers and mere signs stay.
 
-    >>> print(csv_line(["=1+1", "-2.5", "a,b"]))
-    '=1+1,-2.5,"a,b"
+    >>> print(csv_line(["=1+1", "-2.5", "-", "a,b"]))
+    '=1+1,-2.5,-,"a,b"
     """
     return ",".join(map(_csv_cell, cells))
 
 
 def _csv_cell(cell: str) -> str:
     inner = cell.strip()
-    if (cell.startswith(_FORMULA) or inner.startswith(_FORMULA)) and not _NUMBER.fullmatch(inner):
+    if (cell.startswith(_FORMULA) or inner.startswith(_FORMULA)) and not _NO_FORMULA.fullmatch(inner):
         cell = f"'{cell}"
     if _QUOTED.search(cell):
         cell = '"' + cell.replace('"', '""') + '"'

@@ -53,7 +53,8 @@ def _classes(source: Source, name: str, model: Any) -> tuple[Array, Array]:
     labels = model.classes_.tolist()
     places = {by_value(label): place for place, label in enumerate(labels)}
     cells = source.frame[name].tolist()
-    kept = np.array([is_there(cell) for cell in cells])
+    names = frozenset(map(str, labels))
+    kept = np.array([is_there(cell, names) for cell in cells])
     if not kept.any():
         raise ValueError(f"{source.name!r} has no row with a target in {name!r}")
     codes = [places.get(by_value(cell), -1) for cell in cells]

@@ -71,12 +71,13 @@ def _rows(model: Any, frame: Any, ids: Sequence[str], predictions: Array) -> Ite
 
 def _agreement(model: Any, source: Source, targets: list[str], predictions: Array) -> Agreement:
     """How the predictions compare with targets that came with the rows; rows without one do not count."""
-    if not all(any(map(is_there, source.frame[name])) for name in targets):
+    labels = frozenset(map(str, model.classes_.tolist())) if is_classifier(model) else frozenset()
+    if not all(any(is_there(cell, labels) for cell in source.frame[name]) for name in targets):
         return Agreement("no row has a target", {"compared": 0})
     if is_classifier(model):
         found = model.classes_[predictions.argmax(axis=1)].tolist()
         pairs = zip(found, source.frame[targets[0]].tolist(), strict=True)
-        right = [by_value(label) == by_value(cell) for label, cell in pairs if is_there(cell)]
+        right = [by_value(label) == by_value(cell) for label, cell in pairs if is_there(cell, labels)]
         return of_classes(right, len(right))
     target = task.read(source, targets, "regression")
     y = target.y.reshape(len(target.y), -1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Container
 from typing import Any
 
 import numpy as np
@@ -71,5 +72,7 @@ def targets_of(options: argparse.Namespace, model: Any, source: Source) -> list[
     return own if set(own) <= set(names) else []
 
 
-def is_there(cell: object) -> bool:
-    return not (frames.is_gap(cell) or words.is_gap(str(cell)))
+def is_there(cell: object, labels: Container[str] = ()) -> bool:
+    """Whether a cell of a target says something: a word that stands for a gap may be one of the labels."""
+    text = str(cell).strip()
+    return not frames.is_gap(cell) and (text in labels or not words.is_gap(text))

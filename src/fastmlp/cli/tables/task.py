@@ -163,7 +163,10 @@ def _part(source: Source, name: str, task: str) -> _Part:
     present = list(dict.fromkeys(cells[~missing]))
     formats = words.number_formats(present)
     if not formats:
-        return _labels(source, name, task, cells, missing, gaps)
+        spoken = [gap for gap in gaps if gap == "none" or (gap == "-" and "+" in present)]
+        missing &= np.array([text not in spoken for text in cells])
+        notes = [f"target {name} has {gap!r}, taken for a class as the others are" for gap in spoken]
+        return _labels(source, name, task, cells, missing, [gap for gap in gaps if gap not in spoken], notes)
     numbers = np.array(
         [np.nan if gap else formats[0].parse(text) for text, gap in zip(cells, missing, strict=True)]
     )
@@ -201,7 +204,9 @@ def _numbers(
     return _Part(values, missing, True, gaps, notes)
 
 
-def _labels(source: Source, name: str, task: str, cells: Array, missing: Array, gaps: list[str]) -> _Part:
+def _labels(
+    source: Source, name: str, task: str, cells: Array, missing: Array, gaps: list[str], notes: list[str]
+) -> _Part:
     """Words as they are; refused where numbers are expected, or are what most of them are."""
     present = list(dict.fromkeys(cells[~missing]))
     odd = [text for text in present if words.PLAIN.parse(text) is None]
@@ -213,7 +218,7 @@ def _labels(source: Source, name: str, task: str, cells: Array, missing: Array, 
             f"{source.cell(row, name, cells[row])} is no number, expected a target as in other rows{hint}"
         )
     values = np.array(["" if gap else str(text) for text, gap in zip(cells, missing, strict=True)])
-    return _Part(values, missing, True, gaps, [])
+    return _Part(values, missing, True, gaps, notes)
 
 
 def _check_classes(labels: Array, name: str, task: str, notes: list[str]) -> None:
