@@ -17,6 +17,10 @@ Array = np.ndarray[Any, Any]
 Cell = tuple[tuple[float, ...], tuple[float, ...], int | None]  # numbers, indicators, code
 
 
+# pandas writes True, polars true, R and spreadsheets TRUE; what has gone through arithmetic is 1.
+_BOOLEANS = {"true": ("True", "true", "TRUE", "1"), "false": ("False", "false", "FALSE", "0")}
+
+
 class CellError(ValueError):
     """A cell that cannot be read as its column was read in training.
 
@@ -201,7 +205,13 @@ class Category(Column):
 
     @functools.cached_property
     def known(self) -> dict[str | None, int]:
-        return {value: i + 1 for i, value in enumerate(self.values)}
+        """Code of each value; of booleans, however they are written where a program wrote them."""
+        found: dict[str | None, int] = {value: i + 1 for i, value in enumerate(self.values)}
+        if {value.lower() for value in self.values} <= _BOOLEANS.keys():
+            for value, code in list(found.items()):
+                for spelled in _BOOLEANS[str(value).lower()]:
+                    found.setdefault(spelled, code)
+        return found
 
     @functools.cached_property
     def indicators_of_codes(self) -> list[tuple[float, ...]]:

@@ -123,6 +123,30 @@ def test_dtypes_may_differ_between_training_and_prediction():
         assert encoder.transform(pd.DataFrame({"c": column})).tolist() == expected
 
 
+@pytest.mark.parametrize("spelled", [(True, False), ("true", "false"), ("TRUE", "FALSE"), ("True", "False")])
+def test_booleans_are_one_however_they_are_written(spelled):
+    """A file that one program wrote is predicted from another's, or from a frame that pandas read."""
+    encoder = learned({"n": [1.0, 2.0, 4.0], "flag": [spelled[0], spelled[1], spelled[0]]})
+    yes, no = encoder.transform({"n": [1.0, 1.0], "flag": list(spelled)}).tolist()
+    assert yes != no
+    for other in ((True, False), ("true", "false"), ("TRUE", "FALSE"), (1, 0), (1.0, 0.0), ("1", "0")):
+        assert encoder.transform({"n": [1.0, 1.0], "flag": list(other)}).tolist() == [yes, no]
+        for value, expected in zip(other, (yes, no), strict=True):
+            assert encoder.row({"n": 1.0, "flag": value}).tolist() == [expected]
+    assert (
+        encoder.transform({"n": [1.0], "flag": ["yes"]}).tolist()
+        == encoder.transform({"n": [1.0], "flag": [None]}).tolist()
+    )
+
+
+def test_spellings_that_training_tells_apart_stay_apart():
+    encoder = learned({"flag": ["TRUE", "true", "False", "x"] * 3})
+    codes = encoder.transform({"flag": ["TRUE", "true", "True", "False", "0"]}).tolist()
+    assert codes[0] != codes[1] and codes[2] == codes[4]  # with another word they are words
+    known = learned({"flag": ["TRUE", "true", "False"] * 3}).columns[0].known
+    assert known["TRUE"] != known["true"] and known["True"] == known["1"] == known["TRUE"]
+
+
 def test_numbers_may_come_as_words():
     encoder = learned({"n": [1.0, 2.0, 4.0], "w": ["1", "2", "4"]})
     assert encoder.transform({"n": ["2"], "w": [2]}).tolist() == [[0, 0]]
