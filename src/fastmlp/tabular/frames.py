@@ -18,6 +18,8 @@ Array = np.ndarray[Any, Any]
 
 _NUMBERS = (numbers.Real, decimal.Decimal, np.floating, np.integer)
 _OTHERS = (bool, np.bool_, np.timedelta64)  # though Python or NumPy counts them among whole numbers
+EXACT = 2**53  # up to here floats tell all whole numbers apart
+_LONGEST = 2**128  # of ids
 _SPANS = (datetime.timedelta, np.timedelta64)
 _MOMENTS = (datetime.date, datetime.time, np.datetime64)
 _MAY_BE_GAPS = (float, np.floating, np.datetime64, np.timedelta64, decimal.Decimal, datetime.datetime)
@@ -31,7 +33,8 @@ class Frame:
     ----------
     columns : dict
         Name to an array of shape (rows,): float64 with NaN for gaps (lengths of time in seconds),
-        datetime64[us] with NaT, or objects, which are str with None for gaps.
+        datetime64[us] with NaT, or objects, which are str with None for gaps, as of whole numbers with more
+        digits than floats have.
     marked : frozenset
         Names of columns that their owner has made categories, whatever their values are.
     named : bool
@@ -116,6 +119,8 @@ def _pandas_column(series: Any) -> Any:
         series = series.dt.tz_convert(None) if getattr(series.dtype, "tz", None) is not None else series
         return series.to_numpy(dtype="datetime64[us]")
     if kind in "iuf" and not isinstance(series.dtype, np.dtype):  # with gaps of its own
+        if kind in "iu" and series.count() and max(series.max(), -series.min()) > EXACT:
+            return series.to_numpy(dtype=object)
         return series.to_numpy(dtype=np.float64, na_value=np.nan)
     return series.to_numpy()
 
@@ -125,10 +130,17 @@ def _polars(X: Any) -> tuple[list[Any], list[Any], set[Any]]:
     marked = {each.name for each in series if str(each.dtype).startswith(("Categorical", "Enum"))}
     ready = [each.dtype.is_numeric() or str(each.dtype).startswith(("Date", "Datetime")) for each in series]
     values = [
-        each.to_numpy() if whole else np.array(each.to_list(), object)
+        each.to_numpy() if whole and not _polars_hides(each) else np.array(each.to_list(), object)
         for each, whole in zip(series, ready, strict=True)
     ]
     return list(X.columns), values, marked
+
+
+def _polars_hides(series: Any) -> bool:
+    """Whether digits of whole numbers would be lost, as they are where there are gaps."""
+    if not (series.dtype.is_integer() and series.null_count() < len(series)):
+        return False
+    return bool(max(series.max(), -series.min()) > EXACT)
 
 
 def _arrow(X: Any) -> tuple[list[Any], list[Any], set[Any]]:
@@ -144,8 +156,9 @@ def _arrow(X: Any) -> tuple[list[Any], list[Any], set[Any]]:
 
 
 def _gaps_as_nan(column: Any) -> Array:
-    values = column.to_pylist() if column.null_count else column.to_numpy()
-    return np.array(values, np.float64)  # None becomes NaN
+    if column.null_count:
+        return listed(column.to_pylist())
+    return column.to_numpy()
 
 
 def _from_mapping(X: Mapping[Any, Any], argument: str) -> Frame:
@@ -189,7 +202,9 @@ def listed(values: Any) -> Array:
         return values
     values = list(values)
     if all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values):
-        return np.array(list(map(number, values)), np.float64)
+        found = np.array(list(map(number, values)), np.float64)
+        if not (np.abs(found) > EXACT).any():
+            return found
     found = np.empty(len(values), object)
     found[:] = values
     return found
@@ -230,6 +245,8 @@ def as_column(values: Array) -> Array:
     """One column in one of a Frame's three forms."""
     values = unmasked(values)
     kind = values.dtype.kind
+    if kind in "iu" and len(values) and max(int(values.max()), -int(values.min())) > EXACT:
+        return values.astype(str).astype(object)
     if kind in "iuf":
         return values.astype(np.float64)
     if kind == "M":
@@ -259,12 +276,21 @@ def _objects(values: Array) -> Array:
     """Numbers where all are, dates where all are, words otherwise."""
     present = [value for value in values if not is_gap(value)]
     if present and all(isinstance(value, _NUMBERS) and not isinstance(value, _OTHERS) for value in present):
+        if _hides(present):
+            return np.array([None if is_gap(value) else word(value) for value in values], object)
         return np.array([np.nan if is_gap(value) else number(value) for value in values])
     if present and all(isinstance(value, _SPANS) for value in present):
         return np.array([np.nan if is_gap(value) else value / np.timedelta64(1, "s") for value in values])
     if present and all(isinstance(value, _MOMENTS) for value in present):
         return np.array([None if is_gap(value) else _moment(value) for value in values], "datetime64[us]")
     return np.array([None if is_gap(value) else word(value) for value in values], object)
+
+
+def _hides(present: list[Any]) -> bool:
+    """Whether they are whole numbers, as ids are, of which floats would not have all digits."""
+    if not all(isinstance(value, numbers.Integral) for value in present):
+        return False
+    return any(EXACT < abs(value) < _LONGEST for value in present)
 
 
 def _moment(value: Any) -> Any:

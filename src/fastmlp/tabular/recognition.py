@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..spread import is_one_number
-from . import columns, dates, words
+from . import columns, dates, frames, words
 from .columns import Category, Column, Date, LeftOut, Number
 from .frames import Frame
 
@@ -58,7 +58,7 @@ def _kind_of(name: str, values: Array, frame: Frame, one_hot_up_to: int, asked: 
         return _date(name, values)
     present = list(dict.fromkeys(text for text in values if text is not None and not words.is_gap(text)))
     formats = words.number_formats(present)
-    if formats:
+    if formats and not _told_apart_by_digits(present):
         return _number(name, values, asked, format=formats[0], note=words.how_read(formats, present))
     moments = dates.date_formats(present)
     if moments:
@@ -67,6 +67,13 @@ def _kind_of(name: str, values: Array, frame: Frame, one_hot_up_to: int, asked: 
             note += f", which could also be {moments[1]}"
         return _date(name, values, format=moments[0], note=note)
     return _category(name, values, one_hot_up_to, asked, note=_slips(present))
+
+
+def _told_apart_by_digits(present: list[str]) -> bool:
+    """Whether they are whole numbers so long that floats are half as many: ids, which measure nothing."""
+    if max(map(len, present), default=0) < len(str(frames.EXACT)) or not all(map(str.isdecimal, present)):
+        return False
+    return 2 * len(set(map(float, present))) <= len(set(map(int, present)))
 
 
 def _slips(present: list[str]) -> str:

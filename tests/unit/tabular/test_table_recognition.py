@@ -65,6 +65,51 @@ def test_columns_of_use_stay(column, kind):
     assert kinds({**MANY, "c": column})["c"] == kind
 
 
+def long_ids():
+    pd, pl, pa = (pytest.importorskip(name) for name in ("pandas", "polars", "pyarrow"))
+    some = [10**17 + i % 3 for i in range(ROWS)]
+    gaps = [None, *some[1:]]
+    return [
+        {"id": some},
+        {"id": gaps},
+        {"id": [*map(str, some)]},
+        [{"id": value} for value in some],
+        pd.DataFrame({"id": some}),
+        pd.DataFrame({"id": some}).astype(object),
+        pd.DataFrame({"id": some}).astype("category"),
+        pd.DataFrame({"id": pd.array(gaps, dtype="Int64")}),
+        pd.DataFrame({"id": pd.array(gaps, dtype="int64[pyarrow]")}),
+        pl.DataFrame({"id": some}),
+        pl.DataFrame({"id": gaps}),
+        pa.table({"id": some}),
+        pa.table({"id": gaps}),
+    ]
+
+
+def test_ids_of_more_digits_than_floats_have_are_told_apart():
+    """In tables of all kinds, and whatever holds them later."""
+    tables = long_ids()
+    for X in tables:
+        column = learned(X).columns[0]
+        assert column.values == tuple(str(10**17 + i) for i in range(3)), type(X)
+        for other in tables:
+            found = learned(X).transform(other)[1:]
+            assert np.array_equal(found, learned(X).transform(X)[1:])
+        (row,) = learned(X).row({"id": 10**17 + 1})
+        assert np.array_equal(row, learned(X).transform({"id": [str(10**17 + 1)]})[0])
+    ids = [10**17 + i for i in range(ROWS)]
+    (column,) = (each for each in learned({**MANY, "id": ids}).columns if each.name == "id")
+    assert column.identifies and column.note.startswith("most of its values are there once")
+
+
+def test_long_numbers_that_floats_tell_apart_are_numbers():
+    nanoseconds = np.arange(ROWS) ** 2 * 10**9 + 1_700_000_000_000_000_000
+    encoder = learned({"t": nanoseconds})
+    assert encoder.columns[0].kind == "number"
+    floats = {"t": nanoseconds.astype(float)}
+    assert np.array_equal(encoder.transform(floats), encoder.transform({"t": nanoseconds}))
+
+
 def test_ids_stay_where_they_are_asked_for():
     table = {**MANY, "id": [f"name {i}" for i in range(ROWS)], "n": list(range(ROWS))}
     assert kinds(table, features=["x", "n"]) == {"x": "number", "n": "number", "id": "left out"}
