@@ -54,6 +54,10 @@ MISTAKES = {
     "no folder": (["train", "--output", "no/m.npz"], "'no' is not a folder"),
     "no folder for the picture": (["train", "--plot", "no/m.png"], "'no' is not a folder"),
     "output is data": (["train", "--data", "d.npz", "--output", "d.npz"], "the file that --data names"),
+    "predictions are data": (
+        ["predict", "m.npz", "a.csv", "--output", "./a.csv"],
+        "--output is 'a.csv', the file that DATA names",
+    ),
     "npz without y": (["train", "--data", "d.npz"], "has no array y"),
     "model not there": (["predict", "nope.npz", "a.csv"], "cannot open nope.npz: no such file"),
     "model is foreign": (["predict", "d.npz", "a.csv"], "not a fastmlp model"),

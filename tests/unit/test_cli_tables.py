@@ -389,6 +389,10 @@ def test_missing_and_wrong_columns_are_named(train, run, tmp_path):
         (tmp_path / "new.csv").write_text(content)
         status, out, err = run("predict", "model.npz", "new.csv")
         assert (status, out) == (2, "") and said in err and err.count("\n") == 1
+    given = ("predict", "model.npz", "t.csv")
+    for option in ("--id", "--target"):
+        assert f"unknown {option} 'c', expected one of a, b" in run(*given, option, "c")[2]
+    assert "--id is 'a,a', expected each column once" in run(*given, "--id", "a,a")[2]
 
 
 @pytest.mark.parametrize("labels", [("0", "1"), ("1.0", "2.0"), ("yes", "no"), ("True", "False")], ids=str)

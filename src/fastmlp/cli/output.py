@@ -105,6 +105,12 @@ def check_writable(path: Path, argument: str) -> None:
         raise ValueError(f"{argument} is {str(path)!r}, which cannot be written")
 
 
+def check_other(path: Path, data: Path | None, argument: str) -> None:
+    """ValueError, before any work, if what is written would take the place of what is read."""
+    if data is not None and data.exists() and path.exists() and path.samefile(data):
+        raise ValueError(f"--output is {str(path)!r}, the file that {argument} names")
+
+
 def write_npy(path: Path, array: Array) -> None:
     """A file that `numpy.load` reads."""
 

@@ -7,7 +7,7 @@ import argparse
 from . import models
 from . import options as given
 from .networks import predict as networks
-from .output import check_writable
+from .output import check_other, check_writable
 from .streams import STREAM
 
 
@@ -24,6 +24,7 @@ def run(options: argparse.Namespace) -> int:
                 f"--output is {str(options.output)!r}, expected a name that ends in .csv or .npy"
             )
         check_writable(options.output, "--output")
+        check_other(options.output, options.data, "DATA")
     if models.is_network(model):
         given.refuse(options, ("id",), "of tabular models, and MODEL is a network")
         return networks.run(options, model)

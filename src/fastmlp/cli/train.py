@@ -7,7 +7,7 @@ from pathlib import Path
 
 from . import options as given
 from .networks import train as networks
-from .output import check_writable
+from .output import check_other, check_writable
 
 
 def run(options: argparse.Namespace) -> int:
@@ -42,6 +42,5 @@ def _output_paths(options: argparse.Namespace) -> tuple[Path, Path | None]:
         check_writable(path, "--output or --plot")
     if options.checkpoint is not None:
         check_writable(options.checkpoint, "--checkpoint")
-    if options.data is not None and options.data.exists() and model.exists() and model.samefile(options.data):
-        raise ValueError(f"--output is {str(model)!r}, the file that --data names")
+    check_other(model, options.data, "--data")
     return model, picture

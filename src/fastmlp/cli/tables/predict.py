@@ -45,7 +45,7 @@ def _ids(options: argparse.Namespace, model: Any, frame: Any) -> list[str]:
     """Columns that say which row is which: those that are told, or those that training found."""
     names = files.names(frame)
     if options.id is not None:
-        return task.columns(options.id, names, options.data.name)
+        return task.columns(options.id, names, options.data.name, "--id")
     columns = model.ensemble_.encoder.columns
     found = [each.name for each in columns if isinstance(each, LeftOut) and each.identifies]
     return [name for name in found if name in names]

@@ -42,8 +42,8 @@ class Target:
     notes: list[str]
 
 
-def columns(wanted: str | None, names: Sequence[str], file: str) -> list[str]:
-    """The columns that --target names: a name, an index (-1 is the last), or several with commas between."""
+def columns(wanted: str | None, names: Sequence[str], file: str, option: str = "--target") -> list[str]:
+    """The columns that an option names: a name, an index (-1 is the last), or several with commas between."""
     if wanted is None:
         raise ValueError(
             f"--target is missing, expected the name or index of the column of {file!r} to predict, "
@@ -51,9 +51,9 @@ def columns(wanted: str | None, names: Sequence[str], file: str) -> list[str]:
         )
     if wanted in names:
         return [wanted]
-    found = [_column(part.strip(), names) for part in wanted.split(",")]
+    found = [_column(part.strip(), names, option) for part in wanted.split(",")]
     if len(set(found)) < len(found):
-        raise ValueError(f"--target is {wanted!r}, expected each column once")
+        raise ValueError(f"{option} is {wanted!r}, expected each column once")
     return found
 
 
@@ -66,13 +66,13 @@ def sought(wanted: str | None) -> tuple[str, ...]:
     return () if wanted is None else (wanted, *(part.strip() for part in wanted.split(",")))
 
 
-def _column(wanted: str, names: Sequence[str]) -> str:
+def _column(wanted: str, names: Sequence[str], option: str) -> str:
     if wanted in names:
         return wanted
     try:
         return names[int(wanted)]
     except (ValueError, IndexError):
-        raise unknown("--target", wanted, names) from None
+        raise unknown(option, wanted, names) from None
 
 
 def find(source: Source, names: list[str], task: str) -> Target:
