@@ -21,7 +21,7 @@ _NO_TARGET = "{} is None, expected {}: fit requires y to be passed, but the targ
 def as_frame(X: Any, argument: str = "X") -> Frame:
     """A table; ValueError and TypeError in scikit-learn's words for what is none."""
     shape = getattr(X, "shape", None)
-    if isinstance(shape, tuple) and len(shape) == 1:
+    if isinstance(shape, tuple) and len(shape) == 1 and not getattr(getattr(X, "dtype", None), "names", None):
         raise ValueError(
             f"{argument} has shape {shape}, expected (rows, columns). Reshape your data: one row is X[None]"
         )

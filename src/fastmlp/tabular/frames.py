@@ -68,8 +68,9 @@ def read(X: Any, argument: str = "X") -> Frame:
     Parameters
     ----------
     X : DataFrame, Arrow table, array, sparse matrix, mapping or list of mappings
-        A pandas or polars frame, a pyarrow Table, an array-like of shape (rows, columns), a SciPy sparse
-        matrix, a mapping of names to columns (to single values: one row), or a list of mappings, one a row.
+        A pandas or polars frame, a pyarrow Table, an array-like of shape (rows, columns), an array of
+        records, a SciPy sparse matrix, a mapping of names to columns (to single values: one row), or a list
+        of mappings, one a row.
     argument : str
         Its name in errors.
 
@@ -81,6 +82,8 @@ def read(X: Any, argument: str = "X") -> Frame:
     if isinstance(X, Frame):
         return X
     X = X.toarray() if hasattr(X, "toarray") else X  # SciPy's, of which one is a mapping too
+    if isinstance(X, np.ndarray) and X.dtype.names:
+        X = {name: X[name] for name in X.dtype.names}
     if isinstance(X, Mapping):
         return _from_mapping(X, argument)
     if isinstance(X, (list, tuple)) and len(X) and all(isinstance(row, Mapping) for row in X):
@@ -182,6 +185,9 @@ def _from_rows(X: Sequence[Mapping[Any, Any]], argument: str) -> Frame:
 
 def _from_array(X: Any, argument: str) -> Frame:
     array = X if isinstance(X, np.ndarray) else np.asarray(X, dtype=_dtype_of(X))
+    if array.ndim == 0 and array.dtype.kind in "OUS":
+        hint = "; X.collect() is one" if hasattr(X, "collect") else ""
+        raise TypeError(f"{argument} is a {type(X).__name__}, expected a table{hint}")
     if array.ndim != 2:
         hint = "; one row is X[None]" if array.ndim == 1 else ""
         raise ValueError(f"{argument} has shape {array.shape}, expected (rows, columns){hint}")

@@ -267,6 +267,15 @@ def test_a_time_limit_makes_fewer_epochs():
     assert 4 <= len(member.errors) < 1_000_000
 
 
+def test_records_are_a_table():
+    X, y, _ = table()
+    kinds = [(name, "U8" if name == "colour" else object if name == "flag" else "f8") for name in X]
+    records = np.array([*zip(*X.values(), strict=True)], kinds)
+    model = classifier().fit(records, y)
+    assert np.array_equal(model.predict_proba(records), classifier().fit(X, y).predict_proba(X))
+    assert model.feature_names_in_.tolist() == list(X)
+
+
 def test_a_name_by_itself_is_one_name():
     pytest.importorskip("pandas")
     X, y, _ = table()

@@ -42,6 +42,12 @@ def arrow_table():
     return pa.table({"n": NUMBERS, "w": WORDS, "f": FLAGS, "d": DAYS})
 
 
+def records():
+    rows = zip(NUMBERS, [word or "" for word in WORDS], FLAGS, DAYS, strict=True)
+    rows = [(np.nan if number is None else number, *row) for number, *row in rows]
+    return np.array(rows, [("n", "f4"), ("w", "U1"), ("f", object), ("d", "M8[D]")])
+
+
 def mapping():
     return {"n": NUMBERS, "w": WORDS, "f": FLAGS, "d": DAYS}
 
@@ -53,7 +59,16 @@ def rows():
 
 @pytest.mark.parametrize(
     "make",
-    [pandas_frame, pandas_own_types, pandas_types_of_arrow, polars_frame, arrow_table, mapping, rows],
+    [
+        pandas_frame,
+        pandas_own_types,
+        pandas_types_of_arrow,
+        polars_frame,
+        arrow_table,
+        records,
+        mapping,
+        rows,
+    ],
     ids=lambda make: make.__name__,
 )
 def test_every_kind_of_table_gives_the_same_columns(make):
@@ -61,7 +76,7 @@ def test_every_kind_of_table_gives_the_same_columns(make):
     assert frame.names == ["n", "w", "f", "d"] and len(frame) == 3 and frame.named
     n, w, f, d = frame.columns.values()
     assert n.dtype == np.float64 and n[0] == 1 and np.isnan(n[1]) and n[2] == 3
-    assert w.tolist() == ["x", None, "y"]
+    assert [word or None for word in w] == ["x", None, "y"]
     assert f.tolist() == ["True", "False", None]
     assert d.dtype == "datetime64[us]" and np.isnat(d[1]) and d[2] == np.datetime64("2020-03-01")
 
@@ -170,7 +185,10 @@ def test_owners_categories_are_marked():
         ({"a": [1, 2], "b": [1]}, "column 'b' of X has 1 rows, expected 2 as in 'a'"),
         ([{"a": 1}, {"b": 1}], "row 1 of X differs from row 0 in 'a'"),
         (np.zeros((2, 1), complex), "complex"),
+        ("table.csv", "X is a str, expected a table$"),
+        ((row for row in [{"a": 1}]), "X is a generator, expected a table$"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_what_is_no_table(table, words):
     with pytest.raises((ValueError, TypeError), match=words):
@@ -185,3 +203,10 @@ def test_names_there_twice():
 
 def test_whole_numbers_beyond_the_largest_float_are_infinite():
     assert frames.read({"x": [10**400, -(10**400), 1]}).columns["x"].tolist() == [np.inf, -np.inf, 1.0]
+
+
+def test_a_lazy_frame_is_to_be_collected():
+    pl = pytest.importorskip("polars")
+    lazy = pl.DataFrame({"a": [1]}).lazy()
+    with pytest.raises(TypeError, match=r"X is a LazyFrame, expected a table; X.collect\(\) is one"):
+        frames.read(lazy)
