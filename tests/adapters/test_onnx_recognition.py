@@ -118,6 +118,8 @@ COMPOSED = [
     ("log_sigmoid", lambda g, x: g.Neg(g.Softplus(g.Neg(x)))),
     ("log_sigmoid", lambda g, x: g.Log(g.Sigmoid(x))),
     ("sparse_sigmoid", lambda g, x: g.Clip(g.Div(g.Add(x, 1.0), 2.0), 0.0, 1.0)),
+    (("squareplus", 1.5), lambda g, x: g.Div(g.Add(x, g.Sqrt(g.Add(g.Pow(x, 2.0), 1.5))), 2.0)),
+    ("squareplus", lambda g, x: g.Mul(0.5, g.Sub(g.Sqrt(g.Add(g.Mul(x, x), 4.0)), g.Neg(x)))),
     (("celu", 0.5), lambda g, x: g.Add(g.Relu(x), g.Mul(0.5, g.Sub(g.Exp(g.Mul(2.0, g.Min(x, 0.0))), 1.0)))),
     *((("celu", p), lambda g, x, p=p: g.Celu(x, alpha=p)) for p in (0.01, 0.3, 2.0, 50.0, 1e3)),
     ("elu", lambda g, x: g.Celu(x)),
@@ -160,6 +162,15 @@ SIMILAR = {
         g.Less(g.Abs(g.Sub(g.Sub(x, 3.3), 1.7131)), 1e-5), 0.0, g.Max(x, 0.0)
     ),
     "a window in a row of a softmax": lambda g, x: g.Softmax(holed(g, x, g.Exp(x), 1000.5, 1000.51)),
+    "a narrow peak": lambda g, x: g.Add(
+        g.Relu(x), g.Div(1e-3, g.Add(g.Pow(g.Mul(1e8, g.Sub(g.Sub(x, 3.3), 1.7131)), 2.0), 1.0))
+    ),
+    "a narrow peak of a product": lambda g, x: g.Add(
+        g.Relu(x), g.Exp(g.Mul(g.Mul(g.Sub(x, 3.3), 1e8), g.Mul(g.Sub(3.3, x), 1e8)))
+    ),
+    "a squareplus of another slope": lambda g, x: g.Mul(
+        g.Add(x, g.Sqrt(g.Add(g.Mul(x, x), 4.0))), 0.501
+    ),
     "a pole": lambda g, x: g.Add(g.Relu(x), g.Div(1e-12, g.Sub(g.Sub(x, 3.3), 1.7131))),
     "no number beyond 40": lambda g, x: g.Add(g.Relu(x), g.Mul(0.0, g.Sqrt(g.Sub(40.0, x)))),
     "no number beyond 4000": lambda g, x: g.Add(g.Relu(x), g.Mul(0.0, g.Sqrt(g.Sub(4000.0, x)))),
@@ -189,9 +200,7 @@ SIMILAR = {
     "gelu of a sigmoid": lambda g, x: g.Mul(x, g.Sigmoid(g.Mul(1.702, x))),
     "gelu_tanh with fewer digits": lambda g, x: gelu_tanh(g, x, 0.0447),
     "a soft shrink of two bounds": lambda g, x: g.Sub(x, g.Clip(x, -0.25, 0.2501)),
-    "a hard shrink of two bounds": lambda g, x: g.Where(
-        g.Or(g.Greater(x, 0.25), g.Less(x, -0.2501)), x, 0.0
-    ),
+    "a hard shrink of two bounds": lambda g, x: g.Where(g.Or(g.Greater(x, 0.25), g.Less(x, -0.2501)), x, 0.0),
     "a hard shrink with its bound": lambda g, x: g.Where(g.Less(g.Abs(x), 0.25), 0.0, x),
     "a thresholded relu with its bound": lambda g, x: g.Where(g.Less(x, 0.5), 0.0, x),
     "a sparse plus with a kink": lambda g, x: g.Where(

@@ -227,11 +227,13 @@ def _holds_at_bends(nodes: Sequence[Node], start: str, opset: int, function: Fou
 
 
 def _bent(run: Sequence[Computed], rows: int) -> Array:
-    """Between which rows something that a node takes passes zero, an attribute or what else it takes."""
+    """Between which rows what a node takes, but for lines, passes zero, an attribute or another operand."""
     result = np.zeros(rows - 1, bool)
     for node, operands, _ in run:
         numbers = [value for value in node.attributes.values() if isinstance(value, float)]
         arrays = [array for array in operands if array is not None and array.dtype == np.float64]
+        if _is_straight(node, arrays):  # rounding makes zeros of x + sqrt(x^2 + b), which are no bends
+            continue
         others = [np.zeros(()), *map(np.asarray, numbers), *arrays]
         # Sums and products bend where an operand passes zero, if at all, and not where two are alike.
         pairs = product(others[:1], arrays) if node.op in LINEAR else combinations(others, 2)
@@ -241,3 +243,9 @@ def _bent(run: Sequence[Computed], rows: int) -> Array:
             if side.shape[:1] == (rows,):
                 result |= (side[1:] != side[:-1]).reshape(rows - 1, -1).any(axis=1)
     return result
+
+
+def _is_straight(node: Node, operands: Sequence[Array]) -> bool:
+    """Whether what it makes of one operand is a line, so that the next node bends where this one would."""
+    fixed = [operand.size == 1 for operand in operands]
+    return node.op == "Neg" or (node.op in LINEAR and any(fixed[1:] if node.op == "Div" else fixed))
