@@ -145,9 +145,11 @@ def with_class_weight(
     """
     if class_weight is None:
         return rows
-    if class_weight != "balanced" and not isinstance(class_weight, Mapping):
+    if not isinstance(class_weight, Mapping) and not (
+        isinstance(class_weight, str) and class_weight == "balanced"  # arrays compare element by element
+    ):
         came = shown(class_weight) if isinstance(class_weight, str) else f"a {type(class_weight).__name__}"
-        expected = "'balanced' or a mapping of classes to numbers"
+        expected = "'balanced' or a mapping of classes to numbers, such as dict(zip(classes, weights))"
         raise TypeError(f"class_weight is {came}, expected {expected}")
     if objective.in_python:
         refuse_weights(class_weight)

@@ -85,6 +85,8 @@ def trained(loss="sparse_categorical_crossentropy", y=Y0):
         ({"sample_weight": with_value(np.ones(ROWS), np.inf)}, ValueError, "sample_weight contains inf"),
         ({"sample_weight": ["1"] * ROWS}, TypeError, "sample_weight holds strings"),
         ({"class_weight": [1, 2, 3]}, TypeError, "class_weight is a list"),
+        ({"class_weight": np.array([1.0, 2.0, 3.0])}, TypeError, "class_weight is a ndarray"),
+        ({"class_weight": np.ones(1)}, TypeError, "class_weight is a ndarray"),
         ({"class_weight": {3: 1.0}}, ValueError, "class_weight has the class 3"),
         ({"class_weight": {-1: 1.0}}, ValueError, "class_weight has the class -1"),
         ({"class_weight": {"a": 1.0}}, ValueError, "class_weight has the class 'a'"),
