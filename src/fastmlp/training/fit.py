@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from .. import validation
 from ..errors import shown
 from ..metrics import name_of, takes_weights
@@ -35,9 +37,10 @@ BATCHES_AHEAD = 4096  # whose learning rates are made at a time
 
 
 def _check_verbose(verbose: object) -> bool | int | str:
-    known = isinstance(verbose, str) and verbose == "auto"
-    if known or (isinstance(verbose, (bool, int)) and 0 <= verbose <= 2):
-        return verbose  # type: ignore[return-value]
+    if isinstance(verbose, str) and verbose == "auto":
+        return verbose
+    if isinstance(verbose, (int, np.integer, np.bool_)) and 0 <= verbose <= 2:
+        return int(verbose)
     raise ValueError(f"verbose is {shown(verbose)}, expected 'auto', 0, 1 or 2")
 
 

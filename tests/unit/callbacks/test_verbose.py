@@ -3,6 +3,7 @@
 import datetime
 import inspect
 
+import numpy as np
 import pytest
 
 import fastmlp
@@ -44,6 +45,8 @@ def test_what_a_callback_does_is_told_if_asked(kind, data, capsys, tmp_path, mon
     monkeypatch.chdir(tmp_path)
     assert lines(capsys, data, MAKE[kind], 1) == TOLD[kind]
     assert lines(capsys, data, MAKE[kind], True) == TOLD[kind]
+    assert lines(capsys, data, MAKE[kind], np.int64(1)) == TOLD[kind]
+    assert lines(capsys, data, MAKE[kind], np.False_) == []
     assert lines(capsys, data, MAKE[kind], 0) == []
     for wrong in (2, -1, "1", None):
         with pytest.raises(ValueError, match="^verbose is .*, expected 0 or 1$"):

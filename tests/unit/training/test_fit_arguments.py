@@ -113,6 +113,15 @@ def test_bad_options_change_nothing(options, error, name):
     assert_refused(trained(), error, name, X0, Y0, **options)
 
 
+def test_numbers_of_numpy_are_numbers(capsys):
+    net = trained()
+    net.fit(X0, Y0, epochs=np.int64(1), batch_size=np.uint8(16), verbose=np.int64(0), threads=np.int32(1))
+    net.fit(X0, Y0, verbose=np.False_, shuffle=np.True_, validation_split=np.float32(0.25))
+    assert capsys.readouterr().out == ""
+    net.fit(X0, Y0, verbose=np.int8(1))
+    assert capsys.readouterr().out.startswith("epoch 1/1")
+
+
 @pytest.mark.parametrize(
     ("X", "error", "name"),
     [

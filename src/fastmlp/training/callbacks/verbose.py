@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ...errors import shown
 
 
@@ -11,7 +13,7 @@ def as_verbose(verbose: object) -> bool:
     >>> as_verbose(1)
     True
     """
-    if not isinstance(verbose, int) or verbose not in (0, 1):
+    if not isinstance(verbose, (int, np.integer, np.bool_)) or verbose not in (0, 1):
         raise ValueError(f"verbose is {shown(verbose)}, expected 0 or 1")
     return bool(verbose)
 
