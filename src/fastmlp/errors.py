@@ -64,8 +64,14 @@ def printable(text: str) -> str:
 
 
 def shown(value: object) -> str:
-    """A value as it stands in a message: short."""
+    """A value as it stands in a message: short, on one line.
+
+    >>> print(shown([[1.0] * 100]))
+    [[1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, ...
+    """
     text = repr(value)
+    if "\n" in text:
+        text = " ".join(text.split())
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 

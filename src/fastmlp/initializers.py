@@ -36,7 +36,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from .errors import unknown
+from .errors import shown, unknown
 from .validation import real
 
 DEFAULT = "glorot_uniform"
@@ -93,7 +93,7 @@ def resolve(value: object, argument: str = "initializer") -> Initializer:
             raise ValueError(f"{argument} {name!r} takes no scale, got {value[1]!r}")
         scale = real(value[1], f"scale of {argument} {name!r}", minimum=0.0)
         return name if name in _SCALED and scale == 1 else (name, scale)
-    raise TypeError(f"{argument} is {value!r}, expected a name or a pair (name, scale)")
+    raise TypeError(f"{argument} is {shown(value)}, expected a name or a pair (name, scale)")
 
 
 def _named(name: str, argument: str) -> str:

@@ -27,7 +27,7 @@ import numpy as np
 
 from . import schedules, validation
 from .descriptions import description
-from .errors import unknown
+from .errors import shown, unknown
 from .schedules import Schedule
 from .stepper import Stepper
 
@@ -782,7 +782,7 @@ def resolve(optimizer: object) -> Optimizer:
     if isinstance(optimizer, type) and issubclass(optimizer, Optimizer):
         name = optimizer.__name__
         raise TypeError(f"optimizer is the class {name}, expected an object of it, {name}()")
-    raise TypeError(f"optimizer is {optimizer!r}, expected a name or an object of fastmlp.optimizers")
+    raise TypeError(f"optimizer is {shown(optimizer)}, expected a name or an object of fastmlp.optimizers")
 
 
 _SCHEDULED = ("learning_rate", "weight_decay")  # what may be a schedule

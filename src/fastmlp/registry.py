@@ -7,7 +7,7 @@ from numbers import Real
 from typing import Any
 
 from . import _kernels
-from .errors import unknown
+from .errors import shown, unknown
 
 _ACTIVATIONS = _kernels.activation_names()
 # name -> (default parameter, what the derivative uses: "z", "a" or, for a whole row of a, "row")
@@ -85,7 +85,7 @@ def name_and_parameter(value: object, argument: str, others: str = "") -> tuple[
         raise ValueError(
             f"{argument} {name!r} came with the parameter {parameter!r}, expected a finite number"
         )
-    raise TypeError(f"{argument} is {value!r}, expected a name or a pair (name, parameter){others}")
+    raise TypeError(f"{argument} is {shown(value)}, expected a name or a pair (name, parameter){others}")
 
 
 def resolve_activation(value: object, argument: str = "activation") -> tuple[str, float]:

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from fastmlp import Network, validation
+from fastmlp.callbacks import EarlyStopping
+from refusals import assert_refused
 
 ODD_DTYPES = [
     *("(", "(01,)f4", "01f4", "(2,f4", "2f4", "f4,", "f4,f4", "(1 2)f4", "\0", "{", "M8[01s]", "f" * 100_000),
@@ -62,3 +64,26 @@ def test_all_reals_are_welcome(value):
 def test_reals_out_of_range_of_a_float():
     with pytest.raises(ValueError, match="rate is 1"):
         validation.real(10**400, "rate")
+
+
+class Long:
+    def __repr__(self):
+        return "Long (\n    " + ",\n    ".join(f"option_{i}: {i}" for i in range(99)) + "\n)"
+
+
+def test_values_are_shown_on_one_line():
+    net = Network([2, 2], seed=0)
+    start = r"Long \( option_0: 0, option_1: 1"
+    for expected, call in {
+        "optimizer": lambda: net.compile(Long()),
+        "loss": lambda: net.compile(loss=Long()),
+        "initializer": lambda: Network([2, 2], initializer=Long()),
+        "activation": lambda: Network([2, 2, 2], activation=Long()),
+        "output": lambda: Network([2, 2], output=Long()),
+        "monitor": lambda: EarlyStopping(Long()),
+    }.items():
+        assert_refused(call, TypeError, rf"^{expected} is {start}.{{0,30}}\.\.\., expected ", net)
+    with pytest.raises(
+        TypeError, match=rf"^layers\[1\] is {start}.{{0,30}}\.\.\., expected a width or one of "
+    ):
+        Network([2, Long()])

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .. import initializers, registry, validation
-from ..errors import listed, unknown
+from ..errors import listed, shown, unknown
 from ..initializers import Initializer
 from .activation import Activation, Dropout
 from .base import LAYERS, ActivationName, Layer, named
@@ -28,7 +28,7 @@ def resolve(
             f"layers has {len(items)} elements, expected the input's width and at least one layer"
         )
     if isinstance(items[0], Layer):
-        raise TypeError(f"layers begins with {items[0]!r}, expected the input's width")
+        raise TypeError(f"layers begins with {shown(items[0])}, expected the input's width")
     n_in = validation.integer(items[0], "layers[0], the input's width,", 1, validation.MAX_UNITS)
     found = _expanded([_layer(layer, f"layers[{i}]") for i, layer in enumerate(items[1:], 1)])
     _check_order(found)
@@ -44,7 +44,8 @@ def _layer(value: object, argument: str) -> Layer:
     try:
         return Dense(validation.integer(value, argument, 1, validation.MAX_UNITS))
     except TypeError:
-        raise TypeError(f"{argument} is {value!r}, expected a width or one of {listed(LAYERS)}") from None
+        expected = f"a width or one of {listed(LAYERS)}"
+        raise TypeError(f"{argument} is {shown(value)}, expected {expected}") from None
 
 
 def _expanded(layers: Sequence[Layer], before: Sequence[Layer] = ()) -> list[Layer]:

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from .. import registry
 from ..descriptions import description
-from ..errors import unknown
+from ..errors import shown, unknown
 from . import classification, regression
 from .base import Function, Loss, PythonLoss, link_of
 
@@ -115,4 +115,4 @@ def name_and_parameter(loss: object) -> tuple[str, Any]:
     if isinstance(loss, (tuple, list)) and len(loss) == 2 and isinstance(loss[0], str):
         return loss[0], loss[1]
     others = "expected a name or a pair (name, parameter) or an object of fastmlp.losses"
-    raise TypeError(f"loss is {loss!r}, {others}")
+    raise TypeError(f"loss is {shown(loss)}, {others}")

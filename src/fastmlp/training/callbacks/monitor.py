@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...errors import listed, unknown
+from ...errors import listed, shown, unknown
 from ...metrics import measure_of
 from ...validation import real
 from .base import Callback, Logs
@@ -37,7 +37,7 @@ class Monitor(Callback):
 
     def __init__(self, monitor: str, mode: str, min_delta: float = 0.0) -> None:
         if not isinstance(monitor, str):
-            raise TypeError(f"monitor is {monitor!r}, expected a name such as 'val_loss'")
+            raise TypeError(f"monitor is {shown(monitor)}, expected a name such as 'val_loss'")
         self._sign = -1.0 if _rises(monitor, mode) else 1.0
         self.monitor = monitor
         self.min_delta = real(min_delta, "min_delta", minimum=0.0)
