@@ -164,3 +164,37 @@ def test_bad_names(loss, message):
     net = Network([2, 2], seed=0)
     net.compile("sgd", "mse")
     assert_refused(lambda: net.compile(loss=loss), ValueError, message, net)
+
+
+def foreign_losses(package):
+    """Losses of a package, as object, class and function, and one that is not here."""
+    module = pytest.importorskip(package)
+    if package == "torch":
+        known = [module.nn.MSELoss(), module.nn.CrossEntropyLoss, module.nn.functional.mse_loss]
+        return known, module.nn.TripletMarginLoss()
+    known = [module.losses.MeanSquaredError(), module.losses.Huber, module.losses.mean_squared_error]
+    return known, module.losses.Dice()
+
+
+@pytest.mark.parametrize("package", ["torch", "keras"])
+def test_losses_of_other_packages_are_told_their_names(package):
+    known, unknown = foreign_losses(package)
+    net = Network([2, 2], seed=0)
+    for loss in known:
+        name = getattr(loss, "__name__", type(loss).__name__)
+        expected = f"^loss is {name} of {package}, expected its name '{name}' or an object of fastmlp.losses$"
+        assert_refused(lambda loss=loss: net.compile(loss=loss), TypeError, expected, net)
+        assert losses.resolve(name) is not None
+    expected = f"^loss is {type(unknown).__name__} of {package}, expected a name or an object"
+    assert_refused(lambda: net.compile(loss=unknown), TypeError, expected, net)
+
+
+def test_a_class_is_no_loss():
+    class Own:
+        def __call__(self, y_true, y_pred):
+            raise NotImplementedError
+
+    net = Network([2, 2], seed=0)
+    expected = r"^loss is the class Own, expected an object of it, Own\(\)$"
+    assert_refused(lambda: net.compile(loss=Own), TypeError, expected, net)
+    net.compile(loss=Own())

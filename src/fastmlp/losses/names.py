@@ -44,7 +44,8 @@ def named(loss: object) -> Loss:
     """
     if isinstance(loss, Loss):
         return loss
-    if isinstance(loss, type) and issubclass(loss, Loss):
+    _refuse_foreign(loss)
+    if isinstance(loss, type):
         raise TypeError(f"loss is the class {loss.__name__}, expected an object of it, {loss.__name__}()")
     if callable(loss):
         return Function(cast(PythonLoss, loss))
@@ -57,6 +58,16 @@ def named(loss: object) -> Loss:
         own = NAMES[name].name
         raise ValueError(f"loss {name!r} takes no parameter, got {parameter}; {own!r} has one of its own")
     return NAMES[name].of(parameter)
+
+
+def _refuse_foreign(loss: object) -> None:
+    """TypeError for a loss of PyTorch or Keras, which takes tensors and gives no gradient."""
+    package = str(getattr(loss, "__module__", "")).partition(".")[0]
+    if package not in ("keras", "torch") or not callable(loss):
+        return
+    name = getattr(loss, "__name__", type(loss).__name__)
+    own = f"its name {name!r} or " if name in NAMES or name in FAMILIES else "a name or "
+    raise TypeError(f"loss is {name} of {package}, expected {own}an object of fastmlp.losses")
 
 
 @description
