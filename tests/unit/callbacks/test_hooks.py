@@ -11,6 +11,7 @@ from fastmlp.callbacks import (
     LambdaCallback,
 )
 from helpers import assert_same_bits
+from refusals import assert_refused
 from scripts import HOOKS, network, scripted
 
 
@@ -49,6 +50,23 @@ def test_hooks_come_in_order(data):
         and recorder.params["batch_size"] == 8
     )
     assert recorder.params["metrics"] == ["loss", "accuracy", "val_loss", "val_accuracy"]
+
+
+@pytest.mark.parametrize(
+    ("hook", "expected"),
+    [
+        ("on_batch_begin", "expected on_train_batch_begin"),
+        ("on_batch_end", "expected on_train_batch_end"),
+        ("on_test_begin", "expected a hook of fit, the one call that has any"),
+        ("on_predict_batch_end", "expected a hook of fit, the one call that has any"),
+        ("set_model", "expected on_train_begin, which has self.network"),
+    ],
+)
+def test_hooks_of_keras_that_nothing_calls_are_refused(data, hook, expected):
+    own = type("Own", (Callback,), {hook: lambda self, *arguments: None})()
+    net = network()
+    message = f"^callbacks holds a Own with {hook}, which is not called, {expected}$"
+    assert_refused(lambda: net.fit(*data, callbacks=[own]), TypeError, message, net)
 
 
 def test_callbacks_are_called_in_their_order(data):

@@ -9,6 +9,19 @@ from ...model import Model
 from ...validation import as_list
 from .base import Callback, Logs
 
+# Hooks that Keras calls and nothing here does, with those that are called instead.
+_UNHEARD = {
+    "on_batch_begin": "on_train_batch_begin",
+    "on_batch_end": "on_train_batch_end",
+    "set_model": "on_train_begin, which has self.network",
+    "set_params": "on_train_begin, which has self.params",
+    **{
+        f"on_{call}_{when}": "a hook of fit, the one call that has any"
+        for call in ("test", "test_batch", "predict", "predict_batch")
+        for when in ("begin", "end")
+    },
+}
+
 
 class Hooks:
     """The callbacks of one fit, called in their order.
@@ -22,7 +35,7 @@ class Hooks:
     Raises
     ------
     TypeError
-        If there is anything else among them.
+        If there is anything else among them, or one with a hook that is called in Keras alone.
 
     Examples
     --------
@@ -40,6 +53,10 @@ class Hooks:
             if not isinstance(callback, Callback):
                 kind = type(callback).__name__
                 raise TypeError(f"callbacks holds a {kind}, expected objects of fastmlp.callbacks")
+            for hook, heard in _UNHEARD.items():
+                if hasattr(callback, hook):
+                    came = f"a {type(callback).__name__} with {hook}"
+                    raise TypeError(f"callbacks holds {came}, which is not called, expected {heard}")
         self._called = [callback for callback in self.callbacks if writes or not callback._writes]
         self._begun = 0
 
