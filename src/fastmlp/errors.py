@@ -98,7 +98,7 @@ def unknown(argument: str, value: object, known: Iterable[str], accepted: Iterab
     unknown colour 'gren', expected one of red, green, blue, white; did you mean 'green'?
     """
     names = list(known)
-    nearest = (_nearest(value, names) or _nearest(value, accepted)) if len(names) >= MANY else None
+    nearest = (nearest_name(value, names) or nearest_name(value, accepted)) if len(names) >= MANY else None
     hint = "" if nearest is None else f"; did you mean {nearest!r}?"
     return ValueError(f"unknown {argument} {shown(value)}, expected one of {listed(names)}{hint}")
 
@@ -145,7 +145,7 @@ def tells_options(function: F) -> F:
     return cast(F, told)
 
 
-def _nearest(value: object, names: Iterable[str]) -> str | None:
+def nearest_name(value: object, names: Iterable[str]) -> str | None:
     """The name that is most like a value, if one is."""
     import difflib
 

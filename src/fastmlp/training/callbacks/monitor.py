@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...errors import listed, shown, unknown
-from ...metrics import measure_of
+from ...errors import listed, nearest_name, shown, unknown
+from ...metrics import MEASURES, measure_of
 from ...validation import real
 from .base import Callback, Logs
 
@@ -23,8 +23,11 @@ def _rises(monitor: str, mode: str) -> bool:
         return True
     if monitor.endswith(("loss", "error")):
         return False
+    names = ["loss", *MEASURES]
+    nearest = nearest_name(monitor, [*names, *(f"val_{name}" for name in names)])
+    hint = "" if nearest in (None, monitor) else f"; did you mean {nearest!r}?"
     raise ValueError(
-        f"mode is 'auto' for the monitor {monitor!r}, expected 'min' or 'max' to say which is better"
+        f"mode is 'auto' for the monitor {monitor!r}, expected 'min' or 'max' to say which is better{hint}"
     )
 
 
