@@ -145,6 +145,17 @@ def tells_options(function: F) -> F:
     return cast(F, told)
 
 
+def origin(value: object) -> tuple[str, str]:
+    """The package of a function, a class or an object of one, "" where none is known, and its name.
+
+    >>> import json
+    >>> origin(json.loads), origin(json.JSONDecoder())
+    (('json', 'loads'), ('json', 'JSONDecoder'))
+    """
+    package = str(getattr(value, "__module__", "")).partition(".")[0]
+    return package, str(getattr(value, "__name__", type(value).__name__))
+
+
 def nearest_name(value: object, names: Iterable[str]) -> str | None:
     """The name that is most like a value, if one is."""
     import difflib

@@ -5,6 +5,7 @@ import pytest
 
 from fastmlp import Dropout, Network
 from fastmlp.metrics import MEASURES, check_metrics, name_of, value_of
+from refusals import assert_refused
 
 ROWS = 12
 
@@ -133,3 +134,18 @@ def test_accuracy_of_an_epoch_counts_rows_as_they_pass(rng):
     history = net.fit(X, y, batch_size=5).history
     assert history["accuracy"] == [before["accuracy"]] and 0 < before["accuracy"] < 1
     assert history["loss"] == pytest.approx([before["loss"]], rel=1e-13, abs=0)
+
+
+def test_metrics_of_keras_are_told_their_names():
+    """Objects of theirs are means of all they ever took: of epochs before, and of held-out rows."""
+    keras = pytest.importorskip("keras")
+    net = Network([2, 2], seed=0)
+    for metric, expected in [
+        (keras.metrics.MeanAbsoluteError(), "its name 'MeanAbsoluteError' or a function"),
+        (keras.metrics.mean_absolute_error, "its name 'mean_absolute_error' or a function"),
+        (keras.metrics.AUC, "its name 'AUC' or a function"),
+        (keras.metrics.MeanIoU(2), "one of accuracy, .*, top_5_accuracy or a function"),
+    ]:
+        name = getattr(metric, "__name__", type(metric).__name__)
+        message = f"^metrics has {name} of keras, expected {expected}$"
+        assert_refused(lambda metric=metric: net.compile(metrics=[metric]), TypeError, message, net)

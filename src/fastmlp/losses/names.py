@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from .. import registry
 from ..descriptions import description
-from ..errors import shown, unknown
+from ..errors import origin, shown, unknown
 from . import classification, regression
 from .base import Function, Loss, PythonLoss, link_of
 
@@ -62,10 +62,9 @@ def named(loss: object) -> Loss:
 
 def _refuse_foreign(loss: object) -> None:
     """TypeError for a loss of PyTorch or Keras, which takes tensors and gives no gradient."""
-    package = str(getattr(loss, "__module__", "")).partition(".")[0]
-    if package not in ("keras", "torch") or not callable(loss):
+    package, name = origin(loss)
+    if package not in ("keras", "torch"):
         return
-    name = getattr(loss, "__name__", type(loss).__name__)
     own = f"its name {name!r} or " if name in NAMES or name in FAMILIES else "a name or "
     raise TypeError(f"loss is {name} of {package}, expected {own}an object of fastmlp.losses")
 

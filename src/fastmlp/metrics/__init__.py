@@ -29,7 +29,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
-from ..errors import unknown
+from ..errors import listed, origin, unknown
 from ..validation import as_list
 from . import classification, regression
 from .base import Array, Measure
@@ -85,6 +85,7 @@ def check_metrics(
         measure = measure_of(bare)
         if measure is None and not callable(metric):
             raise unknown("metric", metric, _KNOWN, _NAMES)
+        _refuse_foreign(metric, argument)
         if isinstance(metric, type):
             raise TypeError(f"{argument} has the class {metric.__name__}, expected a name or a function")
         if measure is not None and heads and head is None:
@@ -95,6 +96,14 @@ def check_metrics(
             raise ValueError(f"{argument} has {name!r} twice, expected different names beside 'loss'")
         names.append(name)
     return checked
+
+
+def _refuse_foreign(metric: object, argument: str) -> None:
+    """TypeError for a metric of Keras or torchmetrics: objects of theirs add up what they were ever given."""
+    package, name = origin(metric)
+    if package in ("keras", "torchmetrics"):
+        known = f"its name {name!r}" if measure_of(name) else f"one of {listed(_KNOWN)}"
+        raise TypeError(f"{argument} has {name} of {package}, expected {known} or a function")
 
 
 def of_head(metric: Metric, heads: Iterable[str]) -> tuple[str | None, Metric]:
