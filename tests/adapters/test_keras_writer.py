@@ -107,6 +107,14 @@ def test_normalizations_go_there_and_back(dtype, rng, tmp_path):
         assert_same_bits(back.get_weights(), net.get_weights())
 
 
+def test_frozen_layers_stay_frozen():
+    """Of frozen batch normalisation Keras too takes the moving averages in training."""
+    frozen = [Dense(4, trainable=False), BatchNormalization(trainable=False)]
+    model = to_keras(Network([3, *frozen, Dense(4, "relu"), LayerNormalization(), 1], seed=0))
+    assert [layer.trainable for layer in model.layers] == [False, False, True, True, True]
+    assert len(model.trainable_weights) == 6 and len(model.non_trainable_weights) == 6
+
+
 def test_what_keras_has_not_is_refused():
     with pytest.raises(ValueError, match="'step' has no equal in Keras"):
         to_keras(Network([2, Dense(3, "step"), 1]))

@@ -18,6 +18,7 @@ from fastmlp import (
     Dropout,
     LayerNormalization,
     Network,
+    PReLU,
     Rescaling,
     Standardize,
     registry,
@@ -487,6 +488,14 @@ def test_to_torch_leaves_the_generator_alone_and_the_module_trains():
     assert all(parameter.requires_grad for parameter in module.parameters())
     module.train()(torch.ones(2, 3)).sum().backward()
     assert module[1].weight.grad.abs().sum() > 0
+
+
+def test_frozen_layers_stay_frozen():
+    layers = [3, Dense(4, trainable=False), BatchNormalization(trainable=False), Dense(4), PReLU(), 1]
+    module = to_torch(Network(layers, seed=0))
+    kept = {name: parameter.requires_grad for name, parameter in module.named_parameters()}
+    trained = {name for name, wanted in kept.items() if wanted}
+    assert trained == {"3.weight", "3.bias", "4.weight", "5.weight", "5.bias"}, kept
 
 
 # ---- what is refused ----

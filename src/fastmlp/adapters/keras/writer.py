@@ -34,6 +34,7 @@ def to_keras(net: Network) -> Any:
     -------
     keras.Sequential
         Not compiled, with its own copy of the weights, bit for bit, and the network's dtype in every layer.
+        Layers that are frozen here are so there; factors of a layer's learning rate and decay have no equal.
 
     Raises
     ------
@@ -58,16 +59,18 @@ def to_keras(net: Network) -> Any:
     dtype = net.dtype.name
     state = net.state_dict()
     elements = [keras.Input((net.layer_sizes[0],), dtype=dtype)]
-    filled: list[tuple[Any, list[Array]]] = []
+    filled: list[tuple[Any, list[Array], bool]] = []
     for layer in net.layers:
         made = entry(_MAKERS, layer, "Keras")(keras, layer, net.dtype)
         if layer.arrays(1):
             prefix = f"layers.{len(filled)}."
-            filled.append((made[0], [array for name, array in state.items() if name.startswith(prefix)]))
+            arrays = [array for name, array in state.items() if name.startswith(prefix)]
+            filled.append((made[0], arrays, getattr(layer, "trainable", True)))
         elements += made
     model = keras.Sequential(elements)
-    for layer, arrays in filled:
+    for layer, arrays, trainable in filled:
         layer.set_weights(arrays)
+        layer.trainable = trainable
     _check_held(keras, model, net.dtype)
     return model
 

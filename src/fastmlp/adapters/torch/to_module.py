@@ -59,7 +59,8 @@ def to_torch(net: Network) -> Any:
 
     Notes
     -----
-    No number is drawn from PyTorch's generator.  `BatchNormalization`'s momentum m is 1 - m there.
+    No number is drawn from PyTorch's generator.  The parameters of frozen layers require no gradient; factors
+    of a layer's learning rate and decay have no equal.  `BatchNormalization`'s momentum m is 1 - m there.
 
     Examples
     --------
@@ -85,7 +86,8 @@ def _modules(torch: Any, net: Network) -> Iterator[Any]:
     given = _Given(torch, getattr(torch, net.dtype.name), iter(net.get_weights()))
     width = net.layer_sizes[0]
     for layer in net.layers:
-        yield from entry(_MAKERS, layer, "PyTorch")(given, layer, width)
+        for module in entry(_MAKERS, layer, "PyTorch")(given, layer, width):
+            yield module.requires_grad_(getattr(layer, "trainable", True))
         width = layer.output_width(width)
 
 
