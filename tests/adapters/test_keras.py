@@ -413,13 +413,17 @@ def test_other_graphs_are_refused():
     with pytest.raises(ValueError, match=r"layer 0, .*\(BatchNormalization\): its axis is 0, expected -1"):
         from_keras(keras.Sequential([rows, layers.BatchNormalization(axis=0), layers.Dense(2)]))
     model = Own()
+    with pytest.raises(ValueError, match="'own' is a Own with a call of its own, expected a Sequential or"):
+        from_keras(model)
     model.build((None, 3))
-    with pytest.raises(ValueError, match="'own' is a Own with a call of its own|has no input shape"):
+    with pytest.raises(ValueError, match="'own' is a Own with a call of its own, expected a Sequential or"):
         from_keras(model)
     with pytest.raises(ValueError, match="layer|'own' is a Own with a call of its own"):
         from_keras(keras.Sequential([keras.Input((3,)), model]))
     with pytest.raises(TypeError, match="model is a Dense, expected a Keras model"):
         from_keras(layers.Dense(3))
+    with pytest.raises(TypeError, match=r"model is a str, expected a Keras model, such as .*load_model"):
+        from_keras("model.keras")
 
 
 @pytest.mark.parametrize(

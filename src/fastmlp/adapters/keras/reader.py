@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -65,7 +66,9 @@ def from_keras(model: Any, *, seed: int | np.random.Generator | None = None) -> 
     """
     keras = keras_module()
     if not isinstance(model, keras.Model):
-        raise TypeError(f"model is a {type(model).__name__}, expected a Keras model")
+        hint = ", such as keras.saving.load_model gives" if isinstance(model, (str, os.PathLike)) else ""
+        raise TypeError(f"model is a {type(model).__name__}, expected a Keras model{hint}")
+    _check_kind(keras, model)
     reader = _Reader(keras, _input_shape(model))
     for label, layer in _chain(keras, model):
         try:
@@ -121,16 +124,21 @@ def _chain(keras: Any, model: Any, inside: str = "") -> Iterator[tuple[str, Any]
             yield label, layer
 
 
-def _in_order(keras: Any, model: Any) -> list[Any]:
+def _check_kind(keras: Any, model: Any) -> str:
+    """Which of the two kinds of models it is that tell their layers' order."""
     if isinstance(model, keras.Sequential) and type(model).call is keras.Sequential.call:
-        return list(model.layers)
+        return "sequential"
     functional: list[Any] = [cls for cls in type(model).__mro__ if cls.__name__ == "Functional"]
     if functional and type(model).call is functional[0].call:
-        return _functional(model)
+        return "functional"
     raise ValueError(
         f"model {model.name!r} is a {type(model).__name__} with a call of its own, expected a Sequential "
         "or a functional model"
     )
+
+
+def _in_order(keras: Any, model: Any) -> list[Any]:
+    return list(model.layers) if _check_kind(keras, model) == "sequential" else _functional(model)
 
 
 def _functional(model: Any) -> list[Any]:
