@@ -195,7 +195,9 @@ class _Reader:
         if not children:
             return f"{path} is {name}, expected {_KNOWN}"
         listed = ", ".join(f"{path}.{child}" for child in children[:3]) + ", ..." * (len(children) > 3)
-        return f"{path} is {name}, whose forward() is not read, expected one such as Sequential({listed})"
+        whole = "; fastmlp.onnx reads what torch.onnx.export makes of it" if path == "module" else ""
+        expected = f"a Sequential of all that it calls, in order, such as ({listed})"
+        return f"{path} is {name}, whose forward() is not read, expected {expected}{whole}"
 
     # ---- one method a class ----
 
