@@ -230,14 +230,18 @@ class Model(Predictor):
 
     @property
     def optimizer(self) -> Optimizer | None:
-        """As given to `compile`; a callback may put another learning rate in its place."""
+        """As given to `compile`; one that differs from it in the learning rate alone may take its place."""
         return None if self._compiled is None else self._compiled.optimizer
 
     @optimizer.setter
     def optimizer(self, optimizer: Optimizer) -> None:
         if self._compiled is None:
             raise NotCompiledError(NOT_COMPILED)
-        self._compiled = dataclasses.replace(self._compiled, optimizer=optimizer)
+        chosen, compiled = copy.copy(optimizers.resolve(optimizer)), self._compiled.optimizer
+        if not chosen.steps_as(compiled):  # the plan would go on with the one it was compiled with
+            expected = f"{compiled!r} with another learning rate, or compile()"
+            raise ValueError(f"optimizer is {chosen!r}, expected {expected}")
+        self._compiled = dataclasses.replace(self._compiled, optimizer=chosen)
 
     @property
     def learning_rate(self) -> float:

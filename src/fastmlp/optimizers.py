@@ -184,6 +184,16 @@ class Optimizer:
             if item.metadata.get("of_rule", True)
         } | {"weight_decay": decay(step) if isinstance(decay, Schedule) else decay}
 
+    def steps_as(self, other: Optimizer) -> bool:
+        """Whether it makes the steps of another one, but for their learning rates.
+
+        >>> SGD(0.5).steps_as(SGD(0.1)), SGD(0.5).steps_as(SGD(0.5, momentum=0.9))
+        (True, False)
+        """
+        return type(self) is type(other) and all(
+            getattr(self, item.name) == getattr(other, item.name) for item in dataclasses.fields(self)[1:]
+        )
+
     def learning_rates(self, first_step: int, count: int) -> Array:
         """Learning rates of `count` steps from `first_step` on, float64 of shape (count,).
 

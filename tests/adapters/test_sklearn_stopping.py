@@ -128,7 +128,7 @@ def spoil(epoch, rate=1e200):
 
     def begin(number, logs):
         if number == epoch:
-            spoilt.network.optimizer = type(spoilt.network.optimizer)(rate)
+            spoilt.network.learning_rate = rate
 
     spoilt = LambdaCallback(on_epoch_begin=begin)
     return spoilt

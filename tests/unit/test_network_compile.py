@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
+import fastmlp
 from fastmlp import Dense, Dropout, Network, NotCompiledError
-from fastmlp.optimizers import SGD, Adam
+from fastmlp.optimizers import LBFGS, SGD, Adam
 from formulas import RTOL
+from refusals import assert_refused
 
 
 @pytest.mark.parametrize(
@@ -95,6 +97,40 @@ def test_step_runs_and_refuses_training(dtype):
 def test_compile_comes_first(method):
     with pytest.raises(NotCompiledError, match="compile"):
         getattr(Network([2, 1]), method)([[1.0, 2.0]], [1.0])
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "error", "message"),
+    [
+        (
+            "sgd",
+            ValueError,
+            r"^optimizer is SGD\(0.01\), expected Adam\(0.001, l2=0.1\) with another learning rate",
+        ),
+        (
+            Adam(0.001),
+            ValueError,
+            r"^optimizer is Adam\(0.001\), expected Adam\(0.001, l2=0.1\) with another",
+        ),
+        (Adam(0.1, l2=0.1, use_ema=True), ValueError, "^optimizer is Adam.*, expected Adam"),
+        (LBFGS(), ValueError, r"^optimizer is LBFGS\(\), expected Adam"),
+        ("adan", ValueError, "^unknown optimizer 'adan'"),
+        (0.1, TypeError, "^optimizer is 0.1, expected"),
+    ],
+    ids=str,
+)
+def test_an_optimizer_of_other_steps_takes_no_others_place(optimizer, error, message, tmp_path):
+    """The plan would go on with the one that was compiled, and a file would have the state of that."""
+    net = Network([2, 1], seed=0)
+    net.compile(Adam(l2=0.1))
+    net.train_on_batch([[1.0, 2.0]], [1.0])
+    assert_refused(lambda: setattr(net, "optimizer", optimizer), error, message, net)
+    assert net.optimizer == Adam(l2=0.1)
+    net.optimizer = given = Adam(0.5, l2=0.1)
+    given.learning_rate = 0.25
+    assert net.learning_rate == 0.5
+    net.save(tmp_path / "net.npz", include_optimizer=True)
+    assert fastmlp.load(tmp_path / "net.npz").optimizer == Adam(0.5, l2=0.1)
 
 
 def test_compile_begins_the_optimizer_anew(dtype, rng):

@@ -62,7 +62,7 @@ class Callback:
         """
 
     def on_epoch_begin(self, epoch: int, logs: Logs) -> None:
-        """Before each epoch; a new learning rate may be set here, by replacing `network.optimizer`."""
+        """Before each epoch; a new `network.learning_rate` may be set here."""
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         """After each epoch and its validation."""
