@@ -175,6 +175,7 @@ def numeric(value: object, argument: str) -> Array:
         raise TypeError(f"{argument} is a sparse matrix, expected a dense array such as {argument}.toarray()")
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         raise ValueError(f"{argument} is a masked array with masked elements, expected every value")
+    check_collected(value, argument)
     only_dlpack = hasattr(value, "__dlpack__") and not any(hasattr(value, name) for name in _NUMPY_EXPORTS)
     try:
         array = np.from_dlpack(value) if only_dlpack else np.asarray(value)  # type: ignore[arg-type]
@@ -193,6 +194,12 @@ def numeric(value: object, argument: str) -> Array:
         what = name if plain else _KINDS.get(array.dtype.kind, name)
         raise TypeError(f"{argument} holds {what}, expected real numbers")
     return array
+
+
+def check_collected(value: object, argument: str) -> None:
+    """TypeError for a query of polars, which has no rows before it is run."""
+    if type(value).__name__ == "LazyFrame":
+        raise TypeError(f"{argument} is a LazyFrame, expected what {argument}.collect() gives")
 
 
 def words_or_numbers(value: object, argument: str) -> Array:

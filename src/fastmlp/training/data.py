@@ -76,7 +76,13 @@ def prepared(net: Model, given: Given) -> Ready:
 
 def _opened(given: Given) -> Given:
     """Tables with a column of targets, whose name came as y, and what Dask has, as arrays or batches."""
-    return _opened_tables(given) if isinstance(given.y, str) else _opened_blocks(given)
+    if isinstance(given.y, str):
+        return _opened_tables(given)
+    held_out = given.held_out
+    if isinstance(held_out, (tuple, list)) and len(held_out) == 2 and isinstance(held_out[1], str):
+        came = f"validation_data y is {shown(held_out[1])}"
+        raise TypeError(f"{came}, expected an array, or the name of a column as y, too")
+    return _opened_blocks(given)
 
 
 def _opened_blocks(given: Given) -> Given:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import validation
 from ..errors import listed, shown
 from .blocks import Partitions, is_lazy, joined
 
@@ -96,9 +97,10 @@ def _of_data_set(source: Any) -> Iterator[Any]:
 
 def opened(X: Any, columns: Columns, size: int | None, argument: str) -> tuple[Any, Any]:
     """X and y of a table in memory; batches and None of others, an iterator where they pass once."""
+    validation.check_collected(X, argument)
     if names_of(X) is not None and not is_lazy(X):
         return columns.split(X, argument)
-    if not any(hasattr(X, name) for name in (*_READERS, "__iter__")):
+    if isinstance(X, str) or not any(hasattr(X, name) for name in (*_READERS, "__iter__")):
         raise TypeError(f"{argument} is a {type(X).__name__}, expected a table or an iterable of tables")
     if size is None:
         raise ValueError(f"batch_size is None and {argument} a {type(X).__name__}, expected a number of rows")

@@ -121,6 +121,7 @@ def test_tables_are_not_held_together(rng):
     assert net.plan.step == 250 and peak < whole / 5
 
 
+HELD_OUT = pa.table({"a": [1.0], "kind": [0]})
 REFUSED = [
     (lambda t: (t, "none"), {}, "y is 'none', expected one of the columns of X: a, b, kind"),
     (lambda t: ([t], "none"), {}, "columns of table 0 of X: a, b, kind"),
@@ -129,6 +130,12 @@ REFUSED = [
     (lambda t: ([t], "kind"), {"batch_size": None}, "batch_size is None and X a list"),
     (lambda t: ([t.select(["a", "kind"])], "kind"), {}, r"batch 0 X has shape \(32, 1\)"),
     (lambda t: (t, "kind"), {"validation_data": ([], "a")}, "validation_data y is 'a', expected 'kind'"),
+    (lambda t: ("rows.parquet", "kind"), {}, "^X is a str, expected a table or an iterable of tables$"),
+    (
+        lambda t: (t.drop_columns("kind"), t["kind"]),
+        {"validation_data": (HELD_OUT, "kind")},
+        "^validation_data y is 'kind', expected an array, or the name of a column as y, too$",
+    ),
 ]
 
 
@@ -138,6 +145,20 @@ def test_what_does_not_fit_is_refused(table, arguments, options, sentence):
     with pytest.raises((ValueError, TypeError), match=sentence):
         net.fit(*arguments(table), **options)
     assert net.plan.step == 0
+
+
+def test_a_query_is_collected_first(table):
+    polars = pytest.importorskip("polars")
+    query, net = polars.from_arrow(table).lazy(), network()
+    message = "X is a LazyFrame, expected what (validation_data )?X.collect\\(\\) gives$"
+    for call in (
+        lambda: net.fit(query, "kind"),
+        lambda: net.fit(query, np.zeros(ROWS)),
+        lambda: net.predict(query),
+        lambda: net.fit(table, "kind", validation_data=(query, "kind")),
+    ):
+        with pytest.raises(TypeError, match=message):
+            call()
 
 
 def test_columns_in_another_order_are_refused(table):
