@@ -397,7 +397,8 @@ class Network(Model):
         Parameters
         ----------
         X, y, sample_weight
-            As in `fit`: arrays, also Dask's, or without y an iterable of batches.
+            As in `fit`: arrays, also Dask's, tables with the name of a column as y, or without y an iterable
+            of batches.
         threads : int, optional
             At most this many threads.
         steps : int, optional

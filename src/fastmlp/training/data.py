@@ -27,7 +27,7 @@ from .team import Team
 from .team import whole as team_whole
 
 _HELD_OUT = "validation_data "
-_EVALUATED = 8192  # rows of Dask's at a time
+_EVALUATED = 8192  # rows of Dask's, or of tables larger than memory, at a time
 
 
 @dataclass(frozen=True)
@@ -217,8 +217,10 @@ def _held_out(
 def evaluate(
     net: Model, X: Any, y: Any, sample_weight: Any, *, steps: int | None, threads: int | None
 ) -> dict[str, float]:
-    """`Network.evaluate`: of arrays, or without y of batches."""
+    """`Network.evaluate`: of arrays, of tables with the name of a column, or without y of batches."""
     threads, steps = validation.as_threads(threads), as_steps(steps, "steps")
+    if isinstance(y, str):
+        X, y = opened(X, Columns(y), _EVALUATED, "X")
     if y is not None and is_lazy(X):
         X, y, sample_weight = BlockBatches(X, y, sample_weight, _EVALUATED, "X"), None, None
     if y is not None:

@@ -161,6 +161,16 @@ def test_a_query_is_collected_first(table):
             call()
 
 
+@pytest.mark.parametrize("kind", MANY)
+def test_tables_are_evaluated_as_their_arrays(tmp_path, data, table, kind):
+    net = network()
+    expected = net.evaluate(*data)
+    assert net.evaluate(table, "kind") == net.evaluate(table.to_pandas(), "kind") == expected
+    assert net.evaluate(MANY[kind](table, tmp_path), "kind") == pytest.approx(expected, rel=1e-12)
+    with pytest.raises(ValueError, match="y is 'none', expected one of the columns of X: a, b, kind"):
+        net.evaluate(table, "none")
+
+
 def test_columns_in_another_order_are_refused(table):
     turned = table.select(["b", "a", "kind", "c", "d", "e"])
     with pytest.raises(ValueError, match="table 1 of X has the columns b, a, .* as in the first table"):
