@@ -140,6 +140,21 @@ def test_normalizations_of_pytorch(torch, dynamo, opset, fold, tmp_path):
     assert_equal_predictions(net, X, expected, rounded=2)
 
 
+@pytest.mark.parametrize("dim", [0, 1, None])
+@pytest.mark.parametrize("dynamo", [False, True])
+def test_weights_in_directions_and_lengths(torch, dim, dynamo, tmp_path):
+    """weight_norm: v times g over the norms of v's rows or columns, which the older exporter leaves so."""
+    nn = torch.nn
+    torch.manual_seed(3)
+    first, last = (
+        torch.nn.utils.parametrizations.weight_norm(nn.Linear(*n), dim=dim) for n in ((9, 20), (20, 3))
+    )
+    module = nn.Sequential(first, nn.Tanh(), last).eval()
+    X = np.random.default_rng(5).normal(size=(7, 9)).astype(np.float32)
+    expected = exported(torch, module, X, tmp_path / "net.onnx", dynamo)
+    assert_equal_predictions(fastmlp.onnx.load(tmp_path / "net.onnx"), X, expected, rounded=30)
+
+
 def test_dropout_that_was_exported_stays(torch, tmp_path):
     nn = torch.nn
     module = nn.Sequential(nn.Linear(4, 4), nn.Tanh(), nn.Dropout(0.25), nn.Linear(4, 2))

@@ -6,6 +6,7 @@ onnx's shape inference is not asked: in a hostile file it adds up shapes that do
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -21,7 +22,7 @@ Shape = tuple[int, ...]
 ANY_ROWS, ANY_COLUMNS = 1_000_003, 1_000_033
 REARRANGING = ("Flatten", "Reshape", "Squeeze")  # numbers in the order that they have
 _SMALL = 64  # numbers of a shape that is computed from other shapes
-_AS_LARGE = ("Identity", "Cast", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Sqrt", "Neg")
+_AS_LARGE = ("Identity", "Cast", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Sqrt", "Neg", "ReduceL2")
 _ELEMENTWISE = ("Add", "Sub", "Mul", "Div")
 _FOLDED = (*_AS_LARGE, *_ELEMENTWISE, "Gather", "Concat", "Slice")
 
@@ -37,9 +38,10 @@ def constant(node: Node, reader: Reader, opset: int) -> Array:
     if node.op not in _FOLDED or not arrays or arrays[0] is None:
         raise ModelFileError(f"{node}, of constants: expected one of {listed(_FOLDED)}")
     sizes = [array.size for array in arrays if array is not None]
-    bounded = node.op in _AS_LARGE or (node.op in _ELEMENTWISE and min(sizes) <= 1)
+    bounded = node.op in _AS_LARGE or (node.op in _ELEMENTWISE and _broadcast(arrays) <= max(sizes))
     if not bounded and sum(sizes) > _SMALL:
-        raise ModelFileError(f"{node}, of {sum(sizes)} constants: expected a tensor and a number, or a shape")
+        expected = "a tensor and what makes it no larger, or a shape"
+        raise ModelFileError(f"{node}, of {sum(sizes)} constants: expected {expected}")
     if node.op == "Cast":
         _check_cast(node, arrays[0])
     try:
@@ -49,6 +51,14 @@ def constant(node: Node, reader: Reader, opset: int) -> Array:
     if not np.may_share_memory(result, arrays[0]):
         reader.use(result.nbytes)
     return result
+
+
+def _broadcast(arrays: Sequence[Array | None]) -> float:
+    """How many numbers an elementwise operator makes of the arrays; infinity where they do not fit."""
+    try:
+        return math.prod(np.broadcast_shapes(*(array.shape for array in arrays if array is not None)))
+    except ValueError:
+        return math.inf
 
 
 def _given(node: Node, reader: Reader) -> Array:
