@@ -18,7 +18,7 @@ Array = npt.NDArray[Any]
 
 
 def plot_activations(
-    names: Sequence[str] = ("step", "sigmoid", "tanh", "relu", "leaky_relu"),
+    names: str | Sequence[str] = ("step", "sigmoid", "tanh", "relu", "leaky_relu"),
     *,
     limit: float = 5.0,
     ax: Any = None,
@@ -28,7 +28,7 @@ def plot_activations(
 
     Parameters
     ----------
-    names : sequence of str
+    names : str or sequence of str
         Elementwise activations.
     limit : float
         The curves run from -limit to limit.
@@ -51,6 +51,7 @@ def plot_activations(
     >>> [ax.get_title() for ax in plot_activations(["relu", "gelu"])]
     ['relu', 'gelu']
     """
+    names = [names] if isinstance(names, str) else names
     known = [name for name, entry in reference.ACTIVATIONS.items() if entry.saved != "row"]
     unknown = [name for name in names if name not in known]
     if unknown or not names:

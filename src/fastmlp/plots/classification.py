@@ -265,7 +265,8 @@ def _each_against_the_others(model: Any, X: Any, y: Any) -> list[tuple[Array, Ar
     """(score, whether a row is of the class, its name, its colour) for each curve to draw."""
     shares, classes, given = _answers(model, X, y)
     if len(np.unique(given)) < 2:
-        raise ValueError(f"y holds the class {given[0]!r} alone, expected rows of two classes or more")
+        alone = given.tolist()[0]
+        raise ValueError(f"y holds the class {alone!r} alone, expected rows of two classes or more")
     codes = [1] if len(classes) == 2 else [code for code, name in enumerate(classes) if (given == name).any()]
     return [(shares[:, code], given == classes[code], classes[code], style.color(code)) for code in codes]
 

@@ -19,7 +19,7 @@ _MARKED = 30  # epochs up to which each is marked by a point
 def plot_history(
     history: Any,
     *,
-    metrics: Sequence[str] | None = None,
+    metrics: str | Sequence[str] | None = None,
     title: str | None = None,
     ax: Any = None,
     path: style.PathLike | None = None,
@@ -31,7 +31,7 @@ def plot_history(
     history : History, mapping or estimator
         What `Network.fit` returned, its ``history`` dict (name to one value per epoch), or a fitted
         estimator of `fastmlp.sklearn`, whose ``loss_curve_`` and ``validation_scores_`` are drawn.
-    metrics : sequence of str or None
+    metrics : str, sequence of str or None
         The curves to draw, one panel each; None: the loss and all metrics that have no ``val_`` before them.
     title : str or None
         Above the picture.
@@ -56,7 +56,8 @@ def plot_history(
     ('epoch', 'loss')
     """
     curves = _curves_of(history)
-    names = list(metrics or [name for name in curves if _is_curve(name, curves)])
+    wanted = [metrics] if isinstance(metrics, str) else metrics
+    names = list(wanted or [name for name in curves if _is_curve(name, curves)])
     missing = [name for name in names if not len(curves.get(name, ()))]
     if missing or not names:
         held = ", ".join(curves) or "nothing"

@@ -68,7 +68,7 @@ def labels(y: Any, classes: Array) -> Array:
     given = given.reshape(-1)
     strange = given[~np.isin(given, classes)]
     if len(strange):
-        raise ValueError(f"y holds {strange[0]!r}, expected the model's classes {list(classes)}")
+        raise ValueError(f"y holds {strange.tolist()[0]!r}, expected the model's classes {classes.tolist()}")
     return given
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from .. import validation
 from . import predictions, style
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def plot_weights(
     shape : (int, int) or None
         Height and width of a picture, n_in pixels in all; None: a square.
     layer : int
-        Which layer's weights to take from a network.
+        Which of a network's layers with weights; below 0 it counts from the end.
     limit : int
         Draw at most this many units.
     title : str or None
@@ -53,14 +54,14 @@ def plot_weights(
     Raises
     ------
     ValueError
-        If n_in weights do not fill `shape`.
+        If n_in weights do not fill `shape`, or there is no such layer.
 
     Examples
     --------
     >>> ax = plot_weights(np.random.default_rng(0).normal(size=(784, 16)))
     """
     matrix = isinstance(network, (list, tuple)) or hasattr(network, "__array__")
-    weights = np.asarray(network if matrix else predictions.network_of(network).weights[layer], np.float64)
+    weights = np.asarray(network if matrix else _weights_of(network, layer), np.float64)
     side = math.isqrt(weights.shape[0])
     height, width = shape or (side, side)
     if weights.ndim != 2 or height * width != weights.shape[0]:
@@ -98,3 +99,9 @@ def _mosaic(weights: Array, height: int, width: int, rows: int, columns: int) ->
 
 def _middles(count: int, size: int) -> Array:
     return np.asarray((size + 1) * np.arange(count) + (size - 1) / 2)
+
+
+def _weights_of(network: Any, layer: int) -> Array:
+    weights = predictions.network_of(network).weights
+    found: Array = weights[validation.integer(layer, "layer", -len(weights), len(weights) - 1)]
+    return found

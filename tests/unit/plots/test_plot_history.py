@@ -42,6 +42,10 @@ def test_the_history_of_a_fit_and_of_an_estimator():
     assert lines_of(score)["training"] == list(estimator.validation_scores_)
 
 
+def test_one_name_of_a_metric_is_one_panel():
+    assert plots.plot_history({"loss": [2.0, 1.0], "mae": [0.5, 0.25]}, metrics="mae").get_ylabel() == "mae"
+
+
 @pytest.mark.parametrize("history, metrics", [({}, None), ({"loss": []}, None), (HISTORY, ["recall"])])
 def test_a_history_without_values_is_refused(history, metrics):
     with pytest.raises(ValueError, match="history has no values of"):

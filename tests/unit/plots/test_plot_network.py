@@ -27,6 +27,10 @@ def test_every_activation_gets_a_panel_and_there_is_one_legend(count):
     assert sum(ax.get_legend() is not None for ax in panels) == 1
 
 
+def test_one_name_of_an_activation_is_one_panel():
+    assert plots.plot_activations("relu").get_title() == "relu"
+
+
 @pytest.mark.parametrize("names", [["softmax"], ["no such"], []])
 def test_activations_refuse_unknown_names(names):
     with pytest.raises(ValueError, match="names holds .* expected some of identity, step"):
@@ -51,6 +55,10 @@ def test_weights_of_a_network_and_a_limit():
     assert np.array_equal(mosaic[5:, 5:], net.weights[0][:, 3].reshape(4, 4))
     with pytest.raises(ValueError, match="shape is 2 x 2 pixels"):
         plots.plot_weights(net, (2, 2), layer=1)
+    last = plots.plot_weights(net, (2, 4), layer=-1).get_images()[0].get_array().filled(np.nan)
+    assert np.array_equal(last[:2, :4], net.weights[1][:, 0].reshape(2, 4))
+    with pytest.raises(ValueError, match="^layer is 2, expected an integer from -2 to 1$"):
+        plots.plot_weights(net, layer=2)
 
 
 def test_the_diagram_has_a_column_for_each_layer_and_a_line_for_each_weight():

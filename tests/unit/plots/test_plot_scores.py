@@ -82,7 +82,7 @@ def test_residuals_are_y_minus_the_prediction():
 
 @pytest.mark.parametrize("draw", [plots.plot_roc, plots.plot_precision_recall, plots.plot_calibration])
 def test_one_class_alone_and_rows_that_differ_are_refused(draw):
-    with pytest.raises(ValueError, match="y holds the class .*0.* alone"):
+    with pytest.raises(ValueError, match="y holds the class (0|False) alone"):
         draw(of_two(), X, np.zeros(200, dtype=int))
     with pytest.raises(ValueError, match="y has 3 labels for 200 rows of X"):
         draw(of_two(), X, [0, 1, 1])
