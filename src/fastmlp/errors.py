@@ -8,12 +8,30 @@ from typing import Any, TypeVar, cast
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-# Options of other packages, each with the name that it has here, or with why there is none.
+# Options of other packages, each with the name that it has here, where a function has that.
 _ELSEWHERE = {
     "lr": "learning_rate",
+    "max_lr": "learning_rate",
+    "initial_learning_rate": "learning_rate",
     "betas": "beta_1",
+    "momentum": "beta_1",
+    "alpha": "rho",
     "eps": "epsilon",
+    "clipnorm": "global_clipnorm",
+    "decay_rate": "factor",
+    "gamma": "factor",
+    "step_size": "every",
+    "decay_steps": "steps",
+    "T_max": "steps",
+    "total_steps": "steps",
+    "eta_min": "minimum",
+    "boundaries": "milestones",
     "out_features": "units",
+    "bias": "use_bias",
+    "p": "rate",
+    "output_activation": "output",
+    "out_activation": "output",
+    "random_state": "seed",
     "workers": "threads",
     "num_threads": "threads",
     "n_jobs": "threads",
@@ -21,9 +39,11 @@ _ELSEWHERE = {
     "n_epochs": "epochs",
     "nb_epoch": "epochs",
     "max_iter": "epochs",
+    "val_data": "validation_data",
     "criterion": "loss",
     "x": "X",
 }
+# Others, each with why there is none, or where it is.
 _NOT_HERE = {
     "validation_freq": "held-out rows are measured after each epoch",
     "validation_batch_size": "predictions have the same bits in batches of any size",
@@ -34,6 +54,25 @@ _NOT_HERE = {
     "max_queue_size": "two batches are made ahead",
     "use_multiprocessing": "a thread makes batches ahead",
     "return_dict": "what comes back is a dict",
+    "from_logits": "the output's softmax or sigmoid belongs to the network",
+    "input_shape": "the input's width is the first element of a Network's list",
+    "input_dim": "the input's width is the first element of a Network's list",
+    "in_features": "the input's width is the first element of a Network's list",
+    "kernel_regularizer": "the optimizer has l1 and l2",
+    "bias_regularizer": "the optimizer has l1 and l2, of weights",
+    "dropout": "Dropout is a layer of its own",
+    "decay": "the learning rate may be a schedule",
+    "warmup_steps": "a Warmup goes before any schedule",
+    "warmup_target": "a Warmup goes before any schedule",
+    "staircase": "StepDecay is the one that falls in steps",
+    "lr": "the optimizer has the learning rate",
+    "learning_rate": "the optimizer has the learning rate",
+    "optimizer": "compile takes it",
+    "random_state": "all that is random follows from the network's seed",
+    "seed": "all that is random follows from the network's seed",
+    "patience": "EarlyStopping is a callback",
+    "early_stopping": "EarlyStopping is a callback",
+    "save_weights_only": "a file has the network, and with include_optimizer what training needs",
 }
 
 MANY = 4  # names of which one is worth pointing to; fewer are seen at a glance
@@ -112,12 +151,12 @@ def unknown_option(of: str, option: str, known: Iterable[str]) -> TypeError:
     known = list(known)
     if not known:
         return TypeError(f"{of} got the option {shown(option)}, expected none")
-    said = str(unknown(f"option of {of}:", option, known))
-    if option in _NOT_HERE:
-        said += f", as {_NOT_HERE[option]}"
-    elif _ELSEWHERE.get(option) in known and not said.endswith("?"):
-        said += f"; did you mean {_ELSEWHERE[option]!r}?"
-    return TypeError(said)
+    known_here = _ELSEWHERE.get(option)
+    reason = None if known_here in known else _NOT_HERE.get(option)
+    if known_here not in known and reason is None:
+        return TypeError(str(unknown(f"option of {of}:", option, known)))
+    hint = f"; did you mean {known_here!r}?" if reason is None else f", as {reason}"
+    return TypeError(f"unknown option of {of}: {shown(option)}, expected one of {listed(known)}{hint}")
 
 
 def tells_options(function: F) -> F:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from fastmlp import Activation, Dense, Heads, Network, losses, optimizers
-from fastmlp.callbacks import LambdaCallback
+from fastmlp import Activation, Dense, Dropout, Heads, Network, losses, optimizers, schedules
+from fastmlp.callbacks import LambdaCallback, ModelCheckpoint
 from fastmlp.registry import ACTIVATIONS, ALIASES
 from refusals import assert_refused
 
@@ -229,6 +229,31 @@ def test_weighted_metrics_are_metrics():
         (lambda: optimizers.Adam(lr=1e-3), "^unknown option of Adam: 'lr', .* mean 'learning_rate'?"),
         (lambda: Network([2, 1]).compile(jit_compile=True), "^unknown .* of compile: .* is compiled$"),
         (lambda: Dense(out_features=3), "^unknown option of Dense: 'out_features', .* did you mean 'units'?"),
+        (lambda: Dense(3, bias=False), "^unknown option of Dense: 'bias', .*; did you mean 'use_bias'\\?$"),
+        (lambda: Dense(3, input_dim=4), "'input_dim', .*, as the input's width is the first .* list$"),
+        (
+            lambda: Dense(3, kernel_regularizer="l2"),
+            "'kernel_regularizer', .*, as the optimizer has l1 and l2$",
+        ),
+        (
+            lambda: Dropout(p=0.5),
+            "^unknown option of Dropout: 'p', expected one of rate; did you mean 'rate'\\?$",
+        ),
+        (
+            lambda: optimizers.Adam(betas=(0.9, 0.99)),
+            "did you mean 'beta_1'\\?$",
+        ),  # not 'beta_2', the nearest
+        (lambda: optimizers.Adam(momentum=0.9), "did you mean 'beta_1'\\?$"),  # not 'ema_momentum'
+        (lambda: optimizers.SGD(clipnorm=1.0), "did you mean 'global_clipnorm'\\?$"),
+        (lambda: schedules.CosineDecay(1e-3, decay_steps=10), "did you mean 'steps'\\?$"),
+        (lambda: Network([2, 1], output_activation="tanh"), "did you mean 'output'\\?$"),  # not 'activation'
+        (lambda: Network([2, 1], random_state=0), "did you mean 'seed'\\?$"),
+        (lambda: Network([2, 1]).compile(lr=0.1), "'lr', .*, as the optimizer has the learning rate$"),
+        (lambda: Network([2, 1]).fit([[1, 2]], [1], patience=3), "as EarlyStopping is a callback$"),
+        (
+            lambda: ModelCheckpoint("a.npz", save_weights_only=True),
+            "as a file has the network, and .* needs$",
+        ),
     ],
 )
 def test_options_of_other_packages_name_ours(call, message):
