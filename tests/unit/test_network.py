@@ -77,6 +77,17 @@ def test_bad_layers(layers, error, message):
 
 
 @pytest.mark.parametrize(
+    "layers", [[784, 8, Standardize(*[(1.0,) * 784] * 2), 1], [784, Standardize(*[(1.0,) * 784] * 2)]]
+)
+def test_a_layer_of_many_numbers_is_not_written_out_in_an_error(layers):
+    with pytest.raises(
+        ValueError, match=r"Standardize\(mean=.*\.\.\., which belongs|\.\.\. after the input, expec"
+    ) as error:
+        Network(layers)
+    assert len(str(error.value)) < 200
+
+
+@pytest.mark.parametrize(
     ("options", "error", "message"),
     [
         ({"dtype": "float16"}, ValueError, "unknown dtype 'float16', expected one of float32, float64"),

@@ -63,17 +63,18 @@ def _expanded(layers: Sequence[Layer], before: Sequence[Layer] = ()) -> list[Lay
 
 def _check_order(layers: Sequence[Layer]) -> None:
     for i, layer in enumerate(layers):
-        before = layers[i - 1] if i else None
+        before, expected = layers[i - 1] if i else None, ""
         if layer.leads and i > 0:
-            raise ValueError(f"layers[{i + 1}] is {layer!r}, which belongs directly after the input's width")
-        if layer.ends and i < len(layers) - 1:
-            raise ValueError(f"layers[{i + 1}] is {layer!r}, expected it at the end")
-        if isinstance(layer, Activation) and not (before and before.takes_activation):
-            raise ValueError(
-                f"layers[{i + 1}] is {layer!r}, expected it after a layer that may have one and has none"
-            )
+            expected = "which belongs directly after the input's width"
+        elif layer.ends and i < len(layers) - 1:
+            expected = "expected it at the end"
+        elif isinstance(layer, Activation) and not (before and before.takes_activation):
+            expected = "expected it after a layer that may have one and has none"
+        if expected:
+            raise ValueError(f"layers[{i + 1}] is {shown(layer)}, {expected}")
     if not any(isinstance(layer, Connected) for layer in layers):
-        raise ValueError(f"layers has {list(layers)} after the input, expected a width or a Dense layer")
+        came = f"layers has {shown(list(layers))} after the input"
+        raise ValueError(f"{came}, expected a width or a Dense layer")
     acting = [layer for layer in layers if not layer.ends]
     if isinstance(acting[-1], Dropout):
         raise ValueError(f"layers ends with {acting[-1]!r}, expected a layer that it acts on")
