@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastmlp import Dense, Network, Standardize
+from fastmlp import Dense, Fleet, Network, Standardize
 from fastmlp.losses import GaussianNLL
 from fastmlp.optimizers import Adam
 
@@ -50,15 +50,10 @@ def build_network(X: np.ndarray, seed: int) -> Network:
     return network
 
 
-def fit(network: Network, X: np.ndarray, y: np.ndarray, epochs: int) -> None:
-    network.fit(X, y, epochs=epochs, batch_size=BATCH, verbose=False)
-
-
-def train(X: np.ndarray, y: np.ndarray, members: int, epochs: int) -> list[Network]:
+def train(X: np.ndarray, y: np.ndarray, members: int, epochs: int) -> Fleet:
     """Networks that differ in their first weights and in the order of their rows."""
-    networks = [build_network(X, seed) for seed in range(members)]
-    for network in networks:
-        fit(network, X, y, epochs)
+    networks = Fleet(build_network(X, seed) for seed in range(members))
+    networks.fit(X, y, epochs=epochs, batch_size=BATCH)
     return networks
 
 
@@ -90,9 +85,9 @@ def main() -> None:
 
     start = time.perf_counter()
     networks = train(houses.X, houses.y, options.members, options.epochs)
-    print(f"{options.members} networks of {len(houses.X)} rows in {time.perf_counter() - start:.1f} s")
+    print(f"{len(networks)} networks of {len(houses.X)} rows in {time.perf_counter() - start:.1f} s")
 
-    outputs = [network.predict(houses.X_test) for network in networks]
+    outputs = networks.predict_each(houses.X_test)
     members, ensemble = negative_log_likelihoods(outputs, houses.y_test)
     print("negative log likelihood of the held-out rows, less is better")
     for number, value in enumerate(members, 1):

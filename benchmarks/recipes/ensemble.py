@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from fastmlp import Network
+
 from ..peers import clock
 from . import examples, loops
 
@@ -23,7 +25,7 @@ def figures(folder: Path) -> dict[str, Any]:
     modules = [Torch(houses, seed, net.get_weights()) for seed, net in enumerate(networks)]
     seconds = {"fastmlp": 0.0, "PyTorch": 0.0}
     for net, module in zip(networks, modules, strict=True):
-        seconds["fastmlp"] += clock.seconds(lambda net=net: script.fit(net, houses.X, houses.y, EPOCHS), 1)
+        seconds["fastmlp"] += clock.seconds(lambda net=net: fit(net, houses.X, houses.y), 1)
         seconds["PyTorch"] += clock.seconds(module.fit, 1)
     outputs = {
         "fastmlp": [net.predict(houses.X_test) for net in networks],
@@ -36,6 +38,10 @@ def figures(folder: Path) -> dict[str, Any]:
             for name, each in outputs.items()
         },
     }
+
+
+def fit(net: Network, X: np.ndarray, y: np.ndarray) -> None:
+    net.fit(X, y, epochs=EPOCHS, batch_size=script.BATCH, verbose=False)
 
 
 def gaussian_nll(outputs: torch.Tensor, y: torch.Tensor) -> torch.Tensor:

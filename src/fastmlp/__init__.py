@@ -33,10 +33,12 @@ from .training.callbacks.history import History
 
 if TYPE_CHECKING:
     from . import autodiff, callbacks, datasets, functional, plots, reference
+    from .fleet import Fleet
     from .training.range_test import RangeTest, learning_rate_range
 
 __all__ = [
     "BusyError",
+    "Fleet",
     "History",
     "ModelFileError",
     "Network",
@@ -74,7 +76,7 @@ watch()
 # Imported when they are first used, so that a script that only predicts does not wait for them.
 _LATER = frozenset({"autodiff", "callbacks", "dask", "datasets", "functional", "keras", "mpi", "onnx"})
 _LATER |= frozenset({"plots", "ray", "reference", "sklearn", "spark", "tabular", "torch"})
-_RANGE_TEST = frozenset({"RangeTest", "learning_rate_range"})
+_MODULES = {"Fleet": "fleet"} | dict.fromkeys(("RangeTest", "learning_rate_range"), "training.range_test")
 
 
 def __getattr__(name: str) -> Any:
@@ -82,8 +84,8 @@ def __getattr__(name: str) -> Any:
 
     if name in _LATER:
         return import_module(f"{__name__}.{name}")
-    if name in _RANGE_TEST:
-        return getattr(import_module(f"{__name__}.training.range_test"), name)
+    if name in _MODULES:
+        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

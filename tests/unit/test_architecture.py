@@ -30,6 +30,7 @@ FLOORS = [
     {"export", "files"},
     {"training", "callbacks", "loops"},
     {"network", "autodiff"},
+    {"fleet"},
     {"adapters", "dask", "keras", "mpi", "onnx", "ray", "sklearn", "spark", "tabular", "torch"}
     | {"plots", "bench", "cli", "__main__", "__init__"},
 ]

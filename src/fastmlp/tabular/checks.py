@@ -172,13 +172,3 @@ def class_numbers(labels: Array, classes: Array) -> Array:
         if label not in known:
             raise ValueError(f"validation_data y has {label!r} in row {row}, expected classes of y")
     return np.array([known[label] for label in labels.tolist()], np.int64)
-
-
-def as_jobs(n_jobs: Any) -> int:
-    """A number that is not 0; None is -1, all processors."""
-    if n_jobs is None:
-        return -1
-    count = validation.integer(n_jobs, "n_jobs", -1024)
-    if count == 0:
-        raise ValueError("n_jobs is 0, expected 1 or more, or -1 for all processors")
-    return count

@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import validation
 from ..optional import require
+from ..training.together import as_jobs
 from . import checks, conformal, files, learning, metrics, recipes
 from .encoding import Encoded, TableEncoder
 from .ensemble import Ensemble
@@ -85,7 +86,7 @@ class _Tabular(_Base):  # type: ignore[misc]
             recipe=recipe,
             nets=nets,
             metric=metrics.resolve(self.metric, self._task),
-            threads=checks.as_jobs(self.n_jobs),
+            threads=as_jobs(self.n_jobs),
             seed=int(_sk.check_random_state(self.random_state).randint(2**31 - 1)),
             time_limit=None if limit is None else validation.real(limit, "time_limit", above=0.0),
             say=print if validation.boolean(self.verbose, "verbose") else None,

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from . import bagging, calibration, conformal, fitting, splits, views
+from ..training import together
+from . import calibration, conformal, fitting, splits, views
 from .encoding import TableEncoder
 from .ensemble import Ensemble, Member
 from .fitting import Lesson, Rows
@@ -158,7 +159,7 @@ def _weighed(rows: Rows) -> Rows:
 
 def _trained(lessons: list[Lesson], plan: Plan) -> list[fitting.Trained]:
     start, stop = time.monotonic(), threading.Event()
-    threads = bagging.workers(plan.threads, len(lessons))
+    threads = together.workers(plan.threads, len(lessons))
     deadline = None
     if plan.time_limit is not None:
         deadline = start + plan.time_limit
@@ -173,7 +174,7 @@ def _trained(lessons: list[Lesson], plan: Plan) -> list[fitting.Trained]:
             plan.say(f"a network trained: epoch {found.epoch + 1} of {lesson.recipe.epochs}{held_out}")
         return found
 
-    return bagging.run(job, lessons, threads, stop)
+    return together.run(job, lessons, threads, stop)
 
 
 def _epochs_within(lesson: Lesson, seconds: float) -> int:

@@ -13,6 +13,7 @@ import numpy as np
 from .. import validation
 from ..errors import unknown
 from ..optional import require
+from ..training.together import as_jobs
 from . import checks, recipes
 from .estimators import GROUP, TabularClassifier, TabularRegressor
 from .frames import Frame
@@ -102,7 +103,7 @@ def _all_tested(
     """
     joblib = require("joblib", GROUP)
     jobs: list[_Job] = [(each, fold) for each in estimators for fold in range(len(table.folds))]
-    count = min(joblib.effective_n_jobs(None if n_jobs is None else checks.as_jobs(n_jobs)), len(jobs))
+    count = min(joblib.effective_n_jobs(None if n_jobs is None else as_jobs(n_jobs)), len(jobs))
     if count > 1:
         jobs = [(_changed(each, {"n_jobs": 1}), fold) for each, fold in jobs]
     size = -(-len(jobs) // min(len(jobs), _TASKS * count))

@@ -1,4 +1,4 @@
-"""Several networks trained at once, each with the bits that it has alone."""
+"""Jobs that run side by side, in threads: the engine leaves Python free while it trains."""
 
 from __future__ import annotations
 
@@ -6,10 +6,22 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from .. import validation
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+def as_jobs(n_jobs: Any) -> int:
+    """A number that is not 0; None is -1, all processors."""
+    if n_jobs is None:
+        return -1
+    count = validation.integer(n_jobs, "n_jobs", -1024)
+    if count == 0:
+        raise ValueError("n_jobs is 0, expected 1 or more, or -1 for all processors")
+    return count
 
 
 def workers(n_jobs: int | None, jobs: int) -> int:
