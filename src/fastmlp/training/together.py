@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
 from .. import validation
@@ -38,6 +38,10 @@ def run(job: Callable[[T], R], items: Sequence[T], threads: int, stop: threading
     with ThreadPoolExecutor(threads) as pool:
         futures = [pool.submit(job, item) for item in items]
         try:
+            wait(futures, return_when=FIRST_EXCEPTION)
+            for future in futures:
+                if future.done():
+                    future.result()  # where one has failed, its error and not what others still do
             return [future.result() for future in futures]
         except BaseException:
             stop.set()

@@ -133,11 +133,12 @@ class Fails(Callback):
         raise OSError("no room")
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2])
-def test_an_error_of_one_ends_the_others(n_jobs, data):
+@pytest.mark.parametrize(("place", "n_jobs"), [(0, 1), (0, 2), (1, 2), (2, 3)])
+def test_an_error_of_one_ends_the_others(place, n_jobs, data):
     X, y, _ = data
     fleet = Fleet(networks())
-    each = [{"callbacks": [Fails()], "epochs": 1}, {}, {}, {}]
+    each = [{}] * 4
+    each[place] = {"callbacks": [Fails()], "epochs": 1}
     with pytest.raises(OSError, match="no room"):
         fleet.fit(X, y, each=each, epochs=10**7, n_jobs=n_jobs)
     fleet.fit(X, y)
