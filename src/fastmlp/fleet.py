@@ -126,8 +126,9 @@ class Fleet:
         NotCompiledError
             If one is not compiled.
         TypeError, ValueError
-            If an option is unknown, or there are not as many `rows` or `each` as networks; no network has
-            changed then.  What `Network.fit` raises besides ends the others as Ctrl-C does.
+            If an option is unknown, a callback is in two places, or there are not as many `rows` or `each` as
+            networks; no network has changed then.  What `Network.fit` raises besides ends the others as
+            Ctrl-C does.
         """
         if isinstance(X, Iterator) and len(self) > 1:
             raise TypeError(f"X is a {type(X).__name__}, which serves one network alone, expected arrays")
@@ -190,10 +191,15 @@ class Fleet:
             raise ValueError("callbacks are given for all, expected in each=: an object serves one network")
         _check_options(options, "fit")
         own = [{}] * len(self) if each is None else self._one_each(each, "each")
+        serves: dict[int, int] = {}
         for place, names in enumerate(own):
             if not isinstance(names, Mapping):
                 raise TypeError(f"each[{place}] is {shown(names)}, expected a mapping of options of fit")
             _check_options(names, f"each[{place}]")
+            for callback in Hooks(names.get("callbacks")).callbacks:
+                first = serves.setdefault(id(callback), place)
+                if first != place:
+                    raise ValueError(f"each[{place}] has a callback of each[{first}], expected its own")
         return [{"verbose": False, **options, **names} for names in own]
 
     def _rows(self, rows: Any, X: Any) -> list[Array | None]:

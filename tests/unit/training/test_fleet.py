@@ -13,6 +13,7 @@ from fastmlp.callbacks import Callback, EarlyStopping
 from helpers import assert_same_bits
 
 ROWS = 203
+STOP = EarlyStopping()
 
 
 @pytest.fixture
@@ -154,7 +155,9 @@ def test_an_error_of_one_ends_the_others(place, n_jobs, data):
         ({"epoch": 3}, TypeError, "unknown option of fit 'epoch'"),
         ({"threads": 2}, TypeError, "fit has threads, expected n_jobs alone to say what runs where"),
         ({"n_jobs": 0}, ValueError, "n_jobs is 0, expected 1 or more, or -1 for all processors"),
-        ({"callbacks": [EarlyStopping()]}, ValueError, "callbacks are given for all, expected in each="),
+        ({"callbacks": [STOP]}, ValueError, "callbacks are given for all, expected in each="),
+        ({"each": [{"callbacks": [STOP]}] * 4}, ValueError, r"each\[1\] has a callback of each\[0\]"),
+        ({"each": [{}, {"callbacks": [3]}, {}, {}]}, TypeError, "callbacks holds a int"),
         ({"rows": [None, None, None, [203]]}, ValueError, r"rows\[3\] has 203, expected numbers from 0"),
         ({"rows": [None, None, None, [-1]]}, ValueError, r"rows\[3\] has -1, expected numbers from 0 to 202"),
         ({"rows": [None, None, None, [0.5]]}, TypeError, r"rows\[3\] is \[0.5\], expected numbers of rows"),
