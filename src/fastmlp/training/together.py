@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
 from .. import validation
@@ -36,8 +36,9 @@ def run(job: Callable[[T], R], items: Sequence[T], threads: int, stop: threading
     if threads == 1:
         return [job(item) for item in items]
     with ThreadPoolExecutor(threads) as pool:
-        futures = [pool.submit(job, item) for item in items]
+        futures: list[Future[R]] = []
         try:
+            futures.extend(pool.submit(job, item) for item in items)
             wait(futures, return_when=FIRST_EXCEPTION)
             for future in futures:
                 if future.done():
