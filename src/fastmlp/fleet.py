@@ -136,7 +136,7 @@ class Fleet:
             if network.optimizer is None:
                 raise NotCompiledError(f"networks[{place}] is not compiled, expected compile() before fit")
         given = self._options(each, options)
-        chosen = [None] * len(self) if rows is None else self._rows(rows, X)
+        chosen = [None] * len(self) if rows is None else self._rows(rows, X, y, given)
         count = together.workers(together.as_jobs(n_jobs), len(self))
         stop, found = threading.Event(), [_not_begun() for _ in self]
 
@@ -202,11 +202,16 @@ class Fleet:
                     raise ValueError(f"each[{place}] has a callback of each[{first}], expected its own")
         return [{"verbose": False, **options, **names} for names in own]
 
-    def _rows(self, rows: Any, X: Any) -> list[Array | None]:
-        """Numbers of rows, None for all."""
-        shape = np.shape(X) if not hasattr(X, "shape") else X.shape
+    def _rows(self, rows: Any, X: Any, y: Any, given: list[dict[str, Any]]) -> list[Array | None]:
+        """Numbers of rows, None for all, of as many targets and weights as X has rows."""
+        if y is None or isinstance(y, str):
+            raise TypeError(f"y is {shown(y)} and rows are chosen, expected arrays X and y")
+        count = _length(X)
+        _check_length(y, "y", count)
+        for place, options in enumerate(given):
+            _check_length(options.get("sample_weight"), f"sample_weight of networks[{place}]", count)
         return [
-            None if part is None else _numbers(part, f"rows[{place}]", shape[0])
+            None if part is None else _numbers(part, f"rows[{place}]", count)
             for place, part in enumerate(self._one_each(rows, "rows"))
         ]
 
@@ -246,6 +251,19 @@ def _check_options(names: Iterable[str], argument: str) -> None:
             raise TypeError(f"{argument} has {name}, expected n_jobs alone to say what runs where")
         if name not in _OPTIONS:
             raise TypeError(str(unknown(f"option of {argument}", name, sorted(_OPTIONS))))
+
+
+def _length(value: Any) -> int:
+    return int(value.shape[0]) if getattr(value, "shape", ()) else len(value)
+
+
+def _check_length(value: Any, argument: str, count: int) -> None:
+    """ValueError unless it has so many rows, which rows that are taken by their numbers would not tell."""
+    if isinstance(value, Mapping):  # of heads
+        for head, part in value.items():
+            _check_length(part, f"{argument}[{head!r}]", count)
+    elif value is not None and _length(value) != count:
+        raise ValueError(f"{argument} has {_length(value)} rows, expected {count} as X")
 
 
 def _numbers(part: Any, argument: str, count: int) -> Array:

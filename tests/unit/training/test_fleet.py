@@ -187,6 +187,21 @@ def test_a_refused_call_trains_none(options, error, told, data):
         assert net.plan.step == 0
 
 
+def test_rows_are_taken_of_as_many_targets_and_weights(data):
+    X, y, weights = data
+    fleet, rows = Fleet(networks()), [np.arange(50)] * 4
+    with pytest.raises(ValueError, match="y has 202 rows, expected 203 as X"):
+        fleet.fit(X, y[1:], rows=rows)
+    with pytest.raises(ValueError, match=r"y\['one'\] has 202 rows, expected 203 as X"):
+        fleet.fit(X, {"one": y[1:]}, rows=rows)
+    with pytest.raises(ValueError, match=r"sample_weight of networks\[2\] has 204 rows, expected 203"):
+        fleet.fit(X, y, rows=rows, each=[{}, {}, {"sample_weight": np.ones(204)}, {}], sample_weight=weights)
+    for targets in (None, "price"):
+        with pytest.raises(TypeError, match="and rows are chosen, expected arrays X and y"):
+            fleet.fit(X, targets, rows=rows)
+    assert [net.plan.step for net in fleet] == [0] * 4
+
+
 def test_what_is_no_fleet():
     net = Network([5, 1])
     with pytest.raises(ValueError, match="networks is empty"):
