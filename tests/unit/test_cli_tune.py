@@ -1,4 +1,4 @@
-"""`fastmlp tune`: what `fastmlp.tabular.tune` finds on the training rows, reported and saved as by train."""
+"""`fastmlp tune` on a table: what `fastmlp.tabular.tune` finds on the training rows."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ pytest.importorskip("sklearn")
 
 import fastmlp.tabular  # noqa: E402
 from command_line import POINTS, QUADRANT, write_csv  # noqa: E402
+from fastmlp.cli.options import build_parser  # noqa: E402
 from fastmlp.cli.tables.trials import SPACE  # noqa: E402
 from fastmlp.datasets import train_test_split  # noqa: E402
 
@@ -42,8 +43,11 @@ def test_the_best_parameters_are_those_of_python(run, tmp_path, method):
     assert "held out " in err and found["rows_held_out"] == 100
 
 
-def test_arrays_are_refused(run, tmp_path):
-    np.savez(tmp_path / "a.npz", X=POINTS, y=QUADRANT)
-    for arguments, message in (((), "PATH is missing"), (("a.npz",), "PATH is 'a.npz', expected a table")):
-        status, out, err = run("tune", *arguments)
-        assert (status, out) == (2, "") and message in err
+def test_the_help_names_all_recipes():
+    text = " ".join(build_parser().format_help().split() + subcommand("tune").format_help().split())
+    assert all(name in text for name in fastmlp.tabular.recipes.RECIPES)
+
+
+def subcommand(name):
+    (commands,) = build_parser()._subparsers._group_actions
+    return commands.choices[name]

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 
-from . import completion, convert, evaluate, info, plot, predict, train, tune
+from . import completion, convert, evaluate, info, plot, predict, train
 from .options import build_parser
 from .output import complain, plain
 from .streams import standard_input
@@ -65,7 +65,7 @@ def _bench(options: argparse.Namespace) -> int:
 
 COMMANDS = {
     "train": train.run,
-    "tune": tune.run,
+    "tune": train.run,
     "predict": predict.run,
     "evaluate": evaluate.run,
     "plot": plot.run,

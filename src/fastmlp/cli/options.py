@@ -83,15 +83,15 @@ PICTURES = {
 }
 SUFFIXES = (".png", ".svg", ".pdf")
 READING = ("encoding", "delimiter", "decimal", "thousands", "comment", "header", "skip_rows", "sheet")
-TABLE_ONLY = ("recipe", "nets", "metric", "cv", "features", "drop", "time_limit", *READING)
+TABLE_ONLY = ("recipe", "nets", "metric", "features", "drop", "time_limit", *READING)
 _EPOCHS = 30
 
 
 def for_network(options: argparse.Namespace) -> argparse.Namespace:
-    """The options with a network's defaults for what was not given."""
+    """The options with a network's defaults for what was not given, which `missing` names."""
     defaults = {**NETWORK_ONLY, "epochs": _EPOCHS}
     missing = {name: value for name, value in defaults.items() if getattr(options, name) is None}
-    return argparse.Namespace(**{**vars(options), **missing})
+    return argparse.Namespace(**{**vars(options), **missing, "missing": tuple(missing)})
 
 
 def refuse(options: argparse.Namespace, names: Iterable[str], why: str) -> None:
@@ -116,18 +116,22 @@ def _add_train(commands: Any) -> None:
     )
     parser.set_defaults(trials=None)
     _add_data(parser)
-    _add_networks(parser.add_argument_group("networks (arrays and images)"))
+    networks = parser.add_argument_group("networks (arrays and images)")
+    _add_networks(networks)
+    _add_stages(networks)
     _add_training(parser)
 
 
 def _add_tune(commands: Any) -> None:
     parser = commands.add_parser(
         "tune",
-        help="train on a table with the parameters that do best of several",
-        description="Draw widths, learning rate, dropout and weight decay, train on folds of the training "
-        "rows, and show which do best; train with the best ones, and show and save what train does.",
+        help="train with the parameters that do best of several",
+        description="Draw widths, learning rate, dropout and, of tables, weight decay or, of arrays and "
+        "images, batch size; train on some of the training rows, measure on others, and show which do best. "
+        "Then train with the best ones, and show and save what train does. Options of networks that are "
+        "given are not drawn.",
     )
-    parser.set_defaults(**dict.fromkeys(NETWORK_ONLY))
+    parser.set_defaults(checkpoint=None, resume=None)
     group = parser.add_argument_group("trials")
     group.add_argument("--trials", type=_count, default=20, help="sets of parameters, at most (default 20)")
     group.add_argument(
@@ -135,6 +139,7 @@ def _add_tune(commands: Any) -> None:
         help="halving: all begin with few epochs, the best third goes on with three times as many",
     )  # fmt: skip
     _add_data(parser)
+    _add_networks(parser.add_argument_group("networks (arrays and images)"))
     _add_training(parser)
 
 
@@ -167,6 +172,11 @@ def _add_training(parser: Any) -> None:
     training = parser.add_argument_group("training")
     training.add_argument("--epochs", type=_count, help=f"(default: the recipe's, or {_EPOCHS} of a network)")
     training.add_argument(
+        "--cv", type=_folds, metavar="FOLDS",
+        help="before that, train and measure so many times on other rows; of tune, compare trials so "
+        "(default: 3 of tables, one part of the rows of arrays)",
+    )  # fmt: skip
+    training.add_argument(
         "--class-weight",
         choices=("balanced",),
         help="all classes count the same, however many rows they have",
@@ -187,16 +197,10 @@ def _add_training(parser: Any) -> None:
 
 def _add_tables(group: Any) -> None:
     group.add_argument(
-        "--recipe", metavar="NAME", help="default, fast, realmlp or realmlp-s (default: default)"
+        "--recipe", metavar="NAME", help="default, fast, realmlp, realmlp-s or tabm (default: default)"
     )
     group.add_argument("--nets", type=_count, help="networks that are averaged (default: the recipe's)")
     group.add_argument("--metric", metavar="NAME", help="what chooses the epoch: auc, log_loss, f1, mae ...")
-    group.add_argument(
-        "--cv",
-        type=_folds,
-        metavar="FOLDS",
-        help="before that, train and measure so many times on other rows",
-    )
     group.add_argument("--features", metavar="A,B", help="columns to use, even where they look like ids")
     group.add_argument("--drop", metavar="A,B", help="columns to leave out")
     group.add_argument("--time-limit", type=_positive, metavar="SECONDS", help="fewer epochs where needed")
@@ -230,6 +234,10 @@ def _add_networks(group: Any) -> None:
         "--early-stopping", type=_count, metavar="EPOCHS",
         help="end after so many without a lower loss of held-out rows, with the weights of the best one",
     )  # fmt: skip
+
+
+def _add_stages(group: Any) -> None:
+    """Files of a training that can be gone on with."""
     group.add_argument(
         "--checkpoint", type=Path, metavar="FILE",
         help="save the network there with its optimizer after each epoch",

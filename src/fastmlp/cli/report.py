@@ -25,6 +25,7 @@ _OF_CLASSES = {
     "AUC": "auc",
     "log loss": "log_loss",
 }
+_SCORES = ("accuracy", "R2")
 _SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
@@ -80,6 +81,16 @@ class Report:
     details: list[str]
     better: bool
     confusion: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def model(self) -> dict[str, float]:
+        """The model's figures, by name."""
+        return {figure.line()[0]: figure.model for figure in self.figures}
+
+    @property
+    def score(self) -> float:
+        """The accuracy of classes, the mean R2 of numbers."""
+        return float(np.mean([figure.model for figure in self.figures if figure.name in _SCORES]))
 
     def lines(self) -> list[str]:
         """All of it as text."""

@@ -23,7 +23,7 @@ def run(options: argparse.Namespace) -> int:
         return tables.run(options, model, picture)
     given.refuse(options, given.TABLE_ONLY, "of tables, and --data is none")
     if options.resume is not None:
-        given.refuse(options, given.OF_NETWORK, "of new networks, and --resume names one")
+        given.refuse(options, (*given.OF_NETWORK, "cv"), "of new networks, and --resume names one")
     return networks.run(given.for_network(options), model, picture)
 
 

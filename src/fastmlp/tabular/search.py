@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,13 +17,11 @@ from ..training.together import as_jobs
 from . import checks, recipes
 from .estimators import GROUP, TabularClassifier, TabularRegressor
 from .frames import Frame
+from .trials import METHODS, Tried, drawn, rounds
 
 Array = np.ndarray[Any, Any]
 Estimator = TabularClassifier | TabularRegressor
 
-METHODS = ("random", "halving")
-_KEPT = 3  # of so many trials one goes on in halving, with so many times the epochs
-_LEAST_EPOCHS = 4  # that halving begins with
 _TASKS = 4  # for each worker: of several fits, as a task takes the whole table with it
 
 
@@ -277,17 +275,17 @@ def tune(
     scorers = {"score": _scorers(estimator, scoring)["score"]}
     if estimator.random_state is None:
         estimator = _changed(estimator, {"random_state": seed})
-    trials = _drawn(estimator, space, count, seed)
-    rows: list[_Row] = []
-    most = _recipe(estimator).epochs // _LEAST_EPOCHS if method == "halving" else 1
-    for chosen, share in _rounds(trials, most, rows):
+    _check_names(estimator, space)
+    trials = drawn(space, count, seed)
+    rows: list[Tried] = []
+    for chosen, share in rounds(len(trials), method, _recipe(estimator).epochs, rows):
         candidates = [_shortened(_changed(estimator, trials[i]), share) for i in chosen]
         tested = _all_tested(candidates, table, scorers, n_jobs)
         rows += [
-            _Row(i, share, _recipe(candidate).epochs, *_summary(each))
+            Tried(i, share, _recipe(candidate).epochs, *_summary(each))
             for i, candidate, each in zip(chosen, candidates, tested, strict=True)
         ]
-    best = min(rows, key=_Row.order)
+    best = min(rows, key=Tried.order)
     if np.isnan(best.mean):
         raise ValueError(
             "space leads to trainings that diverge alone, expected others, as lower learning rates"
@@ -297,52 +295,16 @@ def tune(
     return Tuned(_results(rows, trials), trials[best.trial], best.mean, model)
 
 
-@dataclass(frozen=True)
-class _Row:
-    """What came of one trial with a share of its epochs."""
-
-    trial: int
-    share: int  # one of so many
-    epochs: int
-    mean: float
-    deviation: float
-    fit_time: float
-
-    def order(self) -> tuple[int, bool, float, int]:
-        """The best first: those with all epochs, and of equal scores the earlier."""
-        return self.share, bool(np.isnan(self.mean)), -self.mean, self.trial
-
-
 def _summary(tested: list[_Tested]) -> tuple[float, float, float]:
     scores = np.array([each.scores["score"] for each in tested])
     return float(scores.mean()), float(scores.std()), float(np.mean([each.fit_time for each in tested]))
 
 
-def _drawn(estimator: Estimator, space: Mapping[str, Any], count: int, seed: int) -> list[dict[str, Any]]:
+def _check_names(estimator: Estimator, space: Mapping[str, Any]) -> None:
     known = [*estimator.get_params(deep=False), *(field.name for field in dataclasses.fields(recipes.Recipe))]
     for name in space:
         if name not in known:
             raise unknown("parameter", name, known)
-    selection = require("sklearn.model_selection", GROUP)
-    if all(isinstance(values, (list, tuple)) for values in space.values()):
-        count = min(count, len(selection.ParameterGrid({name: list(each) for name, each in space.items()})))
-    return list(selection.ParameterSampler(dict(space), count, random_state=seed))
-
-
-def _rounds(trials: list[dict[str, Any]], most: int, rows: list[_Row]) -> Iterator[tuple[list[int], int]]:
-    """(numbers of the trials, one of how many epochs each has); `rows` is what has come of them so far.
-
-    The first share is one of `most` at most, and few enough that one trial or more is left for all epochs.
-    """
-    chosen, share = list(range(len(trials))), 1
-    while share * _KEPT <= min(len(trials), most):
-        share *= _KEPT
-    while share > 1:
-        yield chosen, share
-        best = sorted((row for row in rows if row.share == share), key=_Row.order)
-        chosen = sorted(row.trial for row in best[: -(-len(chosen) // _KEPT)])
-        share //= _KEPT
-    yield chosen, 1
 
 
 def _recipe(estimator: Estimator) -> recipes.Recipe:
@@ -365,8 +327,8 @@ def _shortened(estimator: Estimator, share: int) -> Estimator:
     )
 
 
-def _results(rows: list[_Row], trials: list[dict[str, Any]]) -> Any:
-    ranks = {id(row): rank for rank, row in enumerate(sorted(rows, key=_Row.order), 1)}
+def _results(rows: list[Tried], trials: list[dict[str, Any]]) -> Any:
+    ranks = {id(row): rank for rank, row in enumerate(sorted(rows, key=Tried.order), 1)}
     lines = [
         {
             **{f"param_{name}": value for name, value in trials[row.trial].items()},

@@ -19,8 +19,9 @@ def built(options: argparse.Namespace, data: Data) -> Network:
     """A compiled network for the data."""
     _check_loss(options, data)
     layers: list[Any] = [data.X.shape[1]]
-    if data.scaling is not None:
-        layers.append(data.scaling)
+    scaling = data.scaling(data.X)
+    if scaling is not None:
+        layers.append(scaling)
     for width in options.layers:
         layers.append(Dense(width, options.activation))
         if options.dropout > 0:
@@ -51,6 +52,11 @@ def _labels(names: Sequence[str]) -> Sequence[Any]:
     """Names of classes, as numbers where all of them are whole ones."""
     numbers = [int(name) if re.fullmatch("-?[0-9]{1,18}", name) else None for name in names]
     return numbers if [str(number) for number in numbers] == list(names) else names
+
+
+def labelled(network: Network, y: Any) -> Any:
+    """Targets as `fit` takes them: labels, of which the codes are the places."""
+    return y if network.classes is None else network.classes[y]
 
 
 def resumed(options: argparse.Namespace, data: Data) -> Network:

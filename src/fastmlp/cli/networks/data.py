@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import gzip
 import zlib
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,8 @@ class Data:
         Class codes of shape (rows,), or targets of shape (rows, outputs).
     classes : tuple of str or None
         The name of each code; None for a regression.
-    scaling : Rescaling, Standardize or None
-        The network's first layer.
+    scaling : callable
+        Makes the network's first layer of training rows, a Rescaling, a Standardize or None.
     """
 
     source: str
@@ -47,7 +48,18 @@ class Data:
     X_test: Array
     y_test: Array
     classes: tuple[str, ...] | None
-    scaling: Rescaling | Standardize | None
+    scaling: Callable[[Array], Rescaling | Standardize | None]
+
+    def part(self, train: Array, test: Array) -> Data:
+        """Some of the training rows, by number, and others of them as those to measure."""
+        return replace(self, X=self.X[train], y=self.y[train], X_test=self.X[test], y_test=self.y[test])
+
+    def watched(self, share: float, seed: int) -> tuple[Array, Array]:
+        """Numbers of the training rows to learn from, and of those to watch: shuffled, they may be sorted."""
+        learned, watched, _, _ = datasets.train_test_split(
+            np.arange(len(self.y)), self.y, share, seed, self.classes is not None
+        )
+        return learned, watched
 
 
 def load_training(options: argparse.Namespace) -> Data:
@@ -66,9 +78,14 @@ def load_training(options: argparse.Namespace) -> Data:
     elif X_test.shape[1] != X.shape[1] or len(X_test) != len(y_test):
         raise ValueError(f"X_test has shape {X_test.shape}, expected ({len(y_test)}, {X.shape[1]})")
     digits = path is None and options.scaling == "auto"
-    layer = Rescaling(1 / DIGITS_MAXIMUM) if digits else _scaling_layer(X, options.scaling, options.dtype)
     source = "scikit-learn's digits" if path is None else str(path)
-    return Data(source, X, y, X_test, y_test, classes, layer)
+
+    def scaling(rows: Array) -> Rescaling | Standardize | None:
+        if digits:
+            return Rescaling(1 / DIGITS_MAXIMUM)
+        return _scaling_layer(rows, options.scaling, options.dtype)
+
+    return Data(source, X, y, X_test, y_test, classes, scaling)
 
 
 def _training_arrays(path: Path | None, max_bytes: int) -> dict[str, Array]:

@@ -9,15 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from ... import datasets
 from ...callbacks import Callback, EarlyStopping, ModelCheckpoint
 from ...network import Network
 from ..classes import check_class_weight
 from ..output import complain, say, table
 from ..pictures import drawn
-from ..report import WARNING, Report, of_classes, of_numbers
-from .build import built, resumed
+from ..report import WARNING, Report
+from .build import built, labelled, resumed
 from .data import Data, load_training
+from .folds import crossed
+from .measure import measured
 
 Array = np.ndarray[Any, Any]
 
@@ -25,15 +26,21 @@ SHOWN_ROWS = 8
 
 
 def run(options: argparse.Namespace, model: Path, picture: Path | None) -> int:
-    """Load, build or resume, fit, report, save, show a few rows."""
+    """Load, tune or cross-validate where told, build or resume, fit, report, save, show a few rows."""
     if options.early_stopping is not None and not options.validation_split:
         raise ValueError("--early-stopping watches held-out rows, expected a --validation-split above 0")
     data = load_training(options)
     check_class_weight(options, data.classes is not None)
+    if options.trials is not None:
+        from .trials import best_of
+
+        options = best_of(options, data)
+    elif options.cv is not None:
+        _cross_validate(options, data)
     network = (built if options.resume is None else resumed)(options, data)
     _describe(options, data, network)
     history, seconds = _fit(options, data, network)
-    report = _measured(options, data, network)
+    report = measured(options, data, network)
     _report(options, data, network, history, seconds, report)
     network.save(model)
     options.found.update(output=model)
@@ -45,6 +52,12 @@ def run(options: argparse.Namespace, model: Path, picture: Path | None) -> int:
     if not report.better:
         complain(options, WARNING, 0)
     return 0
+
+
+def _cross_validate(options: argparse.Namespace, data: Data) -> None:
+    folds = crossed(options, data)
+    options.found.update(folds=folds.values())
+    print(f"cross-validation, {options.cv} folds of the training rows", *folds.lines(), "", sep="\n")
 
 
 def _describe(options: argparse.Namespace, data: Data, network: Network) -> None:
@@ -60,16 +73,11 @@ def _describe(options: argparse.Namespace, data: Data, network: Network) -> None
 
 def _fit(options: argparse.Namespace, data: Data, network: Network) -> tuple[Any, float]:
     """Train; returns the history and the seconds it took."""
-    X, y, held_out = data.X, data.y, None
-    if options.validation_split:  # shuffled and by classes, as the rows may be sorted by them
-        stratify = data.classes is not None
-        X, X_held_out, y, y_held_out = datasets.train_test_split(
-            X, y, options.validation_split, options.seed, stratify
-        )
-        held_out = X_held_out, y_held_out
-    if network.classes is not None:  # fit takes labels, of which the codes are the places
-        y = network.classes[y]
-        held_out = held_out and (held_out[0], network.classes[held_out[1]])
+    X, y, held_out = data.X, labelled(network, data.y), None
+    if options.validation_split:
+        learned, watched = data.watched(options.validation_split, options.seed)
+        held_out = X[watched], y[watched]
+        X, y = X[learned], y[learned]
     start = time.perf_counter()
     history = network.fit(
         X,
@@ -93,14 +101,6 @@ def _callbacks(options: argparse.Namespace) -> list[Callback]:
     if options.early_stopping is not None:
         found.append(EarlyStopping("val_loss", patience=options.early_stopping, restore_best_weights=True))
     return found
-
-
-def _measured(options: argparse.Namespace, data: Data, network: Network) -> Report:
-    outputs = network.predict(data.X_test, threads=options.threads)
-    if data.classes is not None:
-        return of_classes(np.array(data.classes), outputs, data.y_test, data.y)
-    names = [f"output {j}" for j in range(outputs.shape[1])]
-    return of_numbers(names, outputs, data.y_test, data.y)
 
 
 def _report(
