@@ -17,6 +17,17 @@ def all_finite(Array x not None):
     return bool(answer)
 
 
+def all_below(Array x not None, ptrdiff_t limit):
+    """Whether all numbers of an int64 array are at least 0 and below a limit."""
+    cdef Array array = ready(x, cnp.NPY_INT64, None, "x")
+    cdef const int64_t *numbers = <const int64_t *>cnp.PyArray_DATA(array)
+    cdef ptrdiff_t i, beyond = 0
+    with nogil:
+        for i in range(cnp.PyArray_SIZE(array)):
+            beyond += numbers[i] < 0 or numbers[i] >= limit
+    return not beyond
+
+
 def elementary(name, x, isa=None):
     """exp, log, log1p, expm1, tanh, erf or sigmoid of every element, by the engine's own code."""
     cdef int number = find_isa(isa)

@@ -45,7 +45,7 @@ class Compiled:
     standardize_targets: bool = False
 
 
-@dataclass(frozen=True)  # every call makes one
+@dataclass  # neither frozen nor a description, which are slower to make: every call makes one
 class Objective:
     """What a network is measured by on certain targets."""
 
@@ -67,7 +67,7 @@ class Objective:
         measure = measure_of(metric)
         return self.loss.classes and measure is not None and measure.name == "accuracy"
 
-    @property
+    @cached_property
     def counted(self) -> str | None:
         """The name under which the plan's count of correct rows is listed, if it is."""
         return next((str(metric) for metric in self.metrics if self.is_counted(metric)), None)
@@ -300,17 +300,17 @@ class Model(Predictor):
         first_step, offset = divmod(first, several)
         batches = shape[0] * shape[1]
         count = -(-(offset + batches) // several)
-        values = {
-            "learning_rates": compiled.optimizer.learning_rates(first_step, count),
-            "weight_decay": compiled.optimizer.weight_decays(first_step, count),
-            "dropout": None if factors is None else factors.values(first_step, count),
+
+        def each(steps: Array | None) -> Array | None:
+            if steps is not None and several > 1:
+                steps = steps.repeat(several)[offset : offset + batches]
+            return None if steps is None else steps.reshape(shape)
+
+        return {
+            "learning_rates": each(compiled.optimizer.learning_rates(first_step, count)),
+            "weight_decay": each(compiled.optimizer.weight_decays(first_step, count)),
+            "dropout": None if factors is None else each(factors.values(first_step, count)),
         }
-        if several > 1:
-            values = {
-                name: None if value is None else value.repeat(several)[offset : offset + batches]
-                for name, value in values.items()
-            }
-        return {name: None if value is None else value.reshape(shape) for name, value in values.items()}
 
     @property
     def loss(self) -> Any:

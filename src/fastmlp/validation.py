@@ -24,6 +24,7 @@ DTYPES = ("float32", "float64")
 MAX_UNITS = 2**31 - 1
 MOST_THREADS = 2**16
 MOST_EPOCHS = 2**32 - 1  # an epoch has 32 bits in the counter of random numbers
+_INDEX = np.dtype(np.int64)  # of classes
 _KINDS = {
     "c": "complex numbers",
     "U": "strings",
@@ -291,6 +292,13 @@ def _all_finite(array: Array) -> bool:
     with np.errstate(over="ignore", invalid="ignore"):
         total = np.add.reduce(array, axis=None)
     return bool(np.isfinite(total)) or bool(np.isfinite(array).all())
+
+
+def all_below(array: Array, limit: int) -> bool:
+    """Whether all numbers of an array that is not empty are at least 0 and below a limit."""
+    if array.dtype == _INDEX and array.flags.c_contiguous and array.flags.aligned:
+        return _kernels.all_below(array, limit)
+    return bool(array.min() >= 0 and array.max() < limit)
 
 
 def check_finite(array: Array, argument: str, came: Array | None = None) -> None:

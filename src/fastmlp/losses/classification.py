@@ -44,10 +44,9 @@ class _Labels(Loss):
                 f"{argument} has shape {array.shape}, expected ({len(array)},) class indices{hint}"
             )
         validation.check_finite(array, argument)
-        expected, wrong = "whole class indices", np.empty(0, np.intp)
-        if array.dtype.kind == "f":
-            wrong = np.flatnonzero(array != np.floor(array))
-        if not len(wrong) and array.size and (array.min() < 0 or array.max() >= n_out):
+        expected = "whole class indices"
+        wrong: Any = np.flatnonzero(array != np.floor(array)) if array.dtype.kind == "f" else ()
+        if not len(wrong) and array.size and not validation.all_below(array, n_out):
             expected = f"classes 0 to {n_out - 1}"
             wrong = np.flatnonzero((array < 0) | (array >= n_out))
         if len(wrong):

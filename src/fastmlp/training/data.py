@@ -30,7 +30,7 @@ _HELD_OUT = "validation_data "
 _EVALUATED = 8192  # rows of Dask's, or of tables larger than memory, at a time
 
 
-@dataclass(frozen=True)
+@dataclass  # not frozen, as `Rows` says
 class Given:
     """Arguments of fit; those that are numbers are checked."""
 
@@ -53,7 +53,7 @@ class Given:
     shards: int | None
 
 
-@dataclass(frozen=True)
+@dataclass
 class Ready:
     """All that a fit works with; the network gets `classes` and `rescaling` when it begins."""
 
@@ -64,14 +64,15 @@ class Ready:
     rescaling: OutputRescaling | None
 
 
-def prepared(net: Model, given: Given) -> Ready:
+def prepared(net: Model, given: Given, epochs: int) -> Ready:
+    """The data for so many epochs."""
     given = _opened(given)
     if given.y is None:
-        return _of_batches(net, given)
+        return _of_batches(net, given, epochs)
     if is_stream(given.X):
         kind = type(given.X).__name__
         raise TypeError(f"y came with X, a {kind}, expected batches (X, y) of it, and no y beside them")
-    return _of_arrays(net, given)
+    return _of_arrays(net, given, epochs)
 
 
 def _opened(given: Given) -> Given:
@@ -111,7 +112,7 @@ def _opened_tables(given: Given) -> Given:
     return dataclasses.replace(given, X=X, y=y, held_out=held_out)
 
 
-def _of_arrays(net: Model, given: Given) -> Ready:
+def _of_arrays(net: Model, given: Given, epochs: int) -> Ready:
     if given.steps is not None:
         raise ValueError(f"steps_per_epoch is {given.steps}, expected None with arrays, or batches without y")
     team = given.team
@@ -136,7 +137,7 @@ def _of_arrays(net: Model, given: Given) -> Ready:
         rest = validation_rows(net, objective, given.held_out, learned)
     rescaling = rescaling_for(net, objective, rows, whole("targets"))
     rows = standardized(objective, rescaling, rows)
-    held_out = _held_out(net, objective, given, rest, learned, rescaling)
+    held_out = _held_out(net, objective, given, epochs, rest, learned, rescaling)
     check_measurable(net, objective, rows)
     parts = None if given.shards is None else divided(team, given.shards, len(rows))
     count = len(rows) if parts is None else parts.rows
@@ -151,16 +152,16 @@ def _of_arrays(net: Model, given: Given) -> Ready:
     elif is_sparse(rows.X):
         data = SparseEpochs(*arguments)
     else:
-        data = ArrayEpochs(*arguments, look_later=look_later)
+        data = ArrayEpochs(*arguments, looks=look_later)
     return Ready(objective, data, held_out, learned, rescaling)
 
 
-def _of_batches(net: Model, given: Given) -> Ready:
+def _of_batches(net: Model, given: Given, epochs: int) -> Ready:
     _check_options(net, given)
     if given.shards is not None:
         raise ValueError(f"shards is {given.shards} of batches, expected arrays, which can be divided")
     batches = Batches(given.X, given.steps)
-    batches.check_passes(given.epochs, "epochs", "steps_per_epoch")
+    batches.check_passes(epochs, "epochs", "steps_per_epoch")
     _, first, _ = parts_of(batches.first(), "batch 0")
     y, learned = net.as_indices(first, "batch 0 y", learn=True)
     objective = net.objective_for(y)
@@ -170,7 +171,7 @@ def _of_batches(net: Model, given: Given) -> Ready:
     rest = None
     if given.held_out is not None and not is_stream(given.held_out):
         rest = validation_rows(net, objective, given.held_out, learned)
-    held_out = _held_out(net, objective, given, rest, learned, rescaling)
+    held_out = _held_out(net, objective, given, epochs, rest, learned, rescaling)
     data = BatchEpochs(net, objective, batches, ready, given.threads)
     return Ready(objective, data, held_out, learned, rescaling)
 
@@ -197,13 +198,14 @@ def _held_out(
     net: Model,
     objective: Objective,
     given: Given,
+    epochs: int,
     rows: Rows | None,
     classes: Classes | None,
     rescaling: OutputRescaling | None,
 ) -> HeldOut | None:
     if rows is None and given.held_out is not None:
         batches = Batches(given.held_out, given.held_out_steps, "validation_data", anew=True)
-        batches.check_passes(given.epochs, "epochs", "validation_steps")
+        batches.check_passes(epochs, "epochs", "validation_steps")
         ready = functools.partial(_ready, net, objective, classes, rescaling, None, _HELD_OUT)
         ready(0, batches.first())
         return HeldOutBatches(batches, ready, _HELD_OUT)

@@ -135,11 +135,11 @@ class RowEpochs:
 
 
 class ArrayEpochs(RowEpochs):
-    """Epochs of arrays; with `look_later` X has not been looked through."""
+    """Epochs of arrays; `looks`: X has not been looked through, which the next epoch does."""
 
-    def __init__(self, *arguments: Any, look_later: bool) -> None:
+    def __init__(self, *arguments: Any, looks: bool) -> None:
         super().__init__(*arguments)
-        self._look_later = look_later
+        self.looks = looks
 
     @cached_property
     def passes(self) -> Passes:
@@ -147,12 +147,12 @@ class ArrayEpochs(RowEpochs):
 
     def one(self, epoch: int, watch: Watch) -> dict[str, float]:
         try:
-            with looking(self.passes) if self._look_later else nullcontext():
+            with looking(self.passes) if self.looks else nullcontext():
                 done = self.passes.one(watch, done_of(self.net), self.mark)
         except FloatingPointError as error:
             check_rescaled(self.net, self.rows.X)
             raise diverged(epoch, error) from None
-        self._look_later = False
+        self.looks = False
         if done.batch < self.passes.batches:
             return {}
         total, correct = done.sums[:2]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 import warnings
 from collections.abc import Iterable, Mapping
@@ -27,12 +26,14 @@ from .epochs import ArrayEpochs, Divergence, Epochs, RowEpochs, diverged
 from .held_out import HeldOut
 from .passes import Watch, sums_of
 from .progress import Progress
+from .rows import check_rescaled
 from .scoring import score
 from .shards import agree_on_recipe, as_shards, team_of
 from .solvers import solve
 from .team import Team
 
 BRIEF = 0.005  # seconds of an epoch that is worth no look of its own
+BRIEF_WORK = 1e6  # rows times parameters, at most, of an epoch that is brief on any machine
 BATCHES_AHEAD = 4096  # whose learning rates are made at a time
 
 
@@ -67,7 +68,7 @@ def _check_resumed(net: Model, data: Epochs) -> None:
     data.check_position()
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Fit:
     """One call of fit, its arguments checked."""
 
@@ -88,7 +89,7 @@ class _Fit:
         self.net.stop_training = False
         done = self._begin()
         logs: dict[str, float] = {}
-        brief, failed = False, True
+        brief, failed = self._surely_brief(), True
         try:
             self.callbacks.begin(self.net, self._params())
             try:
@@ -207,6 +208,13 @@ class _Fit:
         finally:  # callbacks may add to the logs, or be interrupted
             self.history.on_epoch_end(epoch, logs)
 
+    def _surely_brief(self) -> bool:
+        """Whether the first epoch, too, is worth no look of its own."""
+        if self.resume or not self._unwatched or not isinstance(self.data, ArrayEpochs):
+            return False
+        work = len(self.data.rows) * self.net.plan.vector_size
+        return work < BRIEF_WORK and not self.data.looks
+
     @cached_property
     def _unwatched(self) -> bool:
         """Whether only the history hears of an epoch, and the plan itself measures all that it records."""
@@ -228,6 +236,7 @@ class _Fit:
         try:
             passes.several(min(self.epochs - first, -(-BATCHES_AHEAD // passes.batches)))
         except FloatingPointError as error:
+            check_rescaled(self.net, rows.X)
             raise diverged(first + passes.run.epoch, error) from None
         finally:  # whatever ends the call, these epochs are done
             sums = passes.run.sums[: passes.run.epoch]
@@ -357,7 +366,7 @@ def _begun(net: Model, given: Given, callbacks: Hooks, verbose: bool | int | str
     if given.shards is not None:
         agree_on_recipe(given.team, net, **_recipe_of(given, callbacks))
     first = net.epochs_done if given.resume else given.initial_epoch
-    ready = prepared(net, dataclasses.replace(given, epochs=given.epochs - first))
+    ready = prepared(net, given, given.epochs - first)
     if given.resume:
         _check_resumed(net, ready.data)
     call = _Fit(

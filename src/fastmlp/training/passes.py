@@ -46,7 +46,8 @@ UNWATCHED, NOTHING = Watch(), Done()
 
 def sums_of(row: Array) -> tuple[float, ...]:
     """Sums of losses, of correct rows and of the terms of the loss, of a row of `Run.sums`."""
-    return (*row[:2].tolist(), *row[3:].tolist())
+    total, correct, _, *terms = row.tolist()
+    return (total, correct, *terms)
 
 
 def since(sums: tuple[float, ...], before: tuple[float, ...]) -> tuple[float, ...]:
@@ -56,6 +57,8 @@ def since(sums: tuple[float, ...], before: tuple[float, ...]) -> tuple[float, ..
 
 def terms_of(objective: Objective, sums: Sequence[float], rows: int) -> dict[str, float]:
     """The terms that the loss is the sum of, by name: means over the rows of what follows the first two."""
+    if len(sums) == 2:
+        return {}
     names = objective.loss.apart()
     return {name: total / rows for name, total in zip(names, sums[2:], strict=False)}
 
@@ -131,6 +134,13 @@ class Passes:
             return False
         self._said, self._settings = said, self.net.of_batches(self._first_batch, (1, self.batches))
         return True
+
+    def alone(self) -> tuple[float, ...]:
+        """One pass of which nobody hears; its sums."""
+        if self.run is None:
+            return self.one().sums
+        self.several(1)
+        return sums_of(self.run.sums[0])
 
     def several(self, epochs: int) -> None:
         """As many of the next epochs as end within a slice of time: the first rows of the run's sums."""

@@ -20,7 +20,7 @@ from .sparse import as_csr
 FAR = 1 << 20  # bytes of an X that the first epoch itself looks through: memory is slow
 
 
-@dataclass(frozen=True)
+@dataclass  # not frozen: every call makes one, and that would cost it a microsecond more
 class Rows:
     """Rows ready for the plan: X (rows, n_in), an array or CSR, y as the loss takes it, weights or None.
 

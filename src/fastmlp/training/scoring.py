@@ -70,10 +70,9 @@ def measured(net: Model, objective: Objective, metric: Metric, rows: Rows, predi
 
 def check_measurable(net: Model, objective: Objective, rows: Rows) -> None:
     """ValueError, before anything is trained, where a metric with a name does not fit targets and outputs."""
-    first = rows.part(slice(0, 1))
     names = [m for m in objective.metrics if isinstance(m, str) and not objective.is_counted(m)]
     for metric in names:
-        measured(net, objective, metric, first, np.zeros((1, net.plan.n_out), net.dtype))
+        measured(net, objective, metric, rows.part(slice(0, 1)), np.zeros((1, net.plan.n_out), net.dtype))
 
 
 def measured_apart(objective: Objective) -> bool:

@@ -34,13 +34,13 @@ def train_on_batch(net: Model, X: Any, y: Any, sample_weight: Any = None) -> dic
             if predictions is not None
         }
         try:
-            sums = Passes(net, objective, rows, len(rows), False, None).one().sums
+            sums = Passes(net, objective, rows, len(rows), False, None).alone()
         except FloatingPointError:
             check_rescaled(net, rows.X)
             raise FloatingPointError(
                 "the loss of the batch is not finite; the step was not made, the weights are as before"
             ) from None
-    names = map(name_of, objective.metrics)
-    share = ratio(sums[1], rows.total_weight)
-    apart = terms_of(objective, sums, len(rows))
-    return {"loss": sums[0] / len(rows), **apart, **{name: before.get(name, share) for name in names}}
+    found = {"loss": sums[0] / len(rows), **terms_of(objective, sums, len(rows))}
+    for name in map(name_of, objective.metrics):
+        found[name] = before[name] if name in before else ratio(sums[1], rows.total_weight)
+    return found
