@@ -5,6 +5,7 @@ import pytest
 
 pytest.importorskip("sklearn")
 
+import sklearn
 from sklearn import neural_network as neural
 
 from fastmlp.sklearn import MLPClassifier, MLPRegressor
@@ -33,6 +34,8 @@ def data(task, rows=ROWS, dtype="float64", seed=3):
 
 def pair(task, **options):
     """scikit-learn's estimator and ours, with equal parameters."""
+    if task == "classes" and options.get("early_stopping") and sklearn.__version__.startswith("1.7."):
+        pytest.skip("scikit-learn 1.7 asks whether words are NaN")
     name = "MLPClassifier" if task in ("classes", "two", "labels") else "MLPRegressor"
     if task == "counts":
         options["loss"] = "poisson"

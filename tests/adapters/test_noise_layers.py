@@ -15,6 +15,7 @@ def net():
 
 
 def test_torch_gives_them_back(net, rng):
+    pytest.importorskip("torch")
     module = torch.to_torch(net)
     X = rng.standard_normal((6, 3))
     again = torch.from_torch(module)
@@ -28,6 +29,7 @@ def test_torch_gives_them_back(net, rng):
 
 
 def test_keras_gives_them_back(net, rng):
+    pytest.importorskip("keras")
     again = keras.from_keras(keras.to_keras(net))
     assert again.layers[0] == net.layers[0] and again.layers[2] == net.layers[2]
     X = rng.standard_normal((6, 3))
@@ -35,6 +37,7 @@ def test_keras_gives_them_back(net, rng):
 
 
 def test_onnx_does_without_them(net, rng):
+    pytest.importorskip("onnx")
     model = onnx.to_model(net)
     assert not {node.op_type for node in model.graph.node} & {"RandomNormal", "RandomNormalLike", "Dropout"}
     X = rng.standard_normal((6, 3))

@@ -15,6 +15,7 @@ def net():
 
 
 def test_onnx_keeps_it_and_a_graph_alone_has_it_in_the_weights(net, rng):
+    pytest.importorskip("onnx")
     X = rng.standard_normal((6, 3))
     model = onnx.to_model(net)
     again = onnx.from_model(model)
@@ -27,6 +28,7 @@ def test_onnx_keeps_it_and_a_graph_alone_has_it_in_the_weights(net, rng):
 
 
 def test_torch_keeps_it(net, rng):
+    pytest.importorskip("torch")
     X = rng.standard_normal((6, 3))
     module = torch.to_torch(net)
     for fold in (False, True):
@@ -36,6 +38,7 @@ def test_torch_keeps_it(net, rng):
 
 
 def test_keras_keeps_it(net, rng):
+    pytest.importorskip("keras")
     again = keras.from_keras(keras.to_keras(net))
     assert again.layers[-1] == net.layers[-1]
     X = rng.standard_normal((6, 3))
@@ -48,6 +51,7 @@ def test_scikit_learn_has_it_in_the_weights(net, rng):
 
 
 def test_it_stands_at_the_end_of_what_is_read(net):
+    pytest.importorskip("torch")
     module = torch.to_torch(net)
     longer = type(module)(*module, *torch.to_torch(Network([2, 1], dtype="float64")))
     with pytest.raises(ValueError, match="4: it is OutputRescaling, expected it at the end"):

@@ -67,9 +67,7 @@ def test_parameters_begin_with_theirs(name):
 def test_attributes_are_theirs(task, solver):
     X, y = data(task)
     for options in ({}, {"early_stopping": True}):
-        theirs, ours = (
-            model.set_params(solver=solver, max_iter=3, **options).fit(X, y) for model in pair(task)
-        )
+        theirs, ours = (model.fit(X, y) for model in pair(task, solver=solver, max_iter=3, **options))
         names = [name for name in vars(theirs) if name.endswith("_") and not name.startswith("_")]
         assert "coefs_" in names and "n_features_in_" in names
         for name in names:

@@ -102,6 +102,8 @@ def test_exported_c_has_the_bits(layers, dtype, rng, tmp_path):
 
 
 def test_other_forms(rng):
+    pytest.importorskip("torch")
+    pytest.importorskip("onnx")
     layers = [4, Dense(6), BatchNormalization(), MaxPieces(3), BatchNormalization(), 2]
     net = Network(layers, dtype="float64", seed=0)
     X = rng.standard_normal((5, 4))

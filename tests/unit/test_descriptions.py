@@ -486,6 +486,8 @@ def test_public_names_exist():
 
 @description
 class Two:
+    """Options."""
+
     first: int
     second: int = 2
     third: int = dataclasses.field(default=3, kw_only=True)
@@ -493,6 +495,8 @@ class Two:
 
 @description
 class Three(Two):
+    """More of them."""
+
     fourth: int = 4
     fifth: list = dataclasses.field(default_factory=list)
 

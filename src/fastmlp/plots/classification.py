@@ -131,8 +131,8 @@ def plot_roc(
     display = require("sklearn.metrics", "plots").RocCurveDisplay
     ax = style.axes(ax, 4.8, 4.6)
     for score, is_class, name, color in _each_against_the_others(model, X, y):
-        curve = display.from_predictions(is_class, score, curve_kwargs=_line(color), ax=ax)
-        curve.line_.set_label(f"class {name}, AUC {curve.roc_auc:.3f}")
+        curve = display.from_predictions(is_class, score, ax=ax)
+        curve.line_.set(label=f"class {name}, AUC {curve.roc_auc:.3f}", **_line(color))
     ax.plot([0, 1], [0, 1], color=style.FAINT, linewidth=1, linestyle="--", label="chance, AUC 0.5")
     ax.set(xlabel="false positive rate", ylabel="true positive rate")
     return _finished(ax, title, path, "lower right")
@@ -184,8 +184,8 @@ def plot_precision_recall(
     display = require("sklearn.metrics", "plots").PrecisionRecallDisplay
     ax = style.axes(ax, 4.8, 4.6)
     for score, is_class, name, color in _each_against_the_others(model, X, y):
-        curve = display.from_predictions(is_class, score, curve_kwargs=_line(color), ax=ax)
-        curve.line_.set_label(f"class {name}, AP {curve.average_precision:.3f}")
+        curve = display.from_predictions(is_class, score, ax=ax)
+        curve.line_.set(label=f"class {name}, AP {curve.average_precision:.3f}", **_line(color))
         ax.axhline(is_class.mean(), color=color, linewidth=0.8, linestyle=":")
     ax.set(xlabel="recall", ylabel="precision")
     return _finished(ax, title, path, "lower left")

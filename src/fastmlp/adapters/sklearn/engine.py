@@ -84,7 +84,10 @@ class Engine(Fitted):
 
     @staticmethod
     def _checked_weights(sample_weight: Any, X: Any) -> Array:
-        return np.asarray(checks._check_sample_weight(sample_weight, X), np.float64)
+        weights = np.asarray(checks._check_sample_weight(sample_weight, X), np.float64)
+        if not weights.any():
+            raise ValueError("sample_weight is zero in all rows, expected a weight above 0")
+        return weights
 
     def _row_weights(self, X: Any, y: Any, sample_weight: Any, incremental: bool) -> Array | None:
         """Sample weights, multiplied by the classes'."""
