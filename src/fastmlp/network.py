@@ -831,8 +831,8 @@ class Network(Model):
         """A network without `BatchNormalization` that predicts the same to rounding, not compiled.
 
         What one does to its input at prediction, x * scale + offset, goes into W and b of the dense layer
-        before it, where nothing stands between, or else of the one after it; between two activations it
-        becomes a dense layer of its own.
+        before it, where nothing stands between, or else of the one after it; between two activations, or
+        where an `Add` reads what would change, it becomes a dense layer of its own.
 
         Returns
         -------

@@ -14,6 +14,7 @@ from fastmlp import (
     LayerNormalization,
     Network,
     Rescaling,
+    Residual,
     Standardize,
 )
 from fastmlp.keras import from_keras, to_keras
@@ -24,6 +25,7 @@ from keras_models import (
     keras,
     keras_weights,
 )
+from residual_networks import residual_nets
 
 
 @pytest.fixture(autouse=True)
@@ -105,6 +107,23 @@ def test_normalizations_go_there_and_back(dtype, rng, tmp_path):
         back = from_keras(model)
         assert back.layers == net.layers
         assert_same_bits(back.get_weights(), net.get_weights())
+
+
+def test_skip_connections_make_a_functional_model(dtype, rng, tmp_path):
+    for net in residual_nets(np.dtype(dtype), rng).values():
+        X = rng.normal(size=(9, net.plan.n_in)).astype(dtype)
+        model = to_keras(net)
+        assert not isinstance(model, keras.Sequential)
+        assert_same_bits(keras_weights(model), [a for own in model.layers for a in own.get_weights()])
+        expected, near = net.predict(X), 100 * np.finfo(dtype).eps
+        for each, bound in ((model, near), (reloaded(model, tmp_path), max(near, 1e-6))):
+            found = keras.ops.convert_to_numpy(each(X))  # of a file's means Keras reads float32
+            assert found.dtype == dtype
+            assert np.abs(found - expected).max() < bound * np.abs(expected).max()
+    frozen = Residual([Dense(4, trainable=False), BatchNormalization(trainable=False)])
+    model = to_keras(Network([3, 4, frozen, 1], seed=0))
+    kinds = {type(layer).__name__: layer.trainable for layer in model.layers}
+    assert kinds["BatchNormalization"] is False and len(model.trainable_weights) == 4
 
 
 def test_frozen_layers_stay_frozen():

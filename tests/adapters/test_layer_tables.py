@@ -20,6 +20,7 @@ from fastmlp.layers import Layer
 from fastmlp.layers.base import LAYERS
 from helpers import assert_close, assert_same_bits
 from onnx_helpers import run
+from residual_networks import residual_nets
 
 WIDTH = 4
 VALUES = {
@@ -102,9 +103,10 @@ def of_sklearn(net, X, folder):
     return sklearn.to_sklearn(net).predict(X)
 
 
-@pytest.mark.parametrize(
-    "form", [of_folded, of_exported_c, of_exported_js, of_torch, of_keras, of_onnx, of_sklearn]
-)
+FORMS = [of_folded, of_exported_c, of_exported_js, of_torch, of_keras, of_onnx, of_sklearn]
+
+
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("cls", KINDS)
 def test_it_is_translated_or_refused_by_name(cls, form, rng, tmp_path):
     net, layer = network(cls)
@@ -122,3 +124,12 @@ def test_it_is_translated_or_refused_by_name(cls, form, rng, tmp_path):
         assert_close(
             found, net.predict(X), 1e-5 if form is of_keras else 0.05 if cls.predicts_alone else 1e-12
         )
+
+
+@pytest.mark.parametrize("form", [form for form in FORMS if form is not of_sklearn])  # which has chains alone
+@pytest.mark.parametrize("name", residual_nets("float64", np.random.default_rng(0)))
+def test_skip_connections_go_everywhere(name, form, rng, tmp_path):
+    net = residual_nets("float64", rng)[name]
+    X = rng.normal(size=(7, net.plan.n_in))
+    found = np.asarray(form(net, X, tmp_path), net.dtype)
+    assert_close(found, net.predict(X), 1e-5 if form is of_keras else 1e-12)

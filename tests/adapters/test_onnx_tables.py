@@ -1,4 +1,4 @@
-"""What tables have (codes, waves, members) in ONNX files of ours."""
+"""What tables have (codes, waves, members), and skip connections, in ONNX files of ours."""
 
 import numpy as np
 import pytest
@@ -8,9 +8,16 @@ from fastmlp.errors import ModelFileError
 from helpers import assert_close, assert_same_bits
 from onnx_helpers import run
 from onnx_models import NEWEST, both_dtypes, onnx, without_description
+from residual_networks import residual_nets, residual_table_nets
 from table_networks import table_nets, table_rows
 
-NETS = list(table_nets(np.dtype("float32"), np.random.default_rng(0)))
+
+def nets(dtype, rng):
+    dtype = np.dtype(dtype)
+    return table_nets(dtype, rng) | residual_nets(dtype, rng) | residual_table_nets(dtype, rng)
+
+
+NETS = list(nets("float32", np.random.default_rng(0)))
 
 
 @both_dtypes
@@ -19,7 +26,7 @@ NETS = list(table_nets(np.dtype("float32"), np.random.default_rng(0)))
 def test_it_is_the_same_elsewhere(name, opset, dtype, rng):
     from onnx.reference import ReferenceEvaluator
 
-    net = table_nets(np.dtype(dtype), rng)[name]
+    net = nets(dtype, rng)[name]
     model = fastmlp.onnx.to_model(net, opset=opset)
     X = table_rows(net, rng)
     evaluated = ReferenceEvaluator(model).run(None, {"X": X})[0]
@@ -33,7 +40,7 @@ def test_it_is_the_same_elsewhere(name, opset, dtype, rng):
 @pytest.mark.parametrize("name", NETS)
 @pytest.mark.parametrize("opset", [13, 17, NEWEST])
 def test_every_layer_is_read_again(name, opset, dtype, rng, tmp_path):
-    net = table_nets(np.dtype(dtype), rng)[name]
+    net = nets(dtype, rng)[name]
     fastmlp.onnx.save(net, tmp_path / "net.onnx", opset=opset)
     again = fastmlp.onnx.load(tmp_path / "net.onnx")
     assert again.layers == net.layers

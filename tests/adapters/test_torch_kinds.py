@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 
-from fastmlp import Add, BatchNormalization, Dense, LayerNormalization, Network, optimizers
+from fastmlp import Add, BatchNormalization, Dense, LayerNormalization, Network, Residual, optimizers
+from fastmlp.adapters.torch import modules
+from fastmlp.torch import from_state_dict, to_torch
 from helpers import assert_close, assert_same_bits, assert_trained
 
 torch = pytest.importorskip("torch")
@@ -184,6 +188,50 @@ def test_steps_with_an_output_of_several_readers(isa, rng, normalised):
     if normalised:  # it takes the bias before it away again, whose gradient is of roundings alone
         del now[3], expected[3]
     assert_close(now, expected, 1e-9)
+
+
+@pytest.mark.parametrize("normalised", [False, True])
+def test_to_torch_gives_skips_that_train(isa, rng, normalised):
+    net = randomized(skipping(isa, normalised), rng)
+    module = to_torch(net)
+    assert type(module) is modules.SkipSequential and not module.training
+    X, y = rows_of(rng)
+    before = list(moved(net).values())
+    net.compile(optimizers.SGD(0.02, momentum=0.9), "mse")
+    steps_of_ours(net, X, y)
+    module.train()
+    steps_of_torch(module, torch.optim.SGD(module.parameters(), 0.02, momentum=0.9), X, y)
+    now = list(moved(net).values())
+    assert_trained(now, before)
+    expected = [p.detach().numpy().T.copy() for p in module.parameters()]
+    if normalised:
+        del now[3], expected[3]
+    assert_close(now, expected, 1e-9)
+
+
+def test_skips_hold_in_slices_pickles_and_state_dicts():
+    net = Network(
+        [3, Dense(4, "tanh"), Residual([Dense(4), 4]), Dense(2, "softmax")], dtype="float64", seed=0
+    )
+    module = to_torch(net)
+    assert str(module[6]) == "Skip(back=5)"
+    X = np.random.default_rng(1).normal(size=(5, 3))
+    with torch.no_grad():
+        x = torch.from_numpy(X)
+        whole = module(x)
+        assert_same_bits(pickle.loads(pickle.dumps(module))(x).numpy(), whole.numpy())
+        assert_same_bits(module[-1](module[:-1](x)).numpy(), whole.numpy())
+        assert_same_bits(module[1:](module[0](x)).numpy(), whole.numpy())
+        with pytest.raises(IndexError, match="a Skip is given the output of a module before the first one"):
+            module[2:](x)
+    again = to_torch(Network([3, *net.layers], dtype="float64", seed=5))
+    again.load_state_dict(module.state_dict())
+    assert_same_bits(again(x).detach().numpy(), whole.numpy())
+    other = [3, Dense(4, "tanh"), Dense(4), Dense(4), Add(2), Dense(2, "softmax")]
+    with pytest.raises(RuntimeError, match=r"6\.places_back is 5, expected 3"):
+        to_torch(Network(other, dtype="float64")).load_state_dict(module.state_dict())
+    with pytest.raises(ValueError, match=r"state has '6\.places_back', expected"):
+        from_state_dict(module.state_dict(), activation="tanh")
 
 
 # Frozen layers

@@ -17,6 +17,7 @@ from fastmlp import (
     Dense,
     Embedding,
     Network,
+    Residual,
     Standardize,
     registry,
 )
@@ -24,6 +25,7 @@ from fastmlp.export.c.rounding import allowed_difference
 from fastmlp.export.steps import steps_of
 from fastmlp.reference.storage import int8_columns
 from helpers import FMA_ISAS, assert_same_bits
+from residual_networks import residual_nets, residual_table_nets
 from table_networks import randomized, table_nets, table_rows
 
 _FOUND = {name: shutil.which(name) for name in (os.environ.get("CC", "gcc"), "gcc", "clang", "cc")}
@@ -142,8 +144,25 @@ def test_what_tables_have(cc, dtype, rng, tmp_path):
     run_main(cc, tmp_path, *nets)
 
 
+def test_skip_connections(cc, dtype, rng, tmp_path):
+    nets = residual_nets(dtype, rng) | residual_table_nets(dtype, rng)
+    library = Library(tmp_path, nets, cc, *FMA)
+    for name, net in nets.items():
+        X = rng.uniform(-3, 3, (50, net.plan.n_in)).astype(dtype)
+        assert_same_bits(library.predict(name, X), net.predict(X))
+    run_main(cc, tmp_path, *nets)
+
+
+def test_rows_that_are_added_later_are_not_copied(tmp_path):
+    """One more array holds such a row as long as it is read, and serves the next one."""
+    net = Network([4, Dense(8), *[Residual([Dense(8), Dense(8)])] * 5, 2], seed=0)
+    net.export_c(tmp_path / "net.c")
+    text = (tmp_path / "net.c").read_text()
+    assert re.findall(r"float (\w+)\[8\];", text) == ["a", "b", "kept0"] and "memcpy(" not in text
+
+
 def test_rounded_weights_are_those_of_dense_layers(rng, tmp_path):
-    nets = table_nets(np.float32, rng)
+    nets = table_nets(np.float32, rng) | residual_nets(np.float32, rng)
     for name, net in nets.items():
         net.export_c(tmp_path / f"{name}.c", int8=True)
     run_main(COMPILERS[0], tmp_path, *nets)
@@ -170,6 +189,7 @@ def run_main(cc, folder, *names):
 @pytest.mark.skipif(not X86, reason="the baseline of this architecture has fma")
 def test_without_fma_it_has_the_bits_of_the_baseline(dtype, rng, tmp_path):
     nets = activation_nets(dtype, rng) | normalized_nets(dtype, rng) | table_nets(dtype, rng)
+    nets |= residual_nets(dtype, rng) | residual_table_nets(dtype, rng)
     nets["wide"] = randomized(Network([100, 100, 17, 16, 5], dtype=dtype), rng)
     library = Library(tmp_path, nets, COMPILERS[0], *NO_FMA, "-O0")
     differ = 0
@@ -186,6 +206,7 @@ def test_without_fma_it_has_the_bits_of_the_baseline(dtype, rng, tmp_path):
 def deep_nets(dtype, rng):
     """Those that rounding is carried through, some over many layers."""
     nets = normalized_nets(dtype, rng) | table_nets(dtype, rng)
+    nets |= residual_nets(dtype, rng) | residual_table_nets(dtype, rng)
     for output in ("softmax", "log_softmax", "exp"):
         nets[output] = randomized(Network([100, 100, 100, 7], output=output, dtype=dtype), rng)
     return nets | {
@@ -288,7 +309,7 @@ def strictest(cc):
 def test_more_warnings_have_nothing_to_say(cc, dtype, rng, tmp_path):
     for name, net in activation_nets(dtype, rng).items():
         net.export_c(tmp_path / f"{name}.c")
-    for name, net in table_nets(dtype, rng).items():
+    for name, net in (table_nets(dtype, rng) | residual_nets(dtype, rng)).items():
         net.export_c(tmp_path / f"{name}.c")
     wide = Network([64, 40, 20, 3], dtype=dtype)
     wide.export_c(tmp_path / "wide.c")

@@ -14,6 +14,7 @@ from fastmlp import Dense, Maxout, Network
 from fastmlp.export.c.rounding import allowed_difference
 from fastmlp.export.steps import steps_of
 from helpers import FMA_ISAS, assert_same_bits
+from residual_networks import residual_nets, residual_table_nets
 from table_networks import randomized, table_nets, table_rows
 
 
@@ -88,6 +89,12 @@ def test_what_tables_have(dtype, rng, tmp_path):
     nets = table_nets(dtype, rng)
     nets["pieces"] = randomized(Network([5, Maxout(6, 3), 2], dtype=dtype), rng)
     rows = {name: table_rows(net, rng, 10) for name, net in nets.items()}
+    assert_equal_to_rounding(nets, rows, tmp_path)
+
+
+def test_skip_connections(dtype, rng, tmp_path):
+    nets = residual_nets(dtype, rng) | residual_table_nets(dtype, rng)
+    rows = {name: rng.uniform(-3, 3, (10, net.plan.n_in)) for name, net in nets.items()}
     assert_equal_to_rounding(nets, rows, tmp_path)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from ..layers import (
     Activation,
     ActivationName,
+    Add,
     AlphaDropout,
     BatchNormalization,
     Dense,
@@ -34,12 +35,16 @@ M = TypeVar("M", bound=Model)
 
 
 class _Step(NamedTuple):
-    """A layer with parameters, in float64, its activation, and the dropout rate of its input."""
+    """A layer with parameters, in float64, its activation, and the dropout rate of its input.
+
+    `place` is that of what it gives in the network's list, by which an `Add` names it.
+    """
 
     layer: Layer
     activation: ActivationName
     dropout: float
     arrays: tuple[Array, ...]
+    place: int
 
 
 def foldable(net: Model) -> bool:
@@ -60,48 +65,57 @@ def _steps(net: Model) -> list[_Step]:
     found = []
     for node in nodes_of(net.plan.n_in, net.layers):
         own = tuple(next(arrays).astype(np.float64) for _ in node.shapes)
-        found.append(_Step(node.layer, short_activation(*node.activation), node.dropout, own))
+        found.append(_Step(node.layer, short_activation(*node.activation), node.dropout, own, node.place))
         _role(found[-1])
-    found += [_Step(layer, "identity", 0.0, ()) for layer in net.layers if layer.ends]
+    found += [_Step(layer, "identity", 0.0, (), 0) for layer in net.layers if layer.ends]
     return found
 
 
 def _without(steps: Sequence[_Step], at: int) -> list[_Step]:
-    """The steps without the one at `at`: its x * scale + offset goes elsewhere."""
+    """The steps without the one at `at`: its x * scale + offset goes elsewhere.
+
+    What an `Add` reads too stays as it is.
+    """
     step = steps[at]
     affine = _role(step).affine
     assert affine is not None
     scale, offset = affine(step.layer, step.arrays)
     before = steps[at - 1] if at else None
     after = steps[at + 1] if at + 1 < len(steps) else None
-    if before and _role(before).linear and before.activation == "identity":
+    added = {other.layer.second_input() for other in steps}
+    if before and before.place not in added and _role(before).linear and before.activation == "identity":
         W, *b = before.arrays
         bias = (b[0] if b else 0.0) * scale + offset
-        return [*steps[: at - 1], _with(before, step.activation, W * scale, bias), *steps[at + 1 :]]
-    if after and _role(after).linear and step.activation == "identity":
+        merged = _with(before, step.activation, W * scale, bias)._replace(place=step.place)
+        return [*steps[: at - 1], merged, *steps[at + 1 :]]
+    if after and step.place not in added and _role(after).linear and step.activation == "identity":
         W, *b = after.arrays
         bias = (b[0] if b else 0.0) + offset @ W
         return [*steps[:at], _with(after, after.activation, scale[:, None] * W, bias), *steps[at + 2 :]]
-    alone = step._replace(layer=Dense(len(scale)))  # nothing beside it is linear
-    return [*steps[:at], _with(alone, step.activation, np.diag(scale), offset), *steps[at + 1 :]]
+    between = step._replace(layer=Dense(len(scale)))  # nothing beside it is linear
+    return [*steps[:at], _with(between, step.activation, np.diag(scale), offset), *steps[at + 1 :]]
 
 
 def _with(step: _Step, activation: ActivationName, W: Array, b: Array) -> _Step:
     """The step of a linear layer, which has a bias, with other weights."""
     linear = _role(step).linear
     assert linear is not None
-    return _Step(linear(step.layer), activation, step.dropout, (W, b))
+    return step._replace(layer=linear(step.layer), activation=activation, arrays=(W, b))
 
 
 def _assembled(net: M, steps: Sequence[_Step]) -> M:
     layers: list[Layer] = [layer for layer in net.layers if layer.leads]
+    places: dict[int, int] = {}  # here, by those in the network
     for step in steps:
         if step.dropout:
             layers.append(Dropout(step.dropout))
-        own = step.layer.activated(step.activation)
-        layers.append(own or step.layer)
+        source = step.layer.second_input()
+        layer = step.layer if source is None else step.layer.with_second_input(places[source])
+        own = layer.activated(step.activation)
+        layers.append(own or layer)
         if own is None and step.activation != "identity":
             layers.append(Activation(step.activation))
+        places[step.place] = len(layers)
     kind: Any = type(net)  # Network, whose constructor this is
     precision = net.matmul_precision
     result: M = kind(
@@ -135,6 +149,7 @@ def _output(layer: OutputRescaling, arrays: tuple[Array, ...]) -> tuple[Array, A
 
 _STAYS = _Role()
 _ROLES: dict[type[Layer], _Role] = {
+    Add: _STAYS,
     AlphaDropout: _STAYS,
     BatchNormalization: _Role(affine=_batch_normalization),
     Dense: _Role(linear=lambda layer: Dense(layer.units, initializer=layer.initializer)),

@@ -17,8 +17,10 @@ from ..layers import chain
 from ..model import Model
 from .steps import (
     Activate,
+    AddKept,
     Array,
     BatchNormalize,
+    Keep,
     Largest,
     LayerNormalize,
     LookUp,
@@ -166,6 +168,12 @@ class _Calls:
         _, units, inputs = step.W.shape
         return f"memberProduct({self._array(step.W)}, {self._array(step.b)}, {inputs}, {units})"
 
+    def _keep(self, step: Keep) -> str:
+        return f"keep({step.place})"
+
+    def _add_kept(self, step: AddKept) -> str:
+        return f"addKept({step.place})"
+
 
 _CALLS: dict[type[Step], Callable[[_Calls, Any], str]] = {
     Rescale: _Calls._rescale,
@@ -180,6 +188,8 @@ _CALLS: dict[type[Step], Callable[[_Calls, Any], str]] = {
     Waves: _Calls._waves,
     OfMember: _Calls._of_member,
     MemberProduct: _Calls._member_product,
+    Keep: _Calls._keep,
+    AddKept: _Calls._add_kept,
 }
 
 

@@ -188,6 +188,13 @@ const memberProduct = (W, b, inputs, units) =>
       return b ? dot + b[row] : dot;
     }));
 
+// The row that a later step adds, by the place of its layer; a row goes through all steps before the next one does.
+const kept = {};
+const keep = (place) => step("keep", { place }, (x) => (kept[place] = x));
+
+// x + the row that was kept
+const addKept = (place) => step("add kept", { place }, (x) => x.map((each, j) => each + kept[place][j]));
+
 // ---- numbers ----
 
 // Little-endian numbers from base64, and a function that takes the next n of them.

@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import registry
 from ..layers import (
+    Add,
     AlphaDropout,
     BatchNormalization,
     Dense,
@@ -154,6 +155,20 @@ class MemberProduct:
 
 
 @dataclass(frozen=True)
+class Keep:
+    """x, which is also kept under a number for the steps `AddKept` that have it."""
+
+    place: int
+
+
+@dataclass(frozen=True)
+class AddKept:
+    """x + what was kept under a number."""
+
+    place: int
+
+
+@dataclass(frozen=True)
 class Mean:
     """Of what k members give."""
 
@@ -174,6 +189,8 @@ Step = (
     | Waves
     | OfMember
     | MemberProduct
+    | Keep
+    | AddKept
     | Mean
 )
 
@@ -186,12 +203,14 @@ def steps_of(net: Model) -> list[Step]:
     if shift is not None or divisor is not None:
         steps.append(Rescale(_of_type(shift, dtype), _of_type(divisor, dtype)))
     arrays = iter(net.get_weights())
+    added = {layer.second_input() for layer in net.layers}
     for node in nodes_of(n_in, net.layers):
         made = entry(_STEPS, node.layer, _WHERE)(node.layer, [next(arrays) for _ in node.shapes])
         steps += [] if made is None else [made]
         name, parameter = node.activation
         if name != "identity":
             steps.append(Activate(name, float(dtype.type(parameter))))
+        steps += [Keep(node.place)] if node.place in added else []
     vectors = output_vectors(net.plan.n_out, net.layers, dtype) or ()
     last = [entry(_STEPS, layer, _WHERE)(layer, list(vectors)) for layer in net.layers if layer.ends]
     steps += [step for step in last if step is not None]
@@ -264,6 +283,7 @@ def _of_training_alone(layer: Any, arrays: list[Array]) -> None:
 
 
 _STEPS: dict[type[Layer], Callable[[Any, list[Array]], Step | None]] = {
+    Add: lambda layer, arrays: AddKept(layer.from_layer),
     AlphaDropout: _of_training_alone,
     BatchNormalization: _batch_normalization,
     Dense: _dense,

@@ -42,6 +42,9 @@ class Add(Layer):
     def second_input(self) -> int:
         return self.from_layer
 
+    def with_second_input(self, place: int) -> Layer:
+        return Add(place)
+
     def words(self) -> str:
         return f"add, {self.from_layer}"
 

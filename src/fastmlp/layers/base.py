@@ -121,6 +121,10 @@ class Layer:
         """The place of a layer whose output it reads beside the one before it."""
         return None
 
+    def with_second_input(self, place: int) -> Layer:
+        """It in another list of layers, where that one has this place."""
+        return self
+
     def expanded(self, before: Sequence[Layer]) -> Sequence[Any]:
         """The layers, or widths, that a composite one stands for, after those before it.
 

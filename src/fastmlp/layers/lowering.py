@@ -24,6 +24,7 @@ class Node:
     n_in: int
     activation: tuple[str, float]
     dropout: float  # of its input
+    place: int  # by which an `Add` names it: its own among the layers, or that of its `Activation`
     source: int = -1  # the number of the node whose output is its second input
 
     @property
@@ -55,12 +56,12 @@ def nodes_of(n_in: int, layers: Sequence[Layer]) -> list[Node]:
         if dropped is not None:
             rate = 1 - (1 - rate) * (1 - dropped)
         elif applied is not None:
-            found[-1] = replace(found[-1], activation=registry.resolve_activation(applied))
+            found[-1] = replace(found[-1], activation=registry.resolve_activation(applied), place=place)
             owner = {at: node for at, node in owner.items() if node != len(found) - 1}
             owner[place] = len(found) - 1
         elif layer.kind:
             source = _source(layer, place, owner, found, width)
-            found.append(Node(layer, width, layer.own_activation(), rate, source))
+            found.append(Node(layer, width, layer.own_activation(), rate, place, source))
             owner[place] = len(found) - 1
             rate, width = 0.0, layer.output_width(width)
     return found

@@ -1,8 +1,8 @@
-"""`to_keras`: the layers of a network as those of a keras.Sequential."""
+"""`to_keras`: the layers of a network as those of a keras.Sequential, or of a functional model."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,7 @@ def to_keras(net: Network) -> Any:
 
     Returns
     -------
-    keras.Sequential
+    keras.Sequential, or a functional keras.Model of a network with skip connections
         Not compiled, with its own copy of the weights, bit for bit, and the network's dtype in every layer.
         Layers that are frozen here are so there; factors of a layer's learning rate and decay have no equal.
 
@@ -58,7 +58,8 @@ def to_keras(net: Network) -> Any:
         raise TypeError(f"net is a {type(net).__name__}, expected a Network")
     dtype = net.dtype.name
     state = net.state_dict()
-    elements = [keras.Input((net.layer_sizes[0],), dtype=dtype)]
+    x = keras.Input((net.layer_sizes[0],), dtype=dtype)
+    elements: list[list[Any]] = []  # of each of ours
     filled: list[tuple[Any, list[Array], bool]] = []
     for layer in net.layers:
         made = entry(_MAKERS, layer, "Keras")(keras, layer, net.dtype)
@@ -66,13 +67,26 @@ def to_keras(net: Network) -> Any:
             prefix = f"layers.{len(filled)}."
             arrays = [array for name, array in state.items() if name.startswith(prefix)]
             filled.append((made[0], arrays, getattr(layer, "trainable", True)))
-        elements += made
-    model = keras.Sequential(elements)
+        elements.append(made)
+    model = _model(keras, x, net.layers, elements)
     for layer, arrays, trainable in filled:
         layer.set_weights(arrays)
         layer.trainable = trainable
     _check_held(keras, model, net.dtype)
     return model
+
+
+def _model(keras: Any, x: Any, layers: Sequence[ours.Layer], elements: Sequence[list[Any]]) -> Any:
+    """Sequential where each reads the one before it."""
+    if all(layer.second_input() is None for layer in layers):
+        return keras.Sequential([x, *(element for made in elements for element in made)])
+    outputs = [x]  # by place
+    for layer, made in zip(layers, elements, strict=True):
+        source, tensor = layer.second_input(), outputs[-1]
+        for element in made:
+            tensor = element(tensor if source is None else [tensor, outputs[source]])
+        outputs.append(tensor)
+    return keras.Model(x, outputs[-1])
 
 
 # ---- the layers of Keras that one of ours is; the one with weights comes first ----
@@ -83,6 +97,10 @@ def _dense(keras: Any, layer: ours.Dense, dtype: np.dtype[Any]) -> list[Any]:
     own = activations.to_keras(keras, kind, parameter)
     dense = keras.layers.Dense(layer.units, own, use_bias=layer.use_bias, dtype=dtype.name)
     return [dense] if own is not None else [dense, activations.to_layer(keras, kind, parameter, dtype.name)]
+
+
+def _add(keras: Any, layer: ours.Add, dtype: np.dtype[Any]) -> list[Any]:
+    return [keras.layers.Add(dtype=dtype.name)]
 
 
 def _activation(keras: Any, layer: ours.Activation, dtype: np.dtype[Any]) -> list[Any]:
@@ -130,6 +148,7 @@ def _standardize(keras: Any, layer: ours.Standardize, dtype: np.dtype[Any]) -> l
 
 _MAKERS: dict[type[ours.Layer], Callable[[Any, Any, np.dtype[Any]], list[Any]]] = {
     ours.Activation: _activation,
+    ours.Add: _add,
     ours.AlphaDropout: _alpha_dropout,
     ours.BatchNormalization: _batch_normalization,
     ours.Dense: _dense,

@@ -15,6 +15,7 @@ from ...files import atomic
 from ...layers import (
     Activation,
     ActivationName,
+    Add,
     AlphaDropout,
     BatchNormalization,
     Dense,
@@ -167,20 +168,22 @@ class Writer:
         self.constants: list[Any] = []
         self._prefix = root
         self._of_members = False
+        self._outputs: dict[int, tuple[str, bool]] = {}  # by places that an `Add` names; whether of members
 
     def written(self, tensor: str) -> str:
         """The tensor of predictions of rows in another, of the network's dtype."""
         weights = self._net.state_dict()
         width, count = self._net.layer_sizes[0], 0
-        for layer in self._net.layers:
+        for place, layer in enumerate(self._net.layers, 1):
             shapes = layer.arrays(width)
-            place = f"layers.{count}" if layer.kind else "input"
-            self._prefix = f"{self._root}{place}" if layer.kind or layer.leads else self._prefix
+            prefix = f"layers.{count}" if layer.kind else "input"
+            self._prefix = f"{self._root}{prefix}" if layer.kind or layer.leads else self._prefix
             names = [f"{self._prefix}.{name}" for name in shapes]
             for name, own in zip(names, shapes, strict=True):
-                self._constant(name, weights[f"{place}.{own}"])
+                self._constant(name, weights[f"{prefix}.{own}"])
             self._width = width
             tensor = entry(_LAYERS, layer, "ONNX")(self, tensor, layer, names)
+            self._outputs[place] = tensor, self._of_members
             count += bool(shapes)
             width = layer.output_width(width)
         return self._mean_over(tensor, 1) if self._of_members else tensor
@@ -195,6 +198,12 @@ class Writer:
         for other in others:
             tensor = self._node("Add", [tensor, other])
         return tensor
+
+    def _add(self, tensor: str, layer: Add, names: list[str]) -> str:
+        other, of_members = self._outputs[layer.from_layer]
+        if self._of_members and not of_members:
+            other = self._one_for_members(other)
+        return self._node("Add", [tensor, other])
 
     def _scale(self, tensor: str, layer: Scale, names: list[str]) -> str:
         return self._node("Mul", [tensor, *names])
@@ -256,10 +265,13 @@ class Writer:
         return self._activation(self._sum(tensor, names[1:]), layer.activation)
 
     def _with_members(self, tensor: str) -> str:
-        """(rows, 1, n) of (rows, n): one for all members."""
         if self._of_members:
             return tensor
         self._of_members = True
+        return self._one_for_members(tensor)
+
+    def _one_for_members(self, tensor: str) -> str:
+        """(rows, 1, n) of (rows, n)"""
         return self._node("Unsqueeze", [tensor, self._integers("member", [1])])
 
     def _columns(self, tensor: str, first: int, last: int) -> str:
@@ -383,6 +395,7 @@ class Writer:
 
 _LAYERS: dict[type[Layer], Callable[[Writer, str, Any, list[str]], str]] = {
     Activation: lambda writer, tensor, layer, names: writer._activation(tensor, layer.activation),
+    Add: Writer._add,
     AlphaDropout: lambda writer, tensor, layer, names: tensor,
     BatchNormalization: Writer._batch_normalization,
     Dense: Writer._dense,

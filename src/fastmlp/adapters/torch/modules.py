@@ -1,5 +1,6 @@
 """What PyTorch lacks and `to_torch` needs: `Rescaling`, `Standardize`, `OutputRescaling`,
-`GaussianNoise`, `MaxPieces`, `Exp`, `Step`, `Squareplus`, `SparsePlus`, `SparseSigmoid`.
+`GaussianNoise`, `MaxPieces`, `Exp`, `Step`, `Squareplus`, `SparsePlus`, `SparseSigmoid`, `Skip`,
+`SkipSequential`.
 
 The classes are made when they are first asked for, as their base needs torch; they are found here by name, so
 that whole modules pickle.
@@ -15,7 +16,7 @@ from ...optional import require
 
 NAMES = (
     *("Rescaling", "Standardize", "OutputRescaling", "GaussianNoise", "MaxPieces"),
-    *("Exp", "Step", "Squareplus", "SparsePlus", "SparseSigmoid"),
+    *("Exp", "Step", "Squareplus", "SparsePlus", "SparseSigmoid", "Skip", "SkipSequential"),
 )
 
 
@@ -23,7 +24,7 @@ def __getattr__(name: str) -> Any:
     if name not in NAMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     torch = require("torch", "torch")
-    for cls in (*_rescalings(torch), *_layers(torch), *_activations(torch)):
+    for cls in (*_rescalings(torch), *_layers(torch), *_activations(torch), *_skips(torch)):
         cls.__module__, cls.__qualname__ = __name__, cls.__name__
         globals()[cls.__name__] = cls
     return globals()[name]
@@ -141,3 +142,47 @@ def _activations(torch: Any) -> list[type]:
             return torch.clamp(x + 1, 0, 2) / 2
 
     return [Exp, Step, Squareplus, SparsePlus, SparseSigmoid]
+
+
+def _skips(torch: Any) -> list[type]:
+    class Skip(torch.nn.Module):  # type: ignore[misc]
+        """x + the output of the module that stands `back` places before it in a `SkipSequential`.
+
+        The number is in its state dict too: without it that would be another network's.
+        """
+
+        def __init__(self, back: int) -> None:
+            super().__init__()
+            self.back = back
+            self.register_buffer("places_back", torch.tensor(back, device="cpu"))
+
+        def forward(self, x: Any, other: Any) -> Any:
+            return x + other
+
+        def _load_from_state_dict(self, state: Any, prefix: str, *others: Any) -> None:
+            came = state.get(f"{prefix}places_back")
+            if came is not None and int(came) != self.back:
+                *_, errors = others
+                errors.append(f"{prefix}places_back is {int(came)}, expected {self.back}")
+            super()._load_from_state_dict(state, prefix, *others)
+
+        def extra_repr(self) -> str:
+            return f"back={self.back}"
+
+    class SkipSequential(torch.nn.Sequential):  # type: ignore[misc]
+        """A Sequential in which each `Skip` is given an earlier output beside the last one."""
+
+        def forward(self, x: Any) -> Any:
+            added = {i - module.back for i, module in enumerate(self) if isinstance(module, Skip)}
+            if added and min(added) < 0:
+                raise IndexError(
+                    "a Skip is given the output of a module before the first one of a SkipSequential"
+                )
+            kept: dict[int, Any] = {}
+            for i, module in enumerate(self):
+                x = module(x, kept[i - module.back]) if isinstance(module, Skip) else module(x)
+                if i in added:
+                    kept[i] = x
+            return x
+
+    return [Skip, SkipSequential]

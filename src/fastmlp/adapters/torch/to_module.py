@@ -1,4 +1,4 @@
-"""`to_torch`: a network as a `torch.nn.Sequential`."""
+"""`to_torch`: a network as a `torch.nn.Sequential`, or one of ours where it has skip connections."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from ... import registry
 from ...layers import (
     Activation,
+    Add,
     AlphaDropout,
     BatchNormalization,
     Dense,
@@ -46,7 +47,8 @@ def to_torch(net: Network) -> Any:
         modules at the end: ``module[:-1]`` gives the logits that PyTorch's losses take.  `Rescaling`,
         `Standardize`, `OutputRescaling`, `GaussianNoise`, `MaxPieces` and the activations exp and step become
         small modules defined in `fastmlp.adapters.torch.modules`: a pickle of the whole module then needs
-        fastmlp, its ``state_dict`` does not.
+        fastmlp, its ``state_dict`` does not.  A network with skip connections becomes a `SkipSequential` of
+        that file, a Sequential whose modules `Skip` are given an earlier output too.
 
     Raises
     ------
@@ -78,25 +80,34 @@ def to_torch(net: Network) -> Any:
     if not isinstance(net, Network):
         raise TypeError(f"net is a {type(net).__name__}, expected a Network")
     with torch.no_grad():
-        return torch.nn.Sequential(*_modules(torch, net)).eval()
+        found = list(_modules(torch, net))
+        skips = any(layer.second_input() is not None for layer in net.layers)
+        kind = modules.SkipSequential if skips else torch.nn.Sequential
+        return kind(*found).eval()
 
 
 def _modules(torch: Any, net: Network) -> Iterator[Any]:
     """The modules in order; each takes its arrays from `Network.get_weights`."""
-    given = _Given(torch, getattr(torch, net.dtype.name), iter(net.get_weights()))
+    given = _Given(torch, getattr(torch, net.dtype.name), iter(net.get_weights()), [0])
     width = net.layer_sizes[0]
     for layer in net.layers:
-        for module in entry(_MAKERS, layer, "PyTorch")(given, layer, width):
+        made = list(entry(_MAKERS, layer, "PyTorch")(given, layer, width))
+        for module in made:
             yield module.requires_grad_(getattr(layer, "trainable", True))
+        given.counts.append(given.counts[-1] + len(made))
         width = layer.output_width(width)
 
 
 class _Given(NamedTuple):
-    """What modules are made with; the arrays are those of the layers that are to come."""
+    """What modules are made with; the arrays are those of the layers that are to come.
+
+    `counts` has how many modules there are up to each place, from the input's on.
+    """
 
     torch: Any
     dtype: Any
     arrays: Iterator[Array]
+    counts: list[int]
 
     def fill(self, module: Any, *names: str) -> Any:
         """The module, with the next arrays as these of its own."""
@@ -137,8 +148,14 @@ def _output_rescaling(given: _Given, layer: OutputRescaling, width: int) -> Iter
     yield modules.OutputRescaling(*numbers)
 
 
+def _add(given: _Given, layer: Add, width: int) -> Iterator[Any]:
+    last = given.counts[layer.from_layer] - 1
+    yield modules.Skip(given.counts[-1] - last)
+
+
 _MAKERS: dict[type[Layer], Callable[[_Given, Any, int], Iterable[Any]]] = {
     Activation: lambda given, layer, width: _activation(given.torch, layer.activation),
+    Add: _add,
     AlphaDropout: lambda given, layer, width: [given.torch.nn.AlphaDropout(layer.rate)],
     BatchNormalization: _batch_normalization,
     Dense: _dense,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, count
 from typing import Any
 
 import numpy as np
@@ -11,9 +13,11 @@ import numpy as np
 from ... import registry
 from ..steps import (
     Activate,
+    AddKept,
     Array,
     BatchNormalize,
     Int8Product,
+    Keep,
     Largest,
     LayerNormalize,
     LookUp,
@@ -30,7 +34,7 @@ from ..steps import (
 )
 from .numbers import c_array, c_number
 
-_WIDENING = (Product, Int8Product, Largest, LookUp, Waves, MemberProduct)
+_MOVING = (Product, Int8Product, Largest, LookUp, Waves, MemberProduct, AddKept)
 
 
 @dataclass
@@ -53,7 +57,9 @@ class Body:
     others: int = 0  # steps with arrays that are not products
     at: str = "x"  # where the row is,
     width: int = 0  # and how wide
-    _widths_left: int = 0  # steps that change the width; the last one's result is the first in `out`
+    _moves_left: int = 0  # steps of `_MOVING`; the last one's result is the first in `out`
+    _kept: dict[int, str] = field(default_factory=dict)  # where rows are that a later step adds,
+    _readers: Counter[int] = field(default_factory=Counter)  # and how many steps do
 
     def __post_init__(self) -> None:
         self.width = self.n_in
@@ -76,7 +82,8 @@ class Body:
 
     def add(self, steps: Sequence[Step]) -> None:
         members = members_of(steps)
-        self._widths_left = sum(isinstance(step, _WIDENING) for step in steps) + bool(members)
+        self._moves_left = sum(isinstance(step, _MOVING) for step in steps) + bool(members)
+        self._readers = Counter(step.place for step in steps if isinstance(step, AddKept))
         for step in steps:
             _STATEMENTS[type(step)](self, step)
         if members:
@@ -86,15 +93,21 @@ class Body:
             self.statements[:] = [zero, loop, *inside, "}", self.statements[-1]]
 
     def _target(self, width: int) -> str:
-        """Another array than the one the row is in."""
-        target = "b" if self.at == "a" else "a"
+        """Another array than the one the row is in, and than those of kept rows."""
+        names = chain("ab", (f"kept{i}" for i in count()))
+        target = next(name for name in names if name != self.at and name not in self._kept.values())
         self.buffers[target] = max(self.buffers.get(target, 0), width)
         return target
 
+    def _writable(self) -> str:
+        """Where a row of the same width goes: where it is, but for the input and kept rows."""
+        kept = self.at == "x" or self.at in self._kept.values()
+        return self._target(self.width) if kept else self.at
+
     def _of_width(self, width: int) -> str:
         """Where a row of another width goes."""
-        self._widths_left -= 1
-        return self._target(width) if self._widths_left else "out"
+        self._moves_left -= 1
+        return self._target(width) if self._moves_left else "out"
 
     def _each(self, target: str, value: str) -> None:
         self.statements.append(f"for (size_t j = 0; j < {self.width}; j++) {target}[j] = {value};")
@@ -155,7 +168,7 @@ class Body:
 
     def _normalize(self, kernel: str, arrays: Mapping[str, Array], more: str) -> None:
         names = ", ".join(self._named(arrays))
-        target = self._target(self.width) if self.at == "x" else self.at
+        target = self._writable()
         self.functions.add(kernel)
         call = f"{self.name}_{kernel}({target}, {self.at}, {names}{more}, {self.width});"
         self.statements.append(call)
@@ -169,7 +182,7 @@ class Body:
 
     def _in_place(self, value: str) -> None:
         """Each number of the row becomes a value of x, itself, and j."""
-        target = self._target(self.width) if self.at == "x" else self.at
+        target = self._writable()
         self._each(target, value.replace("{x}", f"{self.at}[j]"))
         self.at = target
 
@@ -232,6 +245,19 @@ class Body:
         self.statements.append(f"{self.name}_dense_of_member({target}, {at}, {W}, {bias}, {k}, {n});")
         self.at, self.width = target, n
 
+    def _keep(self, step: Keep) -> None:
+        """Nothing is copied: what comes next is written elsewhere."""
+        self._kept[step.place] = self.at
+
+    def _add_kept(self, step: AddKept) -> None:
+        at, kept = self.at, self._kept[step.place]
+        self._readers[step.place] -= 1
+        if not self._readers[step.place]:
+            del self._kept[step.place]
+        self._moves_left -= 1
+        self.at = self._writable() if self._moves_left else "out"
+        self._each(self.at, f"{at}[j] + {kept}[j]")
+
     def _mean(self, step: Mean) -> None:
         """The last statement of a member, and one after all of them."""
         at = self.at
@@ -258,7 +284,7 @@ class Body:
             return
         self.functions.add(f"{step.name}_forward")
         parameter = c_number(self.dtype.type(step.parameter))
-        self._each(self.at, f"{self.name}_{step.name}_forward({self.at}[j], {parameter})")
+        self._in_place(f"{self.name}_{step.name}_forward({{x}}, {parameter})")
 
 
 _STATEMENTS: dict[type[Step], Callable[[Body, Any], None]] = {
@@ -275,5 +301,7 @@ _STATEMENTS: dict[type[Step], Callable[[Body, Any], None]] = {
     Waves: Body._waves,
     OfMember: Body._of_member,
     MemberProduct: Body._member_product,
+    Keep: Body._keep,
+    AddKept: Body._add_kept,
     Mean: Body._mean,
 }

@@ -17,9 +17,11 @@ from ... import _kernels, registry
 from ...reference.storage import LEAST, dense_int8
 from ..steps import (
     Activate,
+    AddKept,
     Array,
     BatchNormalize,
     Int8Product,
+    Keep,
     Largest,
     LayerNormalize,
     LookUp,
@@ -43,9 +45,15 @@ def allowed_difference(steps: Sequence[Step], X: Array) -> float:
     u = float(np.finfo(X.dtype).eps) / 2
     rows = [X.astype(np.float64)]  # of each member that there is
     variances = [np.zeros(X.shape)]
+    kept: dict[int, tuple[list[Array], list[Array]]] = {}
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         for step in steps:
-            rows, variances = _carried(step, rows, variances, u)
+            if isinstance(step, Keep):
+                kept[step.place] = rows, variances
+            elif isinstance(step, AddKept):
+                rows, variances = _sum(rows, variances, *kept[step.place], u)
+            else:
+                rows, variances = _carried(step, rows, variances, u)
         bound = DEVIATIONS * np.sqrt(variances[0])
     return float(bound.max())
 
@@ -63,6 +71,17 @@ def _carried(
     of = of * len(rows) if len(of) == 1 else of
     found = [_CARRIED[type(one)](one, x, v, u) for one, x, v in zip(of, rows, variances, strict=True)]
     return [x for x, _ in found], [v for _, v in found]
+
+
+def _sum(
+    rows: list[Array], variances: list[Array], others: list[Array], spreads: list[Array], u: float
+) -> tuple[list[Array], list[Array]]:
+    """Errors of what was kept are in x too, and are taken as if they added up."""
+    if len(others) < len(rows):  # kept before there were members
+        others, spreads = others * len(rows), spreads * len(rows)
+    total = [x + other for x, other in zip(rows, others, strict=True)]
+    deviations = [np.sqrt(a) + np.sqrt(b) for a, b in zip(variances, spreads, strict=True)]
+    return total, [d**2 + 2 * (u * x) ** 2 for d, x in zip(deviations, total, strict=True)]
 
 
 def _of_members(step: Step) -> list[Step]:
