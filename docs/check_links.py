@@ -35,6 +35,8 @@ def dead_links(site: Path) -> list[str]:
         for path in site.rglob("*.html")
         if not SKIPPED & set(path.relative_to(site).parts)
     }
+    if not pages:
+        raise FileNotFoundError(f"{site} holds no pages, expected the folder of a built site")
     dead = []
     for path, page in pages.items():
         for link in set(page.links):
@@ -54,6 +56,8 @@ def _leads_somewhere(link: str, path: Path, pages: dict[Path, _Page]) -> bool:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
     found = dead_links(Path(sys.argv[1]))
     print("\n".join(found))
     sys.exit(bool(found))

@@ -32,5 +32,7 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
     for name in sys.argv[1:]:
         main(Path(name))

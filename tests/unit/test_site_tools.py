@@ -42,7 +42,21 @@ def test_a_dead_link_is_named(dead_links, link, tmp_path):
 
 
 def test_pages_that_the_theme_brings_are_left_out(dead_links, tmp_path):
-    assert dead_links(written(tmp_path, _static__page='<a href="none.html">x</a>')) == []
+    site = written(tmp_path, index="", _static__page='<a href="none.html">x</a>')
+    assert dead_links(site) == []
+
+
+def test_a_folder_without_pages_is_said(dead_links, tmp_path):
+    with pytest.raises(FileNotFoundError, match="none holds no pages"):
+        dead_links(tmp_path / "none")
+
+
+@pytest.mark.parametrize("tool", ["check_links", "run_notebooks"])
+def test_without_a_folder_the_use_is_said(tool, monkeypatch):
+    pytest.importorskip("nbclient")
+    monkeypatch.setattr("sys.argv", [tool])
+    with pytest.raises(SystemExit, match=f"python docs/{tool}.py"):
+        runpy.run_path(str(DOCS / f"{tool}.py"), run_name="__main__")
 
 
 @pytest.fixture(scope="module")
