@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastmlp import BatchNormalization, Dense, Rescaling, Standardize, reference
+from fastmlp import Add, BatchNormalization, Dense, Rescaling, Scale, Standardize, reference
 from fastmlp.layers.lowering import nodes_of
 
 # |f(z + d) - f(z)| <= SLOPE |d|; of exp the slope is the value, softmax and log_softmax are below.
@@ -40,18 +40,28 @@ def oracle(net, X, *, rounded=1):
             shift, divisor = layer.shift_and_divisor(a.shape[1])
             error = (error + 4 * eps * (abs(a) + abs(shift))) / abs(divisor)
             a = (a - shift) / divisor
-    for i, node in enumerate(nodes_of(a.shape[1], net.layers)):
+    outputs = []  # of every node, with its error
+    nodes = nodes_of(a.shape[1], net.layers)
+    for at, node in enumerate(nodes):
         layer, (name, parameter) = node.layer, node.activation
+        i = sum(bool(other.shapes) for other in nodes[:at])
         own = {key.rsplit(".")[-1]: w.astype(np.float64) for key, w in weights.items() if f".{i}." in key}
         if isinstance(layer, Dense):
             W, b = own["W"], own.get("b", np.zeros(layer.units))
             error = error @ abs(W) + (len(W) + 2 + 2 * rounded) * eps * (abs(a) @ abs(W) + abs(b))
             z = a @ W + b
+        elif isinstance(layer, Add):
+            other, error_of_other = outputs[node.source]
+            z, error = a + other, error + error_of_other
+            error = error + eps * (abs(z) + error)
+        elif isinstance(layer, Scale):
+            z, error = a * own["s"], error * abs(own["s"]) + 2 * rounded * eps * abs(a * own["s"])
         else:
             z, error = normalized(layer, own, a, error, eps)
         a = reference.activation_forward(name, z, parameter)
         assert name != "step" or (abs(z) > error).all()
         error = after(name, parameter, z, a, error, eps)
+        outputs.append((a, error))
     return a, error
 
 

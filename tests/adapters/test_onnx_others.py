@@ -90,6 +90,27 @@ def test_every_activation_of_pytorch(torch, dynamo, opset, dtype, tmp_path):
     assert_equal_predictions(net, X, expected)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dynamo", [False, True])
+def test_activations_of_pytorch_between_factors(torch, dynamo, dtype, tmp_path):
+    """Hardtanh to other bounds and Softplus of another beta, as `from_torch` reads them.
+
+    The numbers are whole in float32, to which the newer exporter rounds them.
+    """
+    nn = torch.nn
+    torch.manual_seed(0)
+    acting = [nn.Hardtanh(-2, 2), nn.Hardtanh(-0.75, 0.75), nn.Hardtanh(0, 3), nn.Hardtanh(0, 1)]
+    acting += [nn.Softplus(beta=2), nn.Softplus(beta=2.5), nn.Softplus(beta=0.375, threshold=30)]
+    parts = [m for a in acting for m in (nn.Linear(5, 5), a)]
+    module = nn.Sequential(*parts, nn.Linear(5, 3), nn.Hardtanh(-0.1875, 0.1875)).to(getattr(torch, dtype))
+    X = np.random.default_rng(0).normal(size=(7, 5)).astype(dtype)
+    expected = exported(torch, module, X, tmp_path / "net.onnx", dynamo, opset_version=18)
+    net = fastmlp.onnx.load(tmp_path / "net.onnx")
+    assert_equal_predictions(net, X, expected, rounded=3)
+    exact, bound = oracle(fastmlp.torch.from_torch(module), X, rounded=3)
+    assert_within(net.predict(X), exact, bound)
+
+
 @pytest.mark.parametrize("dynamo", [False, True])
 def test_a_classifier_of_images_from_pytorch(torch, dynamo, tmp_path):
     """Flatten, no bias, dropout, softmax, and weights in a second file, as PyTorch does by default."""
@@ -294,16 +315,22 @@ def test_tables_of_probabilities_and_labels_are_left_out(sklearn, kind):
         assert np.array_equal(plain.predict_classes(X), estimator.predict(X))
 
 
-def test_what_a_scaler_clips_is_named(sklearn):
+def test_what_a_scaler_clips(sklearn):
     from skl2onnx import to_onnx
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import MinMaxScaler
 
     X = np.random.default_rng(5).normal(size=(40, 4)).astype(np.float32)
-    mlp = pipelines("one", "relu")["alone"]
-    model = to_onnx(fitted(make_pipeline(MinMaxScaler(clip=True), mlp), "one", X), X[:1])
-    with pytest.raises(ModelFileError, match=r"\(Clip\), takes"):
-        fastmlp.onnx.from_model(model)
+    for bounds in ((0, 1), (-2, 2), (-1, 3)):
+        mlp = pipelines("one", "relu")["alone"]
+        scaler = MinMaxScaler(bounds, clip=True)
+        model = to_onnx(fitted(make_pipeline(scaler, mlp), "one", X), X[:1])
+        if bounds == (-1, 3):
+            with pytest.raises(ModelFileError, match=r"\(Clip\), takes .*, or Clip from -c to c, 0 to c or"):
+                fastmlp.onnx.from_model(model)
+            continue
+        far = np.concatenate([X, 3 * X])
+        assert_equal_predictions(fastmlp.onnx.from_model(model), far, run(model, far), rounded=3)
 
 
 def test_whole_numbers_go_in_as_they_are(sklearn):

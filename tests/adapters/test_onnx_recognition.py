@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 import fastmlp
-from fastmlp import LayerNormalization, ModelFileError, PReLU, registry
+from fastmlp import LayerNormalization, ModelFileError, PReLU, Scale, registry
+from helpers import assert_same_bits
+from onnx_helpers import oracle, run
 
 onnx = pytest.importorskip("onnx")
 import fastmlp.onnx  # noqa: E402
@@ -168,9 +170,7 @@ SIMILAR = {
     "a narrow peak of a product": lambda g, x: g.Add(
         g.Relu(x), g.Exp(g.Mul(g.Mul(g.Sub(x, 3.3), 1e8), g.Mul(g.Sub(3.3, x), 1e8)))
     ),
-    "a squareplus of another slope": lambda g, x: g.Mul(
-        g.Add(x, g.Sqrt(g.Add(g.Mul(x, x), 4.0))), 0.501
-    ),
+    "a squareplus of another slope": lambda g, x: g.Mul(g.Add(x, g.Sqrt(g.Add(g.Mul(x, x), 4.0))), 0.501),
     "a pole": lambda g, x: g.Add(g.Relu(x), g.Div(1e-12, g.Sub(g.Sub(x, 3.3), 1.7131))),
     "no number beyond 40": lambda g, x: g.Add(g.Relu(x), g.Mul(0.0, g.Sqrt(g.Sub(40.0, x)))),
     "no number beyond 4000": lambda g, x: g.Add(g.Relu(x), g.Mul(0.0, g.Sqrt(g.Sub(4000.0, x)))),
@@ -182,17 +182,21 @@ SIMILAR = {
     "a floor beside 0": lambda g, x: g.Max(x, 1e-7),
     "a step at 0 itself": lambda g, x: g.Where(g.Less(x, 0.0), 0.0, 1.0),
     "a step of nearly 1": lambda g, x: g.Where(g.Greater(x, 0.0), 1.00001, 0.0),
-    "a limit far out": lambda g, x: g.Clip(x, 0.0, 1e9),
-    "a limit far in": lambda g, x: g.Max(g.Min(x, 3e-9), 0.0),
-    "a limit that two constants make": lambda g, x: g.Div(g.Clip(g.Mul(x, 1e-4), 0.0, 1e5), 1e-4),
-    "a limit that three constants make": lambda g, x: g.Div(
-        g.Div(g.Clip(g.Mul(g.Mul(x, 1e-4), 1e-4), 0.0, 1e5), 1e-4), 1e-4
+    "a limit far out": lambda g, x: g.Clip(x, 0.0, 1e21),
+    "limits on one side": lambda g, x: g.Clip(x, -3.0, 1.0),
+    "limits of nearly the same size": lambda g, x: g.Clip(x, -2.0, 2.00001),
+    "a limit of its own below 2": lambda g, x: g.Clip(x, 0.5, 2.0),
+    "a limit above": lambda g, x: g.Min(x, 2.0),
+    "a sharp softplus that is cut at 5": lambda g, x: g.Where(
+        g.Greater(g.Mul(x, 2.0), 5.0), x, g.Div(g.Softplus(g.Mul(x, 2.0)), 2.0)
+    ),
+    "a sharp softplus with another factor behind": lambda g, x: g.Where(
+        g.Greater(g.Mul(x, 2.0), 25.0), x, g.Div(g.Softplus(g.Mul(x, 2.0)), 2.00001)
     ),
     "a window between two constants": lambda g, x: g.Where(
         g.Greater(x, 3.0), g.Where(g.Less(x, 3.00002), 0.0, x), g.Max(x, 0.0)
     ),
     "a relu that is no number below 0": lambda g, x: g.Mul(g.Sqrt(x), g.Sqrt(x)),
-    "a relu7": lambda g, x: g.Clip(x, 0.0, 7.0),
     "a tanh of other bounds": lambda g, x: g.Clip(x, -1.0, 1.001),
     "a shifted relu": lambda g, x: g.Max(x, -1e-4),
     "another slope beyond 20": lambda g, x: g.Where(g.Greater(x, 20.0), g.Mul(1.0001, x), g.Max(x, 0.0)),
@@ -210,7 +214,6 @@ SIMILAR = {
     "a hard sigmoid of onnx": lambda g, x: g.HardSigmoid(x),
     "a hard sigmoid without its half": lambda g, x: g.HardSigmoid(x, alpha=1 / 6, beta=0.0),
     "a hard swish of another slope": lambda g, x: g.Mul(x, g.HardSigmoid(x, alpha=0.1667)),
-    "a hard sigmoid": lambda g, x: g.Clip(g.Add(g.Mul(x, 0.2), 0.5), 0.0, 1.0),
     "a rational tanh": lambda g, x: g.Div(x, g.Sqrt(g.Add(1.0, g.Mul(x, x)))),
     "selu with fewer digits": lambda g, x: g.Selu(x, alpha=1.673, gamma=1.0507),
     "a celu with a kink": lambda g, x: g.Add(
@@ -236,6 +239,70 @@ def test_hard_swish_is_an_operator(opset):
 def test_what_is_only_similar_is_refused(name, dtype):
     with pytest.raises(ModelFileError, match="expected a (layer or an activation|chain of layers)"):
         read(SIMILAR[name], dtype, 17)
+
+
+# What stands between two factors: folded where both are powers of two, else layers that are not trained.
+BETWEEN = {
+    "a hard tanh to 2": (lambda g, x: g.Clip(x, -2.0, 2.0), "hard_tanh", True),
+    "a hard tanh to 1/64, of two nodes": (lambda g, x: g.Min(g.Max(x, -1 / 64), 1 / 64), "hard_tanh", True),
+    "a hard tanh to 3": (lambda g, x: g.Clip(x, -3.0, 3.0), "hard_tanh", False),
+    "a hard tanh to a tenth": (lambda g, x: g.Max(-0.1, g.Min(0.1, x)), "hard_tanh", False),
+    "a relu3": (lambda g, x: g.Clip(x, 0.0, 3.0), "relu6", True),
+    "a relu7": (lambda g, x: g.Clip(x, 0.0, 7.0), "relu6", False),
+    "a limit far out": (lambda g, x: g.Clip(x, 0.0, 1e9), "relu6", False),
+    "a limit far in": (lambda g, x: g.Max(g.Min(x, 3e-9), 0.0), "relu6", False),
+    "a limit below": (lambda g, x: g.Clip(x, -1.5, 0.0), "relu6", True),
+    "a limit below of 1": (lambda g, x: g.Clip(x, -1.0, 0.0), "relu6", False),
+    "nothing above 0": (lambda g, x: g.Min(x, 0.0), "relu", True),
+    "a hard sigmoid": (lambda g, x: g.Clip(g.Add(g.Mul(x, 0.2), 0.5), 0.0, 1.0), "relu6", False),
+    "a sharp softplus": (
+        lambda g, x: g.Where(
+            g.Greater(g.Mul(x, 2.5), 40.0), x, g.Div(softplus(g, g.Mul(x, 2.5)), 2.5)
+        ),
+        "softplus",
+        False,
+    ),
+    "a blunt softplus": (
+        lambda g, x: g.Where(
+            g.Greater(g.Mul(x, 0.125), 20.0), x, g.Div(softplus(g, g.Mul(x, 0.125)), 0.125)
+        ),
+        "softplus",
+        True,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", BETWEEN)
+@pytest.mark.parametrize("end", ["output", "dense", "tanh"])
+def test_an_activation_between_two_factors(name, end, dtype):
+    """It predicts what ONNX Runtime does, and the weights keep their bits where they were not multiplied."""
+    compose, activation, folded = BETWEEN[name]
+    g = Composed(dtype, 17)
+    V = np.random.default_rng(1).normal(size=(4, 3)).astype(dtype)
+    follows = {"output": lambda t: t, "dense": lambda t: g.MatMul(t, g.constant(V)), "tanh": g.Tanh}[end]
+    model = g.model(lambda g, x: follows(compose(g, x)))
+    net = fastmlp.onnx.from_model(model)
+    assert activation in [getattr(layer, "activation", "") for layer in net.layers]
+    assert Scale(trainable=False) in net.layers if not folded or end == "output" else True
+    if not folded and name != "a hard sigmoid":
+        assert_same_bits(net.get_weights()[0], g.W)
+    X = np.random.default_rng(2).normal(size=(200, 5)).astype(dtype) * 3
+    exact, bound = oracle(net, X, rounded=3)
+    for result in (net.predict(X), run(model, X)):
+        assert np.all(abs(result - exact) <= bound)
+    assert name.startswith("a limit far") or np.any(abs(exact) > bound)
+
+
+@pytest.mark.parametrize("slopes", [None, np.array([0.1, 0.2, 0.3, 0.4], np.float32)])
+def test_an_activation_between_two_factors_behind_no_dense_layer(slopes):
+    """A factor that nothing takes is a layer of its own: no dense layer, which could be too wide."""
+    before = (lambda g, x: g.Tanh(x)) if slopes is None else (lambda g, x: g.PRelu(x, slopes))
+    model = Composed().model(lambda g, x: g.Add(g.Mul(g.Clip(before(g, x), -0.25, 0.25), 5.0), 1.0))
+    net = fastmlp.onnx.from_model(model)
+    X = np.random.default_rng(2).normal(size=(50, 5)).astype(np.float32)
+    assert abs(net.predict(X) - run(model, X)).max() < 1e-6
+    assert [type(layer) for layer in net.layers].count(Scale) == 1
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -21,12 +21,13 @@ import numpy as np
 
 from .. import registry
 from ..export.folding import foldable
-from ..layers import Activation, ActivationName, Dropout, Layer
+from ..layers import Activation, ActivationName, Dropout, Layer, Scale
 from ..network import Network
 
 Array = np.ndarray[Any, Any]
 
 _HOMOGENEOUS = ("relu", "leaky_relu")
+_LARGEST_FACTOR = 2.0**64
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,16 @@ def input_width(parts: Sequence[Part], whole: str, n_in: int | None) -> int:
         width, before = part.layer.output_width(needed), part.path
     assert first is not None
     return first
+
+
+def rescalable(factor: float) -> bool:
+    """Whether x * factor / factor is x to rounding, in float32 too: no x that matters leaves its range."""
+    return 1 / _LARGEST_FACTOR <= abs(factor) <= _LARGEST_FACTOR
+
+
+def scale(path: str, factor: float, width: int) -> Part:
+    """A factor that is not trained, of all columns alike."""
+    return Part(path, Scale(trainable=False), (np.full(width, factor),))
 
 
 def has_matrix(part: Part) -> bool:

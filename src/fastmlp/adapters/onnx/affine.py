@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from ...errors import ModelFileError
-from ...layers import Dense, Layer, Rescaling, Standardize
-from ..chain import Part, has_matrix
+from ...layers import Dense, Layer, Rescaling, Scale, Standardize
+from ..chain import Part, has_matrix, scale
 from .nodes import Array
 
 Values = Array | np.float64
@@ -23,13 +23,17 @@ _WIDEST_IDENTITY = 1024  # of a dense layer for what no layer can take
 
 @dataclass
 class Affine:
-    """x * scale + offset, which is (x - shift) / divisor: float64, (n,) or () each."""
+    """x * scale + offset, which is (x - shift) / divisor: float64, (n,) or () each.
+
+    What may stand `apart` is a factor of all columns that becomes a `Scale` where no layer can take it.
+    """
 
     path: str
     scale: Values = np.float64(1)
     offset: Values = np.float64(0)
     shift: Values = np.float64(0)
     divisor: Values = np.float64(1)
+    apart: bool = False
 
     @classmethod
     def of(cls, path: str, op: str, value: Values) -> Affine:
@@ -43,7 +47,7 @@ class Affine:
         """Both, one after the other."""
         scale, offset = self.scale * after.scale, self.offset * after.scale + after.offset
         shift, divisor = self.shift + after.shift * self.divisor, self.divisor * after.divisor
-        return Affine(self.path, scale, offset, shift, divisor)
+        return Affine(self.path, scale, offset, shift, divisor, self.apart and after.apart)
 
 
 Step = Part | Affine
@@ -57,7 +61,7 @@ def folded(steps: Sequence[Step], n_in: int, use: Callable[[int], None]) -> list
     for step in steps:
         _check_width(step, width)
         if isinstance(step, Affine):
-            if waiting is None and result and result[-1].layer.takes_activation:
+            if waiting is None and result and _has_offset(result[-1]):
                 result[-1] = _after(result[-1], step)
             else:
                 waiting = step if waiting is None else waiting.then(step)
@@ -75,10 +79,29 @@ def folded(steps: Sequence[Step], n_in: int, use: Callable[[int], None]) -> list
             elif has_matrix(step):
                 step = _before(step, waiting)
             else:
-                result.append(_after(identity(waiting.path, width, use), waiting))
+                result.append(_alone(waiting, width, use))
         result += [*dropped, step]
         waiting, dropped, width = None, [], step.layer.output_width(width)
-    return [*result, _after(identity(waiting.path, width, use), waiting)] if waiting is not None else result
+    return [*result, _alone(waiting, width, use)] if waiting is not None else result
+
+
+def factor(path: str, value: float) -> Step:
+    """x * value: folded where that keeps the bits, as of a power of two, a layer of its own elsewhere."""
+    if abs(np.frexp(value)[0]) == 0.5:
+        return Affine(path, np.float64(value), divisor=np.float64(1 / value), apart=True)
+    return Part(path, Scale(trainable=False), (np.array(value),))
+
+
+def _has_offset(part: Part) -> bool:
+    """Whether its arrays take factors and sums that follow: a dense layer's, or gamma and beta."""
+    return part.layer.takes_activation and (has_matrix(part) or len(part.arrays) > 1)
+
+
+def _alone(step: Affine, width: int, use: Callable[[int], None]) -> Part:
+    """An affine step that no layer takes, as a layer."""
+    if step.apart:
+        return scale(step.path, float(step.scale), width)
+    return _after(identity(step.path, width, use), step)
 
 
 def identity(path: str, width: int, use: Callable[[int], None]) -> Part:

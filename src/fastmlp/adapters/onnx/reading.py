@@ -32,7 +32,8 @@ def load(path: str | os.PathLike[str], *, output: str | None = None) -> Network:
 
     Understood are chains of Gemm, MatMul, Add, Sub, Mul, Div, Neg, BatchNormalization, LayerNormalization,
     Dropout, Scaler, Flatten, Reshape, Squeeze and the activations of `fastmlp.registry.ACTIVATIONS`, each as
-    its own operator or composed of others, as PyTorch's two exporters, Keras, skl2onnx and `save` write them.
+    its own operator or composed of others, as PyTorch's two exporters, Keras, skl2onnx and `save` write them;
+    and Clip from -c to c, 0 to c or -c to 0, and softplus(beta x) / beta, activations between two factors.
     Labels and tables of probabilities (ArgMax, ZipMap) are left out: the output is what they are made of.
 
     Parameters

@@ -15,6 +15,7 @@ from itertools import combinations, product
 import numpy as np
 
 from ... import reference, registry
+from ..chain import rescalable
 from .evaluation import evaluated
 from .nodes import Array, Node
 
@@ -31,6 +32,8 @@ ELEMENTWISE = LINEAR | frozenset(
 OPERATORS = ELEMENTWISE | {"Concat", "LogSoftmax", "ReduceMax", "ReduceMean", "ReduceSum", "Softmax"}
 BOUNDED = ("hard_shrink", "soft_shrink", "thresholded_relu")  # whose parameter is one of the constants
 NORMALIZED, TWO_COLUMNS = "normalized", "two columns"  # what is found beside activations
+# f(p x) / p of an activation f: the name here, and f's.
+BETWEEN_FACTORS = {f"{name} between factors": name for name in ("softplus", "hard_tanh", "relu6", "relu")}
 
 MOST_BLOCKS = 8  # 1 / (1 + exp(-x)) has four
 _MOST_NODES = 200  # gelu in float64 has 60
@@ -62,18 +65,22 @@ def _probes() -> Array:
 _PROBES = _probes()
 
 
-def recognized(blocks: Sequence[Sequence[Node]], start: str, opset: int) -> tuple[int, Found] | None:
+def recognized(
+    blocks: Sequence[Sequence[Node]], start: str, opset: int, *, between_factors: bool = False
+) -> tuple[int, Found] | None:
     """How many of the blocks, from the first on, are one activation of the tensor `start`, and which.
 
-    The longest run counts, and the closest of the functions within the bounds.
+    The longest run counts, and the closest of the functions within the bounds: of activations, or else of
+    those in `BETWEEN_FACTORS`.
     """
+    functions = _between_factors if between_factors else _functions
     traced = _traced([node for block in blocks for node in block], start, _PROBES, opset)
     for count in range(len(blocks), 0, -1):
         nodes = [node for block in blocks[:count] for node in block]
         if len(nodes) > len(traced) or LINEAR.issuperset(node.op for node in nodes):
             continue
         run, bound = traced[: len(nodes)], _EXACT if any(map(_is_meant, blocks[:count])) else _RELATIVE
-        found = _closest(_PROBES, run, filter(partial(_likely, run[-1][2]), _functions(run)), bound)
+        found = _closest(_PROBES, run, filter(partial(_likely, run[-1][2]), functions(run)), bound)
         if found is not None and _holds_at_bends(nodes, start, opset, found, bound):
             return count, found
     return None
@@ -139,6 +146,20 @@ def _functions(run: Sequence[Computed]) -> Iterator[Found]:
         yield NORMALIZED, float(min(constants, key=lambda array: abs(array.item() - epsilon)).item())
 
 
+def _between_factors(run: Sequence[Computed]) -> Iterator[Found]:
+    """What the run may be between two factors, of which bounds or constants tell the first."""
+    y = run[-1][2]
+    if y.shape != _PROBES.shape:
+        return
+    low, high = float(y[_PROBES == _SWEEP[0]].min()), float(y[_PROBES == _SWEEP[-1]].max())
+    factors = {"relu": [-1.0], "hard_tanh": [1 / high] if high else []}
+    factors["relu6"] = [6 / bound for bound in (low, high) if bound]
+    constants = [array for _, given, _ in run for array in given if array is not None and array.size == 1]
+    factors["softplus"] = sorted({array.item() for array in constants if array.dtype.kind == "f"})
+    for name, inner in BETWEEN_FACTORS.items():
+        yield from ((name, factor) for factor in factors[inner] if factor and rescalable(factor))
+
+
 def _constant(parameter: float, constants: Iterable[float]) -> float:
     """The constant that a parameter, which rounding has touched, is; itself where none is near."""
     nearest = min(constants, key=lambda constant: abs(constant - parameter), default=parameter)
@@ -174,6 +195,8 @@ def _likely(y: Array, function: Found) -> bool:
 
 def _exact(x: Array, function: Found) -> Array:
     name, parameter = function
+    if name in BETWEEN_FACTORS:
+        return reference.activation_forward(BETWEEN_FACTORS[name], x * parameter) / parameter
     if name == TWO_COLUMNS:
         return np.concatenate([1 - x, x], axis=1)
     if name == NORMALIZED:
@@ -232,7 +255,8 @@ def _bent(run: Sequence[Computed], rows: int) -> Array:
     for node, operands, _ in run:
         numbers = [value for value in node.attributes.values() if isinstance(value, float)]
         arrays = [array for array in operands if array is not None and array.dtype == np.float64]
-        if _is_straight(node, arrays):  # rounding makes zeros of x + sqrt(x^2 + b), which are no bends
+        # Rounding makes zeros of x + sqrt(x^2 + b), no bends; a choice bends where its condition does.
+        if node.op == "Where" or _is_straight(node, arrays):
             continue
         others = [np.zeros(()), *map(np.asarray, numbers), *arrays]
         # Sums and products bend where an operand passes zero, if at all, and not where two are alike.

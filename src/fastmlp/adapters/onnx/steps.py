@@ -10,7 +10,7 @@ import numpy as np
 from ...errors import ModelFileError, listed
 from ...layers import Activation, BatchNormalization, Dense, Dropout, LayerNormalization, PReLU
 from ..chain import Part, part
-from . import recognition
+from . import affine, recognition
 from .affine import Affine, Step
 from .graph import Graph
 from .known import REARRANGING
@@ -43,6 +43,8 @@ def _next(graph: Graph, at: int, start: str, before: Sequence[Step]) -> tuple[in
         return 4, normalized
     reader = _READERS.get(blocks[0][0].op) if len(blocks[0]) == 1 else None
     known = recognition.recognized(blocks, start, graph.opset)
+    if known is None and reader is None:
+        known = recognition.recognized(blocks, start, graph.opset, between_factors=True)
     if known is not None and (known[0] > 1 or reader is None):
         count, found = known
         return count, _recognized(blocks[count - 1][-1], found, before, last=at + count == len(graph.blocks))
@@ -53,6 +55,9 @@ def _next(graph: Graph, at: int, start: str, before: Sequence[Step]) -> tuple[in
 
 def _recognized(node: Node, found: recognition.Found, before: Sequence[Step], *, last: bool) -> list[Step]:
     name, parameter = found
+    if name in recognition.BETWEEN_FACTORS:
+        inner = part(str(node), Activation, recognition.BETWEEN_FACTORS[name])
+        return [affine.factor(str(node), parameter), inner, affine.factor(str(node), 1 / parameter)]
     if name == recognition.NORMALIZED:
         return [part(str(node), LayerNormalization, parameter, arrays=[np.ones(()), np.zeros(())])]
     if name != recognition.TWO_COLUMNS:
@@ -71,7 +76,9 @@ def _refusal(block: Sequence[Node]) -> ModelFileError:
     node = block[-1]
     if len(block) > 1 and len(node.data()) > 1:
         return node.error(f"{listed(map(repr, node.data()))} meet there", "a chain of layers")
-    return node.error("no activation is computed like that", "a layer or an activation")
+    bounds = any(node.op in ("Clip", "Max", "Min") for node in block)
+    clipping = ", or Clip from -c to c, 0 to c or -c to 0 with c between 2^-64 and 2^64" if bounds else ""
+    return node.error("no activation is computed like that", f"a layer or an activation{clipping}")
 
 
 def _dense(node: Node) -> list[Step]:

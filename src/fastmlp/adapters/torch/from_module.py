@@ -20,11 +20,10 @@ from ...layers import (
     OutputRescaling,
     PReLU,
     Rescaling,
-    Scale,
     Standardize,
 )
 from ...optional import require
-from ..chain import Part, network, part
+from ..chain import Part, network, part, scale
 from . import modules
 
 if TYPE_CHECKING:
@@ -310,7 +309,7 @@ class _Reader:
         """after * f(before * x): factors that are not trained stand around the activation, where not 1."""
         for factor, activation in ((before, self.activation(ours, path)), (after, iter(()))):
             if factor != 1:
-                yield Part(path, Scale(trainable=False), (np.full(self.width, factor),))
+                yield scale(path, factor, self.width)
             yield from activation
 
     def softplus(self, module: Any, path: str) -> Iterator[Part]:
