@@ -9,15 +9,17 @@ import pytest
 
 from fastmlp import (
     Activation,
+    Add,
     BatchNormalization,
     Dense,
     Dropout,
     LayerNormalization,
     Rescaling,
+    Scale,
     Standardize,
     registry,
 )
-from fastmlp.adapters.chain import Part, network, part, settled
+from fastmlp.adapters.chain import Part, named, network, part, settled, total
 
 RNG = np.random.default_rng(3)
 
@@ -42,6 +44,64 @@ def parts(*layers, n_in=3):
 
 RELU, TANH, SOFTMAX = Activation("relu"), Activation("tanh"), Activation("softmax")
 NORM = LayerNormalization()
+
+
+def summed(*layers):
+    """Parts as above, "h" a name there and "+h" a sum with it."""
+    made = parts(*(Activation("identity") if isinstance(layer, str) else layer for layer in layers))
+    put = {"h": named, "+h": total}
+    return [
+        put[layer](part.path, "h") if isinstance(layer, str) else part
+        for layer, part in zip(layers, made, strict=True)
+    ]
+
+
+ONES = Scale(trainable=False)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ([2, "h", 2, "+h"], [Dense(2, "identity"), Dense(2, "identity"), Add(1)]),
+        ([2, RELU, "h", 2, "+h", RELU], [Dense(2, "relu"), Dense(2, "identity"), Add(1), RELU]),
+        ([2, "h", RELU, 2, "+h"], [Dense(2, "identity"), ONES, RELU, Dense(2, "identity"), Add(1)]),
+        ([2, NORM, RELU, "h", 2, "+h"], [Dense(2, "identity"), NORM, RELU, Dense(2, "identity"), Add(3)]),
+        (
+            [2, Dropout(0.2), "h", 2, Dropout(0.1), "+h"],
+            [Dense(2, "identity"), Dropout(0.2), ONES, Dense(2, "identity"), Dropout(0.1), Add(3)],
+        ),
+        (  # dropout that relu went before, and one that another would have been merged with
+            [2, Dropout(0.2), RELU, "h", Dropout(0.5), 2, "+h"],
+            [Dense(2, "relu"), Dropout(0.2), ONES, Dropout(0.5), Dense(2, "identity"), Add(3)],
+        ),
+        (
+            [2, "h", Dropout(0.5), RELU, 2, "+h"],
+            [Dense(2, "identity"), Dropout(0.5), ONES, RELU, Dense(2, "identity"), Add(1)],
+        ),
+        (
+            [2, Dropout(0), "h", Activation("identity"), 2, "+h"],
+            [Dense(2, "identity"), Dense(2, "identity"), Add(1)],
+        ),
+    ],
+)
+def test_what_a_sum_adds_stays_as_it_is(given, expected):
+    n_in, made = settled(summed(*given), "it", 3)
+    assert [part.layer for part in made] == expected
+    net = network(summed(*given), "it", n_in=3, dtype="float64", seed=0)
+    assert [type(layer) for layer in net.layers] == [type(layer) for layer in expected]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["h", 3, "+h"], r"p2: it adds the network's input, expected the output of a layer"),
+        ([Rescaling(2.0), "h", 3, "+h"], r"p3: it adds the network's input, expected the output of a layer"),
+        ([2, "h", 4, "+h"], r"p3: it adds 2 columns to 4, expected as many"),
+    ],
+)
+def test_what_a_sum_cannot_add(given, message):
+    with pytest.raises(ValueError, match=message):
+        settled(summed(*given), "it", 3)
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ def test_no_factor_beside_a_dropout_is_lost():
         ([("MatMul", ["x", "W"], "h"), ("Hardmax", ["h"], "y")], "node 1 (Hardmax), takes 'h': expected one"),
         (
             [("Relu", ["x"], "h"), ("Add", ["x", "h"], "y", "residual")],
-            "node 1, 'residual' (Add), takes 'x': 'x', 'h' meet there, expected a chain",
+            "node 1, 'residual' (Add), takes 'x': it adds 'x', the network's input, expected the output",
         ),
         ([("MatMul", ["W", "x"], "y")], "node 0 (MatMul), takes 'W': its first operand is a constant"),
         ([("MatMul", ["x", "x"], "y")], "node 0 (MatMul), takes 'x': its operand 1, 'x', is computed"),

@@ -8,7 +8,9 @@ each other is the same for all and stands here:
   for c >= 0; two in a row, of rates p and q, are one of rate 1 - (1 - p)(1 - q), since a value then survives
   both with probability (1 - p)(1 - q), independently of others, and is divided by just that;
 - a softmax stands at the end, preprocessing at the beginning;
-- Dropout of rate 0 and the identity are left out.
+- Dropout of rate 0 and the identity are left out;
+- a sum adds the output of an earlier layer, which nothing after it may go into: where an activation would, or
+  where Dropout is before it, factors of 1 stand between, which are not trained.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import numpy as np
 
 from .. import registry
 from ..export.folding import foldable
-from ..layers import Activation, ActivationName, Dropout, Layer, Scale
+from ..layers import Activation, ActivationName, Add, Dropout, Layer, Scale
 from ..network import Network
 
 Array = np.ndarray[Any, Any]
@@ -42,11 +44,17 @@ class Part:
     arrays : tuple of ndarray
         As `Network.get_weights` has them: W (n_in, n_out) and b of `Dense`; gamma, beta, mean and variance,
         (n,) each, of `BatchNormalization`; gamma and beta of `LayerNormalization`.
+    name : str
+        What sums further on call the numbers after this part, if there are any.
+    source : str
+        Of a sum, the name of the numbers that it adds; its layer is an `Add` of any place.
     """
 
     path: str
     layer: Layer
     arrays: tuple[Array, ...] = ()
+    name: str = ""
+    source: str = ""
 
 
 def part(path: str, cls: Callable[..., Layer], *arguments: Any, arrays: Sequence[Array] = ()) -> Part:
@@ -55,6 +63,16 @@ def part(path: str, cls: Callable[..., Layer], *arguments: Any, arrays: Sequence
         return Part(path, cls(*arguments), tuple(arrays))
     except (TypeError, ValueError) as error:
         raise type(error)(f"{path}: {error}") from None
+
+
+def named(path: str, name: str) -> Part:
+    """A part that does nothing but give a name to the numbers there, which a sum adds further on."""
+    return Part(path, Activation("identity"), name=name)
+
+
+def total(path: str, name: str) -> Part:
+    """A sum: the numbers there and those that have the name."""
+    return Part(path, Add(1), source=name)
 
 
 def network(
@@ -84,23 +102,13 @@ def settled(
     ValueError
         If the parts do not fit each other; the message begins with the path of one.
     """
-    width = first = input_width(parts, whole, n_in)
-    parts = [part for part in parts if not _does_nothing(part.layer)]
+    width = input_width(parts, whole, n_in)
+    parts = [part for part in parts if part.name or not _does_nothing(part.layer)]
     _check_ends(parts)
-    result: list[Part] = []
+    layers = _Layers(width, identity)
     for part in parts:
-        activation, rate = part.layer.applies(), part.layer.drops()
-        before = result[-1].layer.drops() if result else None
-        if activation is not None:
-            _append_activation(
-                result, part, activation, identity and (lambda path, n=width: identity(path, n))
-            )
-        elif rate is not None and before is not None:
-            result[-1] = replace(result[-1], layer=Dropout(1 - (1 - before) * (1 - rate)))
-        else:
-            result.append(part)
-        width = part.layer.output_width(width)
-    return first, result
+        layers.put(part)
+    return width, layers.parts
 
 
 def input_width(parts: Sequence[Part], whole: str, n_in: int | None) -> int:
@@ -161,27 +169,74 @@ def _check_ends(parts: Sequence[Part]) -> None:
         raise ValueError(f"{parts[-1].path}: it is Dropout at the end, expected a layer after it")
 
 
-def _append_activation(
-    result: list[Part], part: Part, activation: ActivationName, identity: Callable[[str], Part] | None
-) -> None:
-    """Gives an activation to the layer it belongs to."""
-    name, _ = registry.resolve_activation(activation)
-    dropout = [result.pop()] if result and result[-1].layer.drops() is not None else []
-    last = result[-1].layer if result else None
-    free = last is not None and last.takes_activation
-    if free and dropout and name not in _HOMOGENEOUS:
-        if identity is None:
-            raise ValueError(f"{dropout[0].path}: it is Dropout before {name!r}, expected it after that")
-        free = False
-    if not free:
-        if identity is None:
-            came = f"the activation {name!r} after {repr(last) if result else 'the input'}"
-            raise ValueError(f"{part.path}: it is {came}, expected it after a dense layer or a normalisation")
-        result += [*dropout, identity(part.path)]
-        dropout = []
-    own = result[-1].layer.activated(activation)
-    if own is None:
-        result.append(part)
-    else:
-        result[-1] = replace(result[-1], layer=own)
-    result += dropout
+class _Layers:
+    """The layers of a Network, as parts are put behind each other.
+
+    Attributes
+    ----------
+    parts : list of Part
+    """
+
+    def __init__(self, width: int, identity: Callable[[str, int], Part] | None) -> None:
+        self.parts: list[Part] = []
+        self._width, self._identity = width, identity
+        self._named: dict[str, tuple[int, int]] = {}  # the place, as `Add` counts, and the width
+        self._fixed = 0  # how many layers have outputs that are to stay as they are
+
+    def put(self, part: Part) -> None:
+        activation, rate, before = part.layer.applies(), part.layer.drops(), self._dropped()
+        if part.source:
+            self._add(part)
+        elif activation is not None and not _does_nothing(part.layer):
+            self._activate(part, activation)
+        elif rate is not None and before is not None:
+            self.parts[-1] = replace(self.parts[-1], layer=Dropout(1 - (1 - before) * (1 - rate)))
+        elif not _does_nothing(part.layer):
+            self.parts.append(part)
+        self._width = part.layer.output_width(self._width)
+        if part.name:
+            if self._dropped() is not None:
+                self.parts.append(scale(part.path, 1.0, self._width))
+            self._named[part.name] = len(self.parts), self._width
+            self._fixed = len(self.parts)
+
+    def _dropped(self) -> float | None:
+        """The rate of Dropout at the end."""
+        return self.parts[-1].layer.drops() if self.parts else None
+
+    def _add(self, part: Part) -> None:
+        place, width = self._named[part.source]
+        source = self.parts[place - 1].layer if place else None
+        if source is None or not (source.kind or source.activates):
+            raise ValueError(f"{part.path}: it adds the network's input, expected the output of a layer")
+        if width != self._width:
+            raise ValueError(f"{part.path}: it adds {width} columns to {self._width}, expected as many")
+        self.parts.append(replace(part, layer=Add(place)))
+
+    def _activate(self, part: Part, activation: ActivationName) -> None:
+        """Gives an activation to the layer it belongs to."""
+        name, _ = registry.resolve_activation(activation)
+        dropout = [self.parts.pop()] if self._dropped() is not None else []
+        last = self.parts[-1].layer if self.parts else None
+        free = last is not None and last.takes_activation
+        if free and len(self.parts) == self._fixed:
+            self.parts += [*dropout, scale(part.path, 1.0, self._width)]
+            dropout = []
+        if free and dropout and name not in _HOMOGENEOUS:
+            if self._identity is None:
+                came = f"it is Dropout before {name!r}"
+                raise ValueError(f"{dropout[0].path}: {came}, expected it after that")
+            free = False
+        if not free:
+            if self._identity is None:
+                came = f"the activation {name!r} after {repr(last) if self.parts else 'the input'}"
+                expected = "expected it after a dense layer or a normalisation"
+                raise ValueError(f"{part.path}: it is {came}, {expected}")
+            self.parts += [*dropout, self._identity(part.path, self._width)]
+            dropout = []
+        own = self.parts[-1].layer.activated(activation)
+        if own is None:
+            self.parts.append(part)
+        else:
+            self.parts[-1] = replace(self.parts[-1], layer=own)
+        self.parts += dropout

@@ -54,7 +54,10 @@ Step = Part | Affine
 
 
 def folded(steps: Sequence[Step], n_in: int, use: Callable[[int], None]) -> list[Part]:
-    """The steps without affine ones, the arrays of normalisations (n,); `use` is told of bytes."""
+    """The steps without affine ones, the arrays of normalisations (n,); `use` is told of bytes.
+
+    Nothing is folded across a part with a name, whose numbers a sum adds as they are there.
+    """
     width, result = n_in, list[Part]()
     waiting: Affine | None = None
     dropped: list[Part] = []  # between what waits and the layer that it waits for

@@ -1,22 +1,29 @@
 """A file's graph as a chain: constants computed, what does nothing left out, then blocks of nodes in a row.
 
 A block ends at a tensor through which alone everything later depends on it: most have one node, an activation
-made of several nodes is one block, or several.
+made of several nodes is one block, or several.  A sum of a tensor and what layers make of it is a block of
+one node, which has the second as its operand and the first, as a name, as its source.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
+from itertools import accumulate
 from typing import Any
 
+import numpy as np
+
 from ...errors import ModelFileError
-from . import known, outputs
+from . import known, outputs, recognition
 from .nodes import Array, Node, text
 from .tensors import FLOATS, Reader
 
+SUMS = ("Add", "Sum")
 _OLDEST_OPSET = 7  # where operands began to be broadcast
+_MOST_DIVIDED = 64  # nodes of a block without a layer, each of which is tried as an activation again
 
 
 class Graph:
@@ -31,6 +38,8 @@ class Graph:
         Numbers in a row of the input, where the file says it.
     blocks : list of list of Node
         In order, constants in place, without nodes that do nothing.
+    sources : set of str
+        The tensors that sums add.
     """
 
     def __init__(self, model: Any, reader: Reader, output: str | None) -> None:
@@ -50,7 +59,8 @@ class Graph:
         kept = [node for node in self._leading_to(target) if self._take(node, last=node.output == target)]
         if not self.input:
             raise ModelFileError(f"computes its output {target!r} from no input")
-        self.blocks = _blocks(kept, self.input)
+        self.sources: set[str] = set()
+        self.blocks = _blocks(self._with_sums(kept), self.input)
 
     def _leading_to(self, target: str) -> list[Node]:
         """The nodes that the target depends on, each after those it depends on itself."""
@@ -120,6 +130,37 @@ class Graph:
         self.input = self._known[name] = name
         self._shapes[name] = (rows or known.ANY_ROWS, *(columns if self.width else [known.ANY_COLUMNS]))
 
+    def _with_sums(self, nodes: list[Node]) -> list[Node]:
+        """The nodes, with a source in each sum of a tensor and what layers make of it.
+
+        An Add without a layer between may be part of an activation: see `divide`.
+        """
+        made = {node.output: i for i, node in enumerate(nodes)}
+        layers = [0, *accumulate(map(_is_layer, nodes))]
+        first, result = _first_reads(nodes), list[Node]()
+        for i, node in enumerate(nodes):
+            total = _sum(node, nodes[i - 1].output, first, i)
+            if total is not None and layers[i] > layers[made.get(total.source, -1) + 1]:
+                self.sources.add(total.source)
+                node = total
+            result.append(node)
+        return result
+
+    def divide(self, at: int, start: str) -> str:
+        """Makes a sum of the Add at the end of a block, begun by `start`, that is no activation.
+
+        The block then is several; returned is the sum's source, "" where there is none.
+        """
+        nodes = self.blocks[at]
+        if not 1 < len(nodes) <= _MOST_DIVIDED:
+            return ""
+        total = _sum(nodes[-1], nodes[-2].output, _first_reads(nodes), len(nodes) - 1)
+        if total is None:
+            return ""
+        self.sources.add(total.source)
+        self.blocks[at : at + 1] = _blocks([*nodes[:-1], total], start)
+        return total.source
+
     def deviation(self, name: str) -> tuple[Array, Array] | None:
         """The variance and the epsilon that a constant is the root of the sum of, or None."""
         root = self._producers.get(name)
@@ -140,6 +181,29 @@ def _producers(nodes: Iterable[Node]) -> dict[str, Node]:
                 raise ModelFileError(f"writes tensor {name!r} twice, in {both}, expected one of them")
             result[name] = node
     return result
+
+
+def _sum(node: Node, before: str, first: dict[str, int], at: int) -> Node | None:
+    """The Add at a place as the sum of what the node before it makes and of a source, if it is one.
+
+    The source is read elsewhere before, so that without this read the node still leads to the output.
+    """
+    data = node.data()
+    if node.op not in SUMS or len(node.operands) != 2 or len(set(data)) != 2 or before not in data:
+        return None
+    [source] = set(data) - {before}
+    return replace(node, operands=[before], source=source) if first[source] < at else None
+
+
+def _is_layer(node: Node) -> bool:
+    """Whether no activation has such a node."""
+    constants = [operand for operand in node.operands if isinstance(operand, np.ndarray)]
+    return node.op not in recognition.OPERATORS or any(array.size > 1 for array in constants)
+
+
+def _first_reads(nodes: Sequence[Node]) -> dict[str, int]:
+    """The place of the first node that reads each tensor."""
+    return {name: i for i, node in reversed(list(enumerate(nodes))) for name in node.data()}
 
 
 def _blocks(nodes: list[Node], start: str) -> list[list[Node]]:

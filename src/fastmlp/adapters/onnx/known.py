@@ -119,6 +119,12 @@ def after_layer(node: Node, before: set[Shape]) -> Shape:
     if axes > len(shape):  # broadcasting would put an axis before the rows
         raise node.error(f"a constant has {axes} axes", f"at most {len(shape)}")
     alike = node.op in (*ELEMENTWISE, "Dropout") and all(array.size == 1 for array in constants)
+    if len(before) > 1 and node.op in ("Add", "Sum"):
+        before = {shape for shape in before if ANY_COLUMNS not in shape} or before
+        shape = next(iter(before))
+        widths = [str(math.prod(shape[1:])) for shape in sorted(before)]
+        if len(before) > 1 and all(len(shape) == 2 for shape in before):
+            raise node.error(f"it adds tensors of {' and '.join(widths)} columns", "as many in each")
     if len(before) > 1 or (len(shape) != 2 and not alike):
         rows = listed(f"({listed(map(str, shape[1:]))})" for shape in sorted(before))
         raise ModelFileError(f"{node}, rows of shape {rows}: expected Flatten before it")

@@ -32,6 +32,7 @@ class Node:
     outputs: list[str]
     attributes: dict[str, Any] = field(repr=False)
     operands: list[str | Array | None]
+    source: str = ""  # of a sum, the tensor that it adds to its one operand
 
     @classmethod
     def of(cls, position: int, proto: Any) -> Node:

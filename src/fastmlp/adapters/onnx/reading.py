@@ -34,6 +34,7 @@ def load(path: str | os.PathLike[str], *, output: str | None = None) -> Network:
     Dropout, Scaler, Flatten, Reshape, Squeeze and the activations of `fastmlp.registry.ACTIVATIONS`, each as
     its own operator or composed of others, as PyTorch's two exporters, Keras, skl2onnx and `save` write them;
     and Clip from -c to c, 0 to c or -c to 0, and softplus(beta x) / beta, activations between two factors.
+    An Add of the output of a layer and of what further layers make of it is a skip connection, `fastmlp.Add`.
     Labels and tables of probabilities (ArgMax, ZipMap) are left out: the output is what they are made of.
 
     Parameters

@@ -96,7 +96,7 @@ def _traced(nodes: Sequence[Node], start: str, x: Array, opset: int) -> list[Com
     """The nodes computed of x, as many from the first on as can be."""
     values, result = {start: x}, list[Computed]()
     for node in nodes[:_MOST_NODES]:
-        if node.op not in OPERATORS:
+        if node.op not in OPERATORS or node.source:
             break
         try:
             operands = [_operand(node, operand, values) for operand in node.operands]

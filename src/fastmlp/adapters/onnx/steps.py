@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 
 import numpy as np
 
 from ...errors import ModelFileError, listed
 from ...layers import Activation, BatchNormalization, Dense, Dropout, LayerNormalization, PReLU
+from .. import chain
 from ..chain import Part, part
 from . import affine, recognition
 from .affine import Affine, Step
@@ -24,20 +25,28 @@ def steps(graph: Graph, use: Callable[[int], None]) -> list[Step]:
     """
     result: list[Step] = []
     start, at, blocks = graph.input, 0, graph.blocks
+    named = set[str]()
     while at < len(blocks):
-        count, found = _next(graph, at, start, result)
+        if start in graph.sources - named:
+            named.add(start)
+            result.append(chain.named(f"tensor {start!r}", start))
+        count, found = _next(graph, at, start, result, named)
         result += found
         use(sum(array.nbytes for step in found if isinstance(step, Part) for array in step.arrays))
         at += count
-        start = blocks[at - 1][-1].output
+        start = blocks[at - 1][-1].output if at else start
     while result and isinstance(result[-1], Part) and result[-1].layer.drops() is not None:
         result.pop()  # a file is for prediction, where it does nothing
     return result
 
 
-def _next(graph: Graph, at: int, start: str, before: Sequence[Step]) -> tuple[int, list[Step]]:
-    """How many blocks from one on belong together, and what they do."""
-    blocks = graph.blocks[at : at + recognition.MOST_BLOCKS]
+def _next(
+    graph: Graph, at: int, start: str, before: Sequence[Step], named: Set[str]
+) -> tuple[int, list[Step]]:
+    """How many blocks from one on belong together, and what they do; 0 where that one was divided."""
+    blocks = _run(graph, at)
+    if len(blocks[0]) == 1 and blocks[0][0].source:
+        return 1, [_sum(graph, blocks[0][0], named)]
     normalized = _batch_normalized(graph, blocks[:4])
     if normalized:
         return 4, normalized
@@ -49,8 +58,29 @@ def _next(graph: Graph, at: int, start: str, before: Sequence[Step]) -> tuple[in
         count, found = known
         return count, _recognized(blocks[count - 1][-1], found, before, last=at + count == len(graph.blocks))
     if reader is None:
+        if graph.divide(at, start):
+            return 0, []
         raise _refusal(blocks[0])
     return 1, reader(blocks[0][0])
+
+
+def _run(graph: Graph, at: int) -> list[list[Node]]:
+    """Blocks from one on that may belong together: no sum is among them, and no source but at their end."""
+    result = [graph.blocks[at]]
+    for block in graph.blocks[at + 1 : at + recognition.MOST_BLOCKS]:
+        if result[-1][-1].output in graph.sources or any(node.source for node in block):
+            break
+        result.append(block)
+    return result
+
+
+def _sum(graph: Graph, node: Node, named: Set[str]) -> Step:
+    if node.source == graph.input:
+        raise node.error(f"it adds {node.source!r}, the network's input", "the output of a layer")
+    if node.source not in named:
+        came = f"it adds {node.source!r}, which is computed within an activation or a layer"
+        raise node.error(came, "the output of a layer")
+    return chain.total(str(node), node.source)
 
 
 def _recognized(node: Node, found: recognition.Found, before: Sequence[Step], *, last: bool) -> list[Step]:
@@ -74,8 +104,9 @@ def _refusal(block: Sequence[Node]) -> ModelFileError:
             known = f"{listed(_READERS)}, {listed(REARRANGING)}"
             return ModelFileError(f"{node}: expected one of {known} or an activation")
     node = block[-1]
-    if len(block) > 1 and len(node.data()) > 1:
-        return node.error(f"{listed(map(repr, node.data()))} meet there", "a chain of layers")
+    if len(node.data()) > 1:
+        expected = "a chain of layers, or an Add of a tensor and what layers make of it"
+        return node.error(f"{listed(map(repr, node.data()))} meet there", expected)
     bounds = any(node.op in ("Clip", "Max", "Min") for node in block)
     clipping = ", or Clip from -c to c, 0 to c or -c to 0 with c between 2^-64 and 2^64" if bounds else ""
     return node.error("no activation is computed like that", f"a layer or an activation{clipping}")
@@ -117,7 +148,8 @@ def _affine(node: Node) -> list[Step]:
     place = 0 if isinstance(node.operands[0], str) else 1
     other = node.constant(1 - place) if len(node.operands) == 2 and len(node.data()) == 1 else None
     if other is None:
-        raise node.error(f"{listed(map(repr, node.data()))} meet there", "a tensor and a constant")
+        expected = "a tensor and a constant, or an Add of a tensor and what layers make of it"
+        raise node.error(f"{listed(map(repr, node.data()))} meet there", expected)
     if node.op == "Div" and place == 1:
         raise node.error("it divides a constant by a tensor", "the reverse")
     value = _vector(node, other).astype(np.float64)
