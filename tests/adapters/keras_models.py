@@ -7,10 +7,12 @@ import pytest
 
 from fastmlp import (
     Activation,
+    Add,
     BatchNormalization,
     Dense,
     LayerNormalization,
     Rescaling,
+    Scale,
     Standardize,
     registry,
 )
@@ -118,6 +120,7 @@ def exact(net, X):
     """The float64 prediction of a network's description, and the bound of arithmetic in its own dtype."""
     x, eps = X.astype(np.float64), np.finfo(net.dtype).eps
     error, weights = np.zeros_like(x), iter(net.get_weights())
+    outputs = [(x, error)]  # by the place in the list of layers
     for layer in net.layers:
         if isinstance(layer, (Rescaling, Standardize)):
             shift, divisor = layer.shift_and_divisor(x.shape[1])
@@ -134,6 +137,14 @@ def exact(net, X):
             x, error = centred(x, *take(weights, 2), layer.epsilon, error, eps)
         elif isinstance(layer, Activation):
             x, error = activated(*registry.resolve_activation(layer.activation), x, error, eps)
+        elif isinstance(layer, Add):
+            other, of_other = outputs[layer.from_layer]
+            x, error = x + other, error + of_other
+            error = error + eps * (np.abs(x) + error)
+        elif isinstance(layer, Scale):
+            (s,) = take(weights, 1)
+            x, error = x * s, error * np.abs(s) + eps * np.abs(x * s)
+        outputs.append((x, error))
     return x, error
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from ... import layers as ours
 from ...errors import listed
 from ...network import Network
-from ..chain import Part, network
+from ..chain import Part, named, network, total
 from . import activations, training
 from ._module import keras_module
 
@@ -24,7 +25,8 @@ def from_keras(model: Any, *, seed: int | np.random.Generator | None = None) -> 
 
     The layers may be Dense, Activation, ReLU, LeakyReLU, ELU, PReLU, Softmax, Dropout, AlphaDropout,
     GaussianNoise, BatchNormalization, LayerNormalization and Flatten, Rescaling or Normalization first, and
-    Sequential or functional models of these, one after another.
+    Sequential or functional models of these, one after another.  An Add of two tensors, or + between them, is
+    a skip connection, `fastmlp.Add`: of the output of a layer, and what further layers make of it.
 
     The network is compiled if the model is and both of these have an equal: the optimizer (SGD, Adam,
     Adadelta, Nadam, Lion, at a constant rate; Keras adds Adam's epsilon before the correction of the bias,
@@ -70,11 +72,11 @@ def from_keras(model: Any, *, seed: int | np.random.Generator | None = None) -> 
         raise TypeError(f"model is a {type(model).__name__}, expected a Keras model{hint}")
     _check_kind(keras, model)
     reader = _Reader(keras, _input_shape(model))
-    for label, layer in _chain(keras, model):
+    for call in _chain(keras, model):
         try:
-            reader.read(layer, label)
+            reader.read(call)
         except ValueError as error:
-            raise ValueError(f"{label}: {error}") from None
+            raise ValueError(f"{call.label}: {error}") from None
     dtype = reader.dtype or "float32"
     _check_inputs(keras, model, dtype)
     n_in = math.prod(reader.input_shape)
@@ -113,15 +115,34 @@ def _check_inputs(keras: Any, model: Any, dtype: str) -> None:
             _check_inputs(keras, part, dtype)
 
 
-def _chain(keras: Any, model: Any, inside: str = "") -> Iterator[tuple[str, Any]]:
-    """Every layer in the order of calls, with what an error calls it; a model inside a model is entered."""
-    for layer in _in_order(keras, model):
+@dataclass(frozen=True)
+class _Call:
+    """A layer or an operation where it is called, None at the beginning of a model.
+
+    Of an addition `source` names one of its two tensors; the other comes from the call before.  `name` is the
+    output's where that is such a source.
+    """
+
+    operation: Any
+    source: str = ""
+    name: str = ""
+    label: str = ""  # what an error calls it
+
+
+def _chain(keras: Any, model: Any, inside: str = "") -> Iterator[_Call]:
+    """Every layer in the order of calls; a model inside a model is entered."""
+    for call in _in_order(keras, model):
+        layer = call.operation
+        if layer is None:
+            yield replace(call, label=f"the input of {model.name!r}")
+            continue
         place = f"layer {model.layers.index(layer)}, " if layer in model.layers else "operation "
         label = f"{place}{layer.name!r} ({type(layer).__name__}){inside}"
         if isinstance(layer, keras.Model):
             yield from _chain(keras, layer, f" of {layer.name!r}")
+            yield _Call(None, name=call.name, label=label)
         else:
-            yield label, layer
+            yield replace(call, label=label)
 
 
 def _check_kind(keras: Any, model: Any) -> str:
@@ -137,27 +158,68 @@ def _check_kind(keras: Any, model: Any) -> str:
     )
 
 
-def _in_order(keras: Any, model: Any) -> list[Any]:
-    return list(model.layers) if _check_kind(keras, model) == "sequential" else _functional(model)
+def _in_order(keras: Any, model: Any) -> list[_Call]:
+    if _check_kind(keras, model) == "sequential":
+        return [_Call(layer) for layer in model.layers]
+    return _functional(keras, model)
 
 
-def _functional(model: Any) -> list[Any]:
+def _functional(keras: Any, model: Any) -> list[_Call]:
     """The layers from the output back to the input, turned round."""
     for what, tensors in [("inputs", model.inputs), ("outputs", model.outputs)]:
         if len(tensors) != 1:
             raise ValueError(f"model {model.name!r} has {len(tensors)} {what}, expected one")
-    found: list[Any] = []
+    found: list[_Call] = []
+    sources = set[int]()
     tensor = model.outputs[0]
-    while tensor is not model.inputs[0]:
+    while True:
+        name = str(id(tensor)) if id(tensor) in sources else ""
+        if tensor is model.inputs[0]:
+            return [_Call(None, name=name), *found[::-1]]
         operation, index, _ = tensor._keras_history
-        sources = operation._inbound_nodes[index].input_tensors
-        if len(sources) != 1:
-            raise ValueError(
-                f"layer {operation.name!r} has {len(sources)} inputs, expected a chain of layers"
-            )
-        found.append(operation)
-        tensor = sources[0]
-    return found[::-1]
+        before, source = _before(keras, operation, operation._inbound_nodes[index].input_tensors)
+        if source is not None:
+            sources.add(id(source))
+        found.append(_Call(operation, "" if source is None else str(id(source)), name))
+        tensor = before
+
+
+def _before(keras: Any, operation: Any, tensors: list[Any]) -> tuple[Any, Any]:
+    """The tensor that an operation goes on from, and of an addition the other one, that is made before it."""
+    if len(tensors) == 1:
+        return tensors[0], None
+    came, expected = f"layer {operation.name!r}", "keras.layers.Add of a tensor and what layers make of it"
+    if len(tensors) != 2 or not _adds(keras, operation):
+        raise ValueError(f"{came} has {len(tensors)} inputs, expected a chain of layers, or {expected}")
+    a, b = tensors
+    if a.shape != b.shape:
+        raise ValueError(f"{came} adds the shapes {a.shape[1:]} and {b.shape[1:]}, expected two alike")
+    if a is not b and _is_made_of(a, b):
+        return a, b
+    if a is not b and _is_made_of(b, a):
+        return b, a
+    what = "a tensor to itself" if a is b else "what two branches make of a tensor"
+    raise ValueError(f"{came} adds {what}, expected {expected}")
+
+
+def _adds(keras: Any, operation: Any) -> bool:
+    """Whether it is the layer, or what + makes of two tensors."""
+    one = keras.KerasTensor((None, 1))
+    plus = keras.ops.add(one, one)._keras_history.operation
+    return type(operation) in (keras.layers.Add, type(plus))
+
+
+def _is_made_of(tensor: Any, source: Any) -> bool:
+    waiting, seen = [tensor], set[int]()
+    while waiting:
+        tensor = waiting.pop()
+        if tensor is source:
+            return True
+        if id(tensor) not in seen:
+            seen.add(id(tensor))
+            operation, index, _ = tensor._keras_history
+            waiting += operation._inbound_nodes[index].input_tensors
+    return False
 
 
 # ---- one layer after the other ----
@@ -180,13 +242,25 @@ class _Reader:
             "BatchNormalization": self._batch_normalization,
             "LayerNormalization": self._layer_normalization,
             "PReLU": self._prelu,
+            "Add": self._nothing,  # of one tensor
             "Flatten": self._flatten,
             "Rescaling": self._rescaling,
             "Normalization": self._normalization,
             **dict.fromkeys(("Activation", *activations.LAYERS), self._activation),
         }
 
-    def read(self, layer: Any, path: str) -> None:
+    def read(self, call: _Call) -> None:
+        layer, path = call.operation, call.label
+        if call.source:
+            if isinstance(layer, self.keras.layers.Layer):
+                self._check(layer)
+            self.parts.append(total(path, call.source))
+        elif layer is not None:
+            self._read(layer, path)
+        if call.name:
+            self.parts.append(named(path, call.name))
+
+    def _read(self, layer: Any, path: str) -> None:
         kind = activations.kind(self.keras, layer)
         if kind == "InputLayer":
             return
@@ -194,6 +268,9 @@ class _Reader:
             raise ValueError(f"not supported, expected one of {listed(sorted(self._methods))}")
         self._check(layer)
         self._methods[kind](layer, path)
+
+    def _nothing(self, layer: Any, path: str) -> None:
+        pass
 
     def _check(self, layer: Any) -> None:
         if not layer.built:
