@@ -142,10 +142,12 @@ def test_the_advice_for_modules_with_a_forward_of_their_own(torch, tmp_path):
     """`from_torch` refuses them and names the way by a file, which works for residual ones."""
     module = residual_module(torch, torch.relu, "plain", "")[1]
     whole = torch.nn.Sequential(torch.nn.Linear(6, 6), module)
-    with pytest.raises(TypeError, match=r"module\.1 is Block, whose forward\(\) is not read"):
-        fastmlp.torch.from_torch(whole)
-    with pytest.raises(TypeError, match=r"fastmlp\.onnx reads what torch\.onnx\.export makes of it"):
-        fastmlp.torch.from_torch(module)
+    for given, path, what in ((whole, "module.1", "the whole"), (module, "module", "it")):
+        with pytest.raises(TypeError) as caught:
+            fastmlp.torch.from_torch(given)
+        message = str(caught.value)
+        assert message.startswith(f"{path} is Block, whose forward() is not read, expected a Sequential")
+        assert message.endswith(f"; fastmlp.onnx reads what torch.onnx.export makes of {what}")
     X = np.random.default_rng(1).normal(size=(7, 6)).astype(np.float32)
     expected = exported(torch, whole, X, tmp_path / "net.onnx", False, 17)
     exact, bound = oracle(fastmlp.onnx.load(tmp_path / "net.onnx"), X)

@@ -76,7 +76,9 @@ def from_torch(
         0 to c, `Hardsigmoid`, `Hardswish`, `Hardshrink`, `Softshrink`, `Tanhshrink`, `Threshold` with the
         value 0, `RReLU` as it predicts, `PReLU`, and at the end `Softmax`, `LogSoftmax` or `Softmin`; and
         what `to_torch` makes.
-        A class of one's own that computes in its ``forward`` is not read: make a ``Sequential`` of its parts.
+        A class of one's own that computes in its ``forward`` is not read: make a ``Sequential`` of its parts,
+        or where it adds tensors, as residual networks do, read a file of ``torch.onnx.export`` by
+        `fastmlp.onnx.load`.
     n_in : int, optional
         The width of the input, to check; it follows from the first layer with weights.
     dtype : {"float32", "float64"}, optional
@@ -194,9 +196,10 @@ class _Reader:
         if not children:
             return f"{path} is {name}, expected {_KNOWN}"
         listed = ", ".join(f"{path}.{child}" for child in children[:3]) + ", ..." * (len(children) > 3)
-        whole = "; fastmlp.onnx reads what torch.onnx.export makes of it" if path == "module" else ""
+        whole = "it" if path == "module" else "the whole"
         expected = f"a Sequential of all that it calls, in order, such as ({listed})"
-        return f"{path} is {name}, whose forward() is not read, expected {expected}{whole}"
+        exported = f"fastmlp.onnx reads what torch.onnx.export makes of {whole}"
+        return f"{path} is {name}, whose forward() is not read, expected {expected}; {exported}"
 
     # ---- one method a class ----
 
