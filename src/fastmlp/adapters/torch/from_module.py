@@ -23,7 +23,7 @@ from ...layers import (
     Standardize,
 )
 from ...optional import require
-from ..chain import Part, network, part, scale
+from ..chain import Part, named, network, part, scale, total
 from . import modules
 
 if TYPE_CHECKING:
@@ -145,6 +145,7 @@ class _Reader:
         self.nn, self.fold = nn, fold
         self.width = 1  # of the last layer that says its own
         self.readers: list[tuple[Any, Callable[[Any, str], Iterator[Part]]]] = [
+            (modules.SkipSequential, self.skipping),
             (nn.Sequential, self.sequential),
             (nn.Linear, self.linear),
             (nn.BatchNorm1d, self.batch_norm),
@@ -206,6 +207,21 @@ class _Reader:
     def sequential(self, module: Any, path: str) -> Iterator[Part]:
         for name, child in module._modules.items():  # named_children() leaves out the second use of a module
             yield from self.parts(child, f"{path}.{name}")
+
+    def skipping(self, module: Any, path: str) -> Iterator[Part]:
+        """A Sequential in which each `Skip` adds an earlier output."""
+        children = list(enumerate(module._modules.items()))
+        skips = {i: i - child.back for i, (_, child) in children if isinstance(child, modules.Skip)}
+        for i, (name, child) in children:
+            own = f"{path}.{name}"
+            if i not in skips:
+                yield from self.parts(child, own)
+            elif 0 <= skips[i] < i:
+                yield total(own, f"{path}[{skips[i]}]")
+            else:
+                raise ValueError(f"{own} is {child}, expected the number of an earlier module of {path}")
+            if i in skips.values():
+                yield named(own, f"{path}[{i}]")
 
     def linear(self, module: Any, path: str) -> Iterator[Part]:
         arrays = [_array(module.weight, f"{path}.weight").T]
