@@ -180,8 +180,8 @@ def test_targets_are_read_as_theirs(labels, rng):
 def test_a_random_state_object_is_drawn_from_alike():
     X, y = data("classes")
     states = [np.random.RandomState(5), np.random.RandomState(5)]
-    for kind, state in zip(pair("classes"), states, strict=True):
-        kind.set_params(random_state=state, max_iter=2, early_stopping=True).fit(X, y)
+    for kind, state in zip(pair("classes", max_iter=2, early_stopping=True), states, strict=True):
+        kind.set_params(random_state=state).fit(X, y)
     assert states[0].randint(2**31) == states[1].randint(2**31)
 
 

@@ -89,13 +89,16 @@ def test_too_few_rows_with_a_weight_are_refused(X):
         regressor(early_stopping=True).fit(X, X[:, 0], sample_weight=weights)
 
 
+_ZEROS = "Sample weights must contain|sample_weight is zero in all|^validation_data has 0 rows with a weight"
+
+
 @pytest.mark.parametrize(
     ("make", "rows", "weights", "message"),
     [
         (regressor, 1, None, "^validation_data has 1 rows, expected at least 2 to score"),
         (regressor, 3, [0, 0, 2], "^validation_data has 1 rows with a weight, expected at least 2 to score"),
-        (regressor, 3, [0, 0, 0], "Sample weights must contain|^validation_data has 0 rows with a weight"),
-        (classifier, 3, [0, 0, 0], "Sample weights must contain|^validation_data has 0 rows with a weight"),
+        (regressor, 3, [0, 0, 0], _ZEROS),
+        (classifier, 3, [0, 0, 0], _ZEROS),
     ],
 )
 def test_held_out_rows_of_ones_own_that_cannot_be_scored(make, rows, weights, message, X):

@@ -251,11 +251,11 @@ def test_a_begin_without_memory_changes_nothing(isa, monkeypatch):
         one.begin(np.full((3, 3), 0.01))
         one.advance(batches=5)
 
-    def full(*_):
+    def empty(*_):
         raise MemoryError
 
     with monkeypatch.context() as patched, pytest.raises(MemoryError):
-        patched.setattr(np, "full", full)
+        patched.setattr(np, "empty", empty)
         run.begin(np.zeros((1, 3)))
     assert (run.epoch, run.batch) == (1, 2)
     run.advance(batches=1)

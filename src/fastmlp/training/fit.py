@@ -233,8 +233,9 @@ class _Fit:
         assert isinstance(self.data, ArrayEpochs)
         passes, rows = self.data.passes, self.data.rows
         assert passes.run is not None
+        passes.begin(min(self.epochs - first, -(-BATCHES_AHEAD // passes.batches)))
         try:
-            passes.several(min(self.epochs - first, -(-BATCHES_AHEAD // passes.batches)))
+            passes.several()
         except FloatingPointError as error:
             check_rescaled(self.net, rows.X)
             raise diverged(first + passes.run.epoch, error) from None

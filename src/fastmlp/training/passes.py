@@ -139,14 +139,19 @@ class Passes:
         """One pass of which nobody hears; its sums."""
         if self.run is None:
             return self.one().sums
-        self.several(1)
+        self.begin(1)
+        self.several()
         return sums_of(self.run.sums[0])
 
-    def several(self, epochs: int) -> None:
-        """As many of the next epochs as end within a slice of time: the first rows of the run's sums."""
+    def begin(self, epochs: int) -> None:
+        """Puts the run before so many of the next epochs."""
         assert self.run is not None
         settings: dict[str, Any] = self.net.of_batches(self.net.plan.batches, (epochs, self.batches))
         self.run.begin(**settings, epoch=self.net.epochs_done)
+
+    def several(self) -> None:
+        """As many of the epochs begun as end within a slice of time: the first rows of the run's sums."""
+        assert self.run is not None
         self.run.advance(SLICE)
         if self.run.batch:
             self.run.advance(batches=self.batches - self.run.batch)

@@ -15,12 +15,12 @@ def data(rng):
 @pytest.fixture
 def several(monkeypatch):
     """Every epoch counts as brief; the list of how many each call was asked for."""
-    asked, several = [], passes.Passes.several
+    asked, begin = [], passes.Passes.begin
 
     def counted(passes, epochs):
         asked.append(epochs)
-        several(passes, epochs)
+        begin(passes, epochs)
 
     monkeypatch.setattr(fit, "BRIEF", np.inf)
-    monkeypatch.setattr(passes.Passes, "several", counted)
+    monkeypatch.setattr(passes.Passes, "begin", counted)
     return asked

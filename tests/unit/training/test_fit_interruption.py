@@ -111,6 +111,27 @@ def test_divergence_among_short_epochs_tells_the_epoch_and_keeps_those_before(da
     assert_same_bits(net.get_weights(), before.get_weights())
 
 
+def test_a_schedule_that_ends_among_short_epochs_counts_none_twice(data, several, monkeypatch):
+    """Its next steps are asked for in a call that has not begun."""
+    monkeypatch.setattr(fit, "BATCHES_AHEAD", 4)
+    net = network()
+
+    def rate(step):
+        if step >= 8:
+            raise ArithmeticError("no more steps")
+        return 0.1
+
+    net.compile(optimizers.SGD(rate), net.loss)
+    heard = []
+    monkeypatch.setattr(
+        "fastmlp.training.callbacks.history.History.extend", lambda *given: heard.append(given)
+    )
+    with pytest.raises(ArithmeticError, match="no more steps"):
+        net.fit(*data, epochs=20, batch_size=ROWS, verbose=0)
+    assert several == [4, 4, 4] and [len(logs["loss"]) for _, _, logs in heard] == [4, 4]
+    assert net.plan.step == net.epochs_done == 8
+
+
 @pytest.mark.parametrize("python_loss", [False, True])
 def test_an_interrupt_within_an_epoch_leaves_the_weights_of_that_moment(data, python_loss):
     X, y = data[0], np.eye(N_OUT)[data[1]]
