@@ -370,6 +370,14 @@ static int new_slots(const fm_plan *plan, int optimizer, const fm_hyper *hyper, 
     return FM_OK;
 }
 
+/* All but the parameters, whose pointer a prediction may be reading. */
+static void take_slots(fm_state *to, const fm_state *from)
+{
+    memcpy(to->slots, from->slots, sizeof to->slots);
+    memcpy(to->beta_powers, from->beta_powers, sizeof to->beta_powers);
+    to->step = from->step, to->pending = from->pending;
+}
+
 int fm_plan_compile(fm_plan *plan, int optimizer, const fm_hyper *hyper)
 {
     fm_state state = {.beta_powers = {1, 1}}, kept = {0};
@@ -381,8 +389,9 @@ int fm_plan_compile(fm_plan *plan, int optimizer, const fm_hyper *hyper)
         return status;
     }
     drop_training(plan);
-    state.parameters = plan->state.parameters, kept.parameters = plan->kept.parameters;
-    plan->state = state, plan->kept = kept, plan->kept_whole = 0;
+    take_slots(&plan->state, &state);
+    take_slots(&plan->kept, &kept);
+    plan->kept_whole = 0;
     plan->optimizer = optimizer, plan->hyper = *hyper;
     return FM_OK;
 }
