@@ -69,8 +69,16 @@ def torch():
     return module
 
 
+# An export takes most of a test, and by dynamo half a second.
+EXPORTERS = [
+    (False, 18),
+    pytest.param(False, 13, marks=pytest.mark.slow),
+    pytest.param(True, 18, marks=pytest.mark.slow),
+]
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("dynamo, opset", [(False, 13), (False, 18), (True, 18)])
+@pytest.mark.parametrize("dynamo, opset", EXPORTERS)
 @pytest.mark.parametrize(
     "activation, order, norm",
     [

@@ -150,7 +150,6 @@ def test_skip_connections(cc, dtype, rng, tmp_path):
     for name, net in nets.items():
         X = rng.uniform(-3, 3, (50, net.plan.n_in)).astype(dtype)
         assert_same_bits(library.predict(name, X), net.predict(X))
-    run_main(cc, tmp_path, *nets)
 
 
 def test_rows_that_are_added_later_are_not_copied(tmp_path):
