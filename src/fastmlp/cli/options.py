@@ -173,7 +173,7 @@ def _add_training(parser: Any) -> None:
     training.add_argument("--epochs", type=_count, help=f"(default: the recipe's, or {_EPOCHS} of a network)")
     training.add_argument(
         "--cv", type=_folds, metavar="FOLDS",
-        help="before that, train and measure so many times on other rows; of tune, compare trials so "
+        help="first train and measure so many times on other rows; of tune, compare trials so "
         "(default: 3 of tables, one part of the rows of arrays)",
     )  # fmt: skip
     training.add_argument(
