@@ -63,6 +63,8 @@ class Interrupts:
         if frame.f_code.co_filename != atomic.__file__:
             return None
         frame.f_trace_opcodes = True
+        if event == "call":
+            sys.settrace(self)  # without it Python 3.12 tells of no opcodes
         if event == "opcode":
             self.left -= 1
             if self.left == 0:

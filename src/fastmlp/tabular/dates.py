@@ -133,7 +133,7 @@ def numbers(moments: Array, part: str) -> Array:
 
 def _length(years: Array) -> Array:
     """Of each year in microseconds."""
-    ends = (years + 1).astype("datetime64[us]")
+    ends = (years + np.timedelta64(1, "Y")).astype("datetime64[us]")
     return np.asarray((ends - years.astype("datetime64[us]")).astype(np.float64))
 
 

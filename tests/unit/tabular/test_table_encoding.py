@@ -152,7 +152,7 @@ def test_numbers_may_come_as_words():
     assert encoder.transform({"n": ["2"], "w": [2]}).tolist() == [[0, 0]]
 
 
-@pytest.mark.parametrize("gap", [np.nan, np.datetime64("NaT"), None, ""], ids=str)
+@pytest.mark.parametrize("gap", [np.nan, np.datetime64("NaT", "us"), None, ""], ids=str)
 @pytest.mark.parametrize("name", ["n", "d", "c"])
 def test_a_column_of_gaps_alone_has_whatever_type(name, gap):
     """As pandas makes floats of empty cells."""

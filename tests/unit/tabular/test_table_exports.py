@@ -25,8 +25,8 @@ def table(rows, rng, dates=True):
         return [None if i % every == 0 else value for i, value in enumerate(values)]
 
     first = np.datetime64("1999-11-20T00:00", "m")
-    moments = [str(first + int(at)) for at in rng.integers(0, 3_000_000, rows)]
-    days = [str(first.astype("datetime64[D]") + int(at)) for at in rng.integers(0, 900, rows)]
+    moments = [str(first + np.timedelta64(int(at), "m")) for at in rng.integers(0, 3_000_000, rows)]
+    days = [str(first.astype("M8[D]") + np.timedelta64(int(at), "D")) for at in rng.integers(0, 900, rows)]
     found = {
         "size": gapped(rng.normal(5, 3, rows).tolist(), 11),
         "two": rng.choice(["x", "y"], rows).tolist(),

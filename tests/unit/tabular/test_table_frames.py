@@ -109,7 +109,7 @@ def test_one_mapping_of_values_is_one_row():
         ([decimal.Decimal("1.5"), None], [1.5, None]),
         ([datetime.timedelta(minutes=1), datetime.timedelta(0)], [60.0, 0.0]),
         (np.array([1, "NaT"], "timedelta64[h]"), [3600.0, None]),
-        ([np.timedelta64(1, "h"), np.timedelta64("NaT"), None], [3600.0, None, None]),
+        ([np.timedelta64(1, "h"), np.timedelta64("NaT", "h"), None], [3600.0, None, None]),
         ([np.timedelta64(1, "ms"), datetime.timedelta(hours=2)], [0.001, 7200.0]),
         ([np.timedelta64(1, "h"), 1], ["1 hours", "1"]),
         ([3, "a", 3.0, b" b "], ["3", "a", "3", "b"]),
@@ -147,7 +147,7 @@ def test_times_and_zones():
     zone = datetime.timezone(datetime.timedelta(hours=2))
     moments = frames.read({"x": [datetime.datetime(2020, 1, 1, 12, tzinfo=zone)] * 2}).columns["x"]
     assert moments[0] == np.datetime64("2020-01-01T10:00")
-    days = [np.datetime64("2020-01-01", "ns"), None, datetime.date(2020, 1, 2), np.datetime64("NaT")]
+    days = [np.datetime64("2020-01-01", "ns"), None, datetime.date(2020, 1, 2), np.datetime64("NaT", "us")]
     expected = np.array(["2020-01-01", "NaT", "2020-01-02", "NaT"], "datetime64[us]")
     np.testing.assert_array_equal(frames.read({"x": days}).columns["x"], expected)
     hours = frames.read({"x": [datetime.time(6, 30), datetime.time(7)]}).columns["x"]
