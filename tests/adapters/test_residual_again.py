@@ -83,3 +83,19 @@ def test_a_skip_to_no_earlier_module_is_refused(back):
         fastmlp.torch.from_torch(module)
     with pytest.raises(TypeError, match=r"^module\.0 is Skip, expected Sequential, Linear"):
         fastmlp.torch.from_torch(nn.Sequential(modules.Skip(1)))
+
+
+def test_a_skip_that_does_something_else_is_refused():
+    nn = pytest.importorskip("torch").nn
+    from fastmlp.adapters.torch import modules
+
+    class Half(modules.Skip):
+        def forward(self, x, other):
+            return x + other / 2
+
+    with pytest.raises(TypeError, match=r"^module\.2 is Half"):
+        fastmlp.torch.from_torch(modules.SkipSequential(nn.Linear(3, 3), nn.Linear(3, 3), Half(2)))
+    skip = modules.Skip(2)
+    skip.register_forward_hook(lambda module, given, out: 2 * out)
+    with pytest.raises(TypeError, match=r"^module\.2 is Skip"):
+        fastmlp.torch.from_torch(modules.SkipSequential(nn.Linear(3, 3), nn.Linear(3, 3), skip))

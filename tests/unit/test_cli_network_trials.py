@@ -17,7 +17,9 @@ import fastmlp  # noqa: E402
 from command_line import POINTS, QUADRANT, write_npz  # noqa: E402
 from fastmlp import Dense, Dropout, Network, Standardize, optimizers  # noqa: E402
 from fastmlp.callbacks import EarlyStopping  # noqa: E402
-from fastmlp.cli.networks import trials  # noqa: E402
+from fastmlp.cli.networks import folds, trials  # noqa: E402
+from fastmlp.cli.networks.data import Data, load_training  # noqa: E402
+from fastmlp.cli.options import build_parser, for_network  # noqa: E402
 from fastmlp.datasets import train_test_split  # noqa: E402
 
 QUICK = ("--no-plot", "--quiet", "--seed", 3)
@@ -128,6 +130,27 @@ def test_trials_that_diverge_come_last(run, learned, monkeypatch):
         assert status == 1 and said in err and "--learning-rate" in err
 
 
+def test_trials_share_the_rows_of_a_part(learned, tmp_path):
+    """Of images each copy would be as large as the data."""
+    options = build_parser().parse_args(
+        ["tune", str(tmp_path / "a.npz"), "--early-stopping", "2", "--seed", "3"]
+    )
+    options = for_network(options)
+    options.data, options.validation_split = options.path, 0.2
+    data = load_training(options)
+    made = []
+
+    class Counted(Data):
+        def part(self, *numbers):
+            made.append(super().part(*numbers))
+            return made[-1]
+
+    data.__class__ = Counted
+    options.epochs = 1
+    found = folds.tested([options] * 5, data, [data.watched(0.1, 3)])
+    assert len(found) == 5 and len(made) == 1
+
+
 def test_ctrl_c_saves_nothing(run, learned, tmp_path, monkeypatch):
     def interrupted(self, *arguments, **options):
         found = fastmlp.callbacks.History()
@@ -146,6 +169,7 @@ def test_ctrl_c_saves_nothing(run, learned, tmp_path, monkeypatch):
         (("train", "a.npz", "--cv", 2, "--resume", "c.npz"), "--cv is an option of new networks"),
         (("tune", "a.npz", "--validation-split", 0), "--validation-split is 0 and --cv is not given"),
         (("tune", "a.npz", "--recipe", "fast"), "--recipe is an option of tables"),
+        (("tune", "t.csv", "--target", "y", "--layers", "8"), "--layers is an option of networks"),
     ],
 )
 def test_mistakes(run, learned, told, message):

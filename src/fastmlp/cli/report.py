@@ -47,10 +47,14 @@ class Figure:
         """
         return "-" if np.isnan(value) else f"{value:{self.form}}"
 
+    @property
+    def title(self) -> str:
+        """The name, and which target's it is."""
+        return f"{self.of}: {self.name}" if self.of else self.name
+
     def line(self) -> tuple[str, str, str]:
         """Cells of a table."""
-        name = f"{self.of}: {self.name}" if self.of else self.name
-        return name, self.shown(self.model), self.shown(self.baseline)
+        return self.title, self.shown(self.model), self.shown(self.baseline)
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,7 @@ class Report:
     @property
     def model(self) -> dict[str, float]:
         """The model's figures, by name."""
-        return {figure.line()[0]: figure.model for figure in self.figures}
+        return {figure.title: figure.model for figure in self.figures}
 
     @property
     def score(self) -> float:

@@ -181,7 +181,7 @@ class _Reader:
     def parts(self, module: Any, path: str) -> Iterator[Part]:
         for cls, read in self.readers:
             if isinstance(module, cls) and _computes_as(module, cls):
-                if module._forward_hooks or module._forward_pre_hooks:
+                if _has_hooks(module):
                     raise ValueError(f"{path} is {type(module).__name__} with forward hooks, expected none")
                 yield from read(module, path)
                 return
@@ -211,7 +211,7 @@ class _Reader:
     def skipping(self, module: Any, path: str) -> Iterator[Part]:
         """A Sequential in which each `Skip` adds an earlier output."""
         children = list(enumerate(module._modules.items()))
-        skips = {i: i - child.back for i, (_, child) in children if isinstance(child, modules.Skip)}
+        skips = {i: i - child.back for i, (_, child) in children if _is_plain(child, modules.Skip)}
         for i, (name, child) in children:
             own = f"{path}.{name}"
             if i not in skips:
@@ -356,6 +356,15 @@ class _Reader:
 def _computes_as(module: Any, cls: Any) -> bool:
     """Whether an instance of the class or of a subclass has the class's own forward()."""
     return type(module).forward is cls.forward and "forward" not in vars(module)
+
+
+def _has_hooks(module: Any) -> bool:
+    return bool(module._forward_hooks or module._forward_pre_hooks)
+
+
+def _is_plain(module: Any, cls: Any) -> bool:
+    """Whether it does what the class does, and nothing beside."""
+    return isinstance(module, cls) and _computes_as(module, cls) and not _has_hooks(module)
 
 
 def _check_dim(module: Any, path: str) -> None:

@@ -19,9 +19,8 @@ def built(options: argparse.Namespace, data: Data) -> Network:
     """A compiled network for the data."""
     _check_loss(options, data)
     layers: list[Any] = [data.X.shape[1]]
-    scaling = data.scaling(data.X)
-    if scaling is not None:
-        layers.append(scaling)
+    if data.first_layer is not None:
+        layers.append(data.first_layer)
     for width in options.layers:
         layers.append(Dense(width, options.activation))
         if options.dropout > 0:

@@ -7,6 +7,7 @@ import gzip
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,11 @@ class Data:
     y_test: Array
     classes: tuple[str, ...] | None
     scaling: Callable[[Array], Rescaling | Standardize | None]
+
+    @cached_property
+    def first_layer(self) -> Rescaling | Standardize | None:
+        """What scales the inputs, by the training rows."""
+        return self.scaling(self.X)
 
     def part(self, train: Array, test: Array) -> Data:
         """Some of the training rows, by number, and others of them as those to measure."""

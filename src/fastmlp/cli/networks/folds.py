@@ -6,11 +6,12 @@ import argparse
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ...callbacks import Callback, EarlyStopping, TerminateOnNaN
+from ...callbacks import EarlyStopping, TerminateOnNaN
 from ...config import get_num_threads, set_num_threads
 from ...fleet import Fleet
 from ...network import Network
@@ -33,12 +34,11 @@ def crossed(options: argparse.Namespace, data: Data) -> Folds:
         If a training diverges.
     """
     (reports,) = tested([options], data, folds_of(options, data))
-    whole = [report for report in reports if report is not None]
+    whole = [report.model for report in reports if report is not None]
     if len(whole) < len(reports):
         fold = reports.index(None) + 1
         raise FloatingPointError(f"training diverged on fold {fold} of --cv, try a lower --learning-rate")
-    shared = [name for name in whole[0].model if all(name in report.model for report in whole)]
-    figures = {name: np.array([report.model[name] for report in whole]) for name in shared}
+    figures = {name: np.array([model[name] for model in whole]) for name in whole[0]}
     return Folds(figures, ".6g" if data.classes is None else ".4f")
 
 
@@ -59,45 +59,62 @@ def tested(
     KeyboardInterrupt
         If Ctrl-C has ended the training.
     """
-    jobs = [(options, data.part(*part), part[0]) for options in trials for part in parts]
-    networks = [built(options, part) for options, part, _ in jobs]
-    rows, each = [], []
-    for (options, part, learned), network in zip(jobs, networks, strict=True):
-        own, given = _of_fit(options, part, network)
-        rows.append(learned[own])
-        each.append(given)
-    with _threads(trials[0].threads), warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # that a training diverged, which is told apart
-        histories = Fleet(networks).fit(data.X, labelled(networks[0], data.y), rows=rows, each=each)
+    folds = [_Fold.of(trials[0], data, *part) for part in parts]  # the same for all trials
+    jobs = [(options, fold) for options in trials for fold in folds]
+    networks = [built(options, fold.data) for options, fold in jobs]
+    stops = [TerminateOnNaN() for _ in jobs]
+    each = [
+        fold.options_of_fit(options, network, stop)
+        for (options, fold), network, stop in zip(jobs, networks, stops, strict=True)
+    ]
+    y = labelled(networks[0], data.y)
+    with _at_most(trials[0].threads), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "training diverged|val_loss is", RuntimeWarning)  # told apart
+        histories = Fleet(networks).fit(data.X, y, rows=[fold.rows for _, fold in jobs], each=each)
     if any(history.interrupted for history in histories):
         raise KeyboardInterrupt
     found = [
-        None if given["callbacks"][0].stopped_epoch >= 0 else measured(options, part, network)
-        for (options, part, _), given, network in zip(jobs, each, networks, strict=True)
+        measured(options, fold.data, network) if stop.stopped_epoch < 0 else None
+        for (options, fold), network, stop in zip(jobs, networks, stops, strict=True)
     ]
     return [found[first : first + len(parts)] for first in range(0, len(found), len(parts))]
 
 
-def _of_fit(options: argparse.Namespace, part: Data, network: Network) -> tuple[Array, dict[str, Any]]:
-    """Which of the part's rows are learned from, as early stopping watches others; the options of its fit."""
-    learned = np.arange(len(part.y))
-    callbacks: list[Callback] = [TerminateOnNaN()]
-    given: dict[str, Any] = {"callbacks": callbacks}
-    if options.early_stopping is not None:
+@dataclass(frozen=True)
+class _Fold:
+    """A part's rows, `rows` the numbers of those that weights learn from; early stopping watches others."""
+
+    data: Data
+    rows: Array
+    watched: tuple[Array, Array] | None  # their X and y
+
+    @classmethod
+    def of(cls, options: argparse.Namespace, data: Data, train: Array, test: Array) -> _Fold:
+        part = data.part(train, test)
+        if options.early_stopping is None:
+            return cls(part, train, None)
         learned, watched = part.watched(options.validation_split, options.seed)
-        given["validation_data"] = part.X[watched], labelled(network, part.y)[watched]
-        callbacks.append(
-            EarlyStopping("val_loss", patience=options.early_stopping, restore_best_weights=True)
-        )
-    given |= {name: getattr(options, name) for name in ("epochs", "batch_size", "class_weight")}
-    return learned, given
+        return cls(part, train[learned], (part.X[watched], part.y[watched]))
+
+    def options_of_fit(
+        self, options: argparse.Namespace, network: Network, stop: TerminateOnNaN
+    ) -> dict[str, Any]:
+        given = {name: getattr(options, name) for name in ("epochs", "batch_size", "class_weight")}
+        if self.watched is None:
+            return {**given, "callbacks": [stop]}
+        X, y = self.watched
+        early = EarlyStopping("val_loss", patience=options.early_stopping, restore_best_weights=True)
+        return {**given, "callbacks": [stop, early], "validation_data": (X, labelled(network, y))}
 
 
 @contextmanager
-def _threads(most: int | None) -> Iterator[None]:
-    """At most so many threads within."""
+def _at_most(threads: int | None) -> Iterator[None]:
+    """The engine has at most so many threads within."""
+    if threads is None:
+        yield
+        return
     former = get_num_threads()
-    set_num_threads(former if most is None else min(most, former))
+    set_num_threads(min(threads, former))
     try:
         yield
     finally:
