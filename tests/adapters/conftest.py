@@ -1,4 +1,4 @@
-"""Engines that tests of the adapters start themselves, once for all of them."""
+"""Engines that tests of the adapters start themselves, once for all of them, and a setting of Keras."""
 
 import pytest
 
@@ -21,3 +21,12 @@ def dask_client():
         distributed.Client(cluster) as client,
     ):
         yield client
+
+
+@pytest.fixture
+def float64_is_float64(monkeypatch):
+    """On most backends Keras rounds float64 to float32 after every operation, whatever a layer's dtype is."""
+    pytest.importorskip("keras")
+    from keras.src.backend.common import dtypes
+
+    monkeypatch.setitem(dtypes.BIT64_TO_BIT32_DTYPE, "float64", "float64")

@@ -22,13 +22,6 @@ special = pytest.importorskip("scipy.special")
 layers = keras.layers
 
 
-def keep_float64(monkeypatch):
-    """On most backends Keras rounds float64 to float32 after every operation, whatever a layer's dtype is."""
-    from keras.src.backend.common import dtypes
-
-    monkeypatch.setitem(dtypes.BIT64_TO_BIT32_DTYPE, "float64", "float64")
-
-
 # ---- the exact values, and how far from them arithmetic in a dtype may end ----
 
 # name -> (the function in float64 of z and the parameter, the largest slope there is)

@@ -107,3 +107,15 @@ def run(model, X, output=None):
     options.log_severity_level = 3  # errors
     session = runtime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     return session.run(output and [output], {session.get_inputs()[0].name: X})[0]
+
+
+def randomize_norms(nn, module):
+    """Statistics and factors of a module's normalisations that are not those they begin with."""
+    for part in module.modules():
+        if isinstance(part, (nn.BatchNorm1d, nn.LayerNorm)):
+            nn.init.uniform_(part.weight, 0.5, 2)
+            nn.init.normal_(part.bias)
+        if isinstance(part, nn.BatchNorm1d):
+            nn.init.normal_(part.running_mean)
+            nn.init.uniform_(part.running_var, 0.5, 2)
+    return module

@@ -12,7 +12,6 @@ from keras_models import (
     assert_predict_the_same,
     assert_same_bits,
     exact,
-    keep_float64,
     keras,
     keras_weights,
     layers,
@@ -20,10 +19,7 @@ from keras_models import (
     sequential,
 )
 
-
-@pytest.fixture(autouse=True)
-def float64_is_float64(monkeypatch):
-    keep_float64(monkeypatch)
+pytestmark = pytest.mark.usefixtures("float64_is_float64")
 
 
 @pytest.fixture(params=["float32", "float64"])

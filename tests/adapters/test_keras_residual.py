@@ -10,16 +10,12 @@ from keras_models import (
     assert_predict_the_same,
     assert_same_bits,
     filled,
-    keep_float64,
     keras,
     keras_weights,
     layers,
 )
 
-
-@pytest.fixture(autouse=True)
-def float64_is_float64(monkeypatch):
-    keep_float64(monkeypatch)
+pytestmark = pytest.mark.usefixtures("float64_is_float64")
 
 
 @pytest.fixture(params=["float32", "float64"])

@@ -21,16 +21,12 @@ from fastmlp.keras import from_keras, to_keras
 from keras_models import (
     assert_predict_the_same,
     assert_same_bits,
-    keep_float64,
     keras,
     keras_weights,
 )
 from residual_networks import residual_nets
 
-
-@pytest.fixture(autouse=True)
-def float64_is_float64(monkeypatch):
-    keep_float64(monkeypatch)
+pytestmark = pytest.mark.usefixtures("float64_is_float64")
 
 
 @pytest.fixture(params=["float32", "float64"])

@@ -18,7 +18,7 @@ from fastmlp import (
     Standardize,
 )
 from helpers import assert_same_bits, assert_within
-from onnx_helpers import oracle, run
+from onnx_helpers import oracle, randomize_norms, run
 
 onnx = pytest.importorskip("onnx")
 import fastmlp.onnx  # noqa: E402
@@ -133,14 +133,7 @@ def normalized_module(nn):
     """Both normalisations, the statistics not those they begin with, and a scaling after an activation."""
     hidden = nn.Sequential(nn.Linear(6, 13, bias=False), nn.BatchNorm1d(13), nn.ReLU(), nn.LayerNorm(13))
     module = nn.Sequential(hidden, nn.Linear(13, 5), nn.Tanh(), nn.BatchNorm1d(5), nn.Linear(5, 3))
-    for part in module.modules():
-        if isinstance(part, (nn.BatchNorm1d, nn.LayerNorm)):
-            nn.init.uniform_(part.weight, 0.5, 2)
-            nn.init.normal_(part.bias)
-        if isinstance(part, nn.BatchNorm1d):
-            nn.init.normal_(part.running_mean)
-            nn.init.uniform_(part.running_var, 0.5, 2)
-    return module
+    return randomize_norms(nn, module)
 
 
 @pytest.mark.parametrize(
@@ -215,9 +208,7 @@ def test_a_residual_connection_of_the_input_is_refused(torch, tmp_path):
             return x + torch.tanh(self.inner(x))
 
     exported(torch, Residual(), np.zeros((2, 4), np.float32), tmp_path / "net.onnx", False)
-    with pytest.raises(
-        ModelFileError, match=r"\(Add\), takes 'x': it adds 'x', the network's input,"
-    ):
+    with pytest.raises(ModelFileError, match=r"\(Add\), takes 'x': it adds 'x', the network's input,"):
         fastmlp.onnx.load(tmp_path / "net.onnx")
 
 

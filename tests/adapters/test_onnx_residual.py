@@ -10,7 +10,7 @@ import pytest
 import fastmlp
 from fastmlp import Activation, Add, Dense, Dropout, ModelFileError, Scale
 from helpers import assert_same_bits, assert_within
-from onnx_helpers import oracle, run
+from onnx_helpers import oracle, randomize_norms, run
 from onnx_models import graph_of, node
 
 onnx = pytest.importorskip("onnx")
@@ -39,14 +39,7 @@ def residual_module(torch, activation, order, norm):
             return x + h
 
     module = nn.Sequential(nn.Linear(6, 6), Block(), Block(), nn.Linear(6, 3))
-    for part in module.modules():
-        if isinstance(part, (nn.BatchNorm1d, nn.LayerNorm)):
-            nn.init.uniform_(part.weight, 0.5, 2)
-            nn.init.normal_(part.bias)
-        if isinstance(part, nn.BatchNorm1d):
-            nn.init.normal_(part.running_mean)
-            nn.init.uniform_(part.running_var, 0.5, 2)
-    return module
+    return randomize_norms(nn, module)
 
 
 def exported(torch, module, X, path, dynamo, opset):
