@@ -40,8 +40,9 @@ typedef struct {
     int before;                   /* of the following */
 } step_constants;
 
-/* What happens to a gradient before its rule: nothing, an l2 penalty, or any of clipping, penalties and decay. */
-enum { PLAIN, L2_ALONE, PREPARED };
+/* What happens before the rule: nothing, an l2 penalty, a factor of the gradient (clipping by norm) and decoupled decay, or any of
+   clipping, penalties and decay. */
+enum { PLAIN, L2_ALONE, SCALED, PREPARED };
 
 /* z = x.W + b and a = activation(z), (m, k) times (k, n).  z is a where nothing needs z afterwards. */
 typedef struct {

@@ -157,6 +157,7 @@ INLINE void update_loop(real *w, const real *g, real *const *slots, const real *
         vec x = vload(w_from + i), state[FM_MOST_SLOTS], d = vload(g + i);
         UNROLL for (int k = 0; k < FM_MOST_SLOTS; k++) state[k] = k < used ? vload(slot_from[k] + i) : vset1(0);
         if (before == L2_ALONE) d = vfma(vset1(s.l2), x, d);
+        if (before == SCALED) d = d * vset1(s.gradient_scale), x = is_weight ? x * vset1(s.decay) : x;
         if (before == PREPARED) d = prepare(&x, d, is_weight, &s);
         rule(&x, state, d, &s);
         vstore(w + i, vflush(x));
@@ -169,6 +170,8 @@ INLINE void update_prepared(real *w, const real *g, real *const *slots, const re
 {
     if (s->before == PREPARED)
         update_loop(w, g, slots, from, count, is_weight, s, rule, used, PREPARED);
+    else if (s->before == SCALED)
+        update_loop(w, g, slots, from, count, is_weight, s, rule, used, SCALED);
     else if (s->before == L2_ALONE && is_weight)
         update_loop(w, g, slots, from, count, is_weight, s, rule, used, L2_ALONE);
     else

@@ -29,10 +29,16 @@ static void look_ahead(step_constants *s, const fm_hyper *h, const double powers
     s->root_correction = (real)(1 / sqrt(1 - powers[1]));
 }
 
+static int before_rule(const fm_hyper *h)
+{
+    const int scales = h->weight_decay != 0 || !isinf(h->global_clipnorm);
+    if (h->l1 != 0 || !isinf(h->clipvalue) || (scales && h->l2 != 0)) return PREPARED;
+    return scales ? SCALED : h->l2 != 0 ? L2_ALONE : PLAIN;
+}
+
 /* Of the step after those that the state counts. */
 static step_constants next_step(int optimizer, const fm_hyper *h, const fm_state *state)
 {
-    const int without_rest = h->l1 == 0 && h->weight_decay == 0 && isinf(h->clipvalue) && isinf(h->global_clipnorm);
     fm_state next = {.step = state->step, .beta_powers = {state->beta_powers[0], state->beta_powers[1]}};
     step_constants s = {
 #define HYPERPARAMETER(name, fallback) .name = (real)h->name,
@@ -42,7 +48,7 @@ static step_constants next_step(int optimizer, const fm_hyper *h, const fm_state
         .one_minus_rho = (real)(1 - h->rho), .one_minus_beta_1 = (real)(1 - h->beta_1),
         .one_minus_beta_2 = (real)(1 - h->beta_2), .root_correction = 1,
         .decay = (real)(1 - h->learning_rate * h->weight_decay), .gradient_scale = 1,
-        .before = !without_rest ? PREPARED : h->l2 != 0 ? L2_ALONE : PLAIN};
+        .before = before_rule(h)};
     fm_count_step(&next, optimizer, h);
     switch (fm_optimizers[optimizer].needs) {
     case FM_CORRECTION: correct(&s, h, next.beta_powers); break;
