@@ -168,6 +168,8 @@ cdef extern from "fastmlp.h" nogil:
         uint64_t seed
         double dropout
         int threads
+        int (*ready)(void *context, ptrdiff_t first, const double *sums) except -1 nogil
+        void *context
 
     void *fm_alloc(size_t bytes) noexcept
     void *fm_alloc_raw(size_t bytes) noexcept

@@ -1,4 +1,4 @@
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -182,7 +182,14 @@ class Run:
     ) -> None: ...
     def advance(self, seconds: float = ..., batches: int | None = None) -> None: ...
     def part_gradient(
-        self, order: _Array, out: _Array, *, batch: int, seed: int, dropout: float = 1.0
+        self,
+        order: _Array,
+        out: _Array,
+        *,
+        batch: int,
+        seed: int,
+        dropout: float = 1.0,
+        ready: Callable[[int, tuple[float, ...]], None] | None = None,
     ) -> tuple[float, ...]: ...
     @property
     def batches(self) -> int: ...

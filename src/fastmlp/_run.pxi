@@ -1,5 +1,11 @@
 # Included by _kernels.pyx: training, batch after batch on the same rows.
 
+cdef int tell_ready(void *context, ptrdiff_t first, const double *sums) except -1 with gil:
+    ready, values = <tuple>context
+    ready(first, tuple(values.tolist()))
+    return 0
+
+
 cdef class Run:
     """Mini-batches of a plan on given rows, epochs at a time, from a cursor that goes on with every call of `advance`.
 
@@ -155,12 +161,15 @@ cdef class Run:
                                          else f"the loss of batch {run.batch} is not finite")
             check(status)
 
-    def part_gradient(self, order, out, *, ptrdiff_t batch, seed, double dropout=1.0):
+    def part_gradient(self, order, out, *, ptrdiff_t batch, seed, double dropout=1.0, ready=None):
         """Sums of the losses, of correct rows and of the heads' losses of a part of a batch; its share of the gradient is in `out`.
 
         `order` has int64 row numbers of X, at most `batch_size` of them; the batch has `batch` rows in all, over which the loss
         is a mean.  `seed` is dropout's.  `out`, (plan.vector_size,), begins as zeros and is laid out like the plan's parameters: see
         `Plan.step_by`.  Where the sum of losses is not finite, there is no gradient.
+
+        `ready(first, sums)` is called once there are sums, with first = plan.vector_size, and then while the gradient is made, the
+        last layer's first: out[first:] is done.  What it raises ends the call.
         """
         cdef int status
         cdef Array sums = np.zeros(c.fm_sums(&self.c_run.target) - 1)
@@ -176,6 +185,10 @@ cdef class Run:
         part.order = <const int64_t *>cnp.PyArray_DATA(rows)
         part.most, part.batch, part.threads = self.c_run.batch_size, batch, self.c_run.threads
         part.seed, part.dropout = index(seed), of_step(dropout, "dropout", plan.highest_dropout())
+        cdef tuple telling = (ready, sums)
+        part.ready, part.context = NULL, <void *>telling
+        if ready is not None:
+            part.ready = tell_ready
         with plan.changing():
             plan.check_compiled()
             into = <double *>cnp.PyArray_DATA(sums)

@@ -103,6 +103,44 @@ def test_what_is_frozen_has_no_gradient(isa):
     assert not np.array_equal(after[2], before[2])
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_gradient_is_told_of_from_the_last_layer_to_the_first(isa, threads, place):
+    each = pair([40, 130, 70, 3], ["relu", "tanh"], "mse", isa, dropout=0.2)[place]
+    rows = pair([40, 130, 70, 3], ["relu", "tanh"], "mse", isa)[2:]
+    _, [expected, *_] = of_parts(each, rows, threads=threads, most=24)
+    out, told = np.zeros(each.vector_size), []
+    sums = run_of(each, *rows, batch_size=24, seed=3, threads=threads).part_gradient(
+        np.arange(24)[::-1][SHARES[0]].copy(),
+        out,
+        batch=24,
+        seed=0,
+        ready=lambda first, sums: told.append((first, sums, out.copy())),
+    )
+    firsts = [first for first, *_ in told]
+    assert firsts[0] == each.vector_size and firsts == sorted(firsts, reverse=True) and firsts[-1] == 0
+    assert len(set(firsts)) == (4, 2)[place]  # a layer at a time; the twin, all at once
+    assert not told[0][2].any()
+    for first, seen, copy in told:
+        assert seen == sums
+        assert_same_bits(copy[first:], expected[first:], zeros=first == each.vector_size)
+
+
+def test_what_a_listener_raises_ends_the_gradient(isa):
+    plan, _, *rows = pair([9, 17, 4], ["tanh"], "mse", isa)
+    run, out, calls = run_of(plan, *rows, batch_size=24, seed=3), np.zeros(plan.vector_size), []
+
+    def ready(first, sums):
+        calls.append(first)
+        if first < plan.vector_size:
+            raise KeyError("enough")
+
+    with pytest.raises(KeyError, match="enough"):
+        run.part_gradient(np.arange(24), out, batch=24, seed=3, ready=ready)
+    assert len(calls) >= 2
+    run.part_gradient(np.arange(24), out, batch=24, seed=3)
+
+
 def test_a_loss_that_is_not_finite_gives_no_gradient(isa):
     plan, _, X, y = pair([9, 17, 4], ["identity"], "mse", isa)
     out = np.zeros(plan.vector_size)

@@ -329,10 +329,15 @@ typedef struct {
     uint64_t seed;                 /* of dropout */
     double dropout;                /* a factor of the layers' rates */
     int threads;
+    /* Told as soon as there are sums, and then while the gradient is made, from the last layer to the first: its elements from
+       `first` on are done.  It returns whether to end.  NULL where nobody asks. */
+    int (*ready)(void *context, ptrdiff_t first, const double *sums);
+    void *context;
 } fm_part;
 
 /* The part's share of the gradient that a step of the batch is made by, a vector like the plan's parameters that begins as zeros,
-   and sums like those of a run, but squares.  Where the loss is not finite the gradient is not computed. */
+   and sums like those of a run, but squares.  Where the loss is not finite the gradient is not computed.  FM_INTERRUPTED also where
+   `ready` says so. */
 int fm_plan_part_gradient(fm_plan *, const fm_part *, void *gradient, double *sums);
 /* Of the plan's gradient the sum of the squares; itself times a factor. */
 double fm_plan_gradient_squares(const fm_plan *);

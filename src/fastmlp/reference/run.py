@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -211,7 +211,14 @@ class Run:
         return total(row_losses), total(correct if weight is None else weight * correct), *of_heads
 
     def part_gradient(
-        self, order: Array, out: Array, *, batch: int, seed: int, dropout: float = 1.0
+        self,
+        order: Array,
+        out: Array,
+        *,
+        batch: int,
+        seed: int,
+        dropout: float = 1.0,
+        ready: Callable[[int, tuple[float, ...]], None] | None = None,
     ) -> tuple[float, ...]:
         """Sums of losses, of correct rows and of heads' losses of a part of a batch.
 
@@ -219,7 +226,8 @@ class Run:
 
         `order` has row numbers of X; the batch has `batch` rows in all, over which the loss is a mean, so
         that its gradient is the sum of its parts'.  `seed` is dropout's, whose masks count the part's rows.
-        `out`, (plan.vector_size,), is laid out like the plan's parameters: see `Plan.step_by`.
+        `out`, (plan.vector_size,), is laid out like the plan's parameters: see `Plan.step_by`.  `ready(first,
+        sums)` is told once there are sums, with first = plan.vector_size, and that out[first:] is done.
         """
         X, y, weights = self._rows
         plan, weight = self.plan, None if weights is None else weights[order]
@@ -227,10 +235,16 @@ class Run:
             X[order], dropout_seed=seed, dropout=dropout, training=True, standardized=self._standardized
         )
         row_losses, dz, correct = plan._loss(self._loss, traces[-1], y[order], weight, self._standardized)
-        share = dz.dtype.type(len(order) / batch)
-        out[...] = plan._vector(plan._backward(traces, share * dz, training=True)[0])
         of_heads = plan._head_sums(self._loss, traces[-1], y[order], weight)
-        return total(row_losses), total(correct if weight is None else weight * correct), *of_heads
+        sums = total(row_losses), total(correct if weight is None else weight * correct), *of_heads
+        if ready:
+            ready(plan.vector_size, sums)
+        if np.isfinite(sums[0]):
+            share = dz.dtype.type(len(order) / batch)
+            out[...] = plan._vector(plan._backward(traces, share * dz, training=True)[0])
+            if ready:
+                ready(0, sums)
+        return sums
 
 
 def _finite(plan: Plan) -> bool:

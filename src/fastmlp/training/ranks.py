@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import pickle
+import signal
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ..model import Array
+from .exchange import Exchange
 from .pulse import pulse_of
 
 NEEDED = ("rank", "size", "Iallgather", "Iallgatherv", "Ialltoallv")
@@ -39,7 +43,7 @@ class Ranks:
         self._comm = comm
         self._heard: BaseException | None = None  # what ended a meeting, which all know
         self._late: KeyboardInterrupt | None = None  # Ctrl-C that waits for the next meeting
-        self._kept: list[Array] = []
+        self._rooms: dict[str, Array] = {}
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -69,46 +73,33 @@ class Ranks:
             if not isinstance(joint, KeyboardInterrupt):
                 raise joint
 
-    def uninterrupted(self, step: Callable[[], None]) -> None:
-        while True:
-            try:
-                return step()
-            except KeyboardInterrupt as error:
-                self._late = error
+    @contextmanager
+    def undisturbed(self) -> Iterator[None]:
+        of_python = signal.getsignal(signal.SIGINT)
+        if threading.current_thread() is not threading.main_thread() or not callable(of_python):
+            yield
+            return
+        heard: list[int] = []
+        signal.signal(signal.SIGINT, lambda number, frame: heard.append(number))
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, of_python)
+            if heard:
+                try:
+                    of_python(heard[0], None)
+                except KeyboardInterrupt as error:
+                    self._late = error
 
-    def add(self, gradients: list[Array], counts: list[int], size: int, dtype: np.dtype[Any]) -> Array:
-        """A reduce-scatter whose order is that of the parts, and an all-gather.
+    def exchange(self, gradients: list[Array], counts: list[int]) -> Exchange:
+        room = partial(self._room, gradients[0].dtype)
+        return Exchange(self._comm, gradients, counts, room, self._wait)
 
-        Each rank owns a piece of the gradient, of which it receives all parts' and makes the sum.
-        """
-        ends = size * np.arange(self.size + 1) // self.size
-        sizes, starts = np.diff(ends), ends[:-1]
-        own, mine = int(sizes[self.rank]), slice(int(starts[self.rank]), int(ends[self.rank + 1]))
-        total, piece, received = self._rooms(size, own, sum(counts) * own, dtype)
-        before = np.cumsum([0, *counts[:-1]])  # gradients of earlier ranks
-        others = np.arange(self.size) != self.rank
-        for turn in range(max(counts)):
-            has = np.array([turn < count for count in counts], np.int64)
-            sent = [gradients[turn] if has[self.rank] else total, (has[self.rank] * others * sizes, starts)]
-            places = has * (before + turn) * own
-            self._wait(self._comm.Ialltoallv(sent, [received, (has * others * own, places)]))
-        pieces = list(received.reshape(sum(counts), own))
-        first = before[self.rank]
-        pieces[first : first + counts[self.rank]] = [
-            gradient[mine] for gradient in gradients[: counts[self.rank]]
-        ]
-        np.copyto(piece, pieces[0])
-        for of_part in pieces[1:]:
-            piece += of_part
-        self._wait(self._comm.Iallgatherv(piece, [total, (sizes, starts)]))
-        return total
-
-    def _rooms(self, size: int, own: int, received: int, dtype: np.dtype[Any]) -> list[Array]:
-        """Memory for the sum, this rank's piece of it and what is received; kept for the next time."""
-        wanted = [(size,), (own,), (received,)]
-        if [(room.shape, room.dtype) for room in self._kept] != [(shape, dtype) for shape in wanted]:
-            self._kept = [np.empty(shape, dtype) for shape in wanted]
-        return self._kept
+    def _room(self, dtype: np.dtype[Any], name: str, shape: tuple[int, ...]) -> Array:
+        kept = self._rooms.get(name)
+        if kept is None or kept.shape != shape or kept.dtype != dtype:
+            kept = self._rooms[name] = np.empty(shape, dtype)
+        return kept
 
     def _tell(self, error: BaseException) -> BaseException:
         """Meets the others with an error; the one that all raise."""
@@ -138,22 +129,18 @@ class Ranks:
         """Every rank's object, pickled on the way."""
         text = np.frombuffer(_pickled(own), np.uint8)
         counts = np.empty(self.size, np.int64)
-        self._wait(self._comm.Iallgather(np.array([len(text)], np.int64), counts))
-        ends = np.cumsum(counts)
-        texts = np.empty(int(ends[-1]), np.uint8)
-        self._wait(self._comm.Iallgatherv(text, [texts, (counts, ends - counts)]))
+        with self.undisturbed():
+            self._wait(self._comm.Iallgather(np.array([len(text)], np.int64), counts))
+            ends = np.cumsum(counts)
+            texts = np.empty(int(ends[-1]), np.uint8)
+            self._wait(self._comm.Iallgatherv(text, [texts, (counts, ends - counts)]))
         return [pickle.loads(one.tobytes()) for one in np.split(texts, ends[:-1])]
 
     def _wait(self, request: Any) -> None:
-        """Until the others have taken part too; Ctrl-C waits for the next meeting."""
+        """Until the others have taken part too."""
         start = time.monotonic()
-        while True:
-            try:
-                if request.Test():
-                    return
-                time.sleep(0 if time.monotonic() - start < _SPIN else _NAP)
-            except KeyboardInterrupt as error:
-                self._late = error
+        while not request.Test():
+            time.sleep(0 if time.monotonic() - start < _SPIN else _NAP)
 
 
 def _pickled(own: Any) -> bytes:

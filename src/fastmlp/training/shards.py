@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import zip_longest
@@ -23,7 +24,7 @@ from .epochs import RowEpochs, diverged, done_of
 from .passes import Mark, Passes, Watch, since, terms_of
 from .rows import Rows, check_rescaled
 from .scoring import measured, measured_apart, predicted
-from .team import Alone, Team, agree, whole
+from .team import Alone, Sum, Team, agree, whole
 
 PART_KEY = 0x9E3779B97F4A7C15  # odd, so that no two of 2**64 parts have the same seed
 
@@ -186,6 +187,75 @@ def check_distributed(share: float, held_out: Any) -> None:
         raise ValueError(f"validation_data is a {kind} with comm, expected arrays, the same on each rank")
 
 
+class Meeting:
+    """The processes in one batch: each brings sums and gradients of its parts, and takes those of all.
+
+    Parameters
+    ----------
+    settings : tuple
+        What the step is made with, the same in each process.
+    trained : list of int
+        The parts that have rows in the batch.
+    gradients : list of ndarray
+        Of this process's parts.
+    rest : ExitStack
+        What is left when the step is made: from the meeting on, others count on this process.
+
+    Attributes
+    ----------
+    own : dict
+        Sums of this process's parts: of losses, correct rows, weights, terms of the loss.
+    sums : list of float
+        Likewise of all parts.
+    """
+
+    def __init__(
+        self,
+        team: Team,
+        batch: int,
+        settings: tuple[Any, ...],
+        trained: list[int],
+        gradients: list[Array],
+        rest: ExitStack,
+    ) -> None:
+        self.batch, self.own, self.sums = batch, dict[int, tuple[float, ...]](), list[float]()
+        self._team, self._settings, self._trained, self._rest = team, settings, trained, rest
+        self._gradients = gradients
+        self._sum: Sum | None = None
+
+    def begin(self) -> None:
+        """Once this process has the sums of all of its parts, and what it likes thereafter."""
+        if self._sum is not None:
+            return
+        self._rest.enter_context(self._team.undisturbed())
+        met = self._team.gather(f"batch {self.batch}", (self._settings, self.own))
+        self._check_alike([settings for settings, _ in met])
+        of_parts = {part: numbers for _, theirs in met for part, numbers in theirs.items()}
+        self.sums = in_order([of_parts[part] for part in self._trained])
+        if not np.isfinite(self.sums[0]):
+            raise FloatingPointError(f"the loss of batch {self.batch} is not finite")
+        first, *others = [len(theirs) for _, theirs in met]
+        self._sum = self._team.exchange(self._gradients, [min(first, 1), *others])
+
+    def ready(self, first: int) -> None:
+        """Elements from `first` on are done in this process's gradients."""
+        assert self._sum is not None
+        self._sum.ready(first)
+
+    def total(self) -> Array:
+        """The gradient of the batch."""
+        assert self._sum is not None
+        return self._sum.total()
+
+    def _check_alike(self, settings: list[tuple[Any, ...]]) -> None:
+        for rank, theirs in enumerate(settings):
+            if theirs != settings[0]:
+                names = ("learning rate", "weight decay", "factor of dropout")
+                name, a, b = next(n for n in zip(names, settings[0], theirs, strict=True) if n[1] != n[2])
+                came = f"the {name} of batch {self.batch} is {a} on rank 0 and {b} on rank {rank}"
+                raise ValueError(f"{came}, expected callbacks that do the same on each rank")
+
+
 class ShardPasses(Passes):
     """Passes over parts of the rows, of which this process has some."""
 
@@ -227,18 +297,16 @@ class ShardPasses(Passes):
         shares = [self._parts.share(part, batch * self.batch_size, last) for part in range(self._parts.count)]
         trained = [part for part, share in enumerate(shares) if share.stop > share.start]
         own = [part for part in trained if part in self._parts.own]
-        sums = {part: self._part(place, part, shares[part], batch, dropout) for place, part in enumerate(own)}
-        met = self._team.gather(f"batch {batch}", ((rate, decay, dropout), sums))
-        self._check_alike(batch, [settings for settings, _ in met])
-        of_parts = {part: numbers for _, theirs in met for part, numbers in theirs.items()}
-        self._sums = in_order([of_parts[part] for part in trained])
-        if not np.isfinite(self._sums[0]):
-            raise FloatingPointError(f"the loss of batch {batch} is not finite")
-        first, *others = [len(theirs) for _, theirs in met]
-        gradient = self._team.add(
-            self._gradients, [min(first, 1), *others], self.net.plan.vector_size, self.net.dtype
-        )
-        self._team.uninterrupted(lambda: self._step(batch, gradient, rate, decay))
+        self._room(0)
+        with ExitStack() as rest:
+            met = Meeting(self._team, batch, (rate, decay, dropout), trained, self._gradients, rest)
+            for place, part in enumerate(own):
+                self._part(met, place, part, shares[part], dropout, part == own[-1])
+            if not own:
+                met.begin()
+                met.ready(0)
+            self._step(batch, met.total(), rate, decay)
+            self._sums = met.sums
         loss, correct, _, *terms = self._sums
         both = zip_longest(old, (loss, correct, *terms), fillvalue=0.0)
         self._done = Done(batch + 1, tuple(before + own for before, own in both))
@@ -251,18 +319,11 @@ class ShardPasses(Passes):
         assert rate is not None
         return rate, decay, 1.0 if dropout is None else dropout
 
-    def _check_alike(self, batch: int, settings: list[tuple[Any, ...]]) -> None:
-        for rank, theirs in enumerate(settings):
-            if theirs != settings[0]:
-                names = ("learning rate", "weight decay", "factor of dropout")
-                name, a, b = next(n for n in zip(names, settings[0], theirs, strict=True) if n[1] != n[2])
-                came = f"the {name} of batch {batch} is {a} on rank 0 and {b} on rank {rank}"
-                raise ValueError(f"{came}, expected callbacks that do the same on each rank")
+    def _part(self, met: Meeting, place: int, part: int, share: slice, dropout: float, is_last: bool) -> None:
+        """A part's sums, and its gradient, which is put away.
 
-    def _part(self, place: int, part: int, share: slice, batch: int, dropout: float) -> tuple[float, ...]:
-        """A part's sums of losses, correct rows, weights and terms of the loss; its gradient is put away.
-
-        In the first process, whose parts come first, it is added to those before.
+        In the first process, whose parts come first, it is added to those before.  The processes meet when
+        the last part of each has its sums; its gradient is sent as it is made.
         """
         rows = self._order(part)[share]
         adds = place > 0 and self._team.rank == 0
@@ -272,14 +333,27 @@ class ShardPasses(Passes):
         run = self._whole
         if run is None:
             run, rows = self._run_on(self.rows.part(rows).dense()), np.arange(len(rows))
-        last = min((batch + 1) * self.batch_size, self._parts.rows)
-        loss, correct, *terms = run.part_gradient(
-            rows, gradient, batch=last - batch * self.batch_size, seed=self._seed(part),
-            dropout=dropout,
+        last = min((met.batch + 1) * self.batch_size, self._parts.rows)
+        left = len(gradient)
+
+        def ready(first: int, sums: tuple[float, ...]) -> None:
+            nonlocal left
+            loss, correct, *terms = sums
+            met.own[part] = (loss, correct, weight, *terms)
+            if is_last:
+                met.begin()
+            if adds:
+                self._gradients[0][first:left] += gradient[first:left]
+            left = first
+            if is_last:
+                met.ready(first)
+
+        sums = run.part_gradient(
+            rows, gradient, batch=last - met.batch * self.batch_size, seed=self._seed(part), dropout=dropout,
+            ready=ready if is_last and self._team.size > 1 else None,
         )  # fmt: skip
-        if adds:
-            self._gradients[0] += gradient
-        return loss, correct, weight, *terms
+        if left:
+            ready(0, sums)
 
     def _room(self, place: int) -> Array:
         while len(self._gradients) <= place:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,6 +12,30 @@ import numpy as np
 from ..model import Array
 
 LONGEST = 400  # characters of two values in a message
+
+
+class Sum(Protocol):
+    """The sum of gradients that are still being made, from the last element to the first."""
+
+    def ready(self, first: int) -> None:
+        """Elements from `first` on are done in all of this process's."""
+
+    def total(self) -> Array:
+        """All of it."""
+        ...
+
+
+@dataclass(frozen=True)
+class Own:
+    """The sum of one gradient."""
+
+    gradient: Array
+
+    def ready(self, first: int) -> None:
+        pass
+
+    def total(self) -> Array:
+        return self.gradient
 
 
 class Team(Protocol):
@@ -33,16 +58,17 @@ class Team(Protocol):
         """What each process has, in the order of ranks; RuntimeError in all if some are elsewhere."""
         ...
 
-    def add(self, gradients: list[Array], counts: list[int], size: int, dtype: np.dtype[Any]) -> Array:
-        """The sum of all processes' gradients, (size,), in their order, the same in each.
+    def undisturbed(self) -> Any:
+        """A context in which the others count on this process: Ctrl-C waits for the next meeting."""
+        ...
+
+    def exchange(self, gradients: list[Array], counts: list[int]) -> Sum:
+        """Begins the sum of all processes' gradients in their order, the same in each.
 
         `gradients` are this process's, `counts` says how many each has: the first one at most one, as it adds
         up its own.
         """
         ...
-
-    def uninterrupted(self, step: Callable[[], None]) -> None:
-        """Makes a step that all processes make: Ctrl-C may come after it."""
 
     def interrupted(self, error: KeyboardInterrupt) -> None:
         """Tells the others of Ctrl-C in this process."""
@@ -64,11 +90,11 @@ class Alone:
     def gather(self, where: str, own: Any) -> list[Any]:
         return [own]
 
-    def add(self, gradients: list[Array], counts: list[int], size: int, dtype: np.dtype[Any]) -> Array:
-        return gradients[0]
+    def undisturbed(self) -> Any:
+        return nullcontext()
 
-    def uninterrupted(self, step: Callable[[], None]) -> None:
-        step()
+    def exchange(self, gradients: list[Array], counts: list[int]) -> Sum:
+        return Own(gradients[0])
 
     def interrupted(self, error: KeyboardInterrupt) -> None:
         pass

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import threading
 
 import numpy as np
@@ -72,8 +74,27 @@ class Request:
         return True
 
 
-def together(size, work):
-    """What `work(comm)` returns or raises on every rank; AssertionError where one of them hangs."""
+@contextlib.contextmanager
+def alarmed():
+    """Ends the main thread where it waits for ever."""
+
+    def ring(number, frame):
+        raise AssertionError("the main rank waits for the others")
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.alarm(20)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def together(size, work, main=None):
+    """What `work(comm)` returns or raises on every rank; AssertionError where one of them hangs.
+
+    The rank `main` is Python's main thread, which hears of signals.
+    """
     found = [None] * size
 
     def run(comm):
@@ -82,9 +103,13 @@ def together(size, work):
         except BaseException as error:
             found[comm.rank] = error
 
-    threads = [threading.Thread(target=run, args=(comm,), daemon=True) for comm in World(size).ranks()]
+    ranks = World(size).ranks()
+    threads = [threading.Thread(target=run, args=(c,), daemon=True) for c in ranks if c.rank != main]
     for thread in threads:
         thread.start()
+    if main is not None:
+        with alarmed():
+            run(ranks[main])
     for thread in threads:
         thread.join(20)
     assert not any(thread.is_alive() for thread in threads), "a rank waits for the others"

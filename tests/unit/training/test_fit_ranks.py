@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import signal
 
 import numpy as np
 import pytest
@@ -13,7 +14,8 @@ from fastmlp import Dense, Dropout, Heads, Network, optimizers
 from fastmlp.callbacks import Callback, CSVLogger, EarlyStopping, LambdaCallback, ModelCheckpoint, TensorBoard
 from fastmlp.mpi import local_rows
 from fastmlp.schedules import CosineDecay, OneCycle
-from fastmlp.training.ranks import Ranks
+from fastmlp.training import exchange, ranks
+from fastmlp.training.shards import ShardPasses
 from fits import trained_arrays
 from helpers import assert_same_bits
 from ranks_in_threads import Rank, World, together
@@ -64,6 +66,28 @@ def test_any_number_of_ranks_has_the_bits_of_one_process(data, dtype, size):
     nets = fitted(size, *data, make=lambda: network(dtype=dtype.name))
     assert_alike(nets, alone)
     assert all(net.seen == expected and net.position is None and net.epochs_done == 3 for net in nets)
+
+
+@pytest.mark.parametrize("size", [2, 3, 4])
+@pytest.mark.parametrize("least", [1, 300])
+def test_gradients_are_sent_in_pieces_while_others_are_made(data, monkeypatch, size, least):
+    seen = []
+
+    class Counted(exchange.Exchange):
+        def total(self):
+            found = super().total()
+            seen.append([(piece.start, piece.end) for piece in self._pieces])
+            return found
+
+    monkeypatch.setattr(exchange, "LEAST", least)
+    monkeypatch.setattr(ranks, "Exchange", Counted)
+    alone = network(layers=5)
+    alone.fit(*data, **OPTIONS)
+    assert_alike(fitted(size, *data, make=lambda: network(layers=5)), alone)
+    pieces = seen[0]
+    assert all(each == pieces for each in seen) and len(pieces) == (6 if least == 1 else 5)
+    assert [end for _, end in pieces[1:]] == [start for start, _ in pieces[:-1]] and pieces[-1][0] == 0
+    assert pieces[0][1] == alone.plan.vector_size
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, None])
@@ -294,48 +318,64 @@ def test_errors_at_the_end_and_at_the_begin_are_raised_on_all(data):
         assert [str(error) for error in errors] == ["rank 2: [Errno 28] No space left on device"] * 3
 
 
-def test_ctrl_c_while_a_rank_waits_comes_at_the_next_meeting(data):
-    class Interrupted(Rank):
-        def Iallgatherv(self, sent, received):
-            request = super().Iallgatherv(sent, received)
-            if self.rank == 1 and self.calls == 40:
-                test = request.Test
+class Interrupted(Rank):
+    """Where its 40th call is a collective of a name, Ctrl-C comes before it, or while it is waited for."""
 
-                def once():
-                    request.Test = test
-                    raise KeyboardInterrupt
+    where, waiting, came = "", False, False
 
-                request.Test = once
-            return request
+    def _begin(self, name, sent, take):
+        now = name == self.where and self.calls >= 40 and not self.came
+        self.came |= now
+        if now and not self.waiting:
+            signal.raise_signal(signal.SIGINT)
+        request = super()._begin(name, sent, take)
+        if now and self.waiting:
+            test = request.Test
 
+            def once():
+                request.Test = test
+                signal.raise_signal(signal.SIGINT)
+                return test()
+
+            request.Test = once
+        return request
+
+
+@pytest.mark.parametrize("where", ["Iallgather", "Iallgatherv", "Ialltoallv"])
+@pytest.mark.parametrize("waiting", [False, True])
+def test_ctrl_c_among_messages_comes_at_the_next_meeting(data, where, waiting):
     def work(comm):
-        comm.__class__ = Interrupted
+        if comm.rank == 1:
+            comm.__class__, comm.where, comm.waiting = Interrupted, where, waiting
         net = network()
         history = net.fit(*(local_rows(a, comm, SHARDS) for a in data), comm=comm, **OPTIONS)
         return net, len(history.epoch)
 
-    found = together(3, work)
+    before = signal.getsignal(signal.SIGINT)
+    found = together(3, work, main=1)
     nets = [net for net, _ in found]
     assert len({net.plan.batches for net in nets}) == 1 and 0 < nets[0].plan.batches < 24
     assert_alike(nets, nets[0])
+    assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_ctrl_c_within_a_step_waits_until_it_is_made():
+def test_ctrl_c_within_a_step_waits_until_it_is_made(data, monkeypatch):
+    step = ShardPasses._step
+
+    def interrupted(self, batch, *rest):
+        if self._team.rank == 1 and batch == 3:
+            signal.raise_signal(signal.SIGINT)
+        step(self, batch, *rest)
+
     def work(comm):
-        ranks, calls = Ranks(comm), []
+        net = network()
+        net.fit(*(local_rows(a, comm, SHARDS) for a in data), comm=comm, **OPTIONS)
+        return net
 
-        def step():
-            calls.append(comm.rank)
-            if comm.rank == 1 and len(calls) == 1:
-                raise KeyboardInterrupt
-
-        ranks.uninterrupted(step)
-        try:
-            ranks.gather("here", None)
-        except KeyboardInterrupt:
-            return len(calls)
-
-    assert together(3, work) == [1, 2, 1]
+    monkeypatch.setattr(ShardPasses, "_step", interrupted)
+    nets = together(3, work, main=1)
+    assert [net.plan.batches for net in nets] == [4] * 3
+    assert_alike(nets, nets[0])
 
 
 def test_divergence_is_that_of_one_process(data):

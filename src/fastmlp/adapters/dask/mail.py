@@ -64,6 +64,8 @@ class Mail:
         The mailbox of every rank.
     """
 
+    moves_alone = True  # the workers' event loops carry letters while their threads compute
+
     def __init__(self, fit: str, rank: int, boxes: list[Any]) -> None:
         self.rank, self.size = rank, len(boxes)
         self._own, self._boxes = (fit, rank), boxes

@@ -8,6 +8,7 @@
 #define NEXT_BYTES (128 * 1024)    /* of the next batch's rows, asked for ahead of time */
 #define APART_LINES 24             /* between the rows of different cores: how far a hardware prefetcher runs ahead */
 #define SHARE_WORK 1e9             /* multiply-adds after which it is time to look for an interruption, */
+#define TOLD_WORK 1e8              /* after which messages are looked at, where a gradient goes on its way as it is made */
 #define UPDATE_ROWS 64             /* as many rows' of which an update of the weights takes */
 #define PART_REALS ((ptrdiff_t)1 << 22) /* of a long copy, after which likewise */
 #define STATE_PART ((size_t)1 << 20) /* bytes of a vector of the state that a thread takes at once */

@@ -68,6 +68,8 @@ typedef struct {
     int in_lines;               /* forward, loss and backward go by lines.h */
     int gathers, from, to, high, low; /* of a pass over the rows: layers [from, to) forward, layers high to low backward */
     int layer;                  /* whose columns are summed */
+    ptrdiff_t first_unit;       /* of shares of weights, where not all are made at once */
+    int told;                   /* somebody looks at messages between shares of weights */
     int interrupted;            /* a relay ends early */
     int aside, swapped;         /* whether the step is written into the copy of the state, to take its place; whether it has */
     int bad_step;               /* a step aside leads to what is not finite */

@@ -39,10 +39,12 @@ static void take_update(const gradient_sink *sink, const real *g, ptrdiff_t offs
 
 /* Shares that a layer's weights are divided in: some for each worker, so that none waits long for another, and so many that
    each takes some hundredths of a second at most. */
+static ptrdiff_t fewest_shares(const step_work *w) { return w->workers > 1 ? 4 * w->workers : 1; }
+
 static ptrdiff_t weight_shares(const step_work *w)
 {
-    const ptrdiff_t least = w->workers > 1 ? 4 * w->workers : 1;
-    const double shares = (double)(w->rows + UPDATE_ROWS) * (double)w->plan->largest / SHARE_WORK;
+    const ptrdiff_t least = fewest_shares(w);
+    const double shares = (double)(w->rows + UPDATE_ROWS) * (double)w->plan->largest / (w->told ? TOLD_WORK : SHARE_WORK);
     return shares > (double)least ? (ptrdiff_t)shares : least;
 }
 
@@ -159,7 +161,7 @@ static void weight_share(const step_work *w, int worker, const gradient_sink *si
 static void weights_unit(void *context, int worker, ptrdiff_t unit)
 {
     const step_work *w = context;
-    weight_share(w, worker, w->sink, unit, 0, w->rows);
+    weight_share(w, worker, w->sink, w->first_unit + unit, 0, w->rows);
 }
 
 /* This and what follows return whether they were interrupted. */
