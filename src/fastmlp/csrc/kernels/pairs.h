@@ -5,6 +5,9 @@
 /* Sums whose two chains fit the register file beside them. */
 #define PAIR_SUMS (ACCUMULATORS / 3)
 
+/* Blocks of inputs at a time, of which two panels take half of a first-level cache. */
+#define PAIR_BLOCKS 8
+
 /* One block of MR rows and NP panels: sum += (e + o). */
 INLINE void add_pairs(vec *sum, const real *a, const real *b, ptrdiff_t b_panel, const int MR, const int NP)
 {
@@ -45,13 +48,25 @@ static void (*const pair_functions[PRODUCT_PANELS][PAIR_SUMS])(const product *, 
     {pairs_1_1, pairs_2_1, pairs_3_1, pairs_4_1, pairs_5_1, pairs_6_1, pairs_7_1, pairs_8_1},
     {pairs_1_2, pairs_2_2, pairs_3_2, pairs_4_2}};
 
-static void multiply_by_lanes(const product *g)
+static void multiply_part(const product *g)
 {
     const ptrdiff_t most = PAIR_SUMS / g->panels;
-    fm_fp_set(FM_FP_FLUSH);
     for (ptrdiff_t r = 0, rows; r < g->rows; r += rows) {
         rows = even_part(g->rows - r, most);
         pair_functions[g->panels - 1][rows - 1](g, r);
+    }
+}
+
+static void multiply_by_lanes(const product *g)
+{
+    const ptrdiff_t most = PAIR_BLOCKS / g->planes;
+    product part = *g;
+    fm_fp_set(FM_FP_FLUSH);
+    for (ptrdiff_t q = 0; q < g->blocks; q += part.blocks) {
+        part.blocks = even_part(g->blocks - q, most);
+        multiply_part(&part);
+        part.a += part.blocks * g->a_block, part.b += part.blocks * (BLOCK / 2 * L);
+        part.start = g->c, part.start_panel = g->c_panel, part.start_row = L;
     }
     fm_fp_set(FM_FP_DEFAULT);
 }
