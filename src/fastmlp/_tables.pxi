@@ -1,15 +1,22 @@
 # Included by _kernels.pyx: one row of a table, from a dictionary to a mean of networks, without a loop of Python.
 
-from libc.math cimport isfinite, sqrt as c_sqrt
+import datetime
+
+from libc.math cimport NAN, isfinite, sqrt as c_sqrt
 
 cdef extern from "Python.h":
     cnp.PyObject *PyDict_GetItemWithError(object, object) except? NULL
+    long long PyLong_AsLongLongAndOverflow(object, int *) except? -1
     int PyDict_Next(object, Py_ssize_t *, cnp.PyObject **, cnp.PyObject **)
 
 cdef enum: OTHER, NUMBER, CATEGORY
 cdef enum: MOST_CLASSES = 256 # of a row on the stack
 cdef double FAR = 1e100, TINY = 1e-12
 cdef int BEST_ISA = find_isa(None), EXP = position(ELEMENTARY, "exp", "name"), LOG = position(ELEMENTARY, "log", "name")
+
+# What is a single value of a dictionary beside words, numbers and dates of Python's own; item() makes it one.
+cdef frozenset SCALARS = frozenset({np.float64, np.float32, np.int64, np.int32, np.bool_, np.str_})
+cdef long long EXACT = <long long>1 << 53 # up to here float64 has all whole numbers
 
 ctypedef struct Cell:
     int kind, flags      # flags: how many indicators
@@ -46,6 +53,19 @@ cdef void temper(double *p, ptrdiff_t n, double temperature) noexcept:
         total += p[j]
     for j in range(n):
         p[j] /= total
+
+
+cdef double as_number(value):
+    """A number that float64 has, NaN of all else."""
+    cdef long long whole
+    cdef int overflow
+    if type(value) is float:
+        return <double>value
+    if type(value) is int:
+        whole = PyLong_AsLongLongAndOverflow(value, &overflow)
+        if not overflow and -EXACT <= whole <= EXACT:
+            return <double>whole
+    return NAN
 
 
 cdef class RowEncoder:
@@ -105,7 +125,8 @@ cdef class RowEncoder:
         cdef Array raw, row
         while PyDict_Next(X, &place, &key, &value):
             kind = type(<object>value)
-            if not (kind is float or kind is str or kind is int or kind is bool or <object>value is None):
+            if not (kind is float or kind is str or kind is int or kind is bool or <object>value is None
+                    or kind in SCALARS or isinstance(<object>value, datetime.date)):
                 return None
         shape[0], shape[1] = 1, self.width
         row = cnp.PyArray_EMPTY(2, shape, cnp.NPY_FLOAT, 0)
@@ -126,12 +147,16 @@ cdef class RowEncoder:
         """One cell, to its places in numbers and in the row."""
         cdef Cell *cell = self.cell(i)
         cdef double number
-        if cell.kind == NUMBER and (value is None or type(value) is float):
-            number = cell.median if value is None else <double>value
-            if isfinite(number):
-                raw[cell.number] = number
+        cdef bint gap
+        if type(value) in SCALARS:
+            value = value.item()
+        if cell.kind == NUMBER:
+            number = as_number(value)
+            gap = value is None or (type(value) is float and number != number)
+            if gap or isfinite(number):
+                raw[cell.number] = cell.median if gap else number
                 if cell.flags:
-                    raw[cell.flag] = value is None
+                    raw[cell.flag] = gap
                 return 0
         elif cell.kind == CATEGORY and type(value) is str:
             known = <dict>self.known[i]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import functools
 import math
 from dataclasses import dataclass
@@ -162,10 +163,17 @@ class Number(Column):
         )
 
     def cell(self, value: object) -> Cell:
-        if value is None:
+        gap, number = value is None, None
+        if type(value) is float:
+            gap, number = value != value, value
+        elif type(value) is int and abs(value) <= frames.EXACT:
+            number = float(value)
+        elif type(value) is str:
+            gap, number = words.is_gap(value), self.format.parse(value)
+        if gap:
             return (self.median,), (1.0,) if self.gaps else (), None
-        if type(value) is float and math.isfinite(value):
-            return (value,), (0.0,) if self.gaps else (), None
+        if number is not None and math.isfinite(number):
+            return (number,), (0.0,) if self.gaps else (), None
         return super().cell(value)
 
     def number_names(self) -> list[str]:
@@ -229,10 +237,16 @@ class Category(Column):
         return self._codes(values).astype(np.float64)
 
     def cell(self, value: object) -> Cell:
-        kind = type(value)
-        if kind is not str and kind is not bool:
+        text = None
+        if type(value) is str:
+            text = value.strip()
+        elif type(value) is bool or (type(value) is int and abs(value) <= frames.EXACT):
+            text = str(value)
+        elif type(value) is float:
+            text = None if value != value else words.of_number(value)
+        elif value is not None:
             return super().cell(value)
-        code = self.known.get(value.strip() if kind is str else str(value), 0)  # type: ignore[attr-defined]
+        code = self.known.get(text, 0)
         return (), self.indicators_of_codes[code], None if self.one_hot else code
 
     def codes(self, values: Array) -> Array | None:
@@ -323,6 +337,18 @@ class Date(Column):
             if self.gaps
             else super().indicators(values)
         )
+
+    def cell(self, value: object) -> Cell:
+        gap, moment = value is None, value
+        if type(value) is str:
+            gap = words.is_gap(value)
+            moment = None if gap else self._moment(value.strip())
+        if gap:
+            return self.fill, (1.0,) if self.gaps else (), None
+        if isinstance(moment, datetime.date) and moment == moment:  # which NaT is not
+            if getattr(moment, "tzinfo", None) is None:
+                return dates.numbers_of(moment, self.parts), (0.0,) if self.gaps else (), None
+        return super().cell(value)
 
     def number_names(self) -> list[str]:
         return [name for part in self.parts for name in dates.PARTS[part].names(self.name)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ _ISO = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)"
     r"(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?(?: ?(?:Z|UTC|([+-]\d\d)(?::?(\d\d))?))?)?"
 )
+_DAY = 86_400_000_000  # microseconds
 DAY_OF_TIMES = datetime.date(1900, 1, 1)  # strptime's, of times without a day
 
 
@@ -38,6 +40,8 @@ def parse(text: str, form: str) -> datetime.datetime | None:
         return _parse_iso(text.strip())
     text = text.strip().removesuffix("Z")
     try:
+        if form == "%Y-%m-%d" and len(text) == 10 and text.isascii() and text[4] == text[7] == "-":
+            return datetime.datetime.fromisoformat(text)  # in a tenth of the time
         return datetime.datetime.strptime(text, form)
     except ValueError:
         return None
@@ -129,6 +133,39 @@ def numbers(moments: Array, part: str) -> Array:
         found = np.column_stack([np.cos(turn), np.sin(turn)])
     found[missing] = np.nan
     return found
+
+
+def numbers_of(moment: datetime.date, parts: Iterable[str]) -> tuple[float, ...]:
+    """`numbers` of one date or moment without a zone, all parts one after the other.
+
+    >>> numbers_of(datetime.date(2024, 7, 1), ["year", "hour"])
+    (2024.4972677595629, 1.0, 0.0)
+    """
+    since_midnight = _microseconds(moment)
+    first = datetime.date(moment.year, 1, 1).toordinal()
+    days = datetime.date(moment.year, 12, 31).toordinal() - first + 1
+    in_year = ((moment.toordinal() - first) * _DAY + since_midnight) / (days * _DAY)
+    found, turns = [], []
+    for part in parts:
+        if part == "year":
+            found.append(moment.year + in_year)
+        elif part == "season":
+            turns.append(2 * np.pi * in_year)
+        elif part == "weekday":
+            turns.append(2 * np.pi * ((moment.weekday() + since_midnight / _DAY) / 7))
+        else:
+            turns.append(2 * np.pi * (since_midnight / _DAY))
+    if turns:  # cycles stand behind the year; NumPy's cosines, which need not be those of C
+        cosines, sines = np.cos(turns).tolist(), np.sin(turns).tolist()
+        found += itertools.chain(*zip(cosines, sines, strict=True))
+    return tuple(found)
+
+
+def _microseconds(moment: datetime.date) -> int:
+    """Since midnight."""
+    if not isinstance(moment, datetime.datetime):
+        return 0
+    return ((moment.hour * 60 + moment.minute) * 60 + moment.second) * 1_000_000 + moment.microsecond
 
 
 def _length(years: Array) -> Array:
