@@ -12,10 +12,20 @@ import numpy as np
 
 Array = np.ndarray[Any, Any]
 
-# What tables write for a gap, in small letters.
-GAPS = frozenset({"", "?", "-", "na", "n/a", "#n/a", "nan", "<na>", "null", "none", "nat"})
+# What tables write for a gap, in small letters: all that pandas takes for one, UCI's, errors of spreadsheets
+# and of C's printf, marks of statisticians.
+GAPS = frozenset(
+    {
+        "", "?", "-", "--", ".", "..", "na", "n/a", "n.a.", "#na", "#n/a", "#n/a n/a", "nan", "-nan", "<na>",
+        "null", "none", "nat", "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan", "nan(ind)", "-nan(ind)",
+        "#div/0!", "#value!", "#ref!", "#name?", "#num!", "#null!",
+    }
+)  # fmt: skip
 
-_CURRENCIES = "$\u00a3\u20ac\u00a5\u20a9\u20b9"
+_SIGNS = "$\u00a3\u20ac\u00a5\u20a9\u20b9"
+_MONEY = re.compile(rf"[{_SIGNS}]|USD|EUR|GBP|JPY|CHF|CNY|INR|KRW")
+# As printers set numbers: a minus, spaces that do not break lines, an apostrophe.
+_PLAINLY = str.maketrans({"\u2212": "-", "\u00a0": " ", "\u202f": " ", "\u2009": " ", "\u2019": "'"})
 _EXPONENT = r"(?:[eE][+-]?\d+)?"
 
 
@@ -43,12 +53,17 @@ class NumberFormat:
     thousands: str = ""
 
     def parse(self, text: str) -> float | None:
-        """The number that a text is, None where it is none; of "35 %" 0.35."""
+        """The number that a text is, None where it is none; of "35 %" 0.35, of "(12)" -12."""
         text = text.strip()
+        if not text.isascii():
+            text = text.translate(_PLAINLY)
+        if text[:1] == "(" and text[-1:] == ")":  # as accountants write what is missing
+            amount = self.parse(text[1:-1]) if text[1:2] not in ("(", "-", "+") else None
+            return None if amount is None else -amount
         if text.lower().lstrip("+-") in ("inf", "infinity"):
             return float(text)
         sign = text[0] if text[:1] in ("-", "+") else ""  # before a currency, or after it
-        bare = text[len(sign) :].strip(_CURRENCIES + " \u00a0")
+        bare = _without_money(text[len(sign) :].strip())
         percent = bare.endswith("%")
         bare = bare.removesuffix("%").rstrip()
         if sign and bare[:1] in ("-", "+") or not _pattern(self.decimal, self.thousands).fullmatch(bare):
@@ -71,6 +86,17 @@ class NumberFormat:
         return f"{point}{' and' if point and self.thousands else ''}" + (
             f" with {self.thousands!r} between thousands" if self.thousands else ""
         )
+
+
+def _without_money(text: str) -> str:
+    """An amount without the sign or the code of a currency, before it or after it."""
+    if text[:1].isdigit() and text[-1:].isdigit():
+        return text
+    found = _MONEY.match(text)
+    if found:
+        return text[found.end() :].lstrip()
+    found = _MONEY.search(text)
+    return text[: found.start()].rstrip() if found and found.end() == len(text) else text
 
 
 PLAIN = NumberFormat()
@@ -164,13 +190,46 @@ def how_read(formats: Sequence[NumberFormat], texts: Sequence[str]) -> str:
     "read as numbers: '1.234' as 1.234, which could also be 1234"
     """
     together = "\n".join(texts)
+    told = [
+        *_other_way(formats, texts, together)[:1],
+        *_money(together),
+        *_percents(formats[0], texts, together),
+        *_in_parentheses(formats[0], texts, together),
+    ]
+    if not told and not formats[0].words():
+        return ""
+    return f"read as numbers{formats[0].words()}" + (f": {', '.join(told)}" if told else "")
+
+
+def _other_way(formats: Sequence[NumberFormat], texts: Sequence[str], together: str) -> list[str]:
+    """A number that another format reads otherwise."""
     for other in formats[1:]:
         for text in texts if _may_differ(formats[0], other, together) else ():
             read, also = formats[0].parse(text), other.parse(text)
             if read != also:
-                told = f"{text!r} as {read:g}, which could also be {also:g}"
-                return f"read as numbers{formats[0].words()}: {told}"
-    return f"read as numbers{formats[0].words()}" if formats[0].words() else ""
+                return [f"{text!r} as {read:g}, which could also be {also:g}"]
+    return []
+
+
+def _money(together: str) -> list[str]:
+    """Amounts of several currencies, between which nothing is converted."""
+    signs = [] if _REAL.issuperset(together) else sorted(set(_MONEY.findall(together)))
+    return [f"amounts in {' and '.join(signs)} as if they were of one currency"] if len(signs) > 1 else []
+
+
+def _percents(form: NumberFormat, texts: Sequence[str], together: str) -> list[str]:
+    """Shares beside numbers that may be hundreds of them; 0 is 0 both ways."""
+    if "%" not in together:
+        return []
+    shares = [text for text in texts if "%" in text]
+    others = [text for text in texts if "%" not in text and form.parse(text)]
+    return [f"{text!r} as {form.parse(text):g}" for text in (*shares[:1], *others[:1])] if others else []
+
+
+def _in_parentheses(form: NumberFormat, texts: Sequence[str], together: str) -> list[str]:
+    """What is negative without a sign."""
+    found = [text for text in texts if text.startswith("(")] if "(" in together else []
+    return [f"{text!r} as {form.parse(text):g}" for text in found[:1]]
 
 
 def of_number(value: float) -> str:

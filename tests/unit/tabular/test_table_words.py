@@ -20,6 +20,11 @@ from tables import became, kinds, learned
         (["$3", "-$4.50", "€5"], [3, -4.5, 5]),
         (["35 %", "7.5%"], [0.35, 0.075]),
         ([" 1 ", "2\t"], [1, 2]),
+        (["(1,234.5)", "($7.50)", "3"], [-1234.5, -7.5, 3]),
+        (["\u22122.5", "7"], [-2.5, 7]),
+        (["1\u00a0234,5", "12\u202f345,0", "7,25"], [1234.5, 12345, 7.25]),
+        (["1\u2019234.5", "7"], [1234.5, 7]),
+        (["USD 5", "-7.5 USD", "EUR 1e2"], [5, -7.5, 100]),
     ],
 )
 def test_numbers_as_people_write_them(texts, values):
@@ -28,7 +33,8 @@ def test_numbers_as_people_write_them(texts, values):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "a", "1,2,3", "12,34,567.0", "1.2.3", "--1", "$-+1", "0x10", "1e", "١٢a", "1 2"]
+    "text",
+    "|a|1,2,3|12,34,567.0|1.2.3|--1|$-+1|0x10|1e|١٢a|1 2|(|()|(-1)|((1))|(1|USD|5 USDX|USD 5 EUR".split("|"),
 )
 def test_what_is_no_number(text):
     assert words.number_formats([text]) == []
@@ -39,7 +45,10 @@ def test_a_column_has_one_format():
     assert words.number_formats(["1.234", "0,5"])[0] == NumberFormat(",", ".")
 
 
-@pytest.mark.parametrize("gap", ["", " ", "?", "NA", "n/a", "#N/A", "NaN", "null", "None", "-", "<NA>"])
+GAPS = " |?|NA|n/a|#N/A|NaN|null|None|-|<NA>|--|.|..|n.a.|#DIV/0!|-nan|1.#IND|#VALUE!".split("|")
+
+
+@pytest.mark.parametrize("gap", ["", *GAPS])
 def test_cells_that_say_nothing(gap):
     """2000 numbers with one `?` are numbers."""
     encoder = learned({"x": [str(i / 7) for i in range(2000)] + [gap]})
@@ -47,6 +56,27 @@ def test_cells_that_say_nothing(gap):
     row = encoder.transform({"x": [gap]})
     number = encoder.transform({"x": [str(encoder.columns[0].median)]})
     assert row[0, 1] > 1 and number[0, 1] == 0 and row[0, 0] == number[0, 0]
+
+
+def test_what_pandas_takes_for_a_gap_is_one():
+    parsers = pytest.importorskip("pandas.io.parsers.readers")
+    assert [gap for gap in parsers.STR_NA_VALUES if not words.is_gap(gap)] == []
+
+
+@pytest.mark.parametrize(
+    ("texts", "note"),
+    [
+        (["5%", "0", "12%"], ""),
+        (["5%", "0", "12"], "read as numbers: '5%' as 0.05, '12' as 12"),
+        (["$5", "$7"], ""),
+        (["$5", "7", "\u20ac9"], "read as numbers: amounts in $ and \u20ac as if they were of one currency"),
+        (["USD 5", "EUR 7"], "read as numbers: amounts in EUR and USD as if they were of one currency"),
+        (["3", "(4)"], "read as numbers: '(4)' as -4"),
+        (["1,234.5", "(4)"], "read as numbers with ',' between thousands: '(4)' as -4"),
+    ],
+)
+def test_numbers_of_two_kinds_in_a_column_are_said(texts, note):
+    assert became({"x": texts}, "x") == ("number", note)
 
 
 def test_what_could_be_two_numbers_is_said():
