@@ -79,9 +79,32 @@ def _told_apart_by_digits(present: list[str]) -> bool:
 def _slips(present: list[str]) -> str:
     """What is to be said of words among many numbers."""
     odd = [text for text in present if words.PLAIN.parse(text) is None]
+    if len(odd) == len(present):
+        return _odd_dates(present)
     if len(present) < _ENOUGH or not odd or len(odd) > _SLIPS * len(present):
         return ""
     return f"all but {len(odd)} of its {len(present)} different values are numbers, {odd[0]!r} is none"
+
+
+def _odd_dates(present: list[str]) -> str:
+    """What is to be said of dates in several forms, or of words among many dates."""
+    forms: dict[str, str] = {}  # to the first date of each form
+    odd = []
+    for i, text in enumerate(present):
+        if any(dates.parse(text, form) is not None for form in forms):
+            continue
+        found = dates.date_formats([text])
+        if found:
+            forms[found[0]] = text
+        else:
+            odd.append(text)
+        if i < _ENOUGH and 2 * len(odd) > _ENOUGH:
+            return ""
+    if not forms or len(odd) > _SLIPS * len(present):
+        return ""
+    if odd:
+        return f"all but {len(odd)} of its {len(present)} different values are dates, {odd[0]!r} is none"
+    return f"its values are dates in several forms: {', '.join(map(repr, forms.values()))}"
 
 
 def _number(name: str, values: Array, asked: bool, **options: Any) -> Column:

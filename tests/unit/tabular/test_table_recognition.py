@@ -46,6 +46,16 @@ def test_ids_are_told_from_free_text_and_slips():
     assert columns["slip"].note.endswith("all but 1 of its 40 different values are numbers, 'abc' is none")
 
 
+def test_dates_that_are_read_as_words_are_said():
+    days = [str(np.datetime64("2024-01-01") + i % 30) for i in range(ROWS)]
+    slip = became({**MANY, "c": [*days[1:], "soon"]}, "c")[1]
+    assert slip.endswith("all but 1 of its 31 different values are dates, 'soon' is none")
+    mixed = [f"{day[8:]}/01/2024" if i % 2 else day for i, day in enumerate(days)]
+    assert became({**MANY, "c": mixed}, "c")[1].endswith("dates in several forms: '2024-01-01', '02/01/2024'")
+    words = [f"room {i % 25}" for i in range(ROWS)]
+    assert became({**MANY, "c": words}, "c") == ("category", "")
+
+
 @pytest.mark.parametrize(
     ("column", "kind"),
     [
