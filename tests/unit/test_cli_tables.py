@@ -108,6 +108,30 @@ def test_a_word_among_numbers_is_refused_with_its_place(train):
     assert status == 2 and "'t.csv' line 2, column 't': 'a' is no number" in err
 
 
+def test_a_word_among_few_reals_is_no_class(train):
+    target = [*["0.5", "1.25", "2"] * 20, "missing"]
+    status, _, err = train(lines(X1[:61], target, names="x,t"), "--target", "t")
+    assert status == 2 and "'t.csv' line 62, column 't': 'missing' is no number" in err
+    whole = lines(X1[:60], [*["1", "2", "3"] * 19, *["other"] * 3], names="x,t")
+    status, out, _ = train(whole, "--target", "t")
+    assert status == 0 and "target t: 'other' is taken for a class, as the numbers are" in out
+
+
+def test_booleans_in_several_spellings_are_two_classes(train, run):
+    target = ["TRUE", "false", "true", "False"] * 15
+    status, out, _ = train(lines(X1[:60], target, names="x,t"), "--target", "t")
+    assert status == 0 and "2 classes" in out and "booleans in several spellings" in out
+    assert model().classes_.tolist() == ["False", "True"]
+    assert "60 rows" in run("evaluate", "model.npz", "t.csv", "--quiet")[1]
+
+
+def test_dates_are_no_target(train):
+    table = lines(X1[:60], [f"2024-01-{1 + i % 28:02}" for i in range(60)], names="x,t")
+    status, _, err = train(table, "--target", "t")
+    assert status == 2 and "'t.csv' has dates in the target column 't'" in err
+    assert train(table, "--target", "t", "--task", "classification")[0] == 0
+
+
 def test_xor_is_a_matter_of_classes(train):
     status, out, _ = train("x1,x2,y\n0,0,0\n0,1,1\n1,0,1\n1,1,0\n", "--target", "y", *LONGER)
     assert status == 0 and "y, 2 classes: 4 rows to train, 0 held out" in out

@@ -202,7 +202,7 @@ class Category(Column):
     @classmethod
     def learn(cls, name: str, values: Array, one_hot_up_to: int, **options: Any) -> Category:
         texts = texts_of(values)
-        found = tuple(sorted({text for text in texts if text is not None}, key=natural))
+        found = tuple(sorted(as_booleans({text for text in texts if text is not None}), key=natural))
         gaps = sum(text is None for text in texts)
         return cls(name, found, gaps, len(found) + 1 <= one_hot_up_to, **options)
 
@@ -399,6 +399,17 @@ def texts_of(values: Array) -> list[str | None]:
     if values.dtype.kind == "M":
         return [None if np.isnat(moment) else str(moment) for moment in values]
     return [None if value != value else words.of_number(value) for value in values.tolist()]
+
+
+def as_booleans(found: set[str]) -> set[str]:
+    """Values, of booleans that are spelled in several ways one for each.
+
+    >>> sorted(as_booleans({"TRUE", "true", "False"})), sorted(as_booleans({"true", "no"}))
+    (['False', 'True'], ['no', 'true'])
+    """
+    meant = {text.lower() for text in found}
+    spelled = {each for value in meant & _BOOLEANS.keys() for each in _BOOLEANS[value][:3]}
+    return {text.capitalize() for text in found} if len(meant) < len(found) and found <= spelled else found
 
 
 def natural(text: str) -> tuple[int, float, str]:

@@ -139,12 +139,18 @@ def test_booleans_are_one_however_they_are_written(spelled):
     )
 
 
-def test_spellings_that_training_tells_apart_stay_apart():
+def test_spellings_stay_apart_beside_other_words():
     encoder = learned({"flag": ["TRUE", "true", "False", "x"] * 3})
     codes = encoder.transform({"flag": ["TRUE", "true", "True", "False", "0"]}).tolist()
     assert codes[0] != codes[1] and codes[2] == codes[4]  # with another word they are words
-    known = learned({"flag": ["TRUE", "true", "False"] * 3}).columns[0].known
-    assert known["TRUE"] != known["true"] and known["True"] == known["1"] == known["TRUE"]
+
+
+def test_booleans_in_several_spellings_are_two_values():
+    """As pandas reads them, of a file that two programs wrote."""
+    encoder = learned({"flag": ["TRUE", "true", "True", "False", "FALSE", None] * 3})
+    assert encoder.columns[0].values == ("False", "True")
+    codes = encoder.transform({"flag": ["TRUE", "true", "True", "1", "false", "0"]}).tolist()
+    assert codes[0] == codes[1] == codes[2] == codes[3] != codes[4] == codes[5]
 
 
 def test_numbers_may_come_as_words():

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from ...errors import listed, unknown
-from ...tabular import frames, words
+from ...tabular import dates, frames, words
+from ...tabular.columns import as_booleans
 from ..classes import MANY, are_classes
 from ..reading.options import Source
 
@@ -171,7 +172,8 @@ def _part(source: Source, name: str, task: str) -> _Part:
         [np.nan if gap else formats[0].parse(text) for text, gap in zip(cells, missing, strict=True)]
     )
     note = words.how_read(formats, present)
-    notes = [f"target {name} {note} (--decimal and --thousands set it)"] if note else []
+    hint = " (--decimal and --thousands set it)" if formats[0].words() or "also be" in note else ""
+    notes = [f"target {name} {note}{hint}"] if note else []
     return _numbers(source, name, task, numbers, gaps, notes)
 
 
@@ -210,15 +212,33 @@ def _labels(
     """Words as they are; refused where numbers are expected, or are what most of them are."""
     present = list(dict.fromkeys(cells[~missing]))
     odd = [text for text in present if words.PLAIN.parse(text) is None]
-    mostly = task == "auto" and len(present) >= SLIPS and len(odd) <= len(present) / 10
+    if task == "auto" and dates.date_formats(present):
+        raise ValueError(
+            f"{source.name!r} has dates in the target column {name!r}, expected numbers or classes "
+            "(--task classification takes them for classes)"
+        )
+    mostly = task == "auto" and bool(odd) and _are_slips(present, odd)
     if present and (task == "regression" or mostly):
         row = next(i for i, text in enumerate(cells) if not missing[i] and text in odd) if odd else 0
         hint = "; --task classification takes all for classes" if mostly else ""
         raise ValueError(
             f"{source.cell(row, name, cells[row])} is no number, expected a target as in other rows{hint}"
         )
+    if task == "auto" and odd and len(odd) < len(present) / 2:
+        notes = [*notes, f"target {name}: {odd[0]!r} is taken for a class, as the numbers are"]
     values = np.array(["" if gap else str(text) for text, gap in zip(cells, missing, strict=True)])
+    if len(as_booleans(set(present))) < len(present):
+        values = np.array([text.capitalize() for text in values])
+        notes = [*notes, f"target {name} has booleans in several spellings, taken for two classes"]
     return _Part(values, missing, True, gaps, notes)
+
+
+def _are_slips(present: list[str], odd: list[str]) -> bool:
+    """Whether words among numbers are slips: a few among many, or among numbers with decimals."""
+    numbers = [number for number in map(words.PLAIN.parse, present) if number is not None]
+    if len(present) >= SLIPS and len(odd) <= len(present) / 10:
+        return True
+    return len(odd) < len(numbers) and any(number != int(number) for number in numbers if np.isfinite(number))
 
 
 def _check_classes(labels: Array, name: str, task: str, notes: list[str]) -> None:
