@@ -132,6 +132,19 @@ def test_dates_are_no_target(train):
     assert train(table, "--target", "t", "--task", "classification")[0] == 0
 
 
+@pytest.mark.parametrize(
+    ("odd", "said"),
+    [('"1,234"', "with ',' between thousands"), ("abc", "'abc' is none"), ("", None)],
+)
+@pytest.mark.parametrize("row", range(0, 60, 7))
+def test_no_row_is_held_out_that_tells_how_a_column_is_read(train, odd, said, row):
+    cells = [str(i * i) for i in range(60)]
+    cells[row] = odd
+    status, out, err = train(lines(cells, X1[:60], X2[:60], names="a,b,t"), "--target", "t")
+    assert status == 0, err
+    assert said is None or said in out
+
+
 def test_xor_is_a_matter_of_classes(train):
     status, out, _ = train("x1,x2,y\n0,0,0\n0,1,1\n1,0,1\n1,1,0\n", "--target", "y", *LONGER)
     assert status == 0 and "y, 2 classes: 4 rows to train, 0 held out" in out
