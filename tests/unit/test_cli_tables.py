@@ -448,6 +448,21 @@ def str_of(label):
     return label.removesuffix(".0")
 
 
+def test_words_that_training_did_not_have_are_said(train, predict, run, tmp_path):
+    """Booleans in other words, labels in capitals: what nothing is known of looks like a poor model."""
+    flag = np.array(["no", "yes"])[QUADRANT]
+    assert train(lines(X1, flag, QUADRANT, names="x,flag,t"), "--target", "t")[0] == 0
+    _, err = predict(lines(X1[:3], ["yes", "", "no"], [0, 1, 1], names="x,flag,t"))
+    assert "note" not in err
+    _, err = predict(lines(X1[:3], ["yes", "TRUE", "FALSE"], ["0", "2", ""], names="x,flag,t"))
+    assert "column flag: 2 cells have values that training did not have, taken for gaps" in err
+    assert "the first 'TRUE' in line 3" in err
+    assert "1 row has a target that is no class of MODEL, the first 'new.csv' line 3, column 't': '2'" in err
+    (tmp_path / "other.csv").write_text(lines(X1[:3], ["yes", "TRUE", "no"], [0, 1, 1], names="x,flag,t"))
+    _, out, err = run("evaluate", "model.npz", "other.csv")
+    assert "column flag: 1 cell has a value that training did not have" in out + err
+
+
 def test_rows_without_a_target_are_predicted_and_not_counted(train, predict):
     assert train(lines(X1, X2, QUADRANT, names="a,b,t"), "--target", "t")[0] == 0
     rows, err = predict(lines(X1[:9], X2[:9], [*QUADRANT[:6], "", "NA", "?"], names="a,b,t"))

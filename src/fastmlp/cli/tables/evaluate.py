@@ -15,7 +15,7 @@ from ..report import Report, of_classes, of_numbers
 from ..scores import by_value
 from . import task
 from .cells import located
-from .rows import answers, is_classifier, is_there, read, targets_of
+from .rows import answers, is_classifier, is_there, read, targets_of, unseen
 
 Array = np.ndarray[Any, Any]
 
@@ -43,9 +43,10 @@ def _compared(options: argparse.Namespace, model: Any) -> tuple[Source, list[str
     kept, y = _classes(source, targets[0], model) if is_classifier(model) else _numbers(source, targets)
     missing = int((~kept).sum())
     notes = [f"{missing} row{'s' * (missing != 1)} without a target left out"] if missing else []
-    for note in (*source.notes, *notes):
+    frame = source.frame.drop(columns=targets)[kept]
+    for note in (*source.notes, *notes, *unseen(model, source, frame)):
         say_aside(f"note: {note}")
-    return source, targets, source.frame.drop(columns=targets)[kept], y
+    return source, targets, frame, y
 
 
 def _classes(source: Source, name: str, model: Any) -> tuple[Array, Array]:

@@ -16,7 +16,7 @@ from ..reading.options import Source
 from ..scores import Agreement, by_value, of_classes, of_numbers
 from . import task
 from .cells import located
-from .rows import answers, is_classifier, is_there, read, targets_of
+from .rows import answers, is_classifier, is_there, read, targets_of, unseen
 
 Array = np.ndarray[Any, Any]
 
@@ -24,10 +24,11 @@ Array = np.ndarray[Any, Any]
 def run(options: argparse.Namespace, model: Any) -> int:
     """Read rows, predict, write, compare."""
     source = read(options, model)
-    for note in source.notes:
-        say_aside(f"note: {note}")
     targets = targets_of(options, model, source)
     frame = source.frame.drop(columns=targets)
+    notes = [*source.notes, *unseen(model, source, frame), *_other_labels(model, source, targets)]
+    for note in notes:
+        say_aside(f"note: {note}")
     ids = _ids(options, model, frame)
     with located(source, frame):
         predictions = answers(options, model, frame)
@@ -35,7 +36,7 @@ def run(options: argparse.Namespace, model: Any) -> int:
         write_npy(options.output, predictions)
     else:
         write_csv(options.output, _rows(model, frame, ids, predictions))
-    options.found.update(rows=len(predictions), output=options.output, notes=source.notes)
+    options.found.update(rows=len(predictions), output=options.output, notes=notes)
     if targets:
         tell(options, _agreement(model, source, targets, predictions))
     return 0
@@ -67,6 +68,20 @@ def _rows(model: Any, frame: Any, ids: Sequence[str], predictions: Array) -> Ite
     yield [*ids, *(targets or [f"output {j}" for j in range(numbers.shape[1])])]
     for *own, row in zip(*names, numbers.tolist(), strict=True):
         yield [*own, *(f"{value:.9g}" for value in row)]
+
+
+def _other_labels(model: Any, source: Source, targets: list[str]) -> list[str]:
+    """What is to be said of targets that are no class of the model, with which no prediction agrees."""
+    if not targets or not is_classifier(model):
+        return []
+    known = {by_value(label) for label in model.classes_.tolist()}
+    labels = frozenset(map(str, model.classes_.tolist()))
+    cells = source.frame[targets[0]].tolist()
+    odd = [i for i, cell in enumerate(cells) if is_there(cell, labels) and by_value(cell) not in known]
+    if not odd:
+        return []
+    rows = "1 row has a target that is" if len(odd) == 1 else f"{len(odd)} rows have targets that are"
+    return [f"{rows} no class of MODEL, the first {source.cell(odd[0], targets[0], cells[odd[0]])}"]
 
 
 def _agreement(model: Any, source: Source, targets: list[str], predictions: Array) -> Agreement:

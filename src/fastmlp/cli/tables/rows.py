@@ -11,6 +11,7 @@ import numpy as np
 from ...datasets import load_npz
 from ...errors import listed
 from ...tabular import frames, words
+from ...tabular.columns import Category, texts_of
 from ..options import reading_of
 from ..reading import files
 from ..reading.options import Source
@@ -55,6 +56,23 @@ def _renamed(source: Source, model: Any) -> Source:
         )
     source.frame.columns = columns if width == len(columns) else features
     return source
+
+
+def unseen(model: Any, source: Source, frame: Any) -> list[str]:
+    """What is to be said of words that training did not have, which count as gaps."""
+    notes = []
+    for column in model.ensemble_.encoder.used:
+        if not isinstance(column, Category) or column.name not in frame:
+            continue
+        texts = texts_of(frames.read(frame[[column.name]]).columns[column.name])
+        odd = [i for i, text in enumerate(texts) if text is not None and text not in column.known]
+        if odd:
+            cells = "1 cell has a value" if len(odd) == 1 else f"{len(odd)} cells have values"
+            first = f"{texts[odd[0]]!r} in {source.place} {frame.index[odd[0]]}"
+            notes.append(
+                f"column {column.name}: {cells} that training did not have, taken for gaps, the first {first}"
+            )
+    return notes
 
 
 def answers(options: argparse.Namespace, model: Any, frame: Any) -> Array:
