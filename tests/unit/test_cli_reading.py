@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -294,6 +295,29 @@ def test_damage_is_refused_with_its_place(run, tmp_path, name):
     status, out, err = run("train", "--data", "bad.csv", "--target", "k")
     assert status == 2 and out == "" and err.count("\n") == 1
     assert err.startswith("fastmlp train: 'bad.csv' ") and said in err
+
+
+def zipped(*names: str) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in names:
+            archive.writestr(name, "" if name.endswith("/") else PLAIN)
+    return packed.getvalue()
+
+
+def test_archives_of_one_file(run, tmp_path):
+    """As Kaggle packs tables, and macOS with what it adds."""
+    expected = cells(files.read(write(tmp_path / "plain.csv", PLAIN)).frame)
+    for names in (["a.csv"], ["data/", "data/a.csv", "__MACOSX/data/._a.csv"]):
+        assert cells(files.read(write(tmp_path / "table.csv.zip", zipped(*names))).frame) == expected
+    write(tmp_path / "two.zip", zipped("a.csv", "b.csv"))
+    assert "'two.zip' packs 2 files, expected one: a.csv" in run("train", "two.zip", "--target", "kind")[2]
+    write(tmp_path / "half.zip", zipped("a.csv")[:-30])
+    assert "'half.zip' is not a readable zip file" in run("train", "half.zip", "--target", "kind")[2]
+    write(tmp_path / "half.xlsx", zipped("a.csv")[:-30])
+    assert "'half.xlsx' is not a readable Excel file" in run("train", "half.xlsx", "--target", "kind")[2]
+    status, _, err = run("train", "table.csv.zip", "--target", "kind", "--max-bytes", 100)
+    assert status == 2 and "unpacks to more than --max-bytes, expected 100" in err
 
 
 def test_what_a_packed_file_unpacks_to_is_limited(run, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,17 @@ def kind_of(path: Path) -> str | None:
     """What a file is by its first bytes; None is text."""
     with path.open("rb") as file:
         start = file.read(6)
-    return next((kind for magic, kind in _MAGIC.items() if start.startswith(magic)), None)
+    kind = next((kind for magic, kind in _MAGIC.items() if start.startswith(magic)), None)
+    return None if start.startswith(b"PK") and _packs_a_file(path) else kind
+
+
+def _packs_a_file(path: Path) -> bool:
+    """Whether an archive is no workbook, whose parts it would name."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return not {"[Content_Types].xml", "mimetype"}.intersection(archive.namelist())
+    except zipfile.BadZipFile:
+        return not path.suffix.lower().startswith((".xls", ".ods"))
 
 
 def _need(package: str, path: Path, kind: str) -> None:

@@ -12,7 +12,7 @@ from .options import Reading, Source
 def read(
     path: Path, options: Reading | None = None, known: tuple[str, ...] = (), where: str = "--data"
 ) -> Source:
-    """A CSV, TSV, Parquet, Feather or Excel file; text may be packed by gzip, bzip2 or xz.
+    """A CSV, TSV, Parquet, Feather or Excel file; text may be packed by gzip, bzip2, xz or zip.
 
     Parameters
     ----------

@@ -5,17 +5,34 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import zipfile
 import zlib
 from pathlib import Path
 from typing import Any
 
 from ...datasets.bounded import read_exactly
+from ...errors import listed
+
+
+def _open_zip(path: Path, mode: str) -> Any:
+    """The one file of an archive, as pandas has it; folders, and what macOS adds, are none."""
+    archive = zipfile.ZipFile(path)
+    names = [
+        name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX/")
+    ]
+    if len(names) != 1:
+        archive.close()
+        raise ValueError(f"{path.name!r} packs {len(names)} files, expected one: {listed(names[:5])}")
+    return archive.open(names[0])
+
 
 _PACKED: dict[bytes, tuple[str, Any]] = {
     b"\x1f\x8b": ("gzip", gzip.open),
     b"BZh": ("bzip2", bz2.open),
     b"\xfd7zXZ\0": ("xz", lzma.open),
+    b"PK\x03\x04": ("zip", _open_zip),
 }
+_DAMAGE = (EOFError, zlib.error, lzma.LZMAError, OSError, zipfile.BadZipFile, RuntimeError)  # or a password
 _MARKS = {
     b"\xef\xbb\xbf": "utf-8-sig",
     b"\xff\xfe\0\0": "utf-32",
@@ -60,7 +77,7 @@ def _unpacked(path: Path, max_bytes: int) -> bytes:
             try:
                 with opened(path, "rb") as stream:
                     content = bytes(read_exactly(stream, max_bytes + 1))
-            except (EOFError, zlib.error, lzma.LZMAError, OSError) as error:
+            except _DAMAGE as error:
                 raise ValueError(f"{path.name!r} is not a readable {name} file ({error})") from error
             if len(content) > max_bytes:
                 raise ValueError(f"{path.name!r} unpacks to more than --max-bytes, expected {max_bytes}")
