@@ -1,6 +1,7 @@
 """Training on real data: the accuracy that networks of these shapes are known to reach.
 
-FASTMLP_DATA names a folder with california_housing, fashion_mnist, letter and mnist; without it nothing runs.
+FASTMLP_DATA names a folder with california_housing, fashion_mnist, letter, mnist and tables; without it
+nothing runs.
 """
 
 import importlib.util
@@ -158,3 +159,16 @@ def test_the_recipe_of_two_layers_of_512(data_dir, name, expected):
     net = script.build_network(len(X), epochs, rate)
     net.fit(X, y, epochs=epochs, batch_size=script.BATCH)
     assert net.evaluate(X_test, y_test)["accuracy"] >= expected
+
+
+@pytest.mark.slow
+def test_trees_are_better_on_rules_and_not_on_bikes(data_dir):
+    """Hired in an hour: what grows and falls smoothly, by night, weather and season."""
+    pytest.importorskip("pandas")
+    pytest.importorskip("sklearn")
+    script = example("08_tables_and_trees")
+    bikes = script.read(folder(data_dir, "tables") / "raw" / "seoul-bike.csv", "Rented Bike Count")
+    (ours, _), (theirs, _) = script.compare(bikes, splits=1)
+    assert ours < 0.9 * theirs
+    (ours, _), (theirs, _) = script.compare(script.rules(), splits=1)
+    assert theirs < ours < 0.1

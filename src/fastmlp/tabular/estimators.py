@@ -281,7 +281,7 @@ class TabularClassifier(_ClassifierMixin, _Tabular):  # type: ignore[misc]
     Parameters
     ----------
     recipe : str or Recipe
-        "default", "realmlp", "realmlp-s" or "fast", or a `Recipe` of your own.
+        "default", "realmlp", "realmlp-s", "fast" or "tabm", or a `Recipe` of your own.
     nets : int, optional
         Networks that are averaged, one for each view of the recipe unless given.
     metric : str or callable, optional
