@@ -145,6 +145,26 @@ def test_no_row_is_held_out_that_tells_how_a_column_is_read(train, odd, said, ro
     assert said is None or said in out
 
 
+@pytest.mark.parametrize("odd", ['"1,234"', "abc"])
+def test_nor_in_folds(train, run, odd):
+    cells = [str(i * i) for i in range(60)]
+    cells[33] = odd
+    table = lines(cells, X1[:60], X2[:60], names="a,b,t")
+    status, out, err = train(table, "--target", "t", "--cv", 5, "--seed", 4)
+    assert status == 0 and "cross-validation, 5 folds" in out, err
+    status, out, err = run("tune", "t.csv", "--target", "t", "--trials", 2, *QUICK)
+    assert status == 0, err
+
+
+@pytest.mark.parametrize("verb", [["train", "--cv", 5], ["tune", "--trials", 2]])
+def test_a_cell_that_is_refused_in_a_fold_has_the_place_in_the_file(train, run, tmp_path, verb):
+    cells = [*map(str, X1[:60])]
+    cells[41] = "inf"
+    (tmp_path / "t.csv").write_text(lines(cells, SUM[:60], names="x,t"))
+    status, _, err = run(*verb, "--data", "t.csv", "--target", "t", *QUICK)
+    assert status == 2 and "'t.csv' line 43, column 'x': 'inf' is infinite" in err
+
+
 def test_xor_is_a_matter_of_classes(train):
     status, out, _ = train("x1,x2,y\n0,0,0\n0,1,1\n1,0,1\n1,1,0\n", "--target", "y", *LONGER)
     assert status == 0 and "y, 2 classes: 4 rows to train, 0 held out" in out

@@ -8,6 +8,7 @@ import numpy as np
 
 from ...tabular import cross_validate
 from ..folds import Folds, splitter
+from .held_out import spared
 from .task import Target
 
 Array = np.ndarray[Any, Any]
@@ -28,7 +29,7 @@ def crossed(model: Any, frame: Any, target: Target, folds: int, seed: int) -> Fo
         model.set_params(verbose=False),
         frame,
         target.y,
-        splitter(target.y, target.classes, folds, seed),
+        spared(frame, splitter(target.y, target.classes, folds, seed).split(target.y, target.y)),
         scoring=list(names.values()),
     )
     scores = {name: found[f"test_{score}"] for name, score in names.items()}

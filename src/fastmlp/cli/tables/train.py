@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ...datasets import train_test_split
-from ...tabular import TabularClassifier, TabularRegressor, dates, frames, metrics, recipes, words
+from ...tabular import TabularClassifier, TabularRegressor, metrics, recipes
 from ..classes import check_class_weight
 from ..options import TEST_SHARE, reading_of
 from ..output import complain, say, table
@@ -21,6 +20,7 @@ from ..report import WARNING, Report, of_classes, of_numbers
 from . import task
 from .cells import located
 from .folds import crossed
+from .held_out import spare_odd_cells
 from .task import Target
 from .trials import best_of
 
@@ -41,8 +41,7 @@ def run(options: argparse.Namespace, path: Path, picture: Path | None) -> int:
     if not frame.shape[1]:
         raise ValueError(f"{source.name!r} has no column beside the target {', '.join(target.names)}")
     test = _held_out(target, options)
-    for name in frame:
-        _learn_from_odd_cells(frames.read(frame[[name]]).columns[str(name)], test)
+    spare_odd_cells(frame, test)
     model = _model(options, target)
     _describe(options, source, target, test)
     if options.trials is None:
@@ -98,28 +97,6 @@ def _held_out(target: Target, options: argparse.Namespace) -> Array:
     chosen = train_test_split(spared, target.y[spared], share, options.seed, target.classes)[1]
     test[chosen] = True
     return test
-
-
-def _learn_from_odd_cells(cells: Array, test: Array) -> None:
-    """Holds no row out that alone tells how a column is read: the one with 1,234, or the one with a word."""
-    if cells.dtype != object:
-        return
-    there = np.array([text is not None and not words.is_gap(text) for text in cells])
-    row: int | None = 0
-    while row is not None:
-        parse = _reader(list(dict.fromkeys(cells[there & ~test])))
-        held_out = np.flatnonzero(there & test).tolist() if parse else []
-        row = next((i for i in held_out if parse is not None and parse(str(cells[i])) is None), None)
-        test[[] if row is None else [row]] = False
-
-
-def _reader(texts: list[str]) -> Callable[[str], object] | None:
-    """What reads a column of numbers or dates; None of words."""
-    formats = words.number_formats(texts)
-    if formats:
-        return formats[0].parse
-    forms = dates.date_formats(texts)
-    return (lambda text: dates.parse(text, forms[0])) if forms else None
 
 
 def _model(options: argparse.Namespace, target: Target) -> Any:

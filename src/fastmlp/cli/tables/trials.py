@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from ...optional import require
 from ...tabular import tune
 from ..output import table
+from .held_out import spared
 from .task import Target
 
 # What is drawn from, parameters of `Recipe`.
@@ -22,6 +24,8 @@ SHOWN = 10  # trials
 
 def best_of(options: argparse.Namespace, model: Any, frame: Any, target: Target, y: Any) -> Any:
     """The fitted model of the best trial; what came of all is printed."""
+    selection = require("sklearn.model_selection", "tabular")
+    folds = selection.check_cv(options.cv or FOLDS, y, classifier=target.classes)
     found = tune(
         model.set_params(verbose=False),
         frame,
@@ -30,7 +34,7 @@ def best_of(options: argparse.Namespace, model: Any, frame: Any, target: Target,
         options.trials,
         options.method,
         seed=options.seed % 2**32,
-        cv=options.cv or FOLDS,
+        cv=spared(frame, folds.split(y, y)),
     )
     results = found.cv_results_.sort_values("rank_test_score")
     columns = [
