@@ -73,13 +73,14 @@ DEFAULTS = {"classes": "error", "numbers": "rmse"}
 
 
 def resolve(metric: object, task: str) -> Metric:
-    """A metric by name, or a function of truth, predictions and weights or None; None is the default."""
+    """A metric by name, in any case, or a function of truth, predictions and weights; None is the default."""
     if metric is None:
         return METRICS[task][DEFAULTS[task]]
     if isinstance(metric, str):
-        if metric not in METRICS[task]:
+        name = metric.lower().replace(" ", "_")  # "AUC" and "log loss", as reports have them
+        if name not in METRICS[task]:
             raise unknown("metric", metric, METRICS[task])
-        return METRICS[task][metric]
+        return METRICS[task][name]
     if not callable(metric):
         raise TypeError(f"metric is {shown(metric)}, expected a name or a function")
     _check_arguments(metric)

@@ -179,6 +179,15 @@ def test_metrics_of_classes(metric):
     assert 0 <= min(errors) < errors[0]
 
 
+@pytest.mark.parametrize(("metric", "named"), [("AUC", "auc"), ("log loss", "log_loss"), ("F1", "f1")])
+def test_metrics_by_their_names_in_reports(metric, named):
+    X, y, _ = table()
+    errors = [classifier(metric=each).fit(X, y).ensemble_.members[0].errors for each in (metric, named)]
+    assert errors[0] == errors[1]
+    with pytest.raises(ValueError, match="unknown metric 'R2', expected one of error"):
+        classifier(metric="R2").fit(X, y)
+
+
 def test_a_metric_of_ones_own():
     X, _, numbers = table()
     calls = []
