@@ -148,16 +148,17 @@ def build(
 
 def compile_for(net: Network, recipe: Recipe, steps: int, loss: str) -> None:
     """The optimizer and the schedules of so many steps."""
-    decay = FlatCosine(recipe.weight_decay, steps=steps) if recipe.weight_decay else 0.0
+    decay = _wave(recipe.weight_decay, recipe.decay_schedule, steps) if recipe.weight_decay else 0.0
     rate = _wave(recipe.learning_rate, recipe.schedule, steps)
-    adam = Adam(rate, beta_1=0.9, beta_2=0.95, weight_decay=decay)
-    net.compile(adam, loss, [], dropout_schedule=FlatCosine(1.0, steps=steps))
+    adam = Adam(rate, beta_1=recipe.beta_1, beta_2=recipe.beta_2, weight_decay=decay)
+    net.compile(adam, loss, [], dropout_schedule=_wave(1.0, recipe.dropout_schedule, steps))
 
 
 def _wave(peak: float, name: str, steps: int) -> Schedule:
-    if name == "cosine":
-        return CosineDecay(peak, steps=steps)
-    return CosLog4(peak, steps=steps) if name == "coslog4" else Constant(peak)
+    if name == "constant":
+        return Constant(peak)
+    kind = {"cosine": CosineDecay, "coslog4": CosLog4, "flat_cosine": FlatCosine}[name]
+    return kind(peak, steps=steps)
 
 
 # ---- the start ----

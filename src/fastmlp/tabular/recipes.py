@@ -13,7 +13,7 @@ from ..layers.base import ActivationName, named, short_repr
 
 TASKS = ("classes", "numbers")
 VIEWS = ("plain", "periodic", "quantiles")
-SCHEDULES = ("cosine", "coslog4", "constant")
+SCHEDULES = ("cosine", "coslog4", "flat_cosine", "constant")
 STARTS = ("data", "normal")
 
 
@@ -31,7 +31,9 @@ class Recipe:
         Factor of the learning rate of a share a of the activation f in every unit, x + a (f(x) - x); 0 leaves
         the share at 1.
     dropout : float
-        0 <= rate < 1, behind every hidden layer; constant for half of the steps, then a cosine to 0.
+        0 <= rate < 1, behind every hidden layer.
+    dropout_schedule : {"cosine", "coslog4", "flat_cosine", "constant"}
+        Of this rate, over all epochs; "flat_cosine" is constant for half of the steps, then a cosine to 0.
     scale : float
         Factor of the learning rate of a `Scale` layer in front of the first; 0 leaves the layer out.
     bias : float
@@ -45,10 +47,14 @@ class Recipe:
         N(0, 1 / n_in), b from N(0, 1), and the last layer zero.
     learning_rate : float
         The highest; weights of a layer have 1 / sqrt(n_in) of it.
-    schedule : {"cosine", "coslog4", "constant"}
+    schedule : {"cosine", "coslog4", "flat_cosine", "constant"}
         Of the learning rate, over all epochs.
+    beta_1, beta_2 : float
+        0 <= beta < 1, of `Adam`.
     weight_decay : float
-        Decoupled, of all weights but biases; constant for half of the steps, then a cosine to 0.
+        Decoupled, of all weights but biases.
+    decay_schedule : {"cosine", "coslog4", "flat_cosine", "constant"}
+        Of the weight decay, over all epochs.
     label_smoothing : float
         0 <= share < 1 of each label that is spread over all classes.
     epochs, batch_size : int
@@ -86,13 +92,17 @@ class Recipe:
     activation: ActivationName = "selu"
     parametric: float = 0.1
     dropout: float = 0.15
+    dropout_schedule: str = "flat_cosine"
     scale: float = 6.0
     bias: float = 0.1
     members: int = 1
     start: str = "data"
     learning_rate: float = 0.04
     schedule: str = "coslog4"
+    beta_1: float = 0.9
+    beta_2: float = 0.95
     weight_decay: float = 0.02
+    decay_schedule: str = "flat_cosine"
     label_smoothing: float = 0.1
     epochs: int = 256
     batch_size: int = 256
@@ -112,7 +122,7 @@ class Recipe:
             self._set(name, validation.real(getattr(self, name), name, minimum=least, **limit))
         for name, least in _COUNTS:
             self._set(name, validation.integer(getattr(self, name), name, least))
-        for name, known in (("start", STARTS), ("schedule", SCHEDULES)):
+        for name, known in _NAMES:
             if getattr(self, name) not in known:
                 raise unknown(name, getattr(self, name), known)
         self._set("views", tuple(self.views))
@@ -152,6 +162,12 @@ class Recipe:
         return cls(**fields)
 
 
+_NAMES = (
+    ("start", STARTS),
+    ("schedule", SCHEDULES),
+    ("decay_schedule", SCHEDULES),
+    ("dropout_schedule", SCHEDULES),
+)
 _COUNTS = (
     ("epochs", 1),
     ("batch_size", 1),
@@ -164,6 +180,8 @@ _COUNTS = (
 _BELOW_ONE: dict[str, Any] = {"below": 1.0}
 _REALS: tuple[tuple[str, float, dict[str, Any]], ...] = (
     ("dropout", 0.0, _BELOW_ONE),
+    ("beta_1", 0.0, _BELOW_ONE),
+    ("beta_2", 0.0, _BELOW_ONE),
     ("label_smoothing", 0.0, _BELOW_ONE),
     ("held_out", 0.0, {"maximum": 0.5}),
     ("scale", 0.0, {}),

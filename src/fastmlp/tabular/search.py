@@ -17,6 +17,7 @@ from ..training.together import as_jobs
 from . import checks, recipes
 from .estimators import GROUP, TabularClassifier, TabularRegressor
 from .frames import Frame
+from .studies import Proposals
 from .trials import METHODS, Tried, drawn, rounds
 
 Array = np.ndarray[Any, Any]
@@ -216,7 +217,7 @@ def tune(
     y: Any,
     space: Mapping[str, Any],
     n_trials: int = 20,
-    method: str = "random",
+    method: Any = "random",
     *,
     seed: int = 0,
     cv: Any = 3,
@@ -234,14 +235,15 @@ def tune(
         As in `fit`.
     space : mapping
         Names of parameters of the estimator or of its `Recipe`, to lists of values, or to distributions with
-        a method `rvs` as SciPy's.  Lists alone are drawn from without repetition.
+        a method `rvs` as SciPy's; Optuna's for a study.  Lists alone are drawn from without repetition.
     n_trials : int
         How many sets of parameters are tried, at most.
-    method : {"random", "halving"}
+    method : {"random", "halving"} or optuna.study.Study
         "random" gives all of them their epochs.  "halving" begins with few epochs, and goes on with the best
-        third and three times the epochs until they have all (Jamieson and Talwalkar 2016).
+        third and three times the epochs until they have all (Jamieson and Talwalkar 2016).  A study, which
+        maximizes, proposes one set after another and is told its score.
     seed : int
-        Of the parameters, and of the estimators where their `random_state` is None.
+        Of the parameters, and of the estimators where their `random_state` is None.  A study has a sampler.
     cv, groups, scoring, n_jobs
         As in `cross_validate`, of one score.  Neither the results nor the estimator depend on `n_jobs`.
 
@@ -268,7 +270,7 @@ def tune(
     >>> found.best_params_["epochs"], found.best_score_
     (32, 1.0)
     """
-    if method not in METHODS:
+    if isinstance(method, str) and method not in METHODS:
         raise unknown("method", method, METHODS)
     count, seed = validation.integer(n_trials, "n_trials", 1), validation.integer(seed, "seed", 0, 2**32 - 1)
     table = _Table.read(estimator, X, y, cv, groups)
@@ -276,15 +278,28 @@ def tune(
     if estimator.random_state is None:
         estimator = _changed(estimator, {"random_state": seed})
     _check_names(estimator, space)
-    trials = drawn(space, count, seed)
+    trials: list[dict[str, Any]] = []
     rows: list[Tried] = []
-    for chosen, share in rounds(len(trials), method, _recipe(estimator).epochs, rows):
+
+    def tried(chosen: list[int], share: int) -> list[Tried]:
         candidates = [_shortened(_changed(estimator, trials[i]), share) for i in chosen]
         tested = _all_tested(candidates, table, scorers, n_jobs)
-        rows += [
+        return [
             Tried(i, share, _recipe(candidate).epochs, *_summary(each))
             for i, candidate, each in zip(chosen, candidates, tested, strict=True)
         ]
+
+    if isinstance(method, str):
+        trials += drawn(space, count, seed)
+        for chosen, share in rounds(len(trials), method, _recipe(estimator).epochs, rows):
+            rows += tried(chosen, share)
+    else:
+        proposals = Proposals(method, space)
+        for i in range(count):
+            with proposals.next() as (parameters, tell):
+                trials.append(parameters)
+                rows += tried([i], 1)
+                tell(rows[-1].mean)
     best = min(rows, key=Tried.order)
     if np.isnan(best.mean):
         raise ValueError(

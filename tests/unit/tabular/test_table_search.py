@@ -138,3 +138,85 @@ def test_wrong_arguments(options, words):
     given = {"X": X, "y": labels, "space": {"widths": [(4,)]}, "n_trials": 1, **options}
     with pytest.raises(ValueError, match=words):
         tune(classifier(), **given)
+
+
+def studied(jobs=1, **options):
+    optuna = pytest.importorskip("optuna")
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    X, labels, _ = table()
+    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=1))
+    space = {
+        "learning_rate": optuna.distributions.FloatDistribution(1e-6, 1e-1, log=True),
+        "widths": [(4,), (16,)],
+        "nets": [1, 2],
+    }
+    given = {"n_trials": 6, "seed": 3, "scoring": "neg_log_loss", **options}
+    return study, tune(classifier(random_state=None), X, labels, space, method=study, n_jobs=jobs, **given)
+
+
+def test_a_study_of_optuna_proposes_and_hears_the_scores():
+    (study, found), (_, again) = studied(), studied(3)
+    scores = found.cv_results_["mean_test_score"].tolist()
+    assert [trial.value for trial in study.trials] == scores == again.cv_results_["mean_test_score"].tolist()
+    assert study.best_value == found.best_score_ == max(scores) and len(set(scores)) > 1
+    assert [trial.params["widths"] for trial in study.trials] == [
+        repr(widths) for widths in found.cv_results_["param_widths"]
+    ]
+    assert found.best_params_["widths"] in [(4,), (16,)]
+    assert found.best_params_.keys() == study.best_params.keys()
+    assert found.best_params_["learning_rate"] == study.best_params["learning_rate"] > 1e-3
+
+
+@pytest.mark.parametrize("name", ["schedule", "decay_schedule", "dropout_schedule"])
+def test_recipes_say_every_schedule(name):
+    X, labels, _ = table()
+    found = [
+        classifier(SHORT.replace(dropout=0.2, **{name: schedule})).fit(X, labels).predict_proba(X)
+        for schedule in ("cosine", "coslog4", "flat_cosine", "constant")
+    ]
+    assert all((a != b).any() for i, a in enumerate(found) for b in found[:i])
+    with pytest.raises(ValueError, match=f"unknown {name} 'wave', expected"):
+        SHORT.replace(**{name: "wave"})
+
+
+def test_recipes_have_adams_betas():
+    X, labels, _ = table()
+    plain = classifier().fit(X, labels).predict_proba(X)
+    for beta in ("beta_1", "beta_2"):
+        model = classifier(SHORT.replace(**{beta: 0.8})).fit(X, labels)
+        assert (model.predict_proba(X) != plain).any()
+    with pytest.raises(ValueError, match="beta_2 is 1, expected"):
+        SHORT.replace(beta_2=1.0)
+
+
+def test_trials_that_diverge_or_are_interrupted_have_failed(monkeypatch):
+    optuna = pytest.importorskip("optuna")
+    X, labels, _ = table()
+    study = optuna.create_study(direction="maximize")
+    for rate in (1e38, 0.04):
+        study.enqueue_trial({"learning_rate": rate})
+    found = tune(classifier(), X, labels, {"learning_rate": [1e38, 0.04]}, 2, study)
+    assert [trial.state.name for trial in study.trials] == ["FAIL", "COMPLETE"]
+    assert found.best_params_ == {"learning_rate": 0.04}
+
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fastmlp.tabular.search._all_tested", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        tune(classifier(), X, labels, {"bins": [4, 8]}, 2, study)
+    assert [trial.state.name for trial in study.trials[2:]] == ["FAIL"]
+
+
+def test_what_is_no_study_is_told():
+    optuna = pytest.importorskip("optuna")
+    X, labels, _ = table()
+    space = {"bins": [4, 8]}
+    with pytest.raises(TypeError, match="method is 3, expected 'random', 'halving' or an Optuna study"):
+        tune(classifier(), X, labels, space, 2, 3)
+    with pytest.raises(ValueError, match=r"a study with \['minimize'\] of values, expected \['maximize'\]"):
+        tune(classifier(), X, labels, space, 2, optuna.create_study())
+    study = optuna.create_study(direction="maximize")
+    with pytest.raises(TypeError, match=r"space\['bins'\] is .*, expected a list or an Optuna distribution"):
+        tune(classifier(), X, labels, {"bins": stats.randint(2, 9)}, 2, study)
+    assert not study.trials
