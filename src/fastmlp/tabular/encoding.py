@@ -52,9 +52,10 @@ class Scaling:
 
 @dataclass(frozen=True)
 class Encoded:
-    """Rows that `TableEncoder.transform` has made ready: float32 of shape (rows, n)."""
+    """Rows that an encoder has made ready: float32 of shape (rows, n).  Estimators' `prepare` gives them."""
 
     matrix: Array
+    encoder: TableEncoder
 
 
 class TableEncoder:

@@ -73,7 +73,7 @@ def permutation_importance(
     extra = {} if sample_weight is None else {"sample_weight": sample_weight}
 
     def score(rows: Array) -> float:
-        return float(scorer(model, Encoded(rows), y, **extra))
+        return float(scorer(model, Encoded(rows, encoder), y, **extra))
 
     baseline = score(matrix)
     seed = require("sklearn.utils", GROUP).check_random_state(random_state).randint(2**31)

@@ -7,6 +7,7 @@ import pickle
 
 import numpy as np
 import pytest
+import sklearn.exceptions
 
 from fastmlp.tabular import TabularClassifier, TabularRegressor, calibration, frames
 from learned import QUICK, QUICK_NUMBERS, table
@@ -176,3 +177,27 @@ def test_few_rows_that_are_all_right_are_no_reason_for_certainty():
     truth = np.ones(20, int)
     found = calibration.tempered(p, calibration.temperature(p, truth))
     assert found[:, 0] == pytest.approx(0.5 / 21, rel=0.01)
+
+
+@pytest.mark.parametrize("rows", [1, 160])
+def test_prepared_rows_have_the_predictions_of_their_table(rows):
+    X, labels, numbers = wide()
+    given = {name: values[:rows] for name, values in X.items()}
+    model = TabularClassifier(QUICK, random_state=0).fit(X, labels)
+    prepared = model.prepare(given)
+    assert (model.predict_proba(prepared) == model.predict_proba(given)).all()
+    assert (model.predict(prepared) == model.predict(given)).all()
+    other = TabularRegressor(QUICK_NUMBERS, random_state=0).fit(X, numbers)
+    ready = other.prepare(given)
+    other.conformalize(X, numbers)  # which leaves them as they are
+    assert (other.predict(ready) == other.predict(given)).all()
+    assert (other.predict_interval(ready) == other.predict_interval(given)).all()
+    with pytest.raises(ValueError, match="X has rows that another estimator has prepared"):
+        other.predict(prepared)
+    with pytest.raises(ValueError, match="X lacks the column"):
+        model.prepare({name: values for name, values in given.items() if name != "town"})
+
+
+def test_rows_are_prepared_by_what_has_been_fitted():
+    with pytest.raises(sklearn.exceptions.NotFittedError):
+        TabularClassifier().prepare({"x": [1.0]})
