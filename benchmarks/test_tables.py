@@ -48,6 +48,8 @@ def test_splits_are_apart_and_have_all_classes(folder: Path) -> None:
     shares = [(each == "up").mean() for each in (part.y, part.y_test)]
     assert shares[0] == pytest.approx(shares[1], abs=0.02)
     assert data.error(part, part.y_test) == 0.5 / 30
+    with pytest.raises(ValueError, match=r"predictions have shape \(30, 1\), expected \(30,\)"):
+        data.error(part, part.y_test[:, None])
 
 
 @pytest.mark.parametrize(

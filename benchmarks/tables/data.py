@@ -70,8 +70,10 @@ def beginning(part: Split, rows: int = 500) -> Split:
 
 def error(part: Split, predictions: Any) -> float:
     """The share of wrong classes, half a row at least; or the root mean squared error over the deviation."""
+    if np.shape(predictions) != part.y_test.shape:
+        raise ValueError(f"predictions have shape {np.shape(predictions)}, expected {part.y_test.shape}")
     if part.task == "classes":
         wrong = float(np.mean(np.asarray(predictions).astype(str) != part.y_test.astype(str)))
         return max(wrong, 0.5 / len(part.y_test))
-    e = np.asarray(predictions, np.float64).ravel() - part.y_test
+    e = np.asarray(predictions, np.float64) - part.y_test
     return float(np.sqrt(np.mean(e**2)) / part.y_test.std())

@@ -64,7 +64,7 @@ def catboost(part: Split) -> Any:
     words = _words(part)
     X, X_test = (each.assign(**{w: each[w].astype(str) for w in words}) for each in (part.X, part.X_test))
     model = kind(random_seed=part.number, thread_count=part.threads, verbose=False, allow_writing_files=False)
-    return model.fit(X, part.y, cat_features=words).predict(X_test)
+    return model.fit(X, part.y, cat_features=words).predict(X_test).reshape(-1)  # (rows, 1) of many classes
 
 
 def sklearn_mlp(part: Split) -> Any:
