@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import initializers, layers, losses, optimizers, schedules
+from . import initializers, layers, losses, metrics, optimizers, schedules
 from .config import (
     __version__,
     get_include,
@@ -33,6 +33,15 @@ from .training.callbacks.history import History
 
 if TYPE_CHECKING:
     from . import autodiff, callbacks, datasets, functional, plots, reference
+    from . import dask as dask
+    from . import keras as keras
+    from . import mpi as mpi
+    from . import onnx as onnx
+    from . import ray as ray
+    from . import sklearn as sklearn
+    from . import spark as spark
+    from . import tabular as tabular
+    from . import torch as torch
     from .fleet import Fleet
     from .training.range_test import RangeTest, learning_rate_range
 
@@ -59,6 +68,7 @@ __all__ = [
     "learning_rate_range",
     "load",
     "losses",
+    "metrics",
     "optimizers",
     "plots",
     "reference",
@@ -76,6 +86,7 @@ watch()
 # Imported when they are first used, so that a script that only predicts does not wait for them.
 _LATER = frozenset({"autodiff", "callbacks", "dask", "datasets", "functional", "keras", "mpi", "onnx"})
 _LATER |= frozenset({"plots", "ray", "reference", "sklearn", "spark", "tabular", "torch"})
+_OF_SKLEARN = frozenset({"sklearn", "tabular"})  # need it at import; the others wait for their package
 _MODULES = {"Fleet": "fleet"} | dict.fromkeys(("RangeTest", "learning_rate_range"), "training.range_test")
 
 
@@ -90,4 +101,8 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    """What is meant for users; completion, `help` and the like get every name that stands here."""
+    from importlib.util import find_spec
+
+    names = {name for name in globals() if name.startswith("__")}.union(__all__, _LATER)
+    return sorted(names if find_spec("sklearn") else names - _OF_SKLEARN)

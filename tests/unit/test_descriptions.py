@@ -481,6 +481,16 @@ def test_public_names_exist():
     assert set(fastmlp.__all__) <= set(dir(fastmlp))
 
 
+def test_completion_names_what_is_for_users(monkeypatch):
+    optional = {"dask", "keras", "mpi", "onnx", "ray", "sklearn", "spark", "tabular", "torch"}
+    assert {name for name in dir(fastmlp) if not name.startswith("_")} == {
+        *(set(fastmlp.__all__) - {"__version__"}),
+        *optional,
+    }
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert optional - set(dir(fastmlp)) == {"sklearn", "tabular"}  # `help` gets all that it is told of
+
+
 # ---- what descriptions have in common ----
 
 
