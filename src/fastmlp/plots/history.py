@@ -91,7 +91,7 @@ def _is_curve(name: str, curves: Curves) -> bool:
 
 
 def _draw_curve(ax: Axes, name: str, curves: Curves) -> None:
-    from matplotlib.ticker import MaxNLocator, PercentFormatter
+    from matplotlib.ticker import PercentFormatter
 
     marker = "o" if len(curves[name]) <= _MARKED else ""
     shown = [(curves[name], "training", style.TRAINING)]
@@ -100,12 +100,8 @@ def _draw_curve(ax: Axes, name: str, curves: Curves) -> None:
     for values, label, color in shown:
         epochs = np.arange(1, len(values) + 1)
         ax.plot(epochs, values, color=color, label=label, linewidth=1.8, marker=marker, markersize=3.5)
-    ax.set(xlabel="epoch", ylabel=name.replace("_", " "))
-    last = max(len(values) for values, _, _ in shown)
-    ax.set_xlim(1 - 0.02 * last, last + 0.02 * last)
-    # Epochs count from 1: the first tick stands there, and none beside it that would cover its label.
-    ticks = MaxNLocator(integer=True).tick_values(1, last)
-    ax.set_xticks([1, *(tick for tick in ticks if 1 + last / 12 < tick <= last)])
+    ax.set_ylabel(name.replace("_", " "))
+    style.count_epochs(ax, max(len(values) for values, _, _ in shown))
     if "accuracy" in name:
         ax.yaxis.set_major_formatter(PercentFormatter(1.0))
     if len(shown) > 1:

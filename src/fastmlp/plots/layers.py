@@ -92,8 +92,6 @@ def plot_layers(
 
 def _draw(ax: Axes, name: str, epochs: Sequence[Sequence[float]], layers: Sequence[str]) -> None:
     """A line for each layer that has any number; a logarithm has none of 0."""
-    from matplotlib.ticker import MaxNLocator
-
     values = np.array(epochs, dtype=np.float64).T
     for index, (label, line) in enumerate(zip(layers, values, strict=True)):
         shown = line if name in _SHARES else np.where(line > 0, line, np.nan)
@@ -103,8 +101,8 @@ def _draw(ax: Axes, name: str, epochs: Sequence[Sequence[float]], layers: Sequen
     ax.set_yscale("linear" if name in _SHARES else "log")
     if name in _SHARES:
         ax.set_ylim(-0.05, 1.05)
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.set(xlabel="epoch", ylabel=_LABELS[name])
+    style.count_epochs(ax, len(epochs))
+    ax.set_ylabel(_LABELS[name])
     if ax.get_lines():
         ax.legend(frameon=False, fontsize=8)
     style.frame(ax)

@@ -80,6 +80,16 @@ def frame(ax: Axes, *, title: str | None = None, grid: bool = True) -> None:
         ax.set_title(title, fontsize=11)
 
 
+def count_epochs(ax: Axes, last: int) -> None:
+    """The axis of epochs 1 to `last`: the first tick is at 1, none so near that it covers its label."""
+    from matplotlib.ticker import MaxNLocator
+
+    ticks = MaxNLocator(integer=True).tick_values(1, last)
+    ax.set_xticks([1, *(tick for tick in ticks if 1 + last / 12 < tick <= last)])
+    ax.set_xlim(1 - 0.02 * last, last + 0.02 * last)
+    ax.set_xlabel("epoch")
+
+
 def color_bar(image: Any, ax: Axes | Sequence[Axes], label: str, **options: Any) -> Any:
     """A scale of colours beside the axes."""
     first = ax[0] if isinstance(ax, Sequence) else ax

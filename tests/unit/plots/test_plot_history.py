@@ -1,5 +1,7 @@
 """Curves hold the values of the history, and epochs count from 1."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -21,9 +23,18 @@ def test_every_value_is_drawn():
     assert loss.figure.get_suptitle() == "a run"
 
 
+def history_of(epochs):
+    return plots.plot_history({"loss": np.ones(epochs)})
+
+
+def layers_of(epochs):
+    return plots.plot_layers(SimpleNamespace(history={"gradients": [[1.0]] * epochs}, layers=["1: dense"]))
+
+
 @pytest.mark.parametrize("epochs", [1, 2, 3, 7, 20, 100, 1234])
-def test_ticks_are_epochs_that_there_are_from_1_on(epochs):
-    ticks = plots.plot_history({"loss": np.ones(epochs)}).get_xticks()
+@pytest.mark.parametrize("draw", [history_of, layers_of])
+def test_ticks_are_epochs_that_there_are_from_1_on(draw, epochs):
+    ticks = draw(epochs).get_xticks()
     assert ticks[0] == 1 and ticks[-1] <= epochs and (ticks == np.round(ticks)).all()
     assert (len(ticks) > 1) == (epochs > 1)
 
