@@ -30,7 +30,8 @@ extensions = [
     "sphinx.ext.viewcode",
     "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["learn/*.rst", "ko/learn/*.rst", "gallery/*.rst", "**/sg_execution_times.rst"]
+exclude_patterns = ["learn/*.rst", "ko/learn/*.rst", "gallery/*.rst"]
+exclude_patterns += ["sg_execution_times.rst", "**/sg_execution_times.rst"]
 source_suffix = {".rst": "restructuredtext", ".md": "markdown"}
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
@@ -39,6 +40,8 @@ suppress_warnings = ["config.cache", "ref.ref", "sphinx_gallery.duplicate_filena
 
 autosummary_generate = True
 autosummary_ignore_module_all = False
+autosummary_context = {"members_for_users": public_names.members}
+toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
 templates_path = ["_templates"]
@@ -86,7 +89,16 @@ def _languages(app, page, template, context, doctree):
         context["other_language"] = (f"ko/{page}", "ko", "한국어")
 
 
+def _sources_alone(app):
+    """The list of sources names no compiled module: it has no page there."""
+    modules = getattr(app.env, "_viewcode_modules", {})
+    for name in [name for name, source in modules.items() if not source]:
+        del modules[name]
+    return []
+
+
 def setup(app):
     public_names.write(DOCS / "reference")
     app.connect("source-read", _site_links)
     app.connect("html-page-context", _languages)
+    app.connect("html-collect-pages", _sources_alone, priority=400)  # before viewcode's own

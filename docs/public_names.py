@@ -33,6 +33,23 @@ PAGES = [
     ("ray", "Ray", "fastmlp.ray"),
 ]
 
+# What these classes have for the engine: all but what `_OUTER` names, or these alone.
+_INNER: dict[str, set[str] | None] = {
+    "fastmlp.layers.base.Layer": None,
+    "fastmlp.layers.dense.Connected": None,
+    "fastmlp.layers.dense.TrainedConnected": None,
+    "fastmlp.losses.base.Loss": None,
+    "fastmlp.optimizers.Optimizer": None,
+    "fastmlp.optimizers.Solver": None,
+    "fastmlp.model.Model": {
+        *("as_indices", "begin_epochs", "changing", "check_trained", "loss_on_plan", "objective_for"),
+        *("of_batches", "output_rescaling", "predicts_alone", "recall", "rescale_output"),
+    },
+    "fastmlp.training.callbacks.base.Callback": None,  # what `fit` calls: on the page of Callback alone
+    "fastmlp.training.callbacks.history.History": {"end_interrupted", "extend", "weighted"},
+}
+_OUTER = {"on"}
+
 
 def public(module: ModuleType) -> list[str]:
     """Functions and classes for users: those of ``__all__``, or those that are defined in the module."""
@@ -45,6 +62,37 @@ def public(module: ModuleType) -> list[str]:
         if (inspect.isclass(thing) or callable(thing)) and (listed is not None or ours):
             found.append(name)
     return found
+
+
+def members(module: str, name: str) -> list[tuple[str, str]]:
+    """(kind, name) of a class's methods and properties for users, with those of its bases in fastmlp.
+
+    What the engine asks layers, losses and networks is not for users, see `_INNER`; scikit-learn's
+    methods are on its own site.
+    """
+    cls = getattr(importlib.import_module(module), name)
+    found = []
+    for member in dir(cls):
+        owner = next((base for base in cls.__mro__ if member in vars(base)), None)
+        if member.startswith("_") or owner is None or not owner.__module__.startswith("fastmlp."):
+            continue
+        if member.endswith("_request") or _is_inner(cls, member) or not inspect.getdoc(getattr(cls, member)):
+            continue
+        if inspect.isroutine(getattr(cls, member)):
+            found.append(("method", member))
+        elif isinstance(vars(owner)[member], property):
+            found.append(("property", member))
+    return found
+
+
+def _is_inner(cls: type, member: str) -> bool:
+    for base in cls.__mro__:
+        whole = f"{base.__module__}.{base.__name__}"
+        if whole in _INNER and member in vars(base):
+            names = _INNER[whole]
+            if member not in _OUTER and (member in names if names else cls.__name__ != "Callback"):
+                return True
+    return False
 
 
 def write(folder: Path) -> None:

@@ -115,3 +115,23 @@ def test_a_page_is_written_for_each_module(pages, tmp_path):
     assert all(f"   {page}\n" in index for page, _, _ in wanted)
     layers = (tmp_path / "reference" / "layers.rst").read_text("utf-8")
     assert layers.startswith("Layers\n======\n") and "   Dense\n" in layers
+
+
+def test_a_class_has_its_methods_for_users_in_the_reference(pages):
+    methods = dict((name, kind) for kind, name in pages.members("fastmlp", "Network"))
+    assert methods["predict"] == methods["fit"] == methods["compile"] == "method"  # of three classes
+    assert methods["weights"] == "property"
+    assert not {"of_batches", "changing", "begin_epochs"} & set(methods)  # what the engine asks
+    assert pages.members("fastmlp.losses", "CategoricalCrossentropy") == []
+    assert pages.members("fastmlp.callbacks", "EarlyStopping") == []
+    assert ("method", "on_epoch_end") in pages.members("fastmlp.callbacks", "Callback")
+    assert ("method", "adapt") in pages.members("fastmlp.layers", "Standardize")
+    template = (DOCS / "_templates" / "autosummary" / "class.rst").read_text("utf-8")
+    assert "in members_for_users(module, objname)" in template
+    assert ".. auto{{ kind }}:: {{ name }}" in template
+
+
+def test_what_the_reference_leaves_out_is_there(pages):
+    for whole, names in pages._INNER.items():
+        module, _, name = whole.rpartition(".")
+        assert set(names or ()) <= set(dir(getattr(importlib.import_module(module), name))), whole
