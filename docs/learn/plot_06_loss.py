@@ -23,8 +23,9 @@ picked = probabilities[np.arange(2), labels]
 print("by hand:", -np.log(picked).mean())
 
 # %%
-# A sure and right answer costs nothing; a sure and wrong one costs without bound. The mean squared error of
-# the same probability stops at 1, and is flat where the network is most wrong.
+# A sure and right answer costs nothing; a sure and wrong one costs without bound. The squared error of the
+# same probability stops at 1. Seen from the outputs before softmax it is nearly flat there, because softmax
+# is: what is most wrong would learn least.
 
 p = np.linspace(0.005, 1, 200)
 figure, ax = plt.subplots(figsize=(6, 3.8), layout="constrained")

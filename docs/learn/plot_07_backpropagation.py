@@ -11,7 +11,7 @@ respect to A:
 .. math::
 
     dZ &= dA \\odot f'(Z) \\\\
-    dW &= X^T dZ \\qquad db = \\sum_{rows} dZ \\\\
+    dW &= X^T dZ \\qquad db = \\sum_{\\text{rows}} dZ \\\\
     dX &= dZ\\, W^T
 
 dX is the dA of the layer before. The shapes are those of the quantities themselves: dW has the shape of W.
@@ -43,7 +43,7 @@ loss = -np.mean(np.log((Y * t).sum(axis=1)))
 
 # %%
 # Back. At the output, softmax and cross-entropy give :math:`(Y - t)` divided by the number of rows, as the
-# loss is their mean. The derivative of tanh is :math:`1 - \\tanh^2`.
+# loss is their mean. The derivative of tanh is :math:`1 - \tanh^2`.
 
 dZ2 = (Y - t) / len(X)
 dW2, db2 = A1.T @ dZ2, dZ2.sum(axis=0)

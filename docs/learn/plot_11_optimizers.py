@@ -45,13 +45,14 @@ xs, ys = np.meshgrid(np.linspace(-8, 4, 100), np.linspace(-3, 3, 100))
 ax.contour(xs, ys, xs**2 / 20 + ys**2, levels=15, colors="#c9ced6", linewidths=0.8)
 for name, points in paths.items():
     ax.plot(*points.T, marker=".", label=name)
+ax.set(xlabel="x", ylabel="y")
 ax.legend(frameon=False)
 plt.show()
 
 # %%
 # On digits
 # ---------
-# The same network, data and order of rows; each optimizer with its default settings.
+# The same network, data and order of rows; each optimizer with its default learning rate.
 
 X, y = load_digits(return_X_y=True)
 figure, ax = plt.subplots(figsize=(6.5, 4), layout="constrained")
@@ -65,7 +66,7 @@ for name, optimizer in {
     net.compile(optimizer)
     history = net.fit(X / 16, y, epochs=20, verbose=False)
     ax.plot(range(1, 21), history.history["loss"], label=name)
-ax.set(xlabel="epoch", ylabel="loss", yscale="log")
+ax.set(xlabel="epoch", ylabel="loss", yscale="log", xticks=[1, 5, 10, 15, 20])
 ax.legend(frameon=False)
 plt.show()
 

@@ -52,5 +52,6 @@ for activation in ("identity", "relu"):
     net.learning_rate = 0.02
     net.fit(x, x**2, epochs=400, verbose=False)
     ax.plot(x, net.predict(x), label=f"1-8-1, {activation}")
+ax.set(xlabel="x", ylabel="y")
 ax.legend(frameon=False)
 plt.show()

@@ -11,7 +11,7 @@
 .. math::
 
     dZ &= dA \\odot f'(Z) \\\\
-    dW &= X^T dZ \\qquad db = \\sum_{rows} dZ \\\\
+    dW &= X^T dZ \\qquad db = \\sum_{\\text{rows}} dZ \\\\
     dX &= dZ\\, W^T
 
 dX는 앞 층의 dA가 됩니다. 각 도함수의 형상은 원래 양의 형상과 같습니다. dW의 형상은 W의 형상입니다.

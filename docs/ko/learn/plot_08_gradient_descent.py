@@ -71,7 +71,7 @@ for rate in (0.03, 0.3, 3.0, 30.0):
     net.compile(SGD(rate))
     ax.plot(net.fit(X, y, epochs=200, batch_size=None, verbose=False).history["loss"], label=f"rate {rate:g}")
 ax.set(xlabel="step", ylabel="loss", yscale="log")
-ax.legend(frameon=False)
+figure.legend(loc="outside right upper", frameon=False)
 plt.show()
 
 # %%

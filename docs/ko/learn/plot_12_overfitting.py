@@ -11,6 +11,7 @@ import numpy as np
 
 from fastmlp import Dense, Dropout, Network
 from fastmlp.callbacks import EarlyStopping
+from fastmlp.optimizers import AdamW
 from fastmlp.plots import plot_decision_boundary, plot_history
 
 rng = np.random.default_rng(0)
@@ -49,9 +50,9 @@ plt.show()
 # 무엇보다 좋은 대책은 데이터를 늘리는 것입니다.
 
 
-def fitted(layers, **options):
+def fitted(layers, optimizer="adam", **options):
     net = Network([2, *layers, Dense(1, "sigmoid")], seed=0)
-    net.compile("adam", metrics=["accuracy"], **options.pop("compile", {}))
+    net.compile(optimizer, metrics=["accuracy"])
     net.fit(X, y, epochs=300, validation_data=(X_test, y_test), verbose=False, **options)
     return net
 
@@ -61,12 +62,13 @@ dropped = [Dense(128, "relu"), Dropout(0.5), Dense(128, "relu"), Dropout(0.5)]
 nets = {
     "nothing": net,
     "dropout 0.5": fitted(dropped),
+    "weight decay": fitted(wide, AdamW(weight_decay=1.0)),
     "early stopping": fitted(
         wide, callbacks=[EarlyStopping("val_accuracy", patience=50, restore_best_weights=True)]
     ),
 }
-figure, panels = plt.subplots(1, 3, figsize=(14, 4.4), layout="constrained")
-for ax, (name, one) in zip(panels, nets.items(), strict=True):
+figure, panels = plt.subplots(2, 2, figsize=(10, 8), layout="constrained")
+for ax, (name, one) in zip(panels.flat, nets.items(), strict=True):
     scores = one.evaluate(X_test, y_test)
     title = f"{name}: loss {scores['loss']:.2f}, {scores['accuracy']:.1%} right"
     plot_decision_boundary(one, X, y, ax=ax, title=title)
