@@ -125,3 +125,13 @@ def test_a_damaged_keras_file_is_one_line(run, tmp_path):
     assert (status, out) == (2, "") and err.count("\n") == 1 and "a.keras is not a Keras file" in err
     status, _, err = run("convert", "no.keras", "b.npz")
     assert status == 2 and "cannot open no.keras: no such file" in err
+
+
+@pytest.mark.parametrize("way", [("a.keras", "b.npz"), ("net.npz", "b.keras")])
+def test_a_missing_backend_of_keras_is_named(net, run, monkeypatch, way):
+    def require(name, group):
+        raise ImportError from ModuleNotFoundError("no tensorflow", name="tensorflow.python")
+
+    monkeypatch.setattr("fastmlp.adapters.keras._module.require", require)
+    status, _, err = run("convert", *way)
+    assert status == 2 and "keras is installed but its backend tensorflow.python is not" in err

@@ -80,8 +80,9 @@ def _read_onnx(path: Path, options: argparse.Namespace) -> Network:
 def _read_keras(path: Path, options: argparse.Namespace) -> Network:
     _refuse_activations(options)
     from .. import keras
+    from ..adapters.keras._module import keras_module
 
-    module = require("keras", "keras")
+    module = keras_module()
     path.open("rb").close()  # whose error says why it cannot be read
     try:
         model = module.saving.load_model(path, compile=False)
