@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import unknown
 from . import predictions, style
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ def plot_decision_boundary(
     X: npt.ArrayLike,
     y: npt.ArrayLike,
     *,
-    features: tuple[int, int] = (0, 1),
+    features: tuple[int | str, int | str] = (0, 1),
     resolution: int = 300,
     title: str | None = None,
     ax: Axes | None = None,
@@ -38,11 +40,12 @@ def plot_decision_boundary(
     model : Network or estimator
         A network that ends in softmax or sigmoid, a classifier with ``predict_proba``, or a regression of one
         output.
-    X : array_like of shape (rows, n_in)
+    X : array_like or data frame of shape (rows, n_in)
+        Numbers; the axes have the names of a frame's columns.
     y : array_like of shape (rows,), (rows, 1) or (rows, classes)
         Labels (of any kind that the model knows), rows of 0 and 1, or the values of a regression.
-    features : (int, int)
-        The columns of X that the picture's axes stand for.
+    features : (int or str, int or str)
+        The columns of X that the picture's axes stand for, by place or, of a frame, by name.
     resolution : int
         Grid points along each side.
     title : str or None
@@ -66,19 +69,19 @@ def plot_decision_boundary(
     >>> net = Network([2, 4, 1], activation="tanh", output="sigmoid", seed=0)
     >>> ax = plot_decision_boundary(net, [[0.0, 0.0], [1.0, 1.0]], [0, 1], resolution=20)
     """
-    points = np.asarray(X, dtype=np.float64)
-    first, second = _checked(points, features)
+    points, names = _numbers(X), _names(X)
+    first, second = _checked(points, features, names)
     if len(points) != np.shape(y)[0]:
         raise ValueError(f"y has {np.shape(y)[0]} labels for {len(points)} rows of X, expected as many")
     x1, x2 = _margins(points[:, first], resolution), _margins(points[:, second], resolution)
     grid = np.tile(np.median(points, axis=0), (resolution * resolution, 1))
     grid[:, [first, second]] = np.stack(np.meshgrid(x1, x2), axis=-1).reshape(-1, 2)
     ax = style.axes(ax, 5.2, 4.7)
-    if predictions.is_classifier(model):
-        _draw_classes(ax, model, (x1, x2), grid, points[:, [first, second]], y)
-    else:
-        _draw_values(ax, model, (x1, x2), grid, points[:, [first, second]], y)
-    ax.set(xlabel=f"$x_{{{first + 1}}}$", ylabel=f"$x_{{{second + 1}}}$")
+    rows = _like(X, grid, names) if names and hasattr(model, "feature_names_in_") else grid
+    draw = _draw_classes if predictions.is_classifier(model) else _draw_values
+    draw(ax, model, (x1, x2), rows, points[:, [first, second]], y)
+    xlabel, ylabel = (names[column] if names else f"$x_{{{column + 1}}}$" for column in (first, second))
+    ax.set(xlabel=xlabel, ylabel=ylabel)
     ax.set(xlim=(x1[0], x1[-1]), ylim=(x2[0], x2[-1]))
     if points.shape[1] > 2:
         title = title or "the other columns at their medians"
@@ -87,15 +90,36 @@ def plot_decision_boundary(
     return ax
 
 
-def _checked(points: Array, features: tuple[int, int]) -> tuple[int, int]:
+def _numbers(X: Any) -> Array:
+    try:
+        return np.asarray(X, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"X has columns that hold no numbers, expected numbers alone: {error}") from error
+
+
+def _names(X: Any) -> list[str]:
+    """Those of a frame's columns; none where they are numbers, or X is an array."""
+    names: list[Any] = list(getattr(X, "columns", ()))
+    return names if all(isinstance(name, str) for name in names) else []
+
+
+def _like(X: Any, rows: Array, names: list[str]) -> Any:
+    """Rows as a frame like X, for models that look for names."""
+    return type(X)(rows, **{"schema" if hasattr(X, "schema") else "columns": names})
+
+
+def _checked(points: Array, features: Sequence[int | str], names: list[str]) -> tuple[int, int]:
     if points.ndim != 2 or points.shape[1] < 2 or len(points) == 0:
         raise ValueError(f"X has shape {points.shape}, expected (rows, columns) with at least two columns")
-    chosen = [int(column) for column in features]
-    if len(chosen) != 2 or chosen[0] == chosen[1] or not all(0 <= c < points.shape[1] for c in chosen):
-        raise ValueError(
-            f"features is {features!r}, expected two different columns from 0 to {points.shape[1] - 1}"
-        )
-    return chosen[0], chosen[1]
+    for column in features if names else ():
+        if isinstance(column, str) and column not in names:
+            raise unknown("column", column, names)
+    chosen = [names.index(column) if column in names else column for column in features]
+    last = points.shape[1] - 1
+    places = [int(column) for column in chosen if not isinstance(column, str) and 0 <= column <= last]
+    if len(chosen) != 2 or len(set(places)) != 2:
+        raise ValueError(f"features is {features!r}, expected two different columns from 0 to {last}")
+    return places[0], places[1]
 
 
 def _margins(values: Array, resolution: int) -> Array:
@@ -104,7 +128,7 @@ def _margins(values: Array, resolution: int) -> Array:
     return np.linspace(low - margin, high + margin, resolution)
 
 
-def _draw_classes(ax: Axes, model: Any, sides: Sides, grid: Array, points: Array, y: Any) -> None:
+def _draw_classes(ax: Axes, model: Any, sides: Sides, grid: Any, points: Array, y: Any) -> None:
     shares, classes = predictions.probabilities(model, grid)
     given = predictions.labels(y, classes)
     shape = (len(sides[1]), len(sides[0]))
@@ -141,7 +165,7 @@ def _draw_regions(ax: Axes, sides: Sides, regions: Array, n_classes: int) -> Non
     ax.pcolormesh(*sides, regions, cmap=shades, vmin=-0.5, vmax=n_classes - 0.5, alpha=0.25, rasterized=True)
 
 
-def _draw_values(ax: Axes, model: Any, sides: Sides, grid: Array, points: Array, y: Any) -> None:
+def _draw_values(ax: Axes, model: Any, sides: Sides, grid: Any, points: Array, y: Any) -> None:
     outputs, given = predictions.values(model, grid), np.asarray(y, dtype=np.float64)
     if outputs.ndim != 1 or given.size != len(points):
         raise ValueError(f"the model has {outputs.shape[-1]} outputs, expected classes or one value")

@@ -61,6 +61,25 @@ def test_words_as_labels_and_four_columns_of_an_estimator():
     assert np.abs(line.get_paths()[0].vertices[:, 0]).max() < 0.7, "the classes meet near x3 = 0"
 
 
+@pytest.mark.parametrize("package", ["pandas", "polars"])
+@pytest.mark.filterwarnings("error")  # scikit-learn's, of names that came to fit and not to predict
+def test_columns_of_a_frame_have_their_names(package):
+    frames = pytest.importorskip(package)
+    sklearn = pytest.importorskip("fastmlp.sklearn")
+    X = np.random.default_rng(0).normal(size=(80, 3))
+    frame = frames.DataFrame({name: column for name, column in zip("abc", X.T, strict=True)})
+    y = np.where(X[:, 2] > 0, "up", "down")
+    model = sklearn.MLPClassifier((8,), solver="lbfgs", alpha=0.1, random_state=0).fit(frame, y)
+    ax = plots.plot_decision_boundary(model, frame, y, features=("c", "a"), resolution=25)
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("c", "a")
+    assert np.array_equal(points_of(ax)["class up"], X[y == "up"][:, [2, 0]])
+    with pytest.raises(ValueError, match="unknown column 'd', expected one of a, b, c"):
+        plots.plot_decision_boundary(model, frame, y, features=("c", "d"))
+    words = frames.DataFrame({"a": ["x", "y"], "b": [0.0, 1.0]})
+    with pytest.raises(ValueError, match="X has columns that hold no numbers, expected numbers alone"):
+        plots.plot_decision_boundary(model, words, ["up", "down"])
+
+
 def test_a_regression_is_coloured_by_its_values():
     net = Network([2, 1])
     net.set_weights([[[2.0], [0.0]], [1.0]])
@@ -89,6 +108,7 @@ def test_a_regression_is_coloured_by_its_values():
             {"features": (1, 1)},
             r"features is \(1, 1\), expected two different",
         ),
+        (np.zeros((4, 2)), np.zeros(4), {"features": ("a", 1)}, r"features is \('a', 1\), expected two"),
     ],
 )
 def test_what_does_not_fit_is_refused(X, y, options, message):
