@@ -64,6 +64,12 @@ def public(module: ModuleType) -> list[str]:
     return found
 
 
+def tables(module: ModuleType) -> dict[str, dict[str, object]]:
+    """The dictionaries among a module's public names."""
+    listed = {name: getattr(module, name) for name in getattr(module, "__all__", ())}
+    return {name: table for name, table in listed.items() if isinstance(table, dict)}
+
+
 def members(module: str, name: str) -> list[tuple[str, str]]:
     """(kind, name) of a class's methods and properties for users, with those of its bases in fastmlp.
 
@@ -108,6 +114,9 @@ def write(folder: Path) -> None:
         first = (module.__doc__ or "").strip().splitlines()[0]
         lines = [title, "=" * len(title), "", first, "", f".. currentmodule:: {name}", "", ".. autosummary::"]
         lines += ["   :toctree: generated", "", *(f"   {entry}" for entry in entries), ""]
+        for table, content in tables(module).items():
+            keys = ", ".join(f"``{key}``" for key in content)
+            lines += [f".. py:data:: {table}", "   :type: dict", "", f"   By name: {keys}.", ""]
         _write(folder / f"{page}.rst", lines)
     index = ["Reference", "=========", "", ".. toctree::", "   :maxdepth: 1", ""]
     _write(folder / "index.rst", [*index, *(f"   {page}" for page, _, _ in PAGES), ""])

@@ -117,6 +117,15 @@ def test_a_page_is_written_for_each_module(pages, tmp_path):
     assert layers.startswith("Layers\n======\n") and "   Dense\n" in layers
 
 
+def test_all_that_a_module_lists_is_on_its_page(pages, tmp_path):
+    pages.PAGES[:] = [page for page in pages.PAGES if page[0] in ("reference", "layers", "plots")]
+    pages.write(tmp_path / "reference")
+    for page, _, name in pages.PAGES:
+        text = (tmp_path / "reference" / f"{page}.rst").read_text("utf-8")
+        listed = importlib.import_module(name).__all__
+        assert [each for each in listed if f"   {each}\n" not in text and f":: {each}\n" not in text] == []
+
+
 def test_a_class_has_its_methods_for_users_in_the_reference(pages):
     methods = dict((name, kind) for kind, name in pages.members("fastmlp", "Network"))
     assert methods["predict"] == methods["fit"] == methods["compile"] == "method"  # of three classes
