@@ -20,7 +20,7 @@ PAGES = [
     ("datasets", "Data", "fastmlp.datasets"),
     ("autodiff", "Derivatives", "fastmlp.autodiff"),
     ("plots", "Pictures", "fastmlp.plots"),
-    ("functional", "Kernels as functions", "fastmlp.functional"),
+    ("functional", "Functions on arrays", "fastmlp.functional"),
     ("reference", "The NumPy twin", "fastmlp.reference"),
     ("tabular", "Tables", "fastmlp.tabular"),
     ("sklearn", "scikit-learn", "fastmlp.sklearn"),

@@ -1,4 +1,4 @@
-"""Every kernel of the engine as a function on arrays, each beside its derivative.
+"""Activations, losses, optimizers and layers as functions on arrays, each beside its derivative.
 
 For each activation: ``relu(z)`` and ``relu_backward(da, a)`` (or ``z``, whichever the derivative is made of).
 For each loss: ``mse(y_true, y_pred)``, its mean value, and ``mse_loss_gradient(y_true, y_pred)``, the value

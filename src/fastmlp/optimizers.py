@@ -1,4 +1,6 @@
-"""Optimizers as descriptions: dataclasses of hyperparameters; the arithmetic is the engine's.
+"""Optimizers: how a gradient moves the weights, by name or as an object with options.
+
+They are descriptions, dataclasses of hyperparameters; the arithmetic is the engine's.
 
 Per element, with the gradient g of a weight w (PyTorch's formulas)::
 

@@ -1,4 +1,6 @@
-"""Layers of a network: frozen descriptions, checked when they are made; a file a kind, no arithmetic.
+"""Layers of a network, checked when they are made.
+
+They are frozen descriptions, a file a kind, without arithmetic.
 
 A network is the width of its input and then layers; a width alone stands for a dense layer.
 

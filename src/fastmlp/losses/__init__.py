@@ -1,4 +1,6 @@
-"""Losses as descriptions: dataclasses of parameters; the arithmetic is the engine's.
+"""Losses: what an output costs that is not the target, by name or as an object with options.
+
+They are descriptions, dataclasses of parameters; the arithmetic is the engine's.
 
 A loss compares each row's outputs with its targets and averages over the targets, as in Keras; the loss of a
 batch is the mean over its rows.  Those with a *link* need that output activation and are computed from the
