@@ -1,4 +1,7 @@
-"""How the compiled module is built: one flag list per instruction set.  Metadata stands in pyproject.toml."""
+"""How the compiled module is built: one flag list per instruction set.
+
+Metadata stands in pyproject.toml, but for addresses, which follow from the repository whose workflow builds.
+"""
 
 import json
 import os
@@ -201,7 +204,37 @@ class BuildKernels(build_ext):
         return str(target)
 
 
+def readme(pages: str | None) -> str:
+    """The description, whose links to files of the project are addresses where these are known."""
+    text = Path("README.md").read_text(encoding="utf-8")
+    return text if pages is None else re.sub(r"\]\((?!\w+:|#)", f"]({pages}/", text)
+
+
+def project_urls(repository: str | None, pages: str | None) -> dict[str, str]:
+    """By the labels that indexes know."""
+    if repository is None:
+        return {}
+    return {
+        "Source": repository,
+        "Documentation": f"{pages}/README.md",
+        "Changelog": f"{pages}/CHANGELOG.md",
+        "Issues": f"{repository}/issues",
+    }
+
+
+def addresses() -> tuple[str | None, str | None]:
+    """Of the repository whose workflow builds, and of its files as they are built."""
+    known = [os.environ.get(f"GITHUB_{name}") for name in ("SERVER_URL", "REPOSITORY", "REF_NAME")]
+    if not all(known):
+        return None, None
+    server, name, ref = known
+    return f"{server}/{name}", f"{server}/{name}/blob/{ref}"
+
+
 setup(
     ext_modules=[Extension("fastmlp._kernels", ["src/fastmlp/_kernels.pyx"], language="c")],
     cmdclass={"build_ext": BuildKernels},
+    long_description=readme(addresses()[1]),
+    long_description_content_type="text/markdown",
+    project_urls=project_urls(*addresses()),
 )

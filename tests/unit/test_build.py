@@ -313,3 +313,26 @@ def test_warnings_are_errors_on_request(build, monkeypatch):
     assert not set(build["CYTHON_WARNINGS"]) & set(builder.flags(source))
     builder.compiler.compiler_type = "msvc"
     assert all(flag.startswith("/clang:-") for flag in builder.flags(source))
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_addresses_are_those_of_the_repository_whose_workflow_builds(tmp_path, known):
+    of_github = {"SERVER_URL": "https://forge.example", "REPOSITORY": "some/where", "REF_NAME": "v1.0"}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GITHUB_")}
+    if known:
+        environment |= {f"GITHUB_{name}": value for name, value in of_github.items()}
+    command = [sys.executable, "setup.py", "-q", "egg_info", "--egg-base", str(tmp_path)]
+    subprocess.run(command, check=True, cwd=ROOT, env=environment, capture_output=True)
+    text = (tmp_path / "fastmlp.egg-info/PKG-INFO").read_text("utf-8")
+    about, _, description = text.partition("\n\n")
+    links = re.findall(r"\]\(([^)\s]+)\)", description)
+    assert "Description-Content-Type: text/markdown" in about and len(links) > 20
+    pages = "https://forge.example/some/where/blob/v1.0"
+    assert ("Project-URL: Source, https://forge.example/some/where\n" in about + "\n") == known
+    assert about.count("Project-URL") == (4 if known else 0)
+    for link in links:
+        if known:
+            assert link.startswith(("https://", "#")), link
+        target = link.removeprefix(f"{pages}/").partition("#")[0]
+        assert link.startswith(("https://forge.example", "#")) == known or "://" in link, link
+        assert "://" in target or (ROOT / target).exists(), link
