@@ -46,7 +46,7 @@ InThePage("small", small)
 # %%
 # Drag the inputs on the left up and down, or use the sliders. The numbers on the lines are weights, those
 # in the circles what the units give; the bars are the outputs of the softmax. Point at a circle to see the
-# weighted sum before the activation function.
+# weighted sum before the activation function. Orange is positive, blue negative.
 #
 # .. raw:: html
 #
