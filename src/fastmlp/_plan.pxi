@@ -475,6 +475,13 @@ cdef class Plan:
         """How many numbers a vector like the plan's parameters has, as it is laid out."""
         return self.c_plan.size
 
+    @property
+    def layer_starts(self):
+        """Where the arrays of each layer that has any begin in such a vector, the last layer's first."""
+        cdef int l
+        return [self.c_plan.layers[l].arrays[0].offset for l in reversed(range(self.c_plan.layer_count))
+                if self.c_plan.layers[l].array_count]
+
     cdef void *vector_data(self, vector, bint writable) except NULL:
         """The data of an array (vector_size,) of the plan's dtype."""
         cdef Array array

@@ -304,7 +304,8 @@ class ShardPasses(Passes):
                 self._part(met, place, part, shares[part], dropout, part == own[-1])
             if not own:
                 met.begin()
-                met.ready(0)
+                for first in self.net.plan.layer_starts:  # in the pieces of those that have rows
+                    met.ready(first)
             self._step(batch, met.total(), rate, decay)
             self._sums = met.sums
         loss, correct, _, *terms = self._sums

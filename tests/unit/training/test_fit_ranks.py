@@ -90,11 +90,14 @@ def test_gradients_are_sent_in_pieces_while_others_are_made(data, monkeypatch, s
     assert pieces[0][1] == alone.plan.vector_size
 
 
-@pytest.mark.parametrize("batch_size", [1, 3, None])
-def test_batches_that_have_no_rows_of_some_parts(data, batch_size):
-    alone = network()
+@pytest.mark.parametrize("batch_size", [1, 3, 20, None])
+@pytest.mark.parametrize("least", [1, 300, exchange.LEAST])
+def test_batches_that_have_no_rows_of_some_parts(data, monkeypatch, batch_size, least):
+    monkeypatch.setattr(exchange, "LEAST", least)
+    alone = network(layers=5)
     alone.fit(*data, **{**OPTIONS, "batch_size": batch_size, "epochs": 1})
-    assert_alike(fitted(4, *data, batch_size=batch_size, epochs=1), alone)
+    nets = fitted(4, *data, lambda: network(layers=5), batch_size=batch_size, epochs=1)
+    assert_alike(nets, alone)
 
 
 def test_parts_are_one_for_each_rank_unless_told(data):
