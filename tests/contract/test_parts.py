@@ -120,6 +120,7 @@ def test_a_gradient_is_told_of_from_the_last_layer_to_the_first(isa, threads, pl
     firsts = [first for first, *_ in told]
     assert firsts[0] == each.vector_size and firsts == sorted(firsts, reverse=True) and firsts[-1] == 0
     assert len(set(firsts)) == (4, 2)[place]  # a layer at a time; the twin, all at once
+    assert set(firsts) <= {each.vector_size, *each.layer_starts} and len(each.layer_starts) == 3
     assert not told[0][2].any()
     for first, seen, copy in told:
         assert seen == sums

@@ -725,6 +725,13 @@ class Plan:
         """How many numbers a vector like the parameters has: all arrays, one after another."""
         return self.num_parameters
 
+    @property
+    def layer_starts(self) -> list[int]:
+        """Where the arrays of each layer that has any begin in such a vector, the last layer's first."""
+        sizes = [sum(array.size for array in arrays) for arrays in self._arrays]
+        starts = np.cumsum([0, *sizes[:-1]]).tolist()
+        return [start for start, size in zip(starts, sizes, strict=True) if size][::-1]
+
     def _vector(self, arrays: Sequence[Array]) -> Array:
         return np.concatenate([array.ravel() for array in arrays])
 
