@@ -25,13 +25,28 @@ class Piece:
     sizes: Array  # of the ranks' shares
     starts: Array  # likewise, within the piece
     received: Array  # (parts, own)
-    coming: list[Any]
+    coming: list[Any]  # requests of what is received
+
+
+def cuts(size: int, starts: list[int]) -> list[tuple[int, int]]:
+    """The first and last elements of pieces, which begin where a layer does, the last ones first.
+
+    >>> cuts(3 * LEAST, [2 * LEAST + 1, 2 * LEAST, 9, 0])
+    [(524288, 786432), (9, 524288), (0, 9)]
+    """
+    found, end = list[tuple[int, int]](), size
+    for start in [*starts[:-1], 0]:
+        if end - start >= LEAST or start == 0 < end:
+            found.append((start, end))
+            end = start
+    return found
 
 
 class Exchange:
     """A reduce-scatter whose order is that of the parts, and an all-gather, piece by piece.
 
-    All ranks make the same pieces in the same order.
+    All ranks make the same pieces in the same order, whoever has rows.  There is memory for all of them at
+    once, as what fails later leaves the others waiting.
 
     Parameters
     ----------
@@ -40,6 +55,8 @@ class Exchange:
         Of this rank's parts.
     counts : list of int
         How many parts each rank has.
+    starts : list of int
+        Where layers begin in a gradient, the last one first: `Plan.layer_starts`.
     room : callable
         Memory of a name and a shape, which is kept for the next batch.
     wait : callable
@@ -51,22 +68,23 @@ class Exchange:
         comm: Any,
         gradients: list[Array],
         counts: list[int],
+        starts: list[int],
         room: Room,
         wait: Callable[[Any], None],
     ) -> None:
-        self._comm, self._gradients, self._counts = comm, gradients, counts
-        self._room, self._wait = room, wait
-        self._left = len(gradients[0])  # elements before this one are not on their way
-        self._total = room("total", gradients[0].shape)
-        self._pieces: list[Piece] = []
+        self._comm, self._gradients, self._counts, self._wait = comm, gradients, counts, wait
+        size = len(gradients[0])
+        self._total = room("total", (size,))
+        self._left = [self._piece(room, *each) for each in reversed(cuts(size, starts))]
+        self._pieces: list[Piece] = []  # that are on their way, or have come
         self._shared: list[Any] = []  # requests of the sums that are given to all
 
     def ready(self, first: int) -> None:
         """Elements from `first` on are done in all of this rank's gradients."""
-        if self._left - first >= LEAST or first == 0 < self._left:
-            self._send(first, self._left)
-            self._left = first
-            self._share(len(self._pieces) - BEHIND)
+        if self._left and self._left[-1].start >= first:
+            while self._left and self._left[-1].start >= first:
+                self._send(self._left.pop())
+                self._share(len(self._pieces) - BEHIND)
         elif not getattr(self._comm, "moves_alone", False):
             self._move()
 
@@ -77,23 +95,27 @@ class Exchange:
             self._wait(request)
         return self._total
 
-    def _send(self, start: int, end: int) -> None:
-        rank, ranks, counts = self._comm.rank, self._comm.size, self._counts
+    def _piece(self, room: Room, start: int, end: int) -> Piece:
+        ranks = self._comm.size
         ends = (end - start) * np.arange(ranks + 1) // ranks
-        sizes, starts = np.diff(ends), ends[:-1]
-        own, before = int(sizes[rank]), np.cumsum([0, *counts[:-1]])  # gradients of earlier ranks
-        received = self._room(f"piece {len(self._pieces)}", (sum(counts), own))
+        sizes = np.diff(ends)
+        received = room(f"from {start}", (sum(self._counts), int(sizes[self._comm.rank])))
+        return Piece(start, end, sizes, ends[:-1], received, [])
+
+    def _send(self, piece: Piece) -> None:
+        rank, ranks, counts, received = self._comm.rank, self._comm.size, self._counts, piece.received
+        own, before = received.shape[1], np.cumsum([0, *counts[:-1]])  # gradients of earlier ranks
         others = np.arange(ranks) != rank
-        coming = []
         for turn in range(max(counts)):
             has = np.array([turn < count for count in counts], np.int64)
-            of_turn = (self._gradients[turn] if has[rank] else self._total)[start:end]
+            of_turn = (self._gradients[turn] if has[rank] else self._total)[piece.start : piece.end]
             into = [received.reshape(-1), (has * others * own, has * (before + turn) * own)]
-            coming.append(self._comm.Ialltoallv([of_turn, (has[rank] * others * sizes, starts)], into))
-        mine = slice(start + int(starts[rank]), start + int(ends[rank + 1]))
+            sent = [of_turn, (has[rank] * others * piece.sizes, piece.starts)]
+            piece.coming.append(self._comm.Ialltoallv(sent, into))
+        first = piece.start + int(piece.starts[rank])
         for turn in range(counts[rank]):
-            received[before[rank] + turn] = self._gradients[turn][mine]
-        self._pieces.append(Piece(start, end, sizes, starts, received, coming))
+            received[before[rank] + turn] = self._gradients[turn][first : first + own]
+        self._pieces.append(piece)
 
     def _share(self, count: int) -> None:
         """Gives the sums of the first pieces to all: of as many in each rank, as the others wait for them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 import signal
 import threading
@@ -44,6 +45,7 @@ class Ranks:
         self._heard: BaseException | None = None  # what ended a meeting, which all know
         self._late: KeyboardInterrupt | None = None  # Ctrl-C that waits for the next meeting
         self._rooms: dict[str, Array] = {}
+        self._most_parts = 0  # whose gradients there is memory for
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -91,15 +93,19 @@ class Ranks:
                 except KeyboardInterrupt as error:
                     self._late = error
 
-    def exchange(self, gradients: list[Array], counts: list[int]) -> Exchange:
+    def exchange(self, gradients: list[Array], counts: list[int], starts: list[int]) -> Exchange:
         room = partial(self._room, gradients[0].dtype)
-        return Exchange(self._comm, gradients, counts, room, self._wait)
+        begun = Exchange(self._comm, gradients, counts, starts, room, self._wait)
+        if sum(counts) > self._most_parts:
+            self._most_parts = sum(counts)
+            self.gather("the memory for gradients", None)  # which is new, and a rank may lack it
+        return begun
 
     def _room(self, dtype: np.dtype[Any], name: str, shape: tuple[int, ...]) -> Array:
-        kept = self._rooms.get(name)
-        if kept is None or kept.shape != shape or kept.dtype != dtype:
-            kept = self._rooms[name] = np.empty(shape, dtype)
-        return kept
+        size, kept = math.prod(shape), self._rooms.get(name)
+        if kept is None or len(kept) < size:
+            kept = self._rooms[name] = np.empty(size, dtype)
+        return kept[:size].reshape(shape)
 
     def _tell(self, error: BaseException) -> BaseException:
         """Meets the others with an error; the one that all raise."""

@@ -198,6 +198,8 @@ class Meeting:
         The parts that have rows in the batch.
     gradients : list of ndarray
         Of this process's parts.
+    starts : list of int
+        Where layers begin in them, the last one first.
     rest : ExitStack
         What is left when the step is made: from the meeting on, others count on this process.
 
@@ -216,11 +218,12 @@ class Meeting:
         settings: tuple[Any, ...],
         trained: list[int],
         gradients: list[Array],
+        starts: list[int],
         rest: ExitStack,
     ) -> None:
         self.batch, self.own, self.sums = batch, dict[int, tuple[float, ...]](), list[float]()
         self._team, self._settings, self._trained, self._rest = team, settings, trained, rest
-        self._gradients = gradients
+        self._gradients, self._starts = gradients, starts
         self._sum: Sum | None = None
 
     def begin(self) -> None:
@@ -235,7 +238,8 @@ class Meeting:
         if not np.isfinite(self.sums[0]):
             raise FloatingPointError(f"the loss of batch {self.batch} is not finite")
         first, *others = [len(theirs) for _, theirs in met]
-        self._sum = self._team.exchange(self._gradients, [min(first, 1), *others])
+        counts = [min(first, 1), *others]
+        self._sum = self._team.exchange(self._gradients, counts, self._starts)
 
     def ready(self, first: int) -> None:
         """Elements from `first` on are done in this process's gradients."""
@@ -299,13 +303,16 @@ class ShardPasses(Passes):
         own = [part for part in trained if part in self._parts.own]
         self._room(0)
         with ExitStack() as rest:
-            met = Meeting(self._team, batch, (rate, decay, dropout), trained, self._gradients, rest)
+            rest.enter_context(
+                np.errstate(all="ignore")
+            )  # a sum that overflows ends the step, on all ranks alike
+            starts = self.net.plan.layer_starts
+            met = Meeting(self._team, batch, (rate, decay, dropout), trained, self._gradients, starts, rest)
             for place, part in enumerate(own):
                 self._part(met, place, part, shares[part], dropout, part == own[-1])
             if not own:
                 met.begin()
-                for first in self.net.plan.layer_starts:  # in the pieces of those that have rows
-                    met.ready(first)
+                met.ready(0)
             self._step(batch, met.total(), rate, decay)
             self._sums = met.sums
         loss, correct, _, *terms = self._sums

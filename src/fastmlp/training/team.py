@@ -62,11 +62,11 @@ class Team(Protocol):
         """A context in which the others count on this process: Ctrl-C waits for the next meeting."""
         ...
 
-    def exchange(self, gradients: list[Array], counts: list[int]) -> Sum:
+    def exchange(self, gradients: list[Array], counts: list[int], starts: list[int]) -> Sum:
         """Begins the sum of all processes' gradients in their order, the same in each.
 
         `gradients` are this process's, `counts` says how many each has: the first one at most one, as it adds
-        up its own.
+        up its own; `starts` where layers begin, the last one first.
         """
         ...
 
@@ -93,7 +93,7 @@ class Alone:
     def undisturbed(self) -> Any:
         return nullcontext()
 
-    def exchange(self, gradients: list[Array], counts: list[int]) -> Sum:
+    def exchange(self, gradients: list[Array], counts: list[int], starts: list[int]) -> Sum:
         return Own(gradients[0])
 
     def interrupted(self, error: KeyboardInterrupt) -> None:

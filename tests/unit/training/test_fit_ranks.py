@@ -75,6 +75,7 @@ def test_gradients_are_sent_in_pieces_while_others_are_made(data, monkeypatch, s
 
     class Counted(exchange.Exchange):
         def total(self):
+            assert len(self._shared) >= len(self._pieces) - exchange.BEHIND
             found = super().total()
             seen.append([(piece.start, piece.end) for piece in self._pieces])
             return found
@@ -319,6 +320,47 @@ def test_errors_at_the_end_and_at_the_begin_are_raised_on_all(data):
     for hook in ("on_train_begin", "on_train_end"):
         errors = fitted(3, *data, each=at(hook))
         assert [str(error) for error in errors] == ["rank 2: [Errno 28] No space left on device"] * 3
+
+
+@pytest.mark.parametrize(
+    "made", [0, 3, 9]
+)  # the sum, a piece, and one of a batch with more parts than before
+def test_memory_that_one_rank_lacks_ends_all(data, monkeypatch, made):
+    room, seen = ranks.Ranks._room, set()
+
+    def lacking(self, dtype, name, shape):
+        found = room(self, dtype, name, shape)
+        if self.rank == 1:
+            seen.add((name, self._rooms[name].size))
+            if len(seen) > made:
+                raise MemoryError("no room for gradients")
+        return found
+
+    monkeypatch.setattr(exchange, "LEAST", 1)
+    monkeypatch.setattr(ranks.Ranks, "_room", lacking)
+    errors = fitted(3, *data, lambda: network(layers=5), batch_size=3)
+    assert [f"{type(error).__name__}: {error}" for error in errors] == [
+        "MemoryError: rank 1: no room for gradients"
+    ] * 3
+
+
+def test_a_sum_that_overflows_ends_all_whatever_numpy_is_to_do():
+    X, y, weights = np.full((4, 1), 3e38, np.float32), np.ones((4, 1)), np.full(4, 2.0)
+
+    def make():
+        net = Network([1, 1], seed=0)
+        net.set_weights([np.zeros_like(a) for a in net.get_weights()])
+        net.compile("sgd", "mae")
+        return net
+
+    def work(comm):
+        own = [local_rows(a, comm, SHARDS) for a in (X, y, weights)]
+        with np.errstate(all="raise"):
+            make().fit(*own[:2], sample_weight=own[2], comm=comm, batch_size=4, shards=SHARDS)
+
+    with pytest.raises(FloatingPointError, match="leads to weights that are not finite") as caught:
+        make().fit(X, y, sample_weight=weights, batch_size=4, shards=SHARDS)
+    assert [str(error) for error in together(2, work)] == [str(caught.value)] * 2
 
 
 class Interrupted(Rank):
