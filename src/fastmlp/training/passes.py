@@ -89,6 +89,7 @@ class Passes:
     def _begin_settings(self) -> None:
         self._shuffled: Array | None = None
         self._done, self._first_batch = NOTHING, 0
+        self._next = NOTHING  # what is done once the step is made that is being made without a run
         self._said: tuple[Any, ...] | None = None  # what the optimizer was when _settings were made
         self._settings: dict[str, Any] = {}
 
@@ -159,13 +160,15 @@ class Passes:
     def _slice(self, most: int | None) -> None:
         """As many batches as fit in a slice of time, at most so many."""
         if self.run is None:
-            self._done = self._python_batch(self._done)
+            self._python_batch(self._done)
         else:
             self.run.advance(SLICE, most)
 
     def _note(self, mark: Mark | None) -> None:
-        """Takes the run's cursor, which is right even if a signal ended a slice, and tells `mark`."""
-        if self.run is not None and self.run.finished:
+        """Tells `mark` what is done, by the cursor or the plan: right even if a signal ended a slice."""
+        if self.run is None and self.net.plan.batches > self._first_batch + self._done.batch:
+            self._done = self._next
+        elif self.run is not None and self.run.finished:
             self._done = Done(self.batches, sums_of(self.run.sums[0]))
         elif self.run is not None and self.run.batch:
             self._done = Done(self.run.batch, sums_of(self.run.sums[0]))
@@ -184,7 +187,7 @@ class Passes:
             logs[self.objective.counted] = ratio(new.sums[1] - old.sums[1], total)
         return logs
 
-    def _python_batch(self, done: Done) -> Done:
+    def _python_batch(self, done: Done) -> None:
         """One batch with a loss in Python: predictions out, their gradient in."""
         first = done.batch
         batch = self._gathered(first)
@@ -197,8 +200,11 @@ class Passes:
         if not (np.isfinite(value) and np.isfinite(gradient).all()):
             raise FloatingPointError(f"the loss of batch {first} is not finite")
         rate, decay = of_step["learning_rates"], of_step["weight_decay"]
+        self._next = Done(first + 1, (done.sums[0] + value * len(batch), 0.0))
+        self._step_back(gradient, rate, decay)
+
+    def _step_back(self, gradient: Array, rate: float, decay: float | None) -> None:
         self.net.plan.train_backward(gradient, rate, weight_decay=decay)
-        return Done(first + 1, (done.sums[0] + value * len(batch), 0.0))
 
     def _gathered(self, batch: int) -> Rows:
         """The rows of a batch, in the order that the plan would take them in."""

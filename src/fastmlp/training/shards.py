@@ -313,11 +313,11 @@ class ShardPasses(Passes):
             if not own:
                 met.begin()
                 met.ready(0)
-            self._step(batch, met.total(), rate, decay)
-            self._sums = met.sums
-        loss, correct, _, *terms = self._sums
-        both = zip_longest(old, (loss, correct, *terms), fillvalue=0.0)
-        self._done = Done(batch + 1, tuple(before + own for before, own in both))
+            gradient = met.total()
+            loss, correct, _, *terms = self._sums = met.sums
+            both = zip_longest(old, (loss, correct, *terms), fillvalue=0.0)
+            self._next = Done(batch + 1, tuple(before + own for before, own in both))
+            self._step(batch, gradient, rate, decay)
 
     def _of_step(self, batch: int) -> tuple[float, float | None, float]:
         rate, decay, dropout = (

@@ -15,6 +15,8 @@ import fastmlp
 from fastmlp import BatchNormalization, Dense, Dropout, Network, optimizers
 from fastmlp.callbacks import Callback, LambdaCallback, ModelCheckpoint
 from fastmlp.schedules import CosineDecay, OneCycle
+from fastmlp.training.passes import Passes
+from fastmlp.training.shards import ShardPasses
 from helpers import assert_same_bits
 from interpreters import interpret
 from model_files import assert_refused, rewritten
@@ -225,6 +227,30 @@ def test_a_loss_in_python(data):
     expected = fit(whole, data)
     fit(net, data, callbacks=[StopAt(13)])
     assert_same_fit(net, fit(net, data, resume=True), whole, expected)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "accumulation"])
+@pytest.mark.parametrize("shards", [None, 3])
+def test_ctrl_c_while_a_step_is_made_comes_after_it(data, monkeypatch, shards, optimizer):
+    """The engine's call goes on to its end, and Python hears of the signal behind it."""
+    passes, name = (Passes, "_step_back") if shards is None else (ShardPasses, "_step")
+    step = getattr(passes, name)
+
+    def interrupted(self, *arguments):
+        step(self, *arguments)
+        if self.net.plan.batches == 13:
+            monkeypatch.setattr(passes, name, step)
+            raise KeyboardInterrupt
+
+    data, loss = (data[0], np.eye(3)[data[1]]), python_mse if shards is None else "mse"
+    whole, net = (Network([5, Dense(19, "tanh"), Dropout(0.3), 3], seed=5) for _ in range(2))
+    for each in (whole, net):
+        each.compile(OPTIMIZERS[optimizer], loss)
+    expected = fit(whole, data, shards=shards)
+    monkeypatch.setattr(passes, name, interrupted)
+    fit(net, data, shards=shards)
+    assert net.position.done.batch == 5
+    assert_same_fit(net, fit(net, data, resume=True, shards=shards), whole, expected)
 
 
 def test_sparse_rows(data, tmp_path):
