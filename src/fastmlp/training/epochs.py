@@ -262,28 +262,43 @@ class Steps:
         tally, done = Tally(self.net, self.objective), begun.batch
         tally.go_on(*begun.sums)
         first = self.net.plan.batches - done
+        logs = dict[str, float]()
+
+        def taken(rows: Rows, sums: tuple[float, ...], predictions: Array | None) -> None:
+            nonlocal logs, done
+            if self.net.plan.batches > first + done:
+                logs = tally.add(rows, sums, predictions)
+                done += 1
+                mark(Done(done, tally.sums), first + done)
+
         with Ahead(made) as batches:
             for rows in batches:
                 if watch.before is not None:
                     watch.before(done)
-                logs = tally.add(rows, *self._step(rows, epoch, done))
-                done += 1
-                mark(Done(done, tally.sums), first + done)
+                self._step(rows, epoch, done, taken)
                 if watch.after is not None and not watch.after(done, logs):
                     return tally, done, True
         return tally, done, False
 
-    def _step(self, rows: Rows, epoch: int, batch: int) -> tuple[tuple[float, ...], Array | None]:
-        """Sums of losses, of correct rows and of the loss's terms; predictions before it if a metric asks."""
+    def _step(self, rows: Rows, epoch: int, batch: int, taken: Callable[..., None]) -> None:
+        """Tells what the batch gave once its step is made, whatever ends the call thereafter.
+
+        That is the sums of losses, of correct rows and of the loss's terms, and the predictions before the
+        step if a metric asks.
+        """
         plan = self.net.plan
         predictions = plan.predict(rows.X, None, self.threads) if self.predicts else None
+
+        def note(done: Done, _: int) -> None:
+            if done.batch:
+                taken(rows, done.sums, predictions)
+
         try:
-            sums = Passes(self.net, self.objective, rows, len(rows), False, self.threads).one().sums
+            Passes(self.net, self.objective, rows, len(rows), False, self.threads).one(mark=note)
         except FloatingPointError as error:
             check_rescaled(self.net, rows.X)
             said = str(error).replace("batch 0", f"batch {batch}")  # the Run's only one
             raise diverged(epoch, FloatingPointError(said)) from None
-        return sums, predictions
 
 
 def ready_batches(

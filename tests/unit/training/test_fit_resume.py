@@ -10,6 +10,7 @@ import zipfile
 
 import numpy as np
 import pytest
+import scipy.sparse
 
 import fastmlp
 from fastmlp import BatchNormalization, Dense, Dropout, Network, optimizers
@@ -230,27 +231,38 @@ def test_a_loss_in_python(data):
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "accumulation"])
-@pytest.mark.parametrize("shards", [None, 3])
-def test_ctrl_c_while_a_step_is_made_comes_after_it(data, monkeypatch, shards, optimizer):
+@pytest.mark.parametrize("first", [1, 13])
+@pytest.mark.parametrize("kind", ["arrays", "a loss in Python", "parts", "sparse rows", "batches"])
+def test_ctrl_c_while_a_step_is_made_comes_after_it(data, monkeypatch, kind, first, optimizer):
     """The engine's call goes on to its end, and Python hears of the signal behind it."""
-    passes, name = (Passes, "_step_back") if shards is None else (ShardPasses, "_step")
+    passes, name = {"a loss in Python": (Passes, "_step_back"), "parts": (ShardPasses, "_step")}.get(
+        kind, (Passes, "_slice")
+    )
     step = getattr(passes, name)
 
     def interrupted(self, *arguments):
         step(self, *arguments)
-        if self.net.plan.batches == 13:
+        if self.net.plan.batches == first:
             monkeypatch.setattr(passes, name, step)
             raise KeyboardInterrupt
 
-    data, loss = (data[0], np.eye(3)[data[1]]), python_mse if shards is None else "mse"
+    X, y = data[0], np.eye(3)[data[1]]
+    options = {"shards": 3} if kind == "parts" else {}
+    if kind == "sparse rows":
+        X = scipy.sparse.csr_array(X)
+    data = (
+        (X, y) if kind != "batches" else ([(X[i : i + SIZE], y[i : i + SIZE]) for i in range(0, ROWS, SIZE)],)
+    )
+    options["batch_size"] = None if kind == "batches" else SIZE
+    seen = [LambdaCallback(on_train_batch_begin=lambda batch, logs: None)]  # a batch is a call of its own
     whole, net = (Network([5, Dense(19, "tanh"), Dropout(0.3), 3], seed=5) for _ in range(2))
     for each in (whole, net):
-        each.compile(OPTIMIZERS[optimizer], loss)
-    expected = fit(whole, data, shards=shards)
+        each.compile(OPTIMIZERS[optimizer], python_mse if kind == "a loss in Python" else "mse")
+    expected = fit(whole, data, **options)
     monkeypatch.setattr(passes, name, interrupted)
-    fit(net, data, shards=shards)
-    assert net.position.done.batch == 5
-    assert_same_fit(net, fit(net, data, resume=True, shards=shards), whole, expected)
+    fit(net, data, callbacks=seen, **options)
+    assert net.plan.batches == first and net.position.done.batch == first % 8
+    assert_same_fit(net, fit(net, data, resume=True, **options), whole, expected)
 
 
 def test_sparse_rows(data, tmp_path):
