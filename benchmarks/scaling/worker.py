@@ -49,7 +49,7 @@ def link(comm: Any, repeats: str) -> dict[str, float]:
 
 
 def _summed(ranks: Ranks, gradient: Any, counts: list[int]) -> None:
-    exchange = ranks.exchange([gradient], counts)
+    exchange = ranks.exchange([gradient], counts, [0])
     exchange.ready(0)
     exchange.total()
 

@@ -303,9 +303,8 @@ class ShardPasses(Passes):
         own = [part for part in trained if part in self._parts.own]
         self._room(0)
         with ExitStack() as rest:
-            rest.enter_context(
-                np.errstate(all="ignore")
-            )  # a sum that overflows ends the step, on all ranks alike
+            # a sum that overflows ends the step, on all ranks alike
+            rest.enter_context(np.errstate(all="ignore"))
             starts = self.net.plan.layer_starts
             met = Meeting(self._team, batch, (rate, decay, dropout), trained, self._gradients, starts, rest)
             for place, part in enumerate(own):
