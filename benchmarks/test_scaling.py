@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.scaling import __main__ as scaling
-from benchmarks.scaling import model, report
+from benchmarks.scaling import model, report, scoring
 
 started = (Path(sys.executable).parent / "mpiexec").exists() or shutil.which("mpiexec")
 LINK = {"meeting": 2e-4, "1000": 2e-4, "1000000": 0.0012, "4000000": 0.0042}
@@ -40,3 +40,9 @@ def test_ranks_are_measured():
     figures = scaling.measured((20, 30, 2), 64, 2)
     assert all(seconds > 0 for seconds in [*figures["ranks"].values(), *figures["link"].values()])
     assert list(figures["ranks"]) == ["1", "2", "4"]
+
+
+def test_a_worker_of_dask_is_measured(monkeypatch):
+    pytest.importorskip("distributed")
+    monkeypatch.setattr(scoring, "REPEATS", 1)
+    assert 0 < scoring.alone((4, 8, 2), 100) and 0 < scoring.of_dask((4, 8, 2), 100) < 10
