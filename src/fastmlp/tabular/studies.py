@@ -38,6 +38,9 @@ class Proposals:
         for name, each in space.items():
             if isinstance(each, (list, tuple)):
                 self._values[name] = {kept(value): value for value in each}
+                if not each or len(self._values[name]) < len(each):
+                    came = f"space[{name!r}] is {shown(each)}"
+                    raise ValueError(f"{came}, expected values that a study can tell apart")
                 self._asked[name] = kinds.CategoricalDistribution(list(self._values[name]))
             elif isinstance(each, kinds.BaseDistribution):
                 self._asked[name] = each

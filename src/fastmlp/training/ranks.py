@@ -32,7 +32,8 @@ class Ranks:
     Parameters
     ----------
     comm : mpi4py.MPI.Comm
-        `rank`, `size`, and the collectives of buffers `Iallgather`, `Iallgatherv` and `Ialltoallv`.
+        `rank`, `size`, and the collectives of buffers `Iallgather`, `Iallgatherv` and `Ialltoallv`.  With a
+        true `moves_alone` messages need nobody who looks at them while gradients are computed, as MPI's do.
     """
 
     def __init__(self, comm: Any) -> None:

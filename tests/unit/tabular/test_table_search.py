@@ -219,4 +219,7 @@ def test_what_is_no_study_is_told():
     study = optuna.create_study(direction="maximize")
     with pytest.raises(TypeError, match=r"space\['bins'\] is .*, expected a list or an Optuna distribution"):
         tune(classifier(), X, labels, {"bins": stats.randint(2, 9)}, 2, study)
+    for values in ([1, True], []):  # of which one would be left out; none
+        with pytest.raises(ValueError, match=r"space\['nets'\] is .*, expected values that a study can tell"):
+            tune(classifier(), X, labels, {"nets": values}, 2, study)
     assert not study.trials
